@@ -1,0 +1,59 @@
+# Each target makes the environment that it needs, inside this checkout.
+#   make demo    the whole journey on a small made world, offline once the environment stands
+#   make test    all tests in the reference environment, all but the slow ones in the latest
+#   make check   style, types, layering, BUILD
+#   make bench   the tables of benchmarks/
+
+REFERENCE := $(shell for p in python3.11 python3.12 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
+LATEST := $(or $(REFERENCE),$(shell for p in python3 python3.13; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null && echo $$p && break; done))
+
+# TensorFlow's start-up chatter says nothing that a user of this package can act on.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+ifeq ($(LATEST),)
+$(error Python 3.11 or newer is needed: apt-get install python3 python3-venv)
+endif
+ifeq ($(REFERENCE),)
+$(warning Only a Python newer than 3.12 was found: the reference environment (TensorFlow 2.16, tensorflow-io) needs 3.11 or 3.12, so the latest environment is used alone)
+MAIN := .venv-latest
+else
+MAIN := .venv
+endif
+
+.PHONY: demo test test-reference test-latest check bench clean
+demo: $(MAIN)/made
+	$(MAIN)/bin/soundnet-demo
+
+test: $(if $(REFERENCE),test-reference) test-latest
+test-reference: .venv/made
+	.venv/bin/python -m pytest
+test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
+	.venv-latest/bin/python -m pytest -m 'not slow'
+
+check: $(MAIN)/made
+	$(MAIN)/bin/ruff check
+	$(MAIN)/bin/ruff format --check
+	$(MAIN)/bin/pyright --pythonpath $(MAIN)/bin/python
+	$(MAIN)/bin/python -m pytest tests/layering_test.py
+
+bench: $(MAIN)/made
+	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
+
+.venv/made: PYTHON = $(REFERENCE)
+.venv/made: requirements/reference.txt setup.py
+.venv-latest/made: PYTHON = $(LATEST)
+.venv-latest/made: requirements/latest.txt setup.py
+%/made:
+	@$(PYTHON) -c 'import ensurepip' || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
+	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
+	@rm -rf $*
+	@$(PYTHON) -m venv $*
+	@$*/bin/python -m pip install --quiet --requirement $<
+	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-latest build *.egg-info demo-run

@@ -1,0 +1,54 @@
+"""What soundnet_tf is, what it needs and why, and its commands."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / '__init__.py').read_text()).group(1)
+BINARIES = sorted(path.stem for path in (HERE / 'bin').glob('*.py') if path.stem != '__init__')
+
+setup(
+    name='soundnet_tf',
+    version=VERSION,
+    description='SoundNet: sound representations learned from unlabelled video, on TensorFlow and Keras',
+    long_description=(HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    # bin/ and savedmodels/ lie at the top of the checkout, and inside the package once installed.
+    packages=[*find_packages(include=['soundnet_tf', 'soundnet_tf.*']), 'soundnet_tf.bin', 'soundnet_tf.savedmodels'],
+    package_dir={'soundnet_tf.bin': 'bin', 'soundnet_tf.savedmodels': 'savedmodels'},
+    package_data={'soundnet_tf.labels': ['*.txt'], 'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*']},
+    install_requires=[
+        'absl-py>=2.1',  # flags and logging of the binaries
+        'av>=14',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
+        'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
+        'miniaudio>=1.60',  # the fastest decoder of mp3, wav, flac and ogg
+        'numpy>=1.26',
+        'soundfile>=0.12',  # libsndfile: the second opinion on the same formats, and writing wav
+        'soxr>=0.3.7',  # resampling without a shift in time
+        'tensorboard>=2.16',  # tf.summary writes through it, and newer TensorFlow no longer brings it
+        'tensorflow>=2.16.2',  # never tensorflow-cpu beside it: both would be installed
+        'tqdm>=4.66',  # progress bars
+    ],
+    extras_require={
+        # The last tensorflow-io loads its ops on TensorFlow 2.16.2 and 2.17.1 only.
+        'tfio': ['tensorflow-io==0.37.1', 'tensorflow>=2.16.2,<2.18'],
+        # Loading exported modules; tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 dropped.
+        'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
+        # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
+        'litert': ['ai-edge-litert>=2.0'],
+        # Linear SVMs.
+        'transfer': ['scikit-learn>=1.4'],
+        'dev': ['coverage', 'hypothesis', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
+    },
+    entry_points={'console_scripts': [f'soundnet-{name} = soundnet_tf.bin.{name}:run' for name in BINARIES]},
+    classifiers=[
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Multimedia :: Sound/Audio :: Analysis',
+    ],
+)

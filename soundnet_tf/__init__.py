@@ -1,0 +1,65 @@
+"""SoundNet: sound representations learned from unlabelled video, on TensorFlow.
+
+    import soundnet_tf
+
+    embedder = soundnet_tf.load('runs/first/net')          # a saved net
+    embedding = embedder.embed_file('rain.wav')             # values [time, channels], times in seconds
+    for head, name, probability in embedder.tag_file('rain.wav', top=3):
+        print(head, name, probability)
+
+Names are loaded at first use, so that importing the package imports no TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = '0.1.0'
+
+if TYPE_CHECKING:
+    from soundnet_tf import geometry
+    from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
+    from soundnet_tf.model import SoundNet5, SoundNet8, build, features, spec_of
+    from soundnet_tf.saved import load_net, save
+    from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
+
+_HOMES = {
+    'soundnet_tf.errors': ('BadAudio', 'BadRecord', 'MissingTool', 'ShortClip', 'SoundNetError', 'WeightsMismatch'),
+    'soundnet_tf.model': ('SoundNet5', 'SoundNet8', 'build', 'features', 'spec_of'),
+    'soundnet_tf.saved': ('load_net', 'save'),
+    'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    'SOUNDNET5',
+    'SOUNDNET8',
+    'BadAudio',
+    'BadRecord',
+    'MissingTool',
+    'NetSpec',
+    'ShortClip',
+    'SoundNet5',
+    'SoundNet8',
+    'SoundNetError',
+    'WeightsMismatch',
+    'build',
+    'features',
+    'geometry',
+    'load_net',
+    'save',
+    'spec_of',
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'geometry':
+        return importlib.import_module('soundnet_tf.geometry')
+    if name not in _HOME:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

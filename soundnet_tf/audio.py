@@ -1,0 +1,87 @@
+"""Every convention about waveforms, once.
+
+A **waveform** is float32, mono, 22,050 Hz, in [-1, 1], shape `[samples]`. The factor 256 that the
+authors' net expects is the net's own first node (`GAIN`), never applied here.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundnet_tf.errors import BadAudio, MissingTool
+from soundnet_tf.spec import GAIN, SAMPLE_RATE
+
+__all__ = ['GAIN', 'SAMPLE_RATE', 'Channel', 'Waveform', 'fit_length', 'resample', 'to_float', 'to_mono', 'to_waveform']
+
+Waveform = NDArray[np.float32]
+
+Channel = Literal['first', 'mean']
+"""Which mono signal a recording of several channels becomes: the authors took the first channel."""
+
+
+def to_float(samples: ArrayLike) -> NDArray[np.float32]:
+    """Samples of any PCM type as float32 in [-1, 1]: whole numbers are divided by their full scale.
+
+    8-bit unsigned samples are centred on 128, as in WAV files. Raises BadAudio for other types.
+    """
+    values = np.asarray(samples)
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - 128) / 128
+    if values.dtype in (np.int16, np.int32):
+        return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
+    if values.dtype.kind == 'f':
+        return values.astype(np.float32)
+    raise BadAudio(f'samples of type {values.dtype}: give float in [-1, 1], int16, int32 or uint8')
+
+
+def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray[np.float32]:
+    """`[samples]` or `[samples, channels]` to `[samples]`: the first channel, or the mean of all."""
+    if samples.ndim == 1:
+        return samples
+    if samples.ndim != 2 or not samples.shape[1]:
+        raise BadAudio(f'samples of shape {list(samples.shape)}: give [samples] or [samples, channels]')
+    if channel == 'first':
+        return np.ascontiguousarray(samples[:, 0])
+    if channel == 'mean':
+        return samples.mean(axis=1)
+    raise ValueError(f"channel is 'first' or 'mean', not {channel!r}")
+
+
+def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RATE) -> NDArray[np.float32]:
+    """`[samples]` at `sample_rate` to the rate `to`, without a shift in time (soxr, high quality)."""
+    if not 0 < sample_rate < 1_000_000:
+        raise BadAudio(f'a sample rate of {sample_rate} Hz: give samples per second, such as 44100')
+    if sample_rate == to or not samples.size:
+        return samples
+    try:
+        import soxr
+    except ImportError:
+        raise MissingTool('soxr', f'resampling from {sample_rate} Hz') from None
+    return soxr.resample(samples, sample_rate, to)
+
+
+def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> Waveform:
+    """Any samples to a waveform: float32, mono, 22,050 Hz, `[samples]`.
+
+    `samples` is `[samples]` or `[samples, channels]`, of any type that `to_float` takes. Raises
+    BadAudio, naming `name`, where there are no samples, or where one is NaN or infinite.
+    """
+    try:
+        mono = to_mono(to_float(samples), channel)
+        if not mono.size:
+            raise BadAudio('it holds no samples')
+        if not np.isfinite(mono).all():
+            bad = int(np.flatnonzero(~np.isfinite(mono))[0])
+            raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is not a finite number')
+        return resample(mono, sample_rate)
+    except BadAudio as error:
+        raise BadAudio(f'{name}: {error}') from None
+
+
+def fit_length(waveform: Waveform, samples: int) -> Waveform:
+    """Exactly `samples` samples: a longer waveform is trimmed, a shorter one repeated (authors' tiling)."""
+    if not waveform.size:
+        raise BadAudio('an empty waveform cannot be repeated')
+    repeats = -(-samples // waveform.size)
+    return np.tile(waveform, repeats)[:samples] if repeats > 1 else waveform[:samples]

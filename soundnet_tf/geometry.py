@@ -1,0 +1,102 @@
+"""Lengths, receptive fields and times of every layer, derived from a `NetSpec`.
+
+Samples are counted at 22,050 Hz. A layer is called by its row's name, a head by its teacher or
+data set; the paper's name of the heads' row (conv8, conv5 in the 5-layer net) stands for the
+heads while they share one geometry.
+"""
+
+from soundnet_tf.errors import ShortClip
+from soundnet_tf.spec import SAMPLE_RATE, NetSpec, Row
+
+
+def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
+    """The rows that sound passes through from the waveform to the end of `layer`."""
+    for index, row in enumerate(spec.layers):
+        if row.name == layer:
+            return spec.layers[: index + 1]
+    for head in spec.heads:
+        if head.name == layer:
+            return (*spec.layers, head)
+    if layer == spec.head_alias and len({(h.kernel, h.stride, h.padding) for h in spec.heads}) == 1:
+        return (*spec.layers, spec.heads[0])
+    known = ', '.join(row.name for row in spec.rows)
+    raise ValueError(f'{spec.name} has no layer {layer!r}; it has {known}')
+
+
+def frames(spec: NetSpec, layer: str, samples: int) -> int:
+    """How many time steps `layer` gives for so many samples; 0 where the sound is too short."""
+    length = samples
+    for row in path(spec, layer):
+        # Without this, padding would make a frame out of nothing.
+        if length <= 0:
+            return 0
+        length = (length + 2 * row.padding - row.kernel) // row.stride + 1
+    return max(0, length)
+
+
+def min_samples(spec: NetSpec, layer: str, frames: int = 1) -> int:
+    """The shortest sound, in samples, that gives `frames` time steps of `layer`."""
+    if frames < 1:
+        raise ValueError(f'frames must be at least 1, got {frames}')
+    length = frames
+    for row in reversed(path(spec, layer)):
+        length = max(1, (length - 1) * row.stride + row.kernel - 2 * row.padding)
+    return length
+
+
+def hop(spec: NetSpec, layer: str) -> int:
+    """Samples from one time step of `layer` to the next."""
+    samples = 1
+    for row in path(spec, layer):
+        samples *= row.stride
+    return samples
+
+
+def receptive_field(spec: NetSpec, layer: str) -> int:
+    """How many samples one time step of `layer` sees."""
+    samples, step = 1, 1
+    for row in path(spec, layer):
+        samples += (row.kernel - 1) * step
+        step *= row.stride
+    return samples
+
+
+def first_sample(spec: NetSpec, layer: str) -> int:
+    """Where the first time step begins to see; negative, since zero padding stands before the sound."""
+    sample, step = 0, 1
+    for row in path(spec, layer):
+        sample -= row.padding * step
+        step *= row.stride
+    return sample
+
+
+def frame_times(spec: NetSpec, layer: str, frames: int) -> list[float]:
+    """The centre of each of `frames` time steps, in seconds from the first sample."""
+    centre = first_sample(spec, layer) + (receptive_field(spec, layer) - 1) / 2
+    step = hop(spec, layer)
+    return [(centre + index * step) / SAMPLE_RATE for index in range(frames)]
+
+
+def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip') -> None:
+    """Raise ShortClip, with the numbers and the way out, unless `samples` give a frame of `layer`."""
+    needed = min_samples(spec, layer)
+    if samples >= needed:
+        return
+    ways = []
+    reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
+    if reachable:
+        deepest = reachable[-1]
+        ways.append(f"use layer='{deepest}' ({seconds(min_samples(spec, deepest))})")
+    ways.append('tile the clip' if samples else 'give a longer clip')
+    advice = ' or '.join(ways)
+    raise ShortClip(
+        f'{what} is {seconds(samples)}; {layer} of {spec.name} needs {seconds(needed)}. '
+        f'{advice[0].upper()}{advice[1:]}.'
+    )
+
+
+def seconds(samples: int) -> str:
+    """A number of samples as people read it: `9.50 s`; below a hundredth of a second, in samples."""
+    if 0 < samples < SAMPLE_RATE / 100:
+        return f'{samples} samples'
+    return f'{samples / SAMPLE_RATE:.2f} s'

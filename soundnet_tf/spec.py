@@ -1,0 +1,193 @@
+"""A net is a table: the rows of SoundNet, and the two tables that the paper trained.
+
+The rows here are the only place where a kernel, a stride or a padding is written; lengths,
+receptive fields, Keras layers and exports are all derived from them.
+
+Source: Aytar, Vondrick, Torralba, "SoundNet: Learning Sound Representations from Unlabeled
+Video" (2016), tables 1 and 2, with strides and paddings as in the authors' released Torch code.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+SAMPLE_RATE = 22_050
+"""Samples per second of every waveform in this package."""
+
+GAIN = 256.0
+"""The first node of every net: samples in [-1, 1] become the [-256, 256] of the authors' code."""
+
+
+def _check_sizes(row: Any, *names: str) -> None:
+    for name in names:
+        least = 0 if name == 'padding' else 1
+        value = getattr(row, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f'{row.name}: {name} must be a whole number of at least {least}, got {value!r}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv:
+    """A convolution over time with zero padding on both sides, then batch norm, then ReLU."""
+
+    name: str
+    filters: int
+    kernel: int
+    padding: int
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'filters', 'kernel', 'padding', 'stride')
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Maximum over `kernel` steps, moving by as many; the remainder is dropped."""
+
+    name: str
+    kernel: int
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'kernel')
+
+    @property
+    def stride(self) -> int:
+        return self.kernel
+
+    @property
+    def padding(self) -> int:
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """A convolution from the last layer to `classes` logits per time step: no norm, no ReLU."""
+
+    name: str
+    classes: int
+    kernel: int
+    padding: int = 0
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'classes', 'kernel', 'padding', 'stride')
+
+
+Row = Conv | Pool | Head
+
+
+@dataclasses.dataclass(frozen=True)
+class NetSpec:
+    """A whole net: its trunk from the first layer to the last, and the heads on top of the trunk.
+
+    `feature_layer` is the layer to embed with when none is named.
+    """
+
+    name: str
+    layers: tuple[Conv | Pool, ...]
+    heads: tuple[Head, ...]
+    feature_layer: str
+
+    def __post_init__(self) -> None:
+        names = [row.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'{self.name}: two rows are called {", ".join(twice)}')
+        if not any(isinstance(row, Conv) for row in self.layers):
+            raise ValueError(f'{self.name}: a net needs at least one convolution')
+        if self.feature_layer not in {row.name for row in self.layers}:
+            raise ValueError(f'{self.name}: feature_layer {self.feature_layer!r} is none of its layers')
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return (*self.layers, *self.heads)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return tuple(row.name for row in self.layers)
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        return tuple(head.name for head in self.heads)
+
+    @property
+    def head_alias(self) -> str:
+        """The paper's name of the heads' row: conv8 in the 8-layer net, conv5 in the 5-layer net."""
+        return f'conv{1 + sum(isinstance(row, Conv) for row in self.layers)}'
+
+    def with_heads(self, teachers: Mapping[str, int]) -> 'NetSpec':
+        """The same trunk with one head per teacher, `{name: classes}`, each in the first head's geometry."""
+        if not teachers:
+            return dataclasses.replace(self, heads=())
+        if not self.heads:
+            raise ValueError(f'{self.name} has no head whose kernel, stride and padding new heads could take')
+        heads = tuple(dataclasses.replace(self.heads[0], name=n, classes=c) for n, c in teachers.items())
+        return dataclasses.replace(self, heads=heads)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` gives the same spec back."""
+        return dataclasses.asdict(self) | {
+            'layers': [{'kind': type(row).__name__.lower(), **dataclasses.asdict(row)} for row in self.layers],
+            'heads': [dataclasses.asdict(head) for head in self.heads],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> 'NetSpec':
+        """The inverse of `to_dict`. Raises ValueError naming what is missing or unknown."""
+        try:
+            kinds = {'conv': Conv, 'pool': Pool}
+            layers = [(kinds[row['kind']], {k: v for k, v in row.items() if k != 'kind'}) for row in values['layers']]
+            return cls(
+                name=values['name'],
+                layers=tuple(kind(**fields) for kind, fields in layers),
+                heads=tuple(Head(**fields) for fields in values['heads']),
+                feature_layer=values['feature_layer'],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'not the table of a net: {error}') from error
+
+
+def thin(spec: NetSpec, fraction: float) -> NetSpec:
+    """The same geometry with `fraction` of the filters in every trunk layer, at least one each."""
+    layers = tuple(
+        dataclasses.replace(row, filters=max(1, round(row.filters * fraction))) if isinstance(row, Conv) else row
+        for row in spec.layers
+    )
+    return dataclasses.replace(spec, name=f'{spec.name}-thin', layers=layers)
+
+
+SOUNDNET8 = NetSpec(
+    name='soundnet8',
+    layers=(
+        Conv('conv1', filters=16, kernel=64, padding=32),
+        Pool('pool1', kernel=8),
+        Conv('conv2', filters=32, kernel=32, padding=16),
+        Pool('pool2', kernel=8),
+        Conv('conv3', filters=64, kernel=16, padding=8),
+        Conv('conv4', filters=128, kernel=8, padding=4),
+        Conv('conv5', filters=256, kernel=4, padding=2),
+        Pool('pool5', kernel=4),
+        Conv('conv6', filters=512, kernel=4, padding=2),
+        Conv('conv7', filters=1024, kernel=4, padding=2),
+    ),
+    heads=(Head('imagenet', classes=1000, kernel=8), Head('places', classes=401, kernel=8)),
+    feature_layer='pool5',
+)
+
+SOUNDNET5 = NetSpec(
+    name='soundnet5',
+    layers=(
+        Conv('conv1', filters=32, kernel=64, padding=32),
+        Pool('pool1', kernel=8),
+        Conv('conv2', filters=64, kernel=32, padding=16),
+        Pool('pool2', kernel=8),
+        Conv('conv3', filters=128, kernel=16, padding=8),
+        Pool('pool3', kernel=8),
+        Conv('conv4', filters=256, kernel=8, padding=4),
+    ),
+    heads=(
+        Head('imagenet', classes=1000, kernel=16, padding=4, stride=12),
+        Head('places', classes=401, kernel=16, padding=4, stride=12),
+    ),
+    feature_layer='conv4',
+)

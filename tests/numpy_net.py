@@ -1,0 +1,49 @@
+"""An independent SoundNet in plain numpy, to hold the Keras net against.
+
+Written from the paper's tables and the definition of each operation, sharing no code with the
+package but the table itself: an explicit loop over time, no framework.
+"""
+
+import numpy as np
+
+
+def convolve(x, kernel, bias, stride, padding):
+    """[time, in] with kernel [k, in, out] -> [time', out]; Torch's and Keras' convolution (no flip)."""
+    padded = np.concatenate([np.zeros((padding, x.shape[1])), x, np.zeros((padding, x.shape[1]))])
+    width = kernel.shape[0]
+    steps = [padded[t : t + width] for t in range(0, len(padded) - width + 1, stride)]
+    return np.einsum('tki,kio->to', np.stack(steps), kernel) + bias
+
+
+def normalise(x, gamma, beta, mean, variance, epsilon=1e-5):
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+def max_pool(x, size):
+    whole = x[: len(x) // size * size]
+    return whole.reshape(-1, size, x.shape[1]).max(axis=1)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def forward(spec, weights, waveform):
+    """[samples] -> every layer and head by name, [time, channels]; weights as in a saved net."""
+    x = waveform.astype(np.float64)[:, None] * 256
+    outputs = {}
+    for row in spec.layers:
+        w = {key.split('/')[1]: value for key, value in weights.items() if key.split('/')[0] == row.name}
+        if w:
+            x = convolve(x, w['kernel'], w['bias'], row.stride, row.padding)
+            x = normalise(x, w['gamma'], w['beta'], w['moving_mean'], w['moving_variance'])
+            x = np.maximum(x, 0)
+        else:
+            x = max_pool(x, row.kernel)
+        outputs[row.name] = x
+    for head in spec.heads:
+        logits = convolve(x, weights[f'{head.name}/kernel'], weights[f'{head.name}/bias'], head.stride, head.padding)
+        outputs[f'{head.name}_logits'] = logits
+        outputs[head.name] = softmax(logits)
+    return outputs

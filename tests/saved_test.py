@@ -1,0 +1,106 @@
+"""Saved nets: the same net comes back, whole or not at all, and damage is named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from soundnet_tf import model, saved
+from soundnet_tf.errors import SoundNetError, WeightsMismatch
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests.model_test import OTHERS
+
+
+@pytest.fixture
+def net():
+    return enliven(model.build(thin_spec(), labels={'places': ['sea', 'street', 'kitchen', 'wood']}))
+
+
+@pytest.mark.parametrize('spec', OTHERS, ids=lambda spec: spec.name)
+def test_any_net_comes_back(spec, tmp_path):
+    net = enliven(model.build(spec))
+    saved.save(net, tmp_path / 'net')
+    again = saved.load_net(tmp_path / 'net')
+    assert model.spec_of(again) == spec
+    for head, values in net(noise(12)[None]).items():
+        np.testing.assert_array_equal(again(noise(12)[None])[head], values)
+
+
+def test_what_the_folder_holds(net, tmp_path):
+    saved.save(net, tmp_path / 'net', origin={'run': 'here'}, dtype='float16')
+    assert sorted(p.name for p in (tmp_path / 'net').iterdir()) == ['labels', 'model.json', 'spec.json', 'weights.npz']
+    assert [p.name for p in tmp_path.iterdir()] == ['net']
+    facts = saved.read_facts(tmp_path / 'net')
+    assert (facts['origin'], facts['weights_dtype']) == ({'run': 'here'}, 'float16')
+    assert saved.load_net(tmp_path / 'net').labels['places'] == ('sea', 'street', 'kitchen', 'wood')
+    wanted, got = net(noise(10)[None]), saved.load_net(tmp_path / 'net')(noise(10)[None])
+    np.testing.assert_allclose(got['places'], wanted['places'], atol=5e-3)
+
+
+def test_saving_again_replaces_whole(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    other = enliven(model.build(thin_spec(SOUNDNET5, heads={'esc10': 10})), seed=1)
+    saved.save(other, tmp_path / 'net')
+    assert model.spec_of(saved.load_net(tmp_path / 'net')) == other.spec
+    assert [p.name for p in (tmp_path / 'net' / 'labels').iterdir()] == ['esc10.txt']
+
+
+def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
+    saved.save(net, tmp_path / 'net')
+    before = (tmp_path / 'net' / 'weights.npz').read_bytes()
+    monkeypatch.setattr(saved, 'write_json', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
+    with pytest.raises(OSError, match='disk full'):
+        saved.save(enliven(net, seed=5), tmp_path / 'net')
+    assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ['net']
+
+
+def test_weights_without_top(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    trunk = model.build(net.spec.with_heads({}), name='trunk')
+    saved.load_weights(trunk, tmp_path / 'net')
+    x = noise(3)[None]
+    np.testing.assert_array_equal(trunk(x), model.features(net, ['conv7'])(x)['conv7'])
+
+
+def test_nothing_is_set_where_something_does_not_fit(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    other = model.build(thin_spec(heads={'imagenet': 7, 'esc10': 3}))
+    before = [np.array(v) for v in other.variables]
+    with pytest.raises(WeightsMismatch) as caught:
+        saved.load_weights(other, tmp_path / 'net')
+    for part in ('esc10/kernel is missing', 'places/bias has no place', 'imagenet/bias is [10], not [7]'):
+        assert part in str(caught.value)
+    assert all(np.array_equal(a, b) for a, b in zip(before, other.variables, strict=True))
+
+
+def test_damage_is_named(net, tmp_path):
+    folder = saved.save(net, tmp_path / 'net')
+    with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
+        saved.load_net(tmp_path / 'nowhere')
+    (folder / 'weights.npz').write_bytes((folder / 'weights.npz').read_bytes()[:1000])
+    with pytest.raises(WeightsMismatch, match=r'weights\.npz cannot be read'):
+        saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').write_text('sea\n\nwood\nstreet\n')
+    with pytest.raises(SoundNetError, match=r'places\.txt: line 2 is empty'):
+        saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').unlink()
+    with pytest.raises(SoundNetError, match=r'places\.txt is missing'):
+        saved.load_net(folder)
+    (folder / 'spec.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'spec\.json: '):
+        saved.read_spec(folder)
+
+
+def test_only_our_own_folders_are_replaced(net, tmp_path):
+    (tmp_path / 'letters').mkdir()
+    (tmp_path / 'letters' / 'love.txt').write_text('dear')
+    with pytest.raises(SoundNetError, match='letters exists and is not a saved net'):
+        saved.save(net, tmp_path / 'letters')
+    assert (tmp_path / 'letters' / 'love.txt').read_text() == 'dear'
+
+
+def test_model_json_is_readable_text(net, tmp_path):
+    folder = saved.save(net, tmp_path / 'net')
+    assert json.loads((folder / 'model.json').read_text())['format'] == saved.FORMAT

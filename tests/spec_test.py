@@ -1,0 +1,60 @@
+"""The tables: what they hold, what they refuse, and that they survive JSON."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
+
+
+@pytest.mark.parametrize('spec', [SOUNDNET8, SOUNDNET5, SOUNDNET8.with_heads({'esc10': 10}), SOUNDNET5.with_heads({})])
+def test_json_round_trip(spec):
+    assert NetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@given(st.integers(1, 64), st.integers(1, 9), st.integers(0, 4), st.integers(1, 3), st.integers(1, 5))
+def test_json_round_trip_of_any_table(filters, kernel, padding, stride, classes):
+    layers = (Conv('a', filters, kernel, padding, stride), Pool('b', kernel), Conv('c', 1, 1, 0))
+    spec = NetSpec('any', layers, (Head('x', classes, kernel, padding, stride),), 'b')
+    assert NetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_thin_keeps_the_geometry():
+    spec = thin(SOUNDNET8, 1 / 16)
+    assert [row.filters for row in spec.layers if isinstance(row, Conv)] == [1, 2, 4, 8, 16, 32, 64]
+    assert [(r.kernel, r.stride, r.padding) for r in spec.rows] == [
+        (r.kernel, r.stride, r.padding) for r in SOUNDNET8.rows
+    ]
+
+
+def test_heads_are_called_by_their_teacher():
+    spec = SOUNDNET5.with_heads({'places': 365})
+    assert [(h.name, h.classes, h.kernel, h.stride, h.padding) for h in spec.heads] == [('places', 365, 16, 12, 4)]
+    assert (SOUNDNET8.head_alias, SOUNDNET5.head_alias) == ('conv8', 'conv5')
+
+
+@pytest.mark.parametrize(
+    ('broken', 'words'),
+    [
+        (lambda: Conv('conv1', filters=0, kernel=4, padding=0), 'conv1: filters must be a whole number of at least 1'),
+        (lambda: Conv('conv1', filters=4, kernel=4, padding=-1), 'conv1: padding must be a whole number of at least 0'),
+        (lambda: Pool('pool1', kernel=2.0), 'pool1: kernel must be a whole number'),
+        (lambda: Head('places', classes=True, kernel=8), 'places: classes must be a whole number'),
+        (lambda: dataclasses.replace(SOUNDNET8, feature_layer='pool9'), "feature_layer 'pool9' is none of its layers"),
+        (lambda: dataclasses.replace(SOUNDNET8, heads=SOUNDNET8.heads * 2), 'two rows are called imagenet, places'),
+        (lambda: NetSpec('pools', (Pool('p', 2),), (), 'p'), 'at least one convolution'),
+        (lambda: SOUNDNET8.with_heads({}).with_heads({'a': 1}), 'no head whose kernel'),
+        (lambda: NetSpec.from_dict({'name': 'x'}), "not the table of a net: 'layers'"),
+        (lambda: NetSpec.from_dict({'layers': [{'kind': 'lstm'}]}), "not the table of a net: 'lstm'"),
+        (
+            lambda: NetSpec.from_dict({'name': 'x', 'layers': [{'kind': 'pool', 'name': 'p', 'size': 2}]}),
+            'not the table of a net: .*size',
+        ),
+    ],
+)
+def test_what_is_refused(broken, words):
+    with pytest.raises(ValueError, match=words):
+        broken()
