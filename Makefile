@@ -10,7 +10,7 @@ LATEST := $(or $(REFERENCE),$(shell for p in python3 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null && echo $$p && break; done))
 
 # TensorFlow's start-up chatter says nothing that a user of this package can act on.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 ifeq ($(LATEST),)

@@ -16,7 +16,7 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
     """Parse the flags of `module`, call `main` with what is left of the command line, exit with its status."""
     command = os.path.basename(sys.argv[0])
     # What is said on stderr is for the user; TensorFlow's own chatter is for whoever asks for it.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.set_verbosity(logging.WARNING)
 
     def parse(argv: Sequence[str]) -> list[str]:

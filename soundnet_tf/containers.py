@@ -1,0 +1,115 @@
+"""What a sound file's own bytes say, before anything decodes it: its format, and whether it is whole.
+
+Decoders differ in what they do with damaged files, from an error to silence. Checked here, once,
+they all refuse the same ones.
+"""
+
+import functools
+
+from soundnet_tf.errors import BadAudio
+
+AGAIN = 'Copy or download it again, or leave it out'
+
+
+def sniff(data: bytes) -> str | None:
+    """The format by its first bytes: mp3, wav, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), or None."""
+    if data[:4] in (b'RIFF', b'RF64') and data[8:12] == b'WAVE':
+        return 'wav'
+    if data[:4] == b'fLaC':
+        return 'flac'
+    if data[:4] == b'OggS':
+        return 'opus' if data[28:36] == b'OpusHead' else 'ogg'
+    if data[4:8] == b'ftyp':
+        return 'm4a'
+    return 'mp3' if data[:3] == b'ID3' or mp3_frame(data[:3]) else None
+
+
+def whole(data: bytes, format: str) -> tuple[bytes, int]:
+    """What to decode of the file, and how many samples at least it must give. Raises BadAudio where some is missing."""
+    if format == 'flac':  # the last 36 bits of the stream's own description; 0 where its writer did not know
+        return data, int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
+    if format == 'wav':
+        _check_wav(data)
+    if format == 'mp3':
+        return _mp3_frames(data)
+    return data, 0
+
+
+def _wav_chunks(data: bytes) -> dict[bytes, tuple[int, int]]:
+    """Where each chunk's content begins, and its stated size in bytes."""
+    chunks, at = {}, 12
+    while at + 8 <= len(data) and b'data' not in chunks:
+        size = int.from_bytes(data[at + 4 : at + 8], 'little')
+        chunks[data[at : at + 4]] = at + 8, size
+        at += 8 + size + size % 2
+    return chunks
+
+
+def _check_wav(data: bytes) -> None:
+    chunks = _wav_chunks(data)
+    if b'data' not in chunks or b'fmt ' not in chunks:
+        raise BadAudio(f'cut short: a WAV header without sound after it. {AGAIN}')
+    start, size = chunks[b'data']
+    there = len(data) - start
+    if not size:
+        raise BadAudio(f'it holds no samples: its header says so. {AGAIN}')
+    if there < size < 0x7FFF_0000:  # sizes beyond are those of writers that did not know the length
+        raise BadAudio(f'cut short: its header promises {size:,} bytes of sound, {there:,} are there. {AGAIN}')
+
+
+def is_int32(data: bytes) -> bool:
+    """Whether a WAV holds whole numbers of 32 bits."""
+    start, _ = _wav_chunks(data)[b'fmt ']
+    kind, bits = data[start : start + 2], data[start + 14 : start + 16]
+    kind = data[start + 24 : start + 26] if kind == b'\xfe\xff' else kind
+    return kind == b'\x01\x00' and bits == b'\x20\x00'
+
+
+def without_id3(data: bytes) -> bytes:
+    """Less the tag in front, and the zeros that some writers pad it with."""
+    while data[:3] == b'ID3' and len(data) > 10:
+        size = functools.reduce(lambda total, byte: total << 7 | byte & 127, data[6:10], 0)
+        data = data[10 + size :].lstrip(b'\0')
+    return data
+
+
+_KBITS = {  # by MPEG version: what the header's four bits say, layer III; 0 (free) and 15 are not decoded here
+    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+}
+
+
+@functools.lru_cache(1024)
+def mp3_frame(header: bytes) -> tuple[int, int] | None:
+    """The length in bytes and in samples of the frame that begins with these three bytes; None if none does."""
+    if len(header) < 3 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or header[1] & 0x18 == 0x08:
+        return None
+    version = 1 if header[1] & 0x18 == 0x18 else 2
+    kbits = _KBITS[version][header[2] >> 4]
+    rate = (44_100, 48_000, 32_000, 0)[header[2] >> 2 & 3] >> {0x18: 0, 0x10: 1, 0x00: 2}[header[1] & 0x18]
+    if not kbits or not rate:
+        return None
+    samples = 1152 // version
+    return samples // 8 * kbits * 1000 // rate + (header[2] >> 1 & 1), samples
+
+
+def _mp3_frames(data: bytes) -> tuple[bytes, int]:
+    """The whole frames alone, without what follows them, and the least number of samples in them."""
+    end, samples = 0, 0
+    while (frame := mp3_frame(data[end : end + 3])) and end + frame[0] <= len(data):
+        end, samples = end + frame[0], samples + frame[1]
+    rest = data[end : end + 8]
+    if not samples:
+        raise BadAudio(f'cut short: it holds no whole MP3 frame. {AGAIN}')
+    if len(data) - end > 4096 and not rest.startswith((b'TAG', b'APETAGEX', b'LYRICS', b'ID3')):
+        raise BadAudio(f'damaged at byte {end:,} of {len(data):,}: no MP3 frame begins there. {AGAIN}')
+    # The tag's own frame, the encoder's delay and the padding are trimmed: less than four frames together.
+    return data[:end], samples - 4 * 1152
+
+
+def true_tag(data: bytes) -> bytes:
+    """With the size that an MP3's tag states made true: libsndfile's decoder prints a warning about a cut file."""
+    at = max(data.find(b'Xing', 0, 64), data.find(b'Info', 0, 64))
+    if sniff(data) != 'mp3' or at < 0 or data[at + 7] & 3 != 3:
+        return data
+    return data[: at + 12] + len(data).to_bytes(4, 'big') + data[at + 16 :]

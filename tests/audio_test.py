@@ -1,0 +1,90 @@
+"""Waveform conventions."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from soundnet_tf import audio
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import BadAudio, MissingTool
+from soundnet_tf.testing import tone
+
+
+@pytest.mark.parametrize(
+    ('samples', 'wanted'),
+    [
+        (np.array([-32768, 0, 16384], np.int16), [-1, 0, 0.5]),
+        (np.array([-(2**31), 2**30], np.int32), [-1, 0.5]),
+        (np.array([0, 128, 192], np.uint8), [-1, 0, 0.5]),
+        ([0.25, -0.5], [0.25, -0.5]),
+    ],
+)
+def test_pcm_types(samples, wanted):
+    values = audio.to_float(samples)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, wanted)
+
+
+@given(arrays.arrays(np.int16, st.integers(1, 50)))
+def test_int16_keeps_its_value_and_its_range(samples):
+    values = audio.to_float(samples)
+    assert np.abs(values).max() <= 1
+    np.testing.assert_array_equal((values * 32768).astype(np.int16), samples)
+
+
+def test_channels():
+    stereo = np.array([[1, 0], [0, 0.5]], np.float32)
+    np.testing.assert_array_equal(audio.to_mono(stereo), [1, 0])
+    np.testing.assert_array_equal(audio.to_mono(stereo, 'mean'), [0.5, 0.25])
+    np.testing.assert_array_equal(audio.to_mono(stereo[:, 0]), [1, 0])
+    with pytest.raises(ValueError, match="'first' or 'mean', not 'left'"):
+        audio.to_mono(stereo, 'left')  # pyright: ignore
+
+
+@pytest.mark.parametrize('rate', [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
+def test_resampling_shifts_nothing(rate):
+    ours = audio.resample(tone(1, 440, sample_rate=rate), rate)
+    assert len(ours) == SAMPLE_RATE
+    # Away from the ends, where no filter can know what lies outside.
+    np.testing.assert_allclose(ours[2000:-2000], tone(1, 440)[2000:-2000], atol=2e-3)
+
+
+def test_resampling_names_the_missing_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'soxr', None)
+    with pytest.raises(MissingTool, match=r"resampling from 8000 Hz needs soxr, .* pip install 'soxr'"):
+        audio.resample(tone(0.1), 8_000)
+    assert audio.resample(tone(0.1), SAMPLE_RATE) is not None
+
+
+@pytest.mark.parametrize(
+    ('samples', 'rate', 'words'),
+    [
+        ([], SAMPLE_RATE, 'rain.wav: it holds no samples'),
+        (np.array([0, np.nan, 0]), 2, r'rain.wav: sample 1 \(at 0.50 s\) is not a finite number'),
+        (np.array([np.inf]), 2, 'rain.wav: sample 0'),
+        (np.array(['a']), 2, 'rain.wav: samples of type <U1: give float'),
+        (np.zeros((2, 2, 2)), 2, r'rain.wav: samples of shape \[2, 2, 2\]: give \[samples\]'),
+        (np.zeros((2, 0)), 2, r'rain.wav: samples of shape \[2, 0\]'),
+        ([0.0], 0, 'rain.wav: a sample rate of 0 Hz'),
+        ([0.0], -5, 'rain.wav: a sample rate of -5 Hz'),
+    ],
+)
+def test_the_words_of_bad_samples(samples, rate, words):
+    with pytest.raises(BadAudio, match=words):
+        audio.to_waveform(samples, rate, name='rain.wav')
+
+
+@given(st.integers(1, 40), st.integers(1, 100))
+def test_fit_length_repeats_or_trims(length, samples):
+    waveform = np.arange(length, dtype=np.float32)
+    fitted = audio.fit_length(waveform, samples)
+    np.testing.assert_array_equal(fitted, [index % length for index in range(samples)])
+
+
+def test_nothing_cannot_be_repeated():
+    with pytest.raises(BadAudio, match='empty waveform'):
+        audio.fit_length(np.zeros(0, np.float32), 3)
