@@ -18,12 +18,14 @@ __version__ = '0.1.0'
 if TYPE_CHECKING:
     from soundnet_tf import geometry
     from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
+    from soundnet_tf.inference import Embedder, Embedding, load
     from soundnet_tf.model import SoundNet5, SoundNet8, build, features, spec_of
     from soundnet_tf.saved import load_net, save
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
     'soundnet_tf.errors': ('BadAudio', 'BadRecord', 'MissingTool', 'ShortClip', 'SoundNetError', 'WeightsMismatch'),
+    'soundnet_tf.inference': ('Embedder', 'Embedding', 'load'),
     'soundnet_tf.model': ('SoundNet5', 'SoundNet8', 'build', 'features', 'spec_of'),
     'soundnet_tf.saved': ('load_net', 'save'),
     'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
@@ -35,6 +37,8 @@ __all__ = [
     'SOUNDNET8',
     'BadAudio',
     'BadRecord',
+    'Embedder',
+    'Embedding',
     'MissingTool',
     'NetSpec',
     'ShortClip',
@@ -45,6 +49,7 @@ __all__ = [
     'build',
     'features',
     'geometry',
+    'load',
     'load_net',
     'save',
     'spec_of',

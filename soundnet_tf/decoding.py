@@ -41,7 +41,7 @@ from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ['DECODERS', 'Decoder', 'available', 'decode', 'read', 'tfio_graph_decoder']
+__all__ = ['DECODERS', 'Decoder', 'available', 'decode', 'read', 'require', 'tfio_graph_decoder']
 
 Decoded = tuple[NDArray[np.float32], int]
 
@@ -107,7 +107,6 @@ class PyAV:
             import av.logging
         except ImportError:
             raise MissingTool('av', 'decoding with pyav') from None
-        av.logging.set_level(av.logging.PANIC)
         format = containers.sniff(data)
         # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
         demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format or '?', format)
@@ -213,6 +212,12 @@ def tfio_graph_decoder() -> 'Callable[[tf.Tensor], tf.Tensor]':
     import tensorflow as tf
 
     return lambda data: tf.clip_by_value(tfio.audio.decode_mp3(data)[:, 0], -1, 1)
+
+
+def require(decoder: str) -> None:
+    """Raise SoundNetError for an unknown decoder, MissingTool for one that is not installed; 'auto' is neither."""
+    if decoder != 'auto' and not _installed(_decoder(decoder)):
+        raise MissingTool(_decoder(decoder).module, f'decoding with {decoder}')
 
 
 def available() -> list[str]:

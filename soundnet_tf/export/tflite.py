@@ -1,0 +1,156 @@
+"""A net as a TFLite file, for any clip length and batch, compared with Keras before it is kept.
+
+Layers that need clips of different lengths get signatures of their own, as LiteRT runs a signature whole: a 5 s clip
+gives conv7 of the 8-layer net but no head. The weights are in the file once.
+
+What the converter cannot be given: a Keras model itself, which aborts the process or gives NaN, depending on the
+version; an input `[1, None]`, which silently folds a batch into time; and batch norm, which it then leaves unfused.
+So the net goes in as plain TensorFlow operations, input `[batch, samples]`, with batch norm folded into the weights.
+"""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import geometry, model, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
+
+if TYPE_CHECKING:
+    import keras
+
+TOLERANCE = 2e-4
+"""The greatest difference from Keras that is let pass, relative to a layer's largest value."""
+
+Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Iterable[str] | None = None) -> float:
+    """Write layers and heads of a net as a float32 TFLite file; return its greatest relative difference from Keras.
+
+    By default the feature layer, the last layer and all heads (as probabilities). Each signature takes `waveform`
+    `[batch, samples]` and gives `[batch, time, channels]` by layer; its name tells the samples that it needs at least.
+    Raises SoundNetError, and leaves no file, where the written one does not give Keras' numbers.
+    """
+    spec = model.spec_of(net)
+    chosen = dict.fromkeys(layers or (spec.feature_layer, spec.layer_names[-1], *spec.head_names))
+    unknown = [layer for layer in chosen if layer not in (*spec.layer_names, *spec.head_names)]
+    if unknown:
+        raise SoundNetError(
+            f'{spec.name} has no layer {unknown[0]!r}; it has {", ".join(row.name for row in spec.rows)}'
+        )
+    signatures: dict[str, list[str]] = {}
+    for layer in sorted(chosen, key=lambda layer: geometry.min_samples(spec, layer)):
+        signatures.setdefault(f'from_{geometry.min_samples(spec, layer)}_samples', []).append(layer)
+    path = pathlib.Path(path)
+    draft = path.with_name(path.name + '.part')
+    try:
+        draft.write_bytes(_convert(spec, _folded(net), signatures))
+        differences = _compare(net, draft, signatures)
+        # Not `>`: a difference that is no number must not pass.
+        wrong = [f'{layer} by {off:.1e}' for layer, off in differences.items() if not off <= TOLERANCE]
+        if wrong:
+            raise SoundNetError(
+                f'{path} was not kept, it differs from Keras in {", ".join(wrong)} of the largest value'
+            )
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return max(differences.values())
+
+
+def add_tflite(folder: str | os.PathLike[str]) -> pathlib.Path:
+    """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
+    path = pathlib.Path(folder) / 'net.tflite'
+    difference = write_tflite(saved.load_net(folder), path)
+    facts = {'sha256': hashlib.sha256(path.read_bytes()).hexdigest(), 'difference': difference}
+    saved.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
+    return path
+
+
+def _folded(net: 'keras.Model') -> Weights:
+    """Kernel and bias of each row, with the trunk's batch norm worked into both."""
+    values = {key: np.asarray(variable) for key, variable in model.variables_of(net).items()}
+    weights = {}
+    for row in model.spec_of(net).rows:
+        if isinstance(row, Head):
+            weights[row.name] = values[f'{row.name}/kernel'], values[f'{row.name}/bias']
+        elif isinstance(row, Conv):
+            kinds = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
+            kernel, bias, gamma, beta, mean, variance = (values[f'{row.name}/{kind}'] for kind in kinds)
+            scale = gamma / np.sqrt(variance + model.BATCH_NORM_EPSILON)
+            weights[row.name] = kernel * scale, (bias - mean) * scale + beta
+    return weights
+
+
+def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]]) -> bytes:
+    import tensorflow as tf
+
+    module: Any = tf.Module()
+    # Two-dimensional kernels of height 1, as TFLite knows no other: else every layer reshapes to and fro.
+    module.kernels = {name: tf.Variable(tf.constant(kernel[None])) for name, (kernel, _) in weights.items()}
+    module.biases = {name: tf.Variable(tf.constant(bias)) for name, (_, bias) in weights.items()}
+
+    def convolve(row: Conv | Head, x: Any) -> Any:
+        padded = tf.pad(x, [[0, 0], [0, 0], [row.padding, row.padding], [0, 0]]) if row.padding else x
+        return tf.nn.conv2d(padded, module.kernels[row.name], [1, row.stride], 'VALID') + module.biases[row.name]
+
+    def forward(waveform: Any, layers: Iterable[str]) -> dict[str, Any]:
+        x = tf.expand_dims(tf.expand_dims(waveform, 1), 3) * GAIN
+        outputs = {}
+        for row in spec.layers:
+            if isinstance(row, Conv):
+                x = tf.nn.relu(convolve(row, x))
+            else:
+                x = tf.nn.max_pool2d(x, [1, row.kernel], [1, row.stride], 'VALID')
+            outputs[row.name] = x
+        outputs |= {head.name: tf.nn.softmax(convolve(head, x)) for head in spec.heads}
+        return {layer: tf.squeeze(outputs[layer], 1) for layer in layers}
+
+    functions = {}
+    for name, layers in signatures.items():
+        waveform = tf.TensorSpec([None, None], tf.float32, name='waveform')
+        graph = tf.function(lambda waveform, layers=layers: forward(waveform, layers), input_signature=[waveform])
+        functions[name] = graph.get_concrete_function()
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        return converter.convert()
+
+
+def _compare(net: 'keras.Model', path: pathlib.Path, signatures: Mapping[str, list[str]]) -> dict[str, float]:
+    """The greatest difference of each layer from Keras on noise, of the shortest length and a longer batch of two."""
+    spec = model.spec_of(net)
+    interpreter = _interpreter(path)
+    rng = np.random.default_rng(0)
+    differences: dict[str, float] = {}
+    for name, layers in signatures.items():
+        part, run = model.features(net, layers), interpreter.get_signature_runner(name)
+        least = geometry.min_samples(spec, layers[0])
+        for shape in ([1, least], [2, least + 2 * geometry.hop(spec, layers[-1]) + 1]):
+            waveform = rng.uniform(-0.5, 0.5, shape).astype(np.float32)
+            given = run(waveform=waveform)
+            for layer, wanted in part(waveform, training=False).items():
+                off = _difference(given[layer], np.asarray(wanted))
+                differences[layer] = float(np.maximum(differences.get(layer, 0.0), off))
+    return differences
+
+
+def _difference(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    if given.shape != wanted.shape:
+        return float('inf')
+    return float(np.abs(given - wanted).max() / max(np.abs(wanted).max(), 1e-12))
+
+
+def _interpreter(path: pathlib.Path) -> Any:
+    try:
+        from ai_edge_litert import interpreter
+    except ImportError:
+        from tensorflow import lite as interpreter
+    return interpreter.Interpreter(str(path))

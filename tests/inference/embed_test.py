@@ -1,0 +1,183 @@
+"""The Embedder, on a fake engine where the numbers do not matter, on the real ones where they do."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import soundnet_tf
+from soundnet_tf import audio, decoding, geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
+from soundnet_tf.inference import Embedder, Embedding, load
+from soundnet_tf.testing import noise, thin_spec, tone
+
+
+class FakeEngine:
+    """Right shapes without a net: values tell the samples they were made of; all knowing classes in turn."""
+
+    def __init__(self, spec=None):
+        self.spec = spec or thin_spec()
+        self.labels = {head.name: tuple(f'{head.name} {i}' for i in range(head.classes)) for head in self.spec.heads}
+
+    def serves(self, layer):
+        return layer in (*self.spec.layer_names, *self.spec.head_names)
+
+    def run(self, waveform, layers):
+        assert waveform.dtype == np.float32
+        channels = {head.name: head.classes for head in self.spec.heads}
+        return {layer: self.values(layer, len(waveform), channels.get(layer, 3)) for layer in layers}
+
+    def values(self, layer, samples, channels):
+        frames = geometry.frames(self.spec, layer, samples)
+        return np.arange(frames * channels, dtype=np.float32).reshape(frames, channels) + samples
+
+
+@pytest.fixture
+def embedder():
+    return Embedder(FakeEngine())
+
+
+@pytest.fixture
+def wav(tmp_path):
+    soundfile.write(tmp_path / 'rain.wav', noise(10), SAMPLE_RATE, subtype='FLOAT')
+    return tmp_path / 'rain.wav'
+
+
+def test_embed_file_is_embed_of_the_decoded_file(plain_folder, quick_folder, wav):
+    waveform = decoding.read(wav)
+    for folder in (plain_folder, quick_folder):
+        embedder = load(folder)
+        for layer in (None, 'conv3', 'places'):
+            given, wanted = embedder.embed_file(wav, layer), embedder.embed(waveform, SAMPLE_RATE, layer)
+            np.testing.assert_array_equal(given.values, wanted.values)
+            assert given.layer == (layer or 'pool5')
+        assert embedder.tag_file(wav, top=2) == embedder.tag(waveform, SAMPLE_RATE, top=2)
+
+
+def test_quick_and_plain_give_the_same_tags(plain_folder, quick_folder, wav):
+    given, wanted = load(quick_folder).tag_file(wav), load(plain_folder).tag_file(wav)
+    assert [tag[:2] for tag in given] == [tag[:2] for tag in wanted]
+    np.testing.assert_allclose([tag.probability for tag in given], [tag.probability for tag in wanted], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('samples', 'sample_rate'),
+    [
+        (noise(1).tolist(), SAMPLE_RATE),
+        ((noise(1) * 32767).astype(np.int16), SAMPLE_RATE),
+        (np.stack([noise(1), tone(1)], axis=1), SAMPLE_RATE),
+        (tone(1, sample_rate=44_100), 44_100),
+    ],
+    ids=['list', 'int16', 'stereo', '44.1 kHz'],
+)
+def test_any_samples_are_listened_to(plain_folder, samples, sample_rate):
+    embedder = load(plain_folder)
+    wanted = embedder.embed(audio.to_waveform(samples, sample_rate), SAMPLE_RATE)
+    np.testing.assert_array_equal(embedder.embed(samples, sample_rate).values, wanted.values)
+
+
+@settings(max_examples=50, deadline=None)
+@given(samples=st.integers(1, 500_000), layer=st.sampled_from([row.name for row in thin_spec().rows]))
+def test_shapes_and_times_are_those_of_the_geometry(samples, layer):
+    spec, waveform = thin_spec(), np.zeros(samples, np.float32)
+    frames = geometry.frames(spec, layer, samples)
+    if not frames:
+        with pytest.raises(ShortClip):
+            Embedder(FakeEngine()).embed(waveform, SAMPLE_RATE, layer)
+        return
+    embedding = Embedder(FakeEngine()).embed(waveform, SAMPLE_RATE, layer)
+    assert len(embedding.values) == len(embedding.times) == frames
+    np.testing.assert_array_equal(embedding.times, geometry.frame_times(spec, layer, frames))
+    assert (embedding.seconds, embedding.tiled) == (samples / SAMPLE_RATE, False)
+
+
+def test_an_embedding_is_summed_up():
+    embedding = Embedding(np.array([[1, 8], [3, 4]], np.float32), np.array([0.5, 1]), 'conv7', 1.5)
+    assert embedding.mean().tolist() == [2, 6]
+    assert embedding.max().tolist() == [3, 8]
+    assert repr(embedding) == 'Embedding(conv7: 2 steps x 2 channels of 1.50 s)'
+    one = Embedding(np.zeros([1, 4], np.float32), np.zeros(1), 'conv7', 0.1, tiled=True)
+    assert repr(one) == 'Embedding(conv7: 1 step x 4 channels of 0.10 s, tiled)'
+
+
+def test_tags_are_the_mean_over_time(plain_folder):
+    embedder = load(plain_folder)
+    tags = embedder.tag(noise(14), SAMPLE_RATE, top=3)
+    assert [tag.head for tag in tags] == ['imagenet'] * 3 + ['places'] * 3
+    for head in embedder.spec.head_names:
+        embedding = embedder.embed(noise(14), SAMPLE_RATE, head)
+        assert len(embedding.values) == 2
+        np.testing.assert_allclose(embedding.values.sum(axis=1), 1, atol=1e-5)
+        mean = embedding.mean()
+        best = sorted(range(len(mean)), key=lambda index: -mean[index])[:3]
+        wanted = [(head, embedder.labels[head][index], float(mean[index])) for index in best]
+        assert [tuple(tag) for tag in tags if tag.head == head] == wanted
+
+
+def test_short_clips_are_refused_by_name(embedder, tmp_path):
+    path = tmp_path / 'rain.wav'
+    soundfile.write(path, noise(5), SAMPLE_RATE)
+    with pytest.raises(ShortClip) as caught:
+        embedder.tag_file(path)
+    assert str(caught.value) == (
+        f"{path} is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7' (0.21 s) or tile the clip."
+    )
+    with pytest.raises(ShortClip, match=r'^the clip is 0\.10 s; pool5'):
+        embedder.embed(noise(0.1), SAMPLE_RATE)
+
+
+@pytest.mark.parametrize('layer', ['pool5', 'conv7', 'places'])
+def test_short_clips_are_tiled_where_asked(plain_folder, layer):
+    embedder, short = load(plain_folder, short='tile'), noise(0.1)
+    embedding = embedder.embed(short, SAMPLE_RATE, layer)
+    least = geometry.min_samples(embedder.spec, layer)
+    wanted = load(plain_folder).embed(audio.fit_length(short, least), SAMPLE_RATE, layer)
+    np.testing.assert_array_equal(embedding.values, wanted.values)
+    assert (len(embedding.values), embedding.tiled, embedding.seconds) == (1, True, len(short) / SAMPLE_RATE)
+    assert not embedder.embed(noise(10), SAMPLE_RATE, layer).tiled
+
+
+def test_no_sound_is_refused(embedder, tmp_path):
+    for wrong in ([], [0.0, np.nan]):
+        with pytest.raises(BadAudio, match=r'^the clip: '):
+            embedder.embed(np.array(wrong), SAMPLE_RATE)
+    with pytest.raises(ShortClip, match='Give a longer clip'):
+        Embedder(FakeEngine(), short='tile').listen(np.zeros(0, np.float32), ['pool5'])
+    with pytest.raises(BadAudio, match=r'nothing\.wav: '):
+        embedder.embed_file(tmp_path / 'nothing.wav')
+
+
+def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path):
+    with pytest.raises(SoundNetError, match=r"no layer 'conv8'; its layers are conv1, .* its heads imagenet, places"):
+        embedder.embed_file(tmp_path / 'never read.wav', 'conv8')
+    with pytest.raises(SoundNetError, match='top is a number of classes, at least 1, not 0'):
+        embedder.tag(noise(10), SAMPLE_RATE, top=0)
+    with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):
+        Embedder(FakeEngine(thin_spec(heads={}))).tag(noise(10), SAMPLE_RATE)
+    with pytest.raises(SoundNetError, match="short is 'error' or 'tile', not 'pad'"):
+        load(plain_folder, short='pad')
+    with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
+        load()
+    with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
+        load(tmp_path / 'nowhere')
+    with pytest.raises(TypeError, match='sample_rate'):
+        embedder.embed(noise(1))
+
+
+def test_damaged_facts_are_named(plain_folder, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(plain_folder, tmp_path / 'net')
+    (folder / 'model.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'model\.json cannot be read'):
+        load(folder)
+
+
+def test_what_is_known_of_the_net(plain_folder):
+    embedder = soundnet_tf.load(plain_folder)
+    assert embedder.spec == thin_spec()
+    assert embedder.labels['places'] == ('sea', 'street', 'kitchen', 'wood')
+    assert len(embedder.facts['weights_sha256']) == 64
+    assert repr(embedder) == 'Embedder(soundnet8-thin: pool5, heads imagenet, places)'

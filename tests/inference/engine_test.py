@@ -1,0 +1,121 @@
+"""Engines: Keras against plain numpy, LiteRT against Keras, and which of them is asked."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soundnet_tf import geometry, model, saved
+from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, engine_of
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests import numpy_net
+from tests.inference.conftest import PLACES
+
+SERVED = ('pool5', 'conv7', 'imagenet', 'places')
+
+
+@pytest.fixture(scope='module')
+def keras_engine(net):
+    return KerasEngine(net)
+
+
+@pytest.fixture(scope='module')
+def litert(quick_folder):
+    return LiteRTEngine(quick_folder)
+
+
+def close(given, wanted):
+    assert list(given) == list(wanted)
+    for layer, values in wanted.items():
+        assert given[layer].shape == values.shape
+        assert given[layer].dtype == np.float32
+        np.testing.assert_allclose(given[layer], values, rtol=0, atol=2e-4 * np.abs(values).max())
+
+
+@pytest.mark.parametrize('spec', [thin_spec(), thin_spec(SOUNDNET5, heads={'esc10': 10})], ids=lambda spec: spec.name)
+def test_keras_is_the_numpy_net(spec):
+    net = enliven(model.build(spec))
+    rows = [row.name for row in spec.rows]
+    weights = {key: np.array(variable) for key, variable in model.variables_of(net).items()}
+    wanted = numpy_net.forward(spec, weights, noise(10))
+    close(KerasEngine(net).run(noise(10), rows), {row: wanted[row] for row in rows})
+
+
+def test_keras_traces_one_graph_for_all_lengths(net):
+    engine = KerasEngine(net)
+    for seconds in (0.3, 1, 1.01, 5):
+        engine.run(noise(seconds), ['conv7'])
+    assert engine._function(('conv7',)).experimental_get_tracing_count() == 1
+
+
+@settings(max_examples=12, deadline=None)
+@given(samples=st.integers(geometry.min_samples(thin_spec(), 'conv7'), 300_000))
+def test_litert_is_keras_at_any_length(keras_engine, litert, samples):
+    waveform = noise(300_000 / 22_050, seed=samples)[:samples]
+    layers = [layer for layer in SERVED if geometry.min_samples(litert.spec, layer) <= samples]
+    close(litert.run(waveform, layers), keras_engine.run(waveform, layers))
+
+
+@pytest.mark.parametrize('layer', SERVED)
+@pytest.mark.parametrize('more', [0, 1, 8_192])
+def test_litert_is_keras_from_the_shortest_clip_on(keras_engine, litert, layer, more):
+    samples = geometry.min_samples(litert.spec, layer) + more
+    waveform = noise(10)[:samples]
+    given = litert.run(waveform, [layer])
+    close(given, keras_engine.run(waveform, [layer]))
+    assert len(given[layer]) == geometry.frames(litert.spec, layer, samples)
+
+
+def test_litert_announces_nothing(quick_folder, capfd):
+    LiteRTEngine(quick_folder).run(noise(1), ['conv7'])
+    assert capfd.readouterr() == ('', '')
+
+
+def test_a_net_keeps_its_own_names(tmp_path):
+    pytest.importorskip('ai_edge_litert')
+    from soundnet_tf.export import add_tflite
+
+    scenes = tuple(f'scene {index}' for index in range(365))
+    folder = saved.save(model.build(thin_spec(heads={'places': 365}), labels={'places': scenes}), tmp_path / 'net')
+    assert engine_of(folder).labels == {'places': scenes}
+    add_tflite(folder)
+    assert engine_of(folder).labels == {'places': scenes}
+    assert LiteRTEngine(folder).run(noise(10), ['places'])['places'].shape == (1, 365)
+
+
+def test_keras_is_loaded_for_other_layers_only(quick_folder, keras_engine, monkeypatch):
+    loads = []
+    load_net = saved.load_net
+    monkeypatch.setattr(saved, 'load_net', lambda folder: loads.append(folder) or load_net(folder))
+    engine = engine_of(quick_folder)
+    assert isinstance(engine, FirstThatServes)
+    engine.run(noise(10), SERVED)
+    assert not loads
+    assert engine.serves('conv3')
+    assert not engine.serves('conv8')
+    for _ in range(2):
+        close(engine.run(noise(1), ['conv3', 'conv7']), keras_engine.run(noise(1), ['conv3', 'conv7']))
+    assert loads == [quick_folder]
+
+
+def test_without_litert_or_its_file_keras_serves(quick_folder, plain_folder, monkeypatch):
+    assert isinstance(engine_of(plain_folder), KerasEngine)
+    for name in ('ai_edge_litert', 'ai_edge_litert.interpreter'):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert isinstance(engine_of(quick_folder), KerasEngine)
+    assert engine_of(quick_folder).labels['places'] == PLACES
+    with pytest.raises(MissingTool, match=r"pip install 'soundnet_tf\[litert\]'"):
+        LiteRTEngine(quick_folder)
+
+
+def test_a_damaged_file_is_named(quick_folder, tmp_path):
+    folder = shutil.copytree(quick_folder, tmp_path / 'net')
+    whole = (folder / 'net.tflite').read_bytes()
+    (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SoundNetError, match=r'net\.tflite cannot be read .*: delete it, or write it again'):
+        engine_of(folder)
