@@ -1,5 +1,9 @@
-"""What tests need, shipped so that users can test against us: tones, thin nets, live statistics."""
+"""What tests need, shipped so that users can test against us: tones, thin nets, live statistics, small datasets."""
 
+import math
+import os
+import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +13,7 @@ from soundnet_tf.spec import SOUNDNET8, NetSpec, thin
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
+    from soundnet_tf.records import AudioFormat, Kind
 
 
 def tone(seconds: float, hz: float = 440.0, amplitude: float = 0.5, sample_rate: int = SAMPLE_RATE) -> Waveform:
@@ -49,3 +54,51 @@ def enliven(net: 'SoundNet', seed: int = 0) -> 'SoundNet':
         # conv1 sees samples times 256: without this its statistics would be lost beside the signal.
         variable.assign(value / 64 if key == 'conv1/kernel' else value)
     return net
+
+
+def make_records(
+    folder: 'str | os.PathLike[str]',
+    count: int = 12,
+    teachers: Mapping[str, int] | None = None,
+    seconds: float = 10.0,
+    audio_format: 'AudioFormat' = 'mp3',
+    kind: 'Kind' = 'probabilities',
+    shards: int = 2,
+) -> None:
+    """A small dataset whose sounds tell what its teachers see: clip i is a tone of class i modulo the classes."""
+    import tensorflow as tf
+
+    from soundnet_tf import records
+    from soundnet_tf.labels import numbered
+    from soundnet_tf.prepare import media
+
+    teachers = teachers or {'imagenet': 10, 'places': 4}
+    frames = math.ceil(seconds / 5)
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    samples: list[list[bytes]] = [[] for _ in range(shards)]
+    for index in range(count):
+        seen = {
+            name: np.eye(classes, dtype=np.float32)[[index % classes] * frames] for name, classes in teachers.items()
+        }
+        if kind == 'logits':
+            seen = {name: 20 * values for name, values in seen.items()}
+        waveform = tone(seconds, 200 * 1.25 ** (index % 18)) + noise(seconds, 0.01, seed=index)
+        waveform = media.statable(waveform) if audio_format == 'mp3' else waveform
+        sample = records.Sample(
+            id=f'clip{index}',
+            source='made',
+            audio=media.encode_sound(waveform, audio_format),
+            audio_format=audio_format,
+            samples=len(waveform),
+            frame_times=tuple(5.0 * frame + 2.5 for frame in range(frames)),
+            posteriors=seen,
+            kinds=dict.fromkeys(teachers, kind),
+        )
+        samples[records.shard_of(sample.id, shards)].append(records.encode(sample))
+    for path, encoded in zip(records.shard_paths(folder, shards), samples, strict=True):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in encoded:
+                writer.write(record)
+    about = {name: records.TeacherCard(classes, kind, 'made') for name, classes in teachers.items()}
+    card = records.Card(about, audio_format, 5.0, max(seconds, 5.0), count, shards)
+    records.write_card(folder, card, {name: numbered(classes) for name, classes in teachers.items()})

@@ -1,0 +1,95 @@
+"""What a teacher's text says, and the class names and fingerprints of the files it names."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Literal
+
+from soundnet_tf import labels as label_files
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.records import KINDS
+
+Form = Literal['application', 'network', 'ready']
+
+OPTIONS: dict[Form, tuple[str, ...]] = {
+    'application': ('labels', 'crop', 'drop', 'kind', 'weights'),
+    'network': ('labels', 'scale', 'crop', 'drop', 'kind'),
+    'ready': ('labels', 'kind'),
+}
+"""What can be said of a Keras application, of any other network, of ready posteriors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """`NAME=WHERE[,option=value...]`, taken apart."""
+
+    name: str
+    where: str
+    form: Form
+    options: Mapping[str, str]
+
+
+def take_apart(text: str) -> Wanted:
+    """A teacher's text, understood. Raises SoundNetError in one line, before anything is loaded."""
+    name, equals, rest = text.partition('=')
+    where, *pairs = rest.split(',')
+    if not (name.isidentifier() and equals and where):
+        raise SoundNetError(f'teacher {text!r}: write NAME=WHERE, such as imagenet=mobilenet.tflite,labels=names.txt')
+    form = _form(name, where)
+    options = {}
+    for pair in pairs:
+        key, _, value = pair.partition('=')
+        if key not in OPTIONS[form] or not value:
+            raise SoundNetError(
+                f'teacher {name}: {pair!r} is no option of {where}; write {"=..., ".join(OPTIONS[form])}=...'
+            )
+        options[key] = value
+    if options.get('kind', 'logits') not in KINDS:
+        raise SoundNetError(f'teacher {name}: kind is {" or ".join(KINDS)}, not {options["kind"]!r}')
+    return Wanted(name, where, form, options)
+
+
+def _form(name: str, where: str) -> Form:
+    if where.startswith('keras:'):
+        return 'application'
+    path = pathlib.Path(where)
+    if not path.exists():
+        raise SoundNetError(f'teacher {name}: there is no file or folder {where}')
+    return 'ready' if path.is_dir() and not (path / 'saved_model.pb').exists() else 'network'
+
+
+def number(name: str, options: Mapping[str, str], key: str, least: float, most: float, default: float) -> float:
+    """The option `key` as a number within [least, most]."""
+    try:
+        value = float(options.get(key, default))
+    except ValueError:
+        value = float('nan')
+    if not least <= value <= most:
+        raise SoundNetError(f'teacher {name}: {key} is a number from {least:g} to {most:g}, not {options[key]!r}')
+    return value
+
+
+def read_labels(name: str, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The names that the option `labels` points to; none without the option."""
+    if 'labels' not in options:
+        return ()
+    path = pathlib.Path(options['labels'])
+    try:
+        return label_files.parse(path.read_text(encoding='utf-8-sig'), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else 'it is not UTF-8'
+        raise SoundNetError(
+            f'teacher {name}: {path} cannot be read ({reason}); labels is a file with one class name per line'
+        ) from None
+
+
+def fingerprint(path: pathlib.Path) -> str:
+    """The first digits of the SHA-256 of a file, or of a folder's files and their names."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(path.rglob('*')):
+        if file.is_file():
+            digest.update(file.relative_to(path).as_posix().encode())
+            with file.open('rb') as opened:
+                digest.update(hashlib.file_digest(opened, 'sha256').digest())
+    return digest.hexdigest()[:16]

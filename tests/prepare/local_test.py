@@ -1,0 +1,292 @@
+import csv
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from soundnet_tf import decoding, records
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import local, manifest, plan, stages
+from soundnet_tf.prepare.stages import Settings
+from tests.prepare import made
+
+SETTINGS = Settings(clip_s=4, frame_every_s=2)
+UNUSABLE = {'text.mp4': 'damaged', 'none.mp4': 'missing', 'mute.mp4': 'no sound track', 'short.mp4': 'too short'}
+
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    """12 videos and four that give no record, in a manifest."""
+    home = tmp_path_factory.mktemp('videos')
+    for index in range(12):
+        made.video(home / f'v{index:02}.mp4', 2 + index / 4, size=(32 + 2 * index, 32))
+    (home / 'text.mp4').write_text('dear sir')
+    made.video(home / 'mute.mp4', 0, 3)
+    made.video(home / 'short.mp4', 0.3)
+    names = [*(f'v{index:02}.mp4' for index in range(12)), *UNUSABLE]
+    (home / 'list.csv').write_text('path\n' + '\n'.join(names))
+    return home
+
+
+@pytest.fixture(scope='module')
+def videos(home):
+    return manifest.videos([str(home / 'list.csv')])
+
+
+@pytest.fixture(scope='module')
+def undisturbed(videos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('undisturbed') / 'out'
+    return local.run(videos, [made.teacher()], folder, SETTINGS)
+
+
+def same(folder, other):
+    """Every field equal, posteriors within 1e-5; cards and lists too."""
+    ours, theirs = list(records.read(folder)), list(records.read(other))
+    assert [sample.id for sample in ours] == [sample.id for sample in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        for field in dataclasses.fields(a):
+            if field.name != 'posteriors':
+                assert getattr(a, field.name) == getattr(b, field.name)
+        assert a.posteriors.keys() == b.posteriors.keys()
+        for name in a.posteriors:
+            np.testing.assert_allclose(a.posteriors[name], b.posteriors[name], atol=1e-5, rtol=0)
+    assert records.read_card(folder) == records.read_card(other)
+    assert (folder / 'skipped.csv').read_text() == (other / 'skipped.csv').read_text()
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(other))
+
+
+def test_what_comes_out(undisturbed, videos):
+    folder = undisturbed.folder
+    assert (undisturbed.records, undisturbed.failures) == (12, 2)
+    assert undisturbed.reasons == dict.fromkeys(UNUSABLE.values(), 1)
+    assert str(undisturbed).startswith(f'12 of 16 videos became records in {folder}; 4 skipped: 1 ')
+    card = records.read_card(folder)
+    assert (card.records, card.shards, card.skipped) == (12, 8, undisturbed.reasons)
+    assert records.read_labels(folder) == {'scenes': ('red', 'green', 'blue', 'white')}
+    with open(folder / 'skipped.csv', newline='') as file:
+        assert {row['id']: row['reason'] for row in csv.DictReader(file)} == UNUSABLE
+    for sample in records.read(folder):
+        index = int(sample.id[1:3])
+        assert sample.source == next(video.path for video in videos if video.id == sample.id)
+        assert len(sample.frame_times) == (1 if index < 4 else 2)
+        assert sample.posteriors['scenes'].argmax(axis=1).tolist() == [0] * len(sample.frame_times)
+        assert len(decoding.decode(sample.audio, sample.id)) == sample.samples
+    assert not [name for name in os.listdir(folder) if name.endswith('.part')]
+
+
+def test_a_record_lies_in_the_shard_of_its_id(undisturbed):
+    import tensorflow as tf
+
+    for index, path in enumerate(records.shard_paths(undisturbed.folder, 8)):
+        for record in tf.data.TFRecordDataset(str(path)):
+            id = records.parse(record, {})['id'].numpy().decode()
+            assert records.shard_of(id, 8) == index
+
+
+@pytest.mark.parametrize('jobs', [1, 4])
+def test_the_number_of_threads_changes_nothing(undisturbed, videos, tmp_path, jobs):
+    local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS, jobs=jobs)
+    same(tmp_path / 'out', undisturbed.folder)
+
+
+def interrupted(videos, out, error):
+    """A run in which the teacher raises `error` at its third batch."""
+    calls = []
+
+    def run(frames):
+        calls.append(len(frames))
+        if len(calls) == 3:
+            raise error
+        return made.softmax_of_colours(frames)
+
+    with pytest.raises(type(error)):
+        local.run(videos, [made.teacher(run=run)], out, SETTINGS)
+
+
+@pytest.mark.parametrize('error', [RuntimeError('disk on fire'), KeyboardInterrupt()])
+def test_a_stopped_run_goes_on(undisturbed, videos, tmp_path, error):
+    out = tmp_path / 'out'
+    interrupted(videos, out, error)
+    assert not list(out.glob('*.part'))
+    finished = {path: path.stat().st_mtime_ns for path in out.glob('*.tfrecord')}
+    assert 0 < len(finished) < 8
+    with pytest.raises(records.BadRecord, match='run soundnet-prepare again to finish it'):
+        records.read_card(out)
+    report = local.run(videos, [made.teacher()], out, SETTINGS)
+    assert (report.records, report.reasons) == (undisturbed.records, undisturbed.reasons)
+    assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
+    same(out, undisturbed.folder)
+
+
+def test_a_finished_run_is_left_as_it_is(undisturbed, videos, monkeypatch):
+    before = {p: p.stat().st_mtime_ns for p in undisturbed.folder.glob('*.tfrecord')}
+    monkeypatch.setattr(stages, 'extract', None)
+    assert local.run(videos, [made.teacher()], undisturbed.folder, SETTINGS) == undisturbed
+    assert {p: p.stat().st_mtime_ns for p in undisturbed.folder.glob('*.tfrecord')} == before
+
+
+@pytest.mark.parametrize('lost', ['records-00003-of-00008.json', 'records-00003-of-00008.tfrecord', 'dataset.json'])
+def test_what_is_lost_is_made_again(undisturbed, videos, tmp_path, lost):
+    out = tmp_path / 'out'
+    local.run(videos, [made.teacher()], out, SETTINGS)
+    (out / lost).unlink()
+    (out / 'records-00003-of-00008.part').write_bytes(b'half')
+    if lost == 'dataset.json':
+        (out / 'records-00003-of-00008.part').unlink()
+    local.run(videos, [made.teacher()], out, SETTINGS)
+    same(out, undisturbed.folder)
+
+
+def test_relative_and_absolute_spellings_are_the_same_run(undisturbed, home, monkeypatch):
+    monkeypatch.chdir(home)
+    report = local.run(manifest.videos(['list.csv']), [made.teacher()], os.path.relpath(undisturbed.folder), SETTINGS)
+    assert report.records == 12
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'settings': Settings(clip_s=4, frame_every_s=2, audio_format='pcm16')}, 'audio_format was mp3, is pcm16'),
+        ({'teachers': [made.teacher(source='other')]}, 'teachers scenes source was colours, is other'),
+        ({'teachers': [made.teacher('places')]}, 'teachers places kind was not there, is probabilities'),
+        ({'shards': 2}, 'shards was 8, is 2'),
+        ({'videos': slice(3)}, 'videos count was 16, is 3; videos sha256 was'),
+    ],
+)
+def test_another_run_in_the_same_folder_is_refused(undisturbed, videos, change, words):
+    given = {'videos': videos, 'teachers': [made.teacher()], 'settings': SETTINGS} | change
+    if isinstance(given['videos'], slice):
+        given['videos'] = videos[given['videos']]
+    with pytest.raises(SoundNetError, match=words) as caught:
+        local.run(out=undisturbed.folder, **given)
+    assert '\n' not in str(caught.value)
+    assert str(caught.value).endswith('choose another folder, or remove it')
+
+
+def test_folders_that_cannot_be_used(tmp_path, videos):
+    def words(out):
+        with pytest.raises(SoundNetError) as caught:
+            local.run(videos, [made.teacher()], out, SETTINGS)
+        return str(caught.value)
+
+    (tmp_path / 'file').touch()
+    assert words(tmp_path / 'file') == f'{tmp_path}/file cannot be written (File exists)'
+    (tmp_path / 'half').mkdir()
+    (tmp_path / 'half' / 'plan.json').write_text('{"videos"')
+    assert f'{tmp_path}/half/plan.json is damaged' in words(tmp_path / 'half')
+    (tmp_path / 'foreign').mkdir()
+    (tmp_path / 'foreign' / 'records-00000-of-00001.tfrecord').touch()
+    assert 'holds records but no plan.json' in words(tmp_path / 'foreign')
+
+
+def test_two_runs_at_once_are_refused(tmp_path, videos):
+    pytest.importorskip('fcntl')
+    begun = plan.of(videos, [], SETTINGS, 8)
+    with (
+        plan.held(tmp_path, begun),
+        pytest.raises(SoundNetError, match='another run is writing'),
+        plan.held(tmp_path, begun),
+    ):
+        pass
+    with plan.held(tmp_path, begun):
+        pass
+
+
+def test_few_videos_wait_in_memory(tmp_path, monkeypatch):
+    """However slow the teacher: frames of videos are large."""
+    lock, read, labelled = threading.Lock(), [], []
+    extract, label = stages.extract, stages.label
+
+    def counted(video, settings, side):
+        with lock:
+            read.append(video)
+        return extract(video, settings, side)
+
+    def slowly(clips, teachers, settings):
+        time.sleep(0.02)
+        labelled.extend(clips)
+        assert len(read) - len(labelled) <= 4
+        return label(clips, teachers, settings)
+
+    monkeypatch.setattr(stages, 'extract', counted)
+    monkeypatch.setattr(stages, 'label', slowly)
+    monkeypatch.setattr(local, 'FRAMES_PER_BATCH', 1)
+    path = made.video(tmp_path / 'a.mp4', 1)
+    videos = [manifest.Video(str(index), str(path)) for index in range(20)]
+    report = local.run(
+        videos, [made.teacher()], tmp_path / 'out', Settings(frame_every_s=1, clip_s=1, min_s=0.5), jobs=2, shards=1
+    )
+    assert report.records == 20
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    (tmp_path / 'in').mkdir()
+    made.video(tmp_path / 'in' / 'a.mp4', 2)
+    os.rename(tmp_path / 'in' / 'a.mp4', os.fsencode(tmp_path / 'in') + b'/\xff.mp4')
+    with open(os.fsencode(tmp_path / 'in') + b'/\xfe\xfe.mp4', 'wb'):
+        pass
+    report = local.run(manifest.videos([str(tmp_path / 'in')]), [made.teacher()], tmp_path / 'out', SETTINGS)
+    assert (report.records, report.reasons) == (1, {'damaged': 1})
+    assert next(records.read(tmp_path / 'out')).id == '\ufffd.mp4'
+    assert '?' in (tmp_path / 'out' / 'skipped.csv').read_text()
+
+
+def test_progress_goes_on_where_it_was(videos, tmp_path, monkeypatch):
+    interrupted(videos, tmp_path / 'out', RuntimeError())
+    said = io.StringIO()
+    monkeypatch.setattr(sys, 'stderr', said)
+    local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS)
+    first, *_, last = said.getvalue().replace('\r', '\n').strip().splitlines()
+    assert ' 0/16' not in first
+    assert '16/16' in last
+
+
+RUN = """
+import sys, time
+from soundnet_tf import cli
+from soundnet_tf.prepare import local, manifest
+from tests.prepare import local_test, made
+
+def slowly(frames):
+    time.sleep(0.5)
+    return made.softmax_of_colours(frames)
+
+def main(arguments):
+    local.run(manifest.videos(arguments), [made.teacher(run=slowly)], sys.argv[2], local_test.SETTINGS)
+
+sys.argv = ['soundnet-prepare', *sys.argv[1:]]
+cli.run(lambda arguments: main(arguments[:1]), 'none', '')
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on(undisturbed, home, videos, tmp_path, how):
+    out = tmp_path / 'out'
+    command = [sys.executable, '-c', RUN, str(home / 'list.csv'), str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while len(list(out.glob('*.tfrecord'))) < 3 and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    drafts = list(out.glob('*.part'))
+    assert 3 <= len(list(out.glob('*.tfrecord'))) < 8
+    assert not (out / 'dataset.json').exists()
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == 'soundnet-prepare: stopped; what is finished stays'
+        assert not drafts
+    else:
+        assert drafts
+    assert json.loads((out / 'plan.json').read_text())['shards'] == 8
+    local.run(videos, [made.teacher()], out, SETTINGS)
+    same(out, undisturbed.folder)

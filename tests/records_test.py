@@ -1,0 +1,186 @@
+import json
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from soundnet_tf import records
+from soundnet_tf.errors import BadRecord, SoundNetError
+from soundnet_tf.records import Card, Sample, TeacherCard
+
+FLOATS = st.floats(-(2.0**99), 2.0**99, width=32)
+
+
+@st.composite
+def samples(draw):
+    frames = draw(st.integers(0, 5))
+    classes = draw(st.dictionaries(st.sampled_from(['imagenet', 'places', 'größe']), st.integers(1, 7)))
+    return Sample(
+        id=draw(st.text()),
+        source=draw(st.text()),
+        audio=draw(st.binary(max_size=50)),
+        audio_format=draw(st.sampled_from(['mp3', 'pcm16'])),
+        samples=draw(st.integers(0, 2**40)),
+        frame_times=tuple(draw(st.lists(FLOATS, min_size=frames, max_size=frames))),
+        posteriors={name: draw(arrays(np.float32, (frames, n), elements=FLOATS)) for name, n in classes.items()},
+        kinds={name: draw(st.sampled_from(records.KINDS)) for name in classes},
+    )
+
+
+@given(samples())
+@settings(max_examples=60, deadline=None)
+def test_a_record_comes_back_as_it_was(sample):
+    classes = {name: values.shape[1] for name, values in sample.posteriors.items()}
+    parsed = records.parse(tf.constant(records.encode(sample)), classes)
+    again = records._sample(parsed, classes)
+    for field in dataclasses.fields(Sample):
+        if field.name != 'posteriors':
+            assert getattr(again, field.name) == getattr(sample, field.name)
+    for name, values in sample.posteriors.items():
+        np.testing.assert_array_equal(again.posteriors[name], values)
+
+
+@given(st.text(), st.integers(1, 1000))
+@settings(max_examples=100)
+def test_the_shard_of_an_id(id, shards):
+    assert 0 <= records.shard_of(id, shards) < shards
+    assert records.shard_of(id, shards) == records.shard_of(id, shards)
+
+
+def test_shards_are_the_same_everywhere():
+    """Whoever prepares a clip, today or later, must put it there."""
+    assert [records.shard_of(id, 1000) for id in ('a.mp4', 'b.mp4', 'größe.mp4')] == [848, 328, 200]
+    counts = np.bincount([records.shard_of(str(index), 8) for index in range(8000)])
+    assert counts.min() > 900
+
+
+def sample(**changes):
+    given = {
+        'id': 'dog.mp4',
+        'source': '/videos/dog.mp4',
+        'audio': b'\0\1\2\3',
+        'audio_format': 'pcm16',
+        'samples': 2,
+        'frame_times': (2.5, 7.5),
+        'posteriors': {'imagenet': np.full([2, 4], 0.25, np.float32)},
+        'kinds': {'imagenet': 'probabilities'},
+    }
+    return Sample(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ('values', 'said'),
+    [
+        (np.zeros([1, 4]), r'\[1, 4\] values for 2 frames'),
+        (np.zeros([8]), r'\[8\] values for 2 frames'),
+        (np.full([2, 4], np.nan), 'one row of finite numbers per frame'),
+        (np.full([2, 4], np.inf), 'one row of finite numbers per frame'),
+    ],
+)
+def test_posteriors_that_are_refused(values, said):
+    with pytest.raises(BadRecord, match=f'dog.mp4: imagenet gave .*{said}'):
+        records.encode(sample(posteriors={'imagenet': values.astype(np.float32)}))
+
+
+def test_a_source_whose_name_is_no_text():
+    parsed = records.parse(tf.constant(records.encode(sample(source='/\udcff.mp4'))), {})
+    assert parsed['source'].numpy() == b'/?.mp4'
+
+
+def test_parsing_inside_a_graph():
+    dataset = tf.data.Dataset.from_tensors(records.encode(sample())).map(
+        lambda record: records.parse(record, {'imagenet': 4})
+    )
+    assert dataset.element_spec['imagenet/values'].shape.as_list() == [None, 4]
+    assert dataset.element_spec['frames/times_s'].shape.as_list() == [None]
+    (parsed,) = dataset
+    np.testing.assert_array_equal(parsed['frames/times_s'], [2.5, 7.5])
+
+
+CARD = Card({'imagenet': TeacherCard(4, 'probabilities', 'net')}, 'pcm16', 5.0, 20.0, 2, 2, {'silent': 1})
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    ids = [next(str(n) for n in range(99) if records.shard_of(str(n), 2) == shard) for shard in (0, 1)]
+    for path, id in zip(records.shard_paths(tmp_path, 2), ids, strict=True):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            writer.write(records.encode(sample(id=id)))
+    records.write_card(tmp_path, CARD, {'imagenet': ('a', 'b', 'c', 'größe')})
+    return tmp_path
+
+
+def test_a_dataset_is_read_as_it_was_written(dataset):
+    assert records.read_card(dataset) == CARD
+    assert records.read_labels(dataset) == {'imagenet': ('a', 'b', 'c', 'größe')}
+    assert len(list(records.read(dataset))) == 2
+    assert sorted(path.name for path in dataset.iterdir()) == [
+        'dataset.json',
+        'labels',
+        'records-00000-of-00002.tfrecord',
+        'records-00001-of-00002.tfrecord',
+    ]
+
+
+def change_card(folder, **changes):
+    path = folder / 'dataset.json'
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ('harm', 'words'),
+    [
+        (lambda d: (d / 'dataset.json').unlink(), 'holds no dataset.json: run soundnet-prepare again to finish it'),
+        (lambda d: (d / 'dataset.json').write_text('{'), r'is no dataset card .*: prepare the dataset again'),
+        (lambda d: (d / 'dataset.json').write_text('[]'), 'is no dataset card'),
+        (lambda d: change_card(d, format=2), 'it was written by another version'),
+        (lambda d: change_card(d, format=None), "is no dataset card .'format'"),
+        (lambda d: change_card(d, clip_s=None), "is no dataset card .*'clip_s'"),
+        (lambda d: change_card(d, shards='two'), 'is no dataset card'),
+        (lambda d: change_card(d, teachers={'imagenet': {'color': 1}}), 'is no dataset card'),
+        (lambda d: (d / 'records-00001-of-00002.tfrecord').unlink(), 'lacks 1 of 2 shards, records-00001-of-00002'),
+    ],
+)  # fmt: skip
+def test_cards_that_are_refused(dataset, harm, words):
+    harm(dataset)
+    with pytest.raises(BadRecord, match=words) as caught:
+        records.read_card(dataset)
+    assert str(dataset) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_folder_that_is_no_dataset(tmp_path):
+    for folder in (tmp_path, tmp_path / 'nowhere'):
+        with pytest.raises(BadRecord, match=r'holds no dataset.json: give a folder that soundnet-prepare wrote'):
+            records.read_card(folder)
+
+
+def test_labels_that_do_not_fit(dataset):
+    (dataset / 'labels' / 'imagenet.txt').write_text('a\nb\n')
+    with pytest.raises(BadRecord, match=r'imagenet.txt names 2 classes, but imagenet has 4'):
+        records.read_labels(dataset)
+    (dataset / 'labels' / 'imagenet.txt').unlink()
+    with pytest.raises(SoundNetError, match=r'imagenet.txt names 0 classes'):
+        records.read_labels(dataset)
+
+
+def test_a_damaged_shard(dataset):
+    path = records.shard_paths(dataset, 2)[1]
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(BadRecord, match=r'records-00001-of-00002.tfrecord is damaged .*: remove it and prepare again'):
+        list(records.read(dataset))
+
+
+def test_records_of_other_classes_than_the_card_says(dataset):
+    change_card(dataset, teachers={'imagenet': {'classes': 5, 'kind': 'logits', 'source': ''}})
+    with pytest.raises(BadRecord, match=r'records-00000-of-00002.tfrecord is damaged'):
+        list(records.read(dataset))
