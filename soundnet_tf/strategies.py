@@ -1,0 +1,25 @@
+"""One word for how training spreads over devices, one function that makes it so."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from soundnet_tf.errors import SoundNetError
+
+STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
+    # The default device, a GPU if there is one.
+    'none': tf.distribute.get_strategy,
+    # Every GPU of this machine (or its CPU), each with a part of the batch.
+    'mirrored': tf.distribute.MirroredStrategy,
+}
+
+
+def make(distribution: str, batch: int) -> tf.distribute.Strategy:
+    """The strategy of that name. Raises SoundNetError where a batch does not divide among its devices."""
+    if distribution not in STRATEGIES:
+        raise SoundNetError(f'distribution is {" or ".join(STRATEGIES)}, not {distribution!r}')
+    strategy = STRATEGIES[distribution]()
+    replicas = strategy.num_replicas_in_sync
+    if batch % replicas:
+        raise SoundNetError(f'a batch of {batch} does not divide among {replicas} devices: take a multiple of them')
+    return strategy

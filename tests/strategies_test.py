@@ -1,0 +1,59 @@
+"""Two devices on the same global batches give what one gives."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from soundnet_tf import strategies
+from soundnet_tf.errors import SoundNetError
+
+# In a process of its own: logical devices must be made before TensorFlow starts.
+TWIN = """
+import json, sys
+import numpy as np, keras, tensorflow as tf
+cpu = tf.config.list_physical_devices('CPU')[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from soundnet_tf import data, losses, model, strategies, training
+from soundnet_tf.config import Training
+from soundnet_tf.spec import SOUNDNET5, thin
+from soundnet_tf.testing import make_records
+
+strategies.STRATEGIES['mirrored'] = lambda: tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+folder = sys.argv[1]
+make_records(folder, count=8, seconds=5, teachers={'places': 4})
+spec = thin(SOUNDNET5, 1 / 8)
+told = {}
+for word in ('none', 'mirrored'):
+    config = Training(steps=4, batch=4, clip_s=5, distribution=word)
+    trained = training.train(folder, spec, f'{folder}/{word}', config)
+    with np.load(trained.net / 'weights.npz') as file:
+        told[word] = {key: file[key] for key in file.files}
+    told[word + '/loss'] = trained.history['places']
+away = {key: float(np.abs(told['mirrored'][key] - value).max()) for key, value in told['none'].items()}
+print('RESULT' + json.dumps({'away': away, 'losses': [told['none/loss'], told['mirrored/loss']]}))
+"""
+
+
+def test_two_devices_are_one(tmp_path):
+    done = subprocess.run([sys.executable, '-c', TWIN, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.partition('RESULT')[2])
+    one, two = told['losses']
+    assert two == pytest.approx(one, rel=2e-3)
+    for key, distance in told['away'].items():
+        # Four steps of Adam at 1e-3; a bias behind batch norm moves by the sign of rounding alone.
+        assert distance < (8.1e-3 if key.endswith('/bias') else 1.5e-3), key
+
+
+def test_what_is_refused(monkeypatch):
+    with pytest.raises(SoundNetError, match="distribution is none or mirrored, not 'both'"):
+        strategies.make('both', 4)
+
+    class Three:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setitem(strategies.STRATEGIES, 'mirrored', Three)
+    with pytest.raises(SoundNetError, match='a batch of 4 does not divide among 3 devices'):
+        strategies.make('mirrored', 4)
