@@ -1,21 +1,173 @@
-"""The demo's story."""
+"""The demo's story: a world is made, an eye learns to see it, an ear learns from the eye, and is put to the test.
 
-from soundnet_tf import geometry
-from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
+Everything goes through the package as a user's own videos would: the same records, the same training
+loop, the same saved net. Each step is left out when an earlier run has finished it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from soundnet_tf import model, saved, teachers, training
+from soundnet_tf.config import Training
+from soundnet_tf.demo import ear, eye, report, world
+from soundnet_tf.demo.stage import KINDS, Scene, scenes
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export import tflite
+from soundnet_tf.prepare import local, manifest, stages
+from soundnet_tf.spec import SOUNDNET5, thin
+
+SECONDS = 10.0
+"""Of each video: two frames, and two steps of the 5-layer net's head."""
+
+HEAD = 'eye'
+STORY = 'story.json'
 
 
-def run() -> None:
-    """Both nets are built, saved and loaded again, and hear a tone."""
-    import tempfile
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much of a world; the default takes under five minutes on two cores."""
 
-    import numpy as np
+    videos: int = 600
+    held_out: int = 160
+    pictures: int = 3000
+    epochs: int = 10
+    steps: int = 400
+    batch: int = 16
+    width: float = 0.25
+    learning_rate: float = 1e-3
+    seed: int = 0
+    shuffled: bool = False
+    """The control: every picture gets another video's sound to learn from, so there is nothing to learn."""
 
-    from soundnet_tf import model, saved
 
-    for spec in (SOUNDNET8, SOUNDNET5):
-        with tempfile.TemporaryDirectory() as folder:
-            saved.save(model.build(spec), f'{folder}/net')
-            net = saved.load_net(f'{folder}/net')
-        print(f'{spec.name}: {net.count_params():,} parameters; 20 s of sound become')
-        for layer, values in model.features(net, spec.layer_names)(np.zeros([1, 441_000], np.float32)).items():
-            print(f'  {layer}: {list(values.shape[1:])}, one frame each {geometry.hop(spec, layer)} samples')
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the demo measured, all of it on held-out videos."""
+
+    eye_right: float
+    agreement: float
+    ear_right: float
+    svm_trained: float
+    svm_untrained: float
+    chance: float
+    net: pathlib.Path
+    report: pathlib.Path
+
+
+def run(out: str, scale: Scale | None = None) -> Outcome:
+    """Live through the whole journey in the folder `out`, and leave a report there."""
+    scale, folder = scale or Scale(), pathlib.Path(out)
+    clock = _Clock()
+    _agree(folder, scale)
+    learned, held_out = scenes(scale.videos, 2 * scale.seed + 1), scenes(scale.held_out, 2 * scale.seed + 2)
+    with clock('a world is made: what is seen and what is heard go together'):
+        sounds = _others(learned) if scale.shuffled else learned
+        world.write_world(folder / 'videos' / 'learned', learned, SECONDS, sounds)
+        world.write_world(folder / 'videos' / 'held_out', held_out, SECONDS)
+    with clock('an eye learns from labelled pictures, without any sound'):
+        if not (folder / 'eye.keras').exists():
+            pictures, kinds = world.labelled_frames(scale.pictures, 2 * scale.seed + 3)
+            eye.learn(folder / 'eye.keras', pictures, kinds, scale.epochs, scale.seed)
+    with clock('videos become records: the sound, and what the eye sees in the frames'):
+        (folder / 'kinds.txt').write_text('\n'.join(KINDS) + '\n')
+        seeing = teachers.parse(f'{HEAD}={folder / "eye.keras"},labels={folder / "kinds.txt"},crop=1')
+        settings = stages.Settings(clip_s=SECONDS)
+        for part in ('learned', 'held_out'):
+            videos = manifest.videos([str(folder / 'videos' / part)])
+            print(local.run(videos, [seeing], folder / 'records' / part, settings))
+    with clock('an ear learns from the eye; it hears the sound and never sees a label'):
+        spec = thin(SOUNDNET5, scale.width)
+        config = Training(
+            steps=scale.steps,
+            batch=scale.batch,
+            clip_s=SECONDS,
+            learning_rate=scale.learning_rate,
+            seed=scale.seed,
+        )
+        net_folder = training.train(folder / 'records' / 'learned', spec, folder / 'run', config).net
+        if not (net_folder / 'net.tflite').exists():
+            tflite.add_tflite(net_folder)
+    with clock('the ear is put to the test on videos that it never heard'):
+        net = saved.load_net(net_folder)
+        heard = {part: _listen(net, folder, part, rows) for part, rows in _parts(learned, held_out)}
+        fresh = model.build(net.spec)
+        heard_untrained = {part: _listen(fresh, folder, part, rows) for part, rows in _parts(learned, held_out)}
+    test = heard['held_out']
+    outcome = Outcome(
+        eye_right=test.eye_right,
+        agreement=test.agreement,
+        ear_right=test.ear_right,
+        svm_trained=ear.svm_accuracy(heard['learned'], test),
+        svm_untrained=ear.svm_accuracy(heard_untrained['learned'], heard_untrained['held_out']),
+        chance=1 / len(KINDS),
+        net=net_folder,
+        report=folder / 'report.html',
+    )
+    command, said = _tag(net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')
+    about = report.Story(outcome, test, folder, len(learned), clock.seconds, command, said)
+    report.write_html(about, outcome.report)
+    print(report.text(about))
+    return outcome
+
+
+class _Clock:
+    """Says what begins, and keeps how long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        print(f'\n{len(self.seconds) + 1}. {step[0].upper()}{step[1:]}', flush=True)
+        began = time.perf_counter()
+        yield
+        self.seconds[step] = time.perf_counter() - began
+
+
+def _parts(learned: list[Scene], held_out: list[Scene]) -> list[tuple[str, list[Scene]]]:
+    return [('learned', learned), ('held_out', held_out)]
+
+
+def _listen(net: model.SoundNet, folder: pathlib.Path, part: str, rows: list[Scene]) -> ear.Heard:
+    return ear.listen(net, folder / 'records' / part, rows, SECONDS)
+
+
+def _others(learned: list[Scene]) -> list[Scene]:
+    """For each scene another one in turn, at random: its sound says nothing about the picture."""
+    order = np.random.default_rng(0).permutation(len(learned))
+    partner = dict(zip(order, np.roll(order, 1), strict=True))
+    return [learned[partner[index]] for index in range(len(learned))]
+
+
+def _clear(test: ear.Heard) -> str:
+    """A held-out video that eye and ear agree on, the ear surest of all; any if there is none."""
+    sure = test.ear.max(-1) * (test.ear.argmax(-1) == test.eye.argmax(-1))
+    return test.ids[int(sure.argmax())]
+
+
+def _tag(net: pathlib.Path, clip: pathlib.Path) -> tuple[str, str]:
+    """The command that a user would type, and what it says."""
+    arguments = [f'--model={net}', '--top=3', str(clip)]
+    done = subprocess.run([sys.executable, '-m', 'soundnet_tf.bin.tag', *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SoundNetError(f'soundnet-tag failed on {clip}: {done.stderr.strip()}')
+    return f'soundnet-tag {" ".join(arguments)}', done.stdout.rstrip()
+
+
+def _agree(folder: pathlib.Path, scale: Scale) -> None:
+    """Begin the folder; go on only with the same world, whose finished parts are used again."""
+    path, story = folder / STORY, dataclasses.asdict(scale)
+    if path.exists():
+        if json.loads(path.read_text()) != story:
+            raise SoundNetError(f'{folder} holds a demo of another size: choose another --out, or remove it')
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    saved.write_json(path, story)

@@ -1,0 +1,197 @@
+"""The demo's report: a page that opens from disk, and the same in a few lines of text."""
+
+import base64
+import dataclasses
+import html
+import io
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.demo.ear import Heard
+from soundnet_tf.demo.stage import KINDS
+from soundnet_tf.prepare import media
+
+if TYPE_CHECKING:
+    from soundnet_tf.demo.journey import Outcome
+
+SHOWN = 12
+"""How many held-out videos the page plays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """All that the report tells."""
+
+    outcome: 'Outcome'
+    test: Heard
+    folder: pathlib.Path
+    videos: int
+    seconds: dict[str, float]
+    command: str
+    said: str
+
+
+def text(story: Story) -> str:
+    """The report in a terminal."""
+    outcome, took = story.outcome, sum(story.seconds.values())
+    bars = '\n'.join(f'  {label:<46} {_bar(value)} {value:6.1%}' for label, value in _measures(outcome))
+    return f"""
+What came of it, on {len(story.test.ids)} videos that neither eye nor ear had met
+
+{bars}
+
+The ear was never told what anything is called. It heard {story.videos} videos and learned to agree with an
+eye that watched them. Its features, put through a linear SVM, tell the kinds apart better than those
+of the same net before it learned: that is what SoundNet is for.
+
+Ask it yourself:
+
+  $ {story.command}
+{_indented(story.said)}
+
+The page with pictures and sounds:   {outcome.report}
+The net, to embed and tag with:      {outcome.net}
+This took {took:.0f} s.
+
+With your own videos, and teachers that know the real world (any TFLite file or Keras model will do):
+
+{_indented(NEXT)}
+"""
+
+
+def _measures(outcome: 'Outcome') -> list[tuple[str, float]]:
+    return [
+        ('the eye names what a video is about', outcome.eye_right),
+        ('the ear names what the eye names', outcome.agreement),
+        ('the ear names what a video is about', outcome.ear_right),
+        ("a linear SVM on the ear's features", outcome.svm_trained),
+        ('the same on the features of the untrained ear', outcome.svm_untrained),
+        ('chance', outcome.chance),
+    ]
+
+
+def _bar(value: float, width: int = 24) -> str:
+    filled = round(value * width)
+    return '█' * filled + '░' * (width - filled)
+
+
+def _indented(lines: str) -> str:
+    return '\n'.join(f'  {line}' for line in lines.splitlines())
+
+
+def write_html(story: Story, path: pathlib.Path) -> None:
+    """One file with everything in it: numbers, confusions, and held-out videos to look at and listen to."""
+    measures = ''.join(
+        f'<div class="measure"><span>{html.escape(label)}</span>'
+        f'<span class="bar"><i style="width:{value:.1%}"></i></span><b>{value:.1%}</b></div>'
+        for label, value in _measures(story.outcome)
+    )
+    steps = ''.join(f'<li>{html.escape(step)} <small>{took:.0f} s</small></li>' for step, took in story.seconds.items())
+    clips = ''.join(_clip(story, row) for row in _chosen(story.test))
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>An ear that learned from an eye</title><style>{STYLE}</style>
+<main><h1>An ear that learned from an eye</h1>
+<p>A small world was made in which {len(KINDS)} kinds of things are seen and heard. An eye learned to name them from
+pictures. Then an ear, a SoundNet, heard {story.videos} videos while the eye watched, and learned to say what the eye
+said. Nobody ever told the ear what anything is called.</p>
+<h2>What came of it</h2><p>Measured on {len(story.test.ids)} videos that neither had met.</p>{measures}
+<h2>Listen for yourself</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and what
+each makes of it. The ear knows only the sound.</p><div class="clips">{clips}</div>
+<h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
+{_confusion(story.test.confusion)}
+<h2>How it was done</h2><ol>{steps}</ol>
+<h2>Ask it yourself</h2><pre>$ {html.escape(story.command)}
+{html.escape(story.said)}</pre>
+<h2>With your own videos</h2><pre>{html.escape(NEXT)}</pre></main></html>
+"""
+    draft = path.with_name(path.name + '.part')
+    draft.write_text(page, encoding='utf-8')
+    draft.replace(path)
+
+
+def _chosen(test: Heard) -> list[int]:
+    """One video of each kind, and then some that the ear gets wrong: a report that shows both."""
+    first = {kind: int(np.flatnonzero(test.kinds == kind)[0]) for kind in np.unique(test.kinds)}
+    wrong = np.flatnonzero(
+        (test.ear.argmax(-1) != test.kinds) & ~np.isin(np.arange(len(test.kinds)), [*first.values()])
+    )
+    return [*first.values(), *(int(row) for row in wrong)][:SHOWN]
+
+
+def _clip(story: Story, row: int) -> str:
+    test = story.test
+    path = story.folder / 'videos' / 'held_out' / test.ids[row]
+    taken = media.take_out(str(path), clip_s=10, frame_every_s=10, side=192)
+    sound = base64.b64encode(media.encode_sound(taken.waveform, 'mp3')).decode()
+    picture = base64.b64encode(png(taken.frames[0])).decode()
+    eye, ear = (_says(values[row]) for values in (test.eye, test.ear))
+    about = KINDS[test.kinds[row]]
+    verdict = 'right' if test.ear[row].argmax() == test.kinds[row] else 'wrong'
+    return (
+        f'<figure class="{verdict}"><img src="data:image/png;base64,{picture}" alt="A frame of a video about: {about}">'
+        f'<audio controls preload="none" aria-label="Sound of a video about: {about}" '
+        f'src="data:audio/mpeg;base64,{sound}"></audio>'
+        f'<figcaption>about <b>{about}</b><br>eye: {eye}<br>ear: {ear}</figcaption></figure>'
+    )
+
+
+def _says(probabilities: NDArray[np.float32]) -> str:
+    best = np.argsort(probabilities)[::-1][:2]
+    return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best)
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """`[height, width, 3]` RGB as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    with av.open(buffer, 'w', format='image2pipe') as container:
+        stream: Any = container.add_stream('png', rate=1)
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], 'rgb24'
+        for packet in [
+            *stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')),
+            *stream.encode(None),
+        ]:
+            container.mux(packet)
+    return buffer.getvalue()
+
+
+def _confusion(counts: NDArray[np.int64]) -> str:
+    head = ''.join(f'<th scope="col"><span>{kind}</span></th>' for kind in KINDS)
+    rows = []
+    for kind, row in zip(KINDS, counts, strict=True):
+        share = row / max(1, row.sum())
+        cells = ''.join(
+            f'<td style="--share:{value:.2f}">{count or ""}</td>' for value, count in zip(share, row, strict=True)
+        )
+        rows.append(f'<tr><th scope="row">{kind}</th>{cells}</tr>')
+    return f'<div class="wide"><table><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
+
+
+NEXT = """soundnet-prepare VIDEOS/ --out=records/ --teacher=imagenet=keras:VGG16,weights=vgg16.h5
+soundnet-train --records=records/ --out=runs/mine --steps=100000
+soundnet-embed --model=runs/mine/net --out=embeddings/ SOUNDS/"""
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1c2430;--paper:#fbfaf7;--line:#d8d4ca;--hue:#0072b2;--off:#d55e00}
+@media(prefers-color-scheme:dark){:root{--ink:#e8e6e1;--paper:#15191f;--line:#3a414b;--hue:#56b4e9;--off:#e69f00}}
+body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.55 system-ui,sans-serif}
+main{max-width:60rem;margin:auto;padding:1.5rem 1rem 4rem}
+h1{font-size:2rem;line-height:1.2}h2{margin-top:2.5rem}
+.measure{display:grid;grid-template-columns:minmax(10rem,22rem) 1fr 4rem;gap:.8rem;align-items:center;margin:.35rem 0}
+.bar{background:var(--line);height:.9rem;border-radius:.45rem;overflow:hidden}
+.bar i{display:block;height:100%;background:var(--hue)}
+.clips{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:1rem}
+figure{margin:0;border:1px solid var(--line);border-top:.3rem solid var(--hue);border-radius:.4rem;padding:.6rem}
+figure.wrong{border-top-color:var(--off)}
+figure img,figure audio{width:100%;display:block;margin-bottom:.4rem}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
+th{font-weight:500;text-align:right;padding:.2rem .5rem}th span{writing-mode:vertical-rl}
+table td{width:2.1rem;height:2.1rem;text-align:center;border:1px solid var(--line);
+background:color-mix(in srgb,var(--hue) calc(var(--share,0)*70%),transparent)}
+pre{border:1px solid var(--line);border-radius:.4rem;padding:.8rem;overflow-x:auto;font-size:.85rem}
+small{opacity:.7}
+"""

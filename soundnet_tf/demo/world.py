@@ -1,0 +1,136 @@
+"""The made world: the sounds of scenes, and videos of what is seen and heard.
+
+A scene is a value; its pictures and its sound follow from it alone. In some scenes a second kind is seen and heard
+too, smaller and softer than the one that the scene is about.
+"""
+
+import functools
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from soundnet_tf import audio
+from soundnet_tf.demo.sounds import SOUNDS, echo, log_uniform, onsets, random, surroundings
+from soundnet_tf.demo.stage import KINDS, SIZE, Picture, Scene, Stage, scenes
+
+FRAMES_PER_SECOND = 4
+FILE_SAMPLE_RATE = 44_100
+"""The videos' sound tracks are stereo at this rate, so that what reads them has to resample and to mix."""
+BATCH = 4
+"""How many videos a process fetches at a time; a world of no more is written without further processes."""
+
+
+def sound(scene: Scene, seconds: float = 10.0) -> audio.Waveform:
+    """`[samples]` float32 in [-1, 1] at audio.SAMPLE_RATE: the kind, the other kind softer, and surroundings."""
+    samples, rng = round(seconds * audio.SAMPLE_RATE), random(scene.seed, 'mix')
+    mixed = _voice(scene.kind, scene.seed, seconds, samples)
+    if scene.other:
+        mixed = mixed + log_uniform(rng, 0.25, 0.7) * _voice(scene.other, scene.seed, seconds, samples)
+    if rng.random() < 0.5:
+        mixed = echo(rng, mixed)
+    mixed = mixed + log_uniform(rng, 0.1, 1.2) * surroundings(rng, samples)
+    mixed[1:] += rng.uniform(-0.8, 0.8) * mixed[:-1]  # a dull or a thin microphone
+    peak = log_uniform(rng, 0.15, 0.95)
+    return (mixed * np.float32(peak / max(abs(mixed).max(), 1e-6))).astype(np.float32)
+
+
+def _voice(kind: str, seed: int, seconds: float, samples: int) -> audio.Waveform:
+    voice = SOUNDS[kind](random(seed, f'sound of {kind}'), onsets(kind, seed, seconds), samples)
+    # Between equal energy, which lets clicks tower, and equal peaks, which drowns them in the surroundings.
+    return voice / np.sqrt(voice.std() * abs(voice).max() / 3 + 1e-9)
+
+
+def labelled_frames(count: int, seed: int, company: float = 0.28) -> tuple[Picture, NDArray[np.int64]]:
+    """Pictures `[count, 96, 96, 3]` and the index in KINDS of what each shows: one moment of each of so many scenes."""
+    shown = scenes(count, seed, company)
+    times_s = random(seed, 'moments').uniform(0, 10, count)
+    frames = np.stack([Stage(scene).frame(time_s) for scene, time_s in zip(shown, times_s, strict=True)])
+    return frames, np.array([KINDS.index(scene.kind) for scene in shown])
+
+
+def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of: Scene | None = None) -> Path:
+    """Writes an mp4 of the scene, with its own sound or with another scene's; the file appears when it is whole."""
+    path = Path(path)
+    unfinished = path.with_name(f'{path.name}.part')
+    stage = Stage(scene)
+    with av.open(str(unfinished), 'w', format='mp4') as file:
+        picture_track = file.add_stream(_picture_codec(), rate=FRAMES_PER_SECOND)
+        picture_track.width = picture_track.height = SIZE
+        picture_track.pix_fmt = 'yuv420p'
+        picture_track.codec_context.thread_count = 1
+        if _picture_codec() == 'libx264':
+            picture_track.options = {'preset': 'ultrafast', 'crf': '24'}
+        # The careful search for the best coding of a sound takes three times as long.
+        sound_track = file.add_stream(
+            'aac', rate=FILE_SAMPLE_RATE, layout='stereo', options={'aac_coder': 'fast', 'cutoff': '11025'}
+        )
+        sound_track.bit_rate = 96_000
+        for index in range(round(seconds * FRAMES_PER_SECOND)):
+            picture = stage.frame(index / FRAMES_PER_SECOND)
+            file.mux(picture_track.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
+        file.mux(picture_track.encode())
+        heard = av.AudioFrame.from_ndarray(_stereo(sound_of or scene, seconds), format='fltp', layout='stereo')
+        heard.sample_rate, heard.pts, heard.time_base = FILE_SAMPLE_RATE, 0, Fraction(1, FILE_SAMPLE_RATE)
+        file.mux(sound_track.encode(heard))
+        file.mux(sound_track.encode())
+    unfinished.replace(path)
+    return path
+
+
+@functools.cache
+def _picture_codec() -> Literal['libx264', 'mpeg4']:
+    return 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
+
+
+def _stereo(scene: Scene, seconds: float) -> NDArray[np.float32]:
+    """`[2, samples]` at FILE_SAMPLE_RATE: somewhat to the left or to the right."""
+    mono = audio.resample(sound(scene, seconds), audio.SAMPLE_RATE, FILE_SAMPLE_RATE)
+    left_and_right = random(scene.seed, 'place').uniform(0.6, 1, (2, 1)).astype(np.float32)
+    return left_and_right * np.clip(mono, -1, 1)
+
+
+def write_world(
+    folder: Path | str,
+    scenes: list[Scene],
+    seconds: float = 10.0,
+    sounds: list[Scene] | None = None,
+    jobs: int | None = None,
+) -> list[Path]:
+    """Writes `<scene id>.mp4` for every scene that has none yet, in `jobs` processes, and gives all the paths.
+
+    `sounds`, one scene for each, puts other scenes' sounds under the pictures. The processes import the caller's main
+    module, as Python's multiprocessing does: a script keeps its work under `if __name__ == '__main__'`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f'{scene.id}.mp4' for scene in scenes]
+    rows = zip(scenes, paths, [seconds] * len(scenes), sounds or scenes, strict=True)
+    missing = [row for row in rows if not row[1].exists()]
+    jobs = min(jobs or os.cpu_count() or 1, -(-len(missing) // BATCH))
+    if jobs > 1:
+        # Processes, for drawing holds the interpreter's lock: two of them are half as fast again as two threads.
+        # Spawned, for a fork would copy TensorFlow's threads in the midst of their work where the parent has loaded it.
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
+            list(tqdm(pool.map(write_video, *zip(*missing, strict=True), chunksize=BATCH), 'videos', len(missing)))
+    else:
+        for row in tqdm(missing, 'videos', disable=not missing):
+            write_video(*row)
+    return paths
+
+
+def contact_sheet(frames: Picture, columns: int = 10) -> Picture:
+    """Pictures `[n, height, width, 3]` side by side in one, row by row; what is left of the last row is white."""
+    rows = -(-len(frames) // columns)
+    height, width = frames.shape[1:3]
+    sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
+    sheet[: len(frames)] = frames
+    sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(rows * height, columns * width, 3)

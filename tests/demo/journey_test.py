@@ -1,0 +1,72 @@
+"""The demo's learning is real: it is there, and it goes when sound and vision are shuffled against each other."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from soundnet_tf.demo import journey, report
+from soundnet_tf.demo.ear import Heard
+from soundnet_tf.errors import SoundNetError
+
+SMALL = journey.Scale(videos=240, held_out=100, pictures=1500, epochs=8, steps=160)
+
+
+@pytest.mark.slow
+def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, capsys):
+    true = journey.run(str(tmp_path / 'true'), SMALL)
+    page = true.report.read_text()
+    told = capsys.readouterr().out
+    # The same eye and the same held-out videos: only what the ear learned from differs.
+    for part in ('eye.keras', 'videos/held_out'):
+        source, target = tmp_path / 'true' / part, tmp_path / 'shuffled' / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    shuffled = journey.run(str(tmp_path / 'shuffled'), dataclasses.replace(SMALL, shuffled=True))
+    assert true.eye_right > 0.7
+    assert true.eye_right == shuffled.eye_right
+    # Chance is 0.1; its spread over 100 videos 0.03.
+    assert true.agreement > 0.3
+    assert true.ear_right > 0.3
+    assert shuffled.agreement < 0.2
+    assert true.svm_trained > true.svm_untrained
+    assert page.count('<audio') == report.SHOWN
+    assert 'soundnet-tag --model=' in page
+    for words in ('6. ', 'Traceback'):
+        assert words not in told
+    assert f'{true.agreement:.1%}' in told
+    assert 'soundnet-prepare VIDEOS/' in told
+
+
+def test_shuffled_sounds_are_of_other_videos():
+    rows = journey.scenes(50, 1)
+    others = journey._others(rows)
+    assert sorted(scene.id for scene in others) == sorted(scene.id for scene in rows)
+    assert all(own.id != other.id for own, other in zip(rows, others, strict=True))
+
+
+def test_a_folder_keeps_to_one_world(tmp_path):
+    journey._agree(tmp_path, SMALL)
+    journey._agree(tmp_path, SMALL)
+    with pytest.raises(SoundNetError, match='holds a demo of another size: choose another --out'):
+        journey._agree(tmp_path, dataclasses.replace(SMALL, seed=5))
+
+
+def test_what_is_counted():
+    sure = np.eye(10, dtype=np.float32)
+    heard = Heard(['a', 'b', 'c'], np.array([0, 1, 2]), sure[[0, 1, 1]], sure[[0, 2, 1]], np.zeros([3, 1]))
+    assert (heard.agreement, heard.eye_right, heard.ear_right) == pytest.approx((2 / 3, 2 / 3, 1 / 3))
+    assert heard.confusion[:3, :3].tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert journey._clear(heard) in ('a', 'c')
+
+
+def test_png_gives_the_picture_back():
+    import io
+
+    import av
+
+    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    with av.open(io.BytesIO(report.png(picture))) as container:
+        (frame,) = container.decode(video=0)
+        np.testing.assert_array_equal(frame.to_ndarray(format='rgb24'), picture)
