@@ -47,7 +47,7 @@ bench: $(MAIN)/made
 .venv-latest/made: PYTHON = $(LATEST)
 .venv-latest/made: requirements/latest.txt setup.py
 %/made:
-	@$(PYTHON) -c 'import ensurepip' || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
 	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
 	@rm -rf $*
 	@$(PYTHON) -m venv $*

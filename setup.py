@@ -6,7 +6,7 @@ import re
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
-VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / '__init__.py').read_text()).group(1)
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / 'version.py').read_text()).group(1)
 BINARIES = sorted(path.stem for path in (HERE / 'bin').glob('*.py') if path.stem != '__init__')
 
 setup(

@@ -29,13 +29,13 @@ flags.DEFINE_float('learning_rate', DEFAULT.learning_rate, 'Of Adam.')
 flags.DEFINE_enum('loss', DEFAULT.loss, ['kl', 'l2'], 'How far the student is from its teachers.')
 flags.DEFINE_string('decoder', DEFAULT.decoder, 'auto, miniaudio, soundfile, pyav or tfio.')
 flags.DEFINE_enum('distribution', DEFAULT.distribution, ['none', 'mirrored'], 'One device, or all of this machine.')
-flags.DEFINE_integer('seed', DEFAULT.seed, 'Of the weights and of the order of the records.')
+flags.DEFINE_integer('seed', DEFAULT.seed, 'Of the weights and of the order of the records.', lower_bound=0)
 flags.DEFINE_integer('save_every', DEFAULT.save_every, 'Steps from checkpoint to checkpoint.', lower_bound=1)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
-    from soundnet_tf import training
+    from soundnet_tf import saved, training
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, thin
 
@@ -44,7 +44,11 @@ def main(arguments: Sequence[str]) -> None:
     spec = {'soundnet8': SOUNDNET8, 'soundnet5': SOUNDNET5}[NET.value]
     spec = spec if WIDTH.value == 1 else thin(spec, WIDTH.value)
     values: dict[str, Any] = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Training)}
+    from soundnet_tf.export import tflite
+
     trained = training.train(RECORDS.value, spec, OUT.value, Training(**values))
+    if not (trained.net / saved.TFLITE).exists():
+        tflite.add_tflite(trained.net)
     print(f'the net is in {trained.net}')
 
 

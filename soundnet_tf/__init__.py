@@ -13,7 +13,7 @@ Names are loaded at first use, so that importing the package imports no TensorFl
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = '0.1.0'
+from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from soundnet_tf import geometry

@@ -4,6 +4,7 @@ Exits: 0 done; 1 some inputs failed; 2 the user's mistake, wrong flags included;
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,7 +27,10 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
         try:
             return flags.FLAGS(list(argv))
         except flags.Error as error:
-            _complain(command, f'{error}. See {command} --help')
+            # absl says: flag --out=None: Flag --out must have a value other than None.
+            missing = re.fullmatch(r'flag (--\w+)=None: .* other than None\.', str(error))
+            said = f'{missing[1]} is missing' if missing else str(error).rstrip('.')
+            _complain(command, f'{said}. See {command} --help')
             sys.exit(2)
 
     def guarded(argv: Sequence[str]) -> int | None:
@@ -34,6 +38,15 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             return main(argv[1:])
         except SoundNetError as error:
             _complain(command, str(error))
+            return 2
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; Python would complain once more at its own exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            if not error.filename:
+                raise
+            _complain(command, f'{error.filename}: {error.strerror}. Choose another place, or mend its permissions')
             return 2
         except KeyboardInterrupt:
             _complain(command, 'stopped; what is finished stays')
@@ -47,7 +60,8 @@ def _help(command: str, module: str, doc: str | None) -> str:
     own = flags.FLAGS.flags_by_module_dict().get(sys.argv[0] if module == '__main__' else module, [])
     lines = [(doc or '').strip(), '', f'Flags of {command}:']
     for flag in own:
-        value = 'required' if flag.default is None and flag.validators else f'default {flag.default_as_str}'
+        required = any('must have a value' in validator.message for validator in flag.validators)
+        value = 'required' if required else f'default {flag.default_as_str}'
         lines.append(f'  --{flag.name}: {flag.help} ({value})')
     return '\n'.join(lines)
 

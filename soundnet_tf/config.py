@@ -1,7 +1,7 @@
 """What a training run is, as a value."""
 
 import dataclasses
-import json
+import math
 from typing import Any
 
 from soundnet_tf.errors import SoundNetError
@@ -24,8 +24,10 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ('steps', 'batch', 'clip_s', 'learning_rate', 'save_every'):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise SoundNetError(f'{name} must be more than 0, got {getattr(self, name)}')
+        if self.seed < 0:
+            raise SoundNetError(f'seed must be at least 0, got {self.seed}')
 
     def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return dataclasses.asdict(self)

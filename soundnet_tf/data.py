@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from soundnet_tf import decoding, records
+from soundnet_tf import containers, decoding, records
 from soundnet_tf.audio import SAMPLE_RATE, to_float
 from soundnet_tf.errors import BadAudio, BadRecord
 from soundnet_tf.records import Card
@@ -19,16 +19,20 @@ BYTES_PER_SECOND = {'mp3': 8_000, 'pcm16': 2 * SAMPLE_RATE}
 
 
 class Lost:
-    """Records that could not be used, by reason, counted while the pipeline runs."""
+    """Which of so many records could not be used, and why, noted while the pipeline runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, records: int) -> None:
         self._lock = threading.Lock()
+        self.records = records
         self.reasons: dict[str, str] = {}
 
     def add(self, id: bytes, reason: str) -> None:
+        """Note a record; raises BadRecord once none is left that could be used."""
         name = id.decode(errors='replace')
         with self._lock:
             self.reasons[name] = reason if name in reason else f'{name}: {reason}'
+            if len(self.reasons) >= self.records:
+                raise BadRecord(f'{self}; none is left to learn from')
 
     def __len__(self) -> int:
         return len(self.reasons)
@@ -73,11 +77,11 @@ def batches(
     else:
         dataset = tf.data.TFRecordDataset(paths)
     dataset = dataset.map(lambda record: records.parse(record, teachers), num_parallel_calls=tf.data.AUTOTUNE)
-    lost = lost if lost is not None else Lost()
-    dataset = dataset.filter(_usable(teachers, lost))
+    lost = lost if lost is not None else Lost(card.records)
+    dataset = dataset.filter(_usable(teachers, card, lost))
     dataset = dataset.map(_decoder(decoder, card, lost), num_parallel_calls=tf.data.AUTOTUNE)
     if decoder == 'tfio':
-        # Inside the graph nothing can be caught; TensorFlow logs what it leaves out.
+        # Inside the graph nothing can be caught: what passed the check and still fails, TensorFlow leaves out.
         dataset = dataset.ignore_errors(log_warning=True)
     dataset = dataset.filter(lambda clip: tf.size(clip['waveform']) > 0)
     dataset = dataset.map(lambda clip: fit(clip, card, samples), num_parallel_calls=tf.data.AUTOTUNE)
@@ -110,22 +114,37 @@ def fit(clip: Mapping[str, Any], card: Card, samples: int) -> dict[str, tf.Tenso
     return fitted
 
 
-def _usable(teachers: Iterable[str], lost: Lost) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """Whether a parsed record has frames, and from every teacher one finite row for each."""
+def _usable(teachers: Iterable[str], card: Card, lost: Lost) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """Whether a parsed record has frames, from every teacher one finite row for each, and a whole sound."""
     names = list(teachers)
 
-    def check(id: bytes, frames: int, *rows: int) -> bool:
+    def check(id: bytes, sound: bytes, frames: int, *rows: int) -> bool:
         wrong = [name for name, count in zip(names, rows, strict=True) if count != frames]
-        if wrong or not frames:
-            lost.add(id, f'{" and ".join(wrong) or "it"} has not one row of numbers for each frame')
-        return not wrong and frames > 0
+        try:
+            if wrong or not frames:
+                raise BadRecord(f'{" and ".join(wrong) or "it"} has not one row of numbers for each frame')
+            if card.audio_format == 'mp3':
+                _check_mp3(sound)
+        except (BadRecord, BadAudio) as error:
+            lost.add(id, str(error))
+            return False
+        return True
 
     def usable(clip: dict[str, tf.Tensor]) -> tf.Tensor:
         rows = [_finite_rows(clip[f'{name}/values']) for name in names]
-        ok = tf.numpy_function(check, [clip['id'], tf.size(clip['frames/times_s']), *rows], tf.bool)
+        sound, frames = clip['audio/encoded'], tf.size(clip['frames/times_s'])
+        ok = tf.numpy_function(check, [clip['id'], sound, frames, *rows], tf.bool)
         return tf.ensure_shape(ok, [])
 
     return usable
+
+
+def _check_mp3(sound: bytes) -> None:
+    # Here, and not only where it is decoded, since tensorflow-io cannot say what it leaves out.
+    data = containers.without_id3(sound)
+    if containers.sniff(data) != 'mp3':
+        raise BadAudio('its sound is no MP3')
+    containers.whole(data, 'mp3')
 
 
 def _finite_rows(values: tf.Tensor) -> tf.Tensor:

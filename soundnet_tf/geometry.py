@@ -77,26 +77,27 @@ def frame_times(spec: NetSpec, layer: str, frames: int) -> list[float]:
     return [(centre + index * step) / SAMPLE_RATE for index in range(frames)]
 
 
-def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip') -> None:
+def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way_out: str | None = None) -> None:
     """Raise ShortClip, with the numbers and the way out, unless `samples` give a frame of `layer`."""
     needed = min_samples(spec, layer)
     if samples >= needed:
         return
-    ways = []
-    reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
-    if reachable:
-        deepest = reachable[-1]
-        ways.append(f"use layer='{deepest}' ({seconds(min_samples(spec, deepest))})")
-    ways.append('tile the clip' if samples else 'give a longer clip')
-    advice = ' or '.join(ways)
+    way_out = way_out or _ways_out(spec, samples)
     raise ShortClip(
         f'{what} is {seconds(samples)}; {layer} of {spec.name} needs {seconds(needed)}. '
-        f'{advice[0].upper()}{advice[1:]}.'
+        f'{way_out[0].upper()}{way_out[1:]}.'
     )
+
+
+def _ways_out(spec: NetSpec, samples: int) -> str:
+    reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
+    if not reachable:
+        return 'tile the clip' if samples else 'give a longer clip'
+    return f"use layer='{reachable[-1]}' ({seconds(min_samples(spec, reachable[-1]))}) or tile the clip"
 
 
 def seconds(samples: int) -> str:
     """A number of samples as people read it: `9.50 s`; below a hundredth of a second, in samples."""
     if 0 < samples < SAMPLE_RATE / 100:
-        return f'{samples} samples'
+        return f'{samples} sample{"s" if samples > 1 else ""}'
     return f'{samples / SAMPLE_RATE:.2f} s'

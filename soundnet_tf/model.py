@@ -17,6 +17,8 @@ from soundnet_tf.spec import GAIN, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Ro
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 
+INPUT = 'waveform'
+
 Pooling = Literal['avg', 'max'] | None
 
 
@@ -37,7 +39,8 @@ class SoundNet(keras.Model):
     # Not in `call`, whose errors Keras wraps in a page of arguments.
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         samples = inputs.shape[-1] if getattr(inputs, 'shape', None) else None
-        if isinstance(samples, int):
+        # A net on somebody's own input tensor cannot tell what its input counts.
+        if isinstance(samples, int) and self.layers[0].name == INPUT:
             for layer in self.asked:
                 geometry.require(self.spec, layer, samples)
         return super().__call__(inputs, *args, **kwargs)
@@ -113,8 +116,8 @@ def _input(spec: NetSpec, asked: Iterable[str], input_tensor: Any, input_shape: 
         raise ValueError(f'input_shape is (samples,), not {shape}')
     if shape[0] is not None:
         for layer in asked:
-            geometry.require(spec, layer, shape[0], 'input_shape')
-    return keras.Input(shape, name='waveform')
+            geometry.require(spec, layer, shape[0], 'input_shape', 'give a longer one, or leave out the top')
+    return keras.Input(shape, name=INPUT)
 
 
 def _names(spec: NetSpec, given: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

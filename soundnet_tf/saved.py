@@ -24,10 +24,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.spec import NetSpec
+from soundnet_tf.version import __version__
 
 if TYPE_CHECKING:
     import keras
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
 
 Path = str | os.PathLike[str]
+
+TFLITE = 'net.tflite'
 
 FORMAT = 1
 """The version of this layout, in model.json."""
@@ -52,14 +56,14 @@ def save(
     `origin` says where the weights come from and what was measured: JSON values for model.json.
     Raises SoundNetError where `folder` holds something else.
     """
-    from soundnet_tf import __version__, model
+    from soundnet_tf import model
 
     spec, names = model.spec_of(net), model.labels_of(net)
     target = pathlib.Path(folder)
     if target.exists() and not (target / 'spec.json').is_file():
         raise SoundNetError(f'{target} exists and is not a saved net: choose another folder')
     with _whole_folder(target) as draft:
-        weights = {key: np.asarray(value).astype(dtype) for key, value in model.variables_of(net).items()}
+        weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
         np.savez(draft / 'weights.npz', **weights)
         write_json(draft / 'spec.json', spec.to_dict())
         (draft / 'labels').mkdir()
@@ -77,6 +81,14 @@ def save(
     return target
 
 
+def _stored(key: str, value: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    # Statistics stay float32: behind a gain of 256 a variance easily passes float16's largest number.
+    stored = value if key.endswith(('moving_mean', 'moving_variance')) else value.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise SoundNetError(f'{key} holds numbers that are not finite in {dtype}: such a net is not worth saving')
+    return stored
+
+
 def load_net(folder: Path) -> 'SoundNet':
     """The net of a saved folder, with softmax heads and its own class names.
 
@@ -90,7 +102,7 @@ def load_net(folder: Path) -> 'SoundNet':
 
 
 def load_weights(net: 'keras.Model', folder: Path) -> None:
-    """Set the variables of `net` from a saved net; heads that `net` lacks altogether are left out.
+    """Set the variables of `net` from a saved net; the heads are left out where `net` has none.
 
     Raises WeightsMismatch, listing all that is missing, left over or misshapen, before anything is set.
     """
@@ -115,7 +127,10 @@ def load_weights(net: 'keras.Model', folder: Path) -> None:
         if key in tensors and tuple(variable.shape) != tensors[key].shape
     ]
     if wrong:
-        raise WeightsMismatch(f'{path} does not fit {model.spec_of(net).name}: {"; ".join(wrong)}')
+        raise WeightsMismatch(
+            f'{path} does not fit {model.spec_of(net).name}: {"; ".join(wrong)}. '
+            'Load the net as it was saved with load_net, or build one with the same widths and teachers'
+        )
     for key, variable in variables.items():
         variable.assign(tensors[key].astype('float32'))
 

@@ -18,14 +18,20 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from soundnet_tf import data, fast, geometry, losses, model, records, saved, strategies
+from soundnet_tf import data, decoding, fast, geometry, losses, model, records, saved, strategies
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.config import Training
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import BadRecord, SoundNetError
 from soundnet_tf.spec import NetSpec
 
 RUN = 'run.json'
 KEPT_CHECKPOINTS = 3
+
+ID_BYTES = 256
+"""So much of a clip's id travels with its batch, to name it where the loss is no number."""
+
+FREE = ('steps', 'save_every', 'decoder', 'distribution')
+"""What may change when a run goes on: it does not change what is learned."""
 
 
 class Diverged(SoundNetError):
@@ -66,16 +72,24 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
     card = records.read_card(folder)
     if not card.teachers:
         raise SoundNetError(f'{folder} holds no teacher: there is nothing to learn from')
+    taken = sorted({*spec.layer_names, 'id', 'waveform'} & set(card.teachers))
+    if taken:
+        raise SoundNetError(
+            f'{folder}: a teacher cannot be called {taken[0]}, which is a layer: prepare under another name'
+        )
     spec = spec.with_heads({name: about.classes for name, about in card.teachers.items()})
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
-        geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})')
+        least_s = -(-geometry.min_samples(spec, head) // SAMPLE_RATE)
+        way_out = f'train on clips of {least_s} s or more, or take the 5-layer net'
+        geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})', way_out)
     if config.loss not in losses.LOSSES:
         raise SoundNetError(f'loss is {" or ".join(losses.LOSSES)}, not {config.loss!r}')
+    decoding.require(config.decoder)
+    strategy = strategies.make(config.distribution, config.batch)
     run = pathlib.Path(run)
     _agree(run, {'records': str(pathlib.Path(folder).resolve()), 'spec': spec.to_dict(), 'training': config.to_dict()})
 
-    strategy = strategies.make(config.distribution, config.batch)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         net = model.build(spec, labels=records.read_labels(folder))
@@ -85,8 +99,10 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
     manager = tf.train.CheckpointManager(state.checkpoint(), str(run / 'checkpoints'), KEPT_CHECKPOINTS)
     if manager.latest_checkpoint:
         manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-    lost = data.Lost()
     done = state.done
+    if done >= config.steps and (run / 'net').is_dir():
+        return Trained(run / 'net', {head: [] for head in spec.head_names})
+    lost = data.Lost(card.records)
     dataset = data.batches(
         folder,
         samples=samples,
@@ -96,9 +112,21 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
         skip=done * config.batch,
         lost=lost,
     )
-    history = _loop(strategy, state, strategy.experimental_distribute_dataset(dataset), config, manager, run / 'logs')
-    if lost.reasons:
-        print(lost)
+    # As numbers, since text cannot go to a GPU.
+    dataset = dataset.map(lambda batch: {**batch, 'id': tf.io.decode_raw(batch['id'], tf.uint8, fixed_length=ID_BYTES)})
+    try:
+        history = _loop(
+            strategy, state, strategy.experimental_distribute_dataset(dataset), config, manager, run / 'logs'
+        )
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+        if lost and len(lost) >= card.records:
+            raise BadRecord(f'{folder}: {lost}; none is left to learn from') from error
+        if isinstance(error, tf.errors.DataLossError):
+            raise BadRecord(f'{folder} has a damaged shard ({error.message}): prepare it again') from error
+        raise
+    finally:
+        if lost.reasons:
+            print(lost)
     origin = {'trained_on': str(folder), 'training': config.to_dict(), 'steps': state.done}
     final = {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
     return Trained(saved.save(net, run / 'net', origin=origin | final), history)
@@ -138,29 +166,38 @@ def _loop(
             bar.set_postfix(shown | {'clips/s': f'{scalars["clips_per_s"]:.1f}'}, refresh=False)
             bar.update()
             if (step + 1) % config.save_every == 0:
-                manager.save(checkpoint_number=step + 1)
+                _save(manager, state)
     return history
 
 
 @contextlib.contextmanager
 def _saved_at_the_end(manager: tf.train.CheckpointManager, state: State) -> Iterator[None]:
-    """Ctrl-C and the end of the run save a checkpoint; a loss that is NaN does not."""
-
-    def save() -> None:
-        number = state.done
-        if number and not (manager.latest_checkpoint or '').endswith(f'-{number}'):
-            manager.save(checkpoint_number=number)
+    """Ctrl-C and the end of the run save a checkpoint; a loss that is no number does not."""
 
     try:
         yield
     except KeyboardInterrupt:
-        save()
+        _save(manager, state)
         raise
-    save()
+    _save(manager, state)
+
+
+def _save(manager: tf.train.CheckpointManager, state: State) -> None:
+    number = state.done
+    if not number or (manager.latest_checkpoint or '').endswith(f'-{number}'):
+        return
+    # The loss was a number before this step; what the step made of the weights shows only now.
+    spoilt = [variable.path for variable in state.net.variables if not np.isfinite(np.asarray(variable)).all()]
+    if spoilt:
+        raise Diverged(
+            f'step {number}: {spoilt[0]} is not finite any more. Start again with a lower learning rate; '
+            f'earlier checkpoints: {", ".join(manager.checkpoints) or "none yet"}'
+        )
+    manager.save(checkpoint_number=number)
 
 
 def make_step(strategy: tf.distribute.Strategy, state: State, config: Training) -> Callable[[Any], dict[str, Any]]:
-    """One step on one global batch: per example the `id`, and per head `loss/HEAD` and `agreement/HEAD`."""
+    """One step on one global batch: per example the `id` as it came, and per head `loss/HEAD` and `agreement/HEAD`."""
     # Batch statistics over several replicas need the plain net's synchronised batch norm.
     net = state.net
     quick = strategy.num_replicas_in_sync == 1
@@ -206,24 +243,27 @@ def _by_head(results: Mapping[str, np.ndarray]) -> Iterator[tuple[tuple[str, str
 def _check(results: Mapping[str, np.ndarray], step: int, manager: tf.train.CheckpointManager) -> None:
     for (kind, head), value in _by_head(results):
         if kind == 'loss' and not np.isfinite(value).all():
-            bad = [id.decode() for id, loss in zip(results['id'], value, strict=True) if not np.isfinite(loss)]
-            newest = manager.latest_checkpoint or 'there is none yet'
+            rows = results['id'][~np.isfinite(value)]
+            bad = [bytes(row).rstrip(b'\0').decode(errors='replace') for row in rows]
             raise Diverged(
                 f'step {step + 1}: the loss of {head} is not a number on {len(bad)} of {len(value)} clips '
-                f'({", ".join(bad[:5])}). Look at these clips, or lower the learning rate; '
-                f'the last good checkpoint: {newest}'
+                f'({", ".join(bad[:5])}). Look at these clips, or start again with a lower learning rate; '
+                f'earlier checkpoints: {", ".join(manager.checkpoints) or "none yet"}'
             )
 
 
 def _agree(run: pathlib.Path, about: dict[str, Any]) -> None:
-    """Begin a run folder; go on only with the same net, data and training, but for the number of steps."""
+    """Begin a run folder; go on only with the same net, data and training, but for what is FREE."""
     path = run / RUN
     if path.exists():
-        begun = json.loads(path.read_text())
-        now = json.loads(json.dumps(about))
-        for part in (begun['training'], now['training']):
-            part.pop('steps')
-        other = [key for key in now if now[key] != begun.get(key)]
+        try:
+            begun = json.loads(path.read_text())
+            was = {key: value for key, value in begun['training'].items() if key not in FREE}
+        except (ValueError, KeyError, AttributeError) as error:
+            raise SoundNetError(f'{path} is damaged ({error!r}): choose another --out, or remove {run}') from error
+        now = {key: value for key, value in about['training'].items() if key not in FREE}
+        other = [f'{key} {was.get(key)}, not {value}' for key, value in now.items() if was.get(key) != value]
+        other += [key for key in ('records', 'spec') if json.loads(json.dumps(about[key])) != begun.get(key)]
         if other:
             raise SoundNetError(f'{run} was begun with other {" and ".join(other)}: choose another --out')
     run.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ def build_file():
     blocks = [HEAD]
     for name, path in known.items():
         binary = path.parts[0] == 'bin' and path.name != '__init__.py'
-        own = sorted(f':{target(other)}' for other in own_imports(path) if other != name)
+        # The package's face names its modules for type checkers and loads them at first use.
+        own = own_imports(path, typing=name == 'soundnet_tf')
+        own = sorted(f':{target(other)}' for other in own if other != name)
         foreign = sorted(f'@pypi//{DISTRIBUTIONS.get(top, top)}' for top in foreign_imports(path))
         lines = [f'{"py_binary" if binary else "py_library"}(', f'    name = "{target(name)}",']
         lines.append(f'    srcs = ["{path.as_posix()}"],')

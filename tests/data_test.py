@@ -122,16 +122,27 @@ def test_records_that_cannot_be_used_are_left_out_and_named(decoder, tmp_path):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in kept:
             writer.write(record)
-    lost = data.Lost()
+    lost = data.Lost(records=8)
     batches = take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder)
     assert sum(len(batch['id']) for batch in batches) == 5
     words = {reason.partition(':')[2].strip()[:35] for reason in lost.reasons.values()}
     assert 'places has not one row of numbers for each frame'[:35] in words
     assert 'imagenet has not one row of numbers for each frame'[:35] in words
-    if decoder == 'auto':
-        assert len(lost) == 3
-        assert any('not a sound file' in reason for reason in lost.reasons.values())
-        assert str(lost).startswith('3 records could not be used: clip')
+    assert len(lost) == 3
+    assert any('its sound is no MP3' in reason for reason in lost.reasons.values())
+    assert str(lost).startswith('3 records could not be used: clip')
+
+
+def test_it_ends_where_no_record_can_be_used(tmp_path):
+    make_records(tmp_path, count=3, seconds=1, shards=1)
+    (path,) = records.shard_paths(tmp_path, 1)
+    kept = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in kept:
+            example.features.feature['audio/encoded'].bytes_list.value[0] = b'nothing'
+            writer.write(example.SerializeToString())
+    with pytest.raises(tf.errors.OpError, match=r'3 records could not be used: .*; none is left to learn from'):
+        take(tmp_path)
 
 
 def test_an_empty_dataset_is_refused(tmp_path):

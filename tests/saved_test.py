@@ -38,6 +38,22 @@ def test_what_the_folder_holds(net, tmp_path):
     np.testing.assert_allclose(got['places'], wanted['places'], atol=5e-3)
 
 
+def test_large_statistics_survive_float16(net, tmp_path):
+    variance = model.variables_of(net)['conv1/moving_variance']
+    variance.assign(variance + 1e5)
+    saved.save(net, tmp_path / 'net', dtype='float16')
+    again = model.variables_of(saved.load_net(tmp_path / 'net'))['conv1/moving_variance']
+    np.testing.assert_array_equal(again, variance)
+
+
+def test_what_is_not_finite_is_not_saved(net, tmp_path):
+    kernel = model.variables_of(net)['conv3/kernel']
+    kernel.assign(kernel * np.nan)
+    with pytest.raises(SoundNetError, match='conv3/kernel holds numbers that are not finite in float32'):
+        saved.save(net, tmp_path / 'net')
+    assert not (tmp_path / 'net').exists()
+
+
 def test_saving_again_replaces_whole(net, tmp_path):
     saved.save(net, tmp_path / 'net')
     other = enliven(model.build(thin_spec(SOUNDNET5, heads={'esc10': 10})), seed=1)

@@ -93,7 +93,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             seed=scale.seed,
         )
         net_folder = training.train(folder / 'records' / 'learned', spec, folder / 'run', config).net
-        if not (net_folder / 'net.tflite').exists():
+        if not (net_folder / saved.TFLITE).exists():
             tflite.add_tflite(net_folder)
     with clock('the ear is put to the test on videos that it never heard'):
         net = saved.load_net(net_folder)

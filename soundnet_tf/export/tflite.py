@@ -67,7 +67,7 @@ def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Itera
 
 def add_tflite(folder: str | os.PathLike[str]) -> pathlib.Path:
     """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
-    path = pathlib.Path(folder) / 'net.tflite'
+    path = pathlib.Path(folder) / saved.TFLITE
     difference = write_tflite(saved.load_net(folder), path)
     facts = {'sha256': hashlib.sha256(path.read_bytes()).hexdigest(), 'difference': difference}
     saved.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})

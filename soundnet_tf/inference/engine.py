@@ -88,7 +88,7 @@ class LiteRTEngine:
             raise MissingTool('ai-edge-litert', 'listening without TensorFlow', 'litert') from None
         self.spec = saved.read_spec(folder)
         self.labels = saved.read_labels(folder)
-        path = pathlib.Path(folder) / 'net.tflite'
+        path = pathlib.Path(folder) / saved.TFLITE
         try:
             self._interpreter: Any = Interpreter(str(path), num_threads=min(4, os.cpu_count() or 1))
         except (ValueError, RuntimeError) as error:
@@ -151,7 +151,7 @@ def engine_of(folder: str | os.PathLike[str]) -> Engine:
         return KerasEngine(saved.load_net(folder))
 
     saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
-    if not (pathlib.Path(folder) / 'net.tflite').is_file():
+    if not (pathlib.Path(folder) / saved.TFLITE).is_file():
         return whole()
     try:
         return FirstThatServes(LiteRTEngine(folder), whole)

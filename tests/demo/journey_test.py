@@ -10,7 +10,7 @@ from soundnet_tf.demo import journey, report
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.errors import SoundNetError
 
-SMALL = journey.Scale(videos=240, held_out=100, pictures=1500, epochs=8, steps=160)
+SMALL = journey.Scale(videos=200, held_out=80, pictures=1500, epochs=8, steps=130)
 
 
 @pytest.mark.slow
@@ -26,10 +26,11 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     shuffled = journey.run(str(tmp_path / 'shuffled'), dataclasses.replace(SMALL, shuffled=True))
     assert true.eye_right > 0.7
     assert true.eye_right == shuffled.eye_right
-    # Chance is 0.1; its spread over 100 videos 0.03.
-    assert true.agreement > 0.3
-    assert true.ear_right > 0.3
+    # Chance is 0.1; its spread over 80 videos 0.034.
+    assert true.agreement > 0.24
+    assert true.ear_right > 0.24
     assert shuffled.agreement < 0.2
+    assert true.agreement > shuffled.agreement + 0.1
     assert true.svm_trained > true.svm_untrained
     assert page.count('<audio') == report.SHOWN
     assert 'soundnet-tag --model=' in page

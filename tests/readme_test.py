@@ -1,0 +1,34 @@
+"""The README's figures are those of the code."""
+
+import pathlib
+
+import pytest
+
+from soundnet_tf import geometry
+from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
+
+README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
+
+
+def row(label):
+    (line,) = (line for line in README.splitlines() if line.startswith(f'| {label}'))
+    return [cell.strip() for cell in line.strip('|').split('|')][1:]
+
+
+@pytest.mark.parametrize(('column', 'spec'), [(0, SOUNDNET8), (1, SOUNDNET5)])
+def test_the_table_of_the_nets(column, spec):
+
+    def both(layer):
+        hop, field = geometry.hop(spec, layer), geometry.receptive_field(spec, layer)
+        return f'{hop / SAMPLE_RATE:.3f} s and {field / SAMPLE_RATE:.{3 if field < SAMPLE_RATE else 2}f} s'
+
+    assert row('feature layer')[column].startswith(spec.feature_layer)
+    assert row('its hop and receptive field')[column] == both(spec.feature_layer)
+    assert row('its shortest clip')[column] == geometry.seconds(geometry.min_samples(spec, spec.feature_layer))
+    assert row('their hop and receptive field')[column] == both(spec.head_alias)
+    assert row('their shortest clip')[column] == geometry.seconds(geometry.min_samples(spec, spec.head_alias))
+
+
+def test_both_commands_are_shown():
+    assert '    make demo' in README
+    assert '    make test' in README
