@@ -1,4 +1,4 @@
-"""Videos become TFRecords: sound, and what visual teachers see in the frames.
+r"""Videos become TFRecords: sound, and what visual teachers see in the frames.
 
     soundnet-prepare videos/ --out=records/ \
       --teacher=imagenet=mobilenet.tflite,labels=imagenet.txt \

@@ -16,6 +16,12 @@ __all__ = ['GAIN', 'SAMPLE_RATE', 'Channel', 'Waveform', 'fit_length', 'resample
 
 Waveform = NDArray[np.float32]
 
+MOST_CHANNELS = 64
+"""More is no recording but a batch, or samples and channels the wrong way round."""
+
+FULL_SCALE_MISTAKEN = 16
+"""A peak beyond any overshoot: whole numbers that were taken for floats."""
+
 Channel = Literal['first', 'mean']
 """Which mono signal a recording of several channels becomes: the authors took the first channel."""
 
@@ -39,8 +45,8 @@ def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray
     """`[samples]` or `[samples, channels]` to `[samples]`: the first channel, or the mean of all."""
     if samples.ndim == 1:
         return samples
-    if samples.ndim != 2 or not samples.shape[1]:
-        raise BadAudio(f'samples of shape {list(samples.shape)}: give [samples] or [samples, channels]')
+    if samples.ndim != 2 or not 0 < samples.shape[1] <= MOST_CHANNELS:
+        raise BadAudio(f'samples of shape {list(samples.shape)}: give one clip, [samples] or [samples, channels]')
     if channel == 'first':
         return np.ascontiguousarray(samples[:, 0])
     if channel == 'mean':
@@ -65,7 +71,8 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
     """Any samples to a waveform: float32, mono, 22,050 Hz, `[samples]`.
 
     `samples` is `[samples]` or `[samples, channels]`, of any type that `to_float` takes. Raises
-    BadAudio, naming `name`, where there are no samples, or where one is NaN or infinite.
+    BadAudio, naming `name`, where there are no samples, where one is NaN or infinite, or where they
+    are not on a scale of 1; an overshoot is clipped.
     """
     try:
         mono = to_mono(to_float(samples), channel)
@@ -74,7 +81,12 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
         if not np.isfinite(mono).all():
             bad = int(np.flatnonzero(~np.isfinite(mono))[0])
             raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is not a finite number')
-        return resample(mono, sample_rate)
+        waveform = resample(mono, sample_rate)
+        peak = float(np.abs(waveform).max(initial=0))
+        if peak > FULL_SCALE_MISTAKEN:
+            raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide them by 32768')
+        # Lossy codecs overshoot.
+        return np.clip(waveform, -1, 1) if peak > 1 else waveform
     except BadAudio as error:
         raise BadAudio(f'{name}: {error}') from None
 

@@ -3,6 +3,7 @@
 Exits: 0 done; 1 some inputs failed; 2 the user's mistake, wrong flags included; 130 stopped by Ctrl-C.
 """
 
+import errno
 import os
 import re
 import sys
@@ -26,6 +27,9 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             sys.exit(0)
         try:
             return flags.FLAGS(list(argv))
+        except UnicodeDecodeError:
+            _complain(command, f'a --flagfile is no text. See {command} --help')
+            sys.exit(2)
         except flags.Error as error:
             # absl says: flag --out=None: Flag --out must have a value other than None.
             missing = re.fullmatch(r'flag (--\w+)=None: .* other than None\.', str(error))
@@ -44,9 +48,10 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as error:
-            if not error.filename:
+            if not error.filename and error.errno != errno.ENOSPC:
                 raise
-            _complain(command, f'{error.filename}: {error.strerror}. Choose another place, or mend its permissions')
+            place = f'{error.filename}: ' if error.filename else ''
+            _complain(command, f'{place}{error.strerror}. Choose another place, or mend this one')
             return 2
         except KeyboardInterrupt:
             _complain(command, 'stopped; what is finished stays')

@@ -179,13 +179,9 @@ def decode(data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'fi
     except BadAudio as error:
         raise BadAudio(f'{name}: {error}') from error.__cause__
     try:
-        waveform = to_waveform(samples, sample_rate, channel, name)
+        return to_waveform(samples, sample_rate, channel, name)
     except BadAudio as error:
         raise BadAudio(f'{error}. {AGAIN}') from None
-    peak = float(np.abs(waveform).max())
-    if peak > 16:  # far beyond any overshoot: whole numbers that were saved as floats
-        raise BadAudio(f'{name}: its samples reach {peak:.6g}, full scale is 1. Divide them by 32768 and save it again')
-    return np.clip(waveform, -1, 1) if peak > 1 else waveform
 
 
 def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first') -> Waveform:

@@ -2,7 +2,7 @@
 
 Every function takes what a teacher says, `[batch, frames, classes]` probabilities, and the logits of
 the student's head, `[batch, steps, classes]`, and pairs frames with steps by index, as many as both
-have, as the authors do (at 20 s the 8-layer net's four steps lie up to 2.4 s from the frames' middles).
+have, as the authors do. At 20 s the 8-layer net's four steps lie up to 3.8 s from their frames.
 """
 
 from collections.abc import Callable

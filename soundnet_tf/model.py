@@ -186,16 +186,20 @@ def _soundnet(
         spec = spec.with_heads({})
     elif teachers is not None:
         spec = spec.with_heads(teachers)
+    names = None
+    if weights is not None:
+        from soundnet_tf import saved
+
+        names = saved.read_labels(weights) if spec.heads else None
     net = build(
         dataclasses.replace(spec, name=name),
+        labels=names,
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
         classifier_activation=classifier_activation,
     )
     if weights is not None:
-        from soundnet_tf import saved
-
         saved.load_weights(net, weights)
     return net
 

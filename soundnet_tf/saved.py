@@ -143,7 +143,7 @@ def read_spec(folder: Path) -> NetSpec:
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
     except ValueError as error:
-        raise SoundNetError(f'{path}: {error}') from error
+        raise SoundNetError(f'{path} is damaged ({error}): save the net again') from error
 
 
 def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
@@ -154,6 +154,8 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
         if not path.is_file():
             raise SoundNetError(f'{path} is missing: a saved net has the class names of each head')
         names[head.name] = label_files.parse(path.read_text(encoding='utf-8'), str(path))
+        if len(names[head.name]) != head.classes:
+            raise SoundNetError(f'{path} names {len(names[head.name])} classes, but the head has {head.classes}')
     return names
 
 

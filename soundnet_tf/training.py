@@ -72,7 +72,7 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
     card = records.read_card(folder)
     if not card.teachers:
         raise SoundNetError(f'{folder} holds no teacher: there is nothing to learn from')
-    taken = sorted({*spec.layer_names, 'id', 'waveform'} & set(card.teachers))
+    taken = sorted(set(spec.layer_names) & set(card.teachers))
     if taken:
         raise SoundNetError(
             f'{folder}: a teacher cannot be called {taken[0]}, which is a layer: prepare under another name'
@@ -101,6 +101,7 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
         manager.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
     done = state.done
     if done >= config.steps and (run / 'net').is_dir():
+        print(f'{run} has its {done} steps already: give more to go on')
         return Trained(run / 'net', {head: [] for head in spec.head_names})
     lost = data.Lost(card.records)
     dataset = data.batches(

@@ -93,7 +93,7 @@ def test_embed_another_layer_with_keras(home):
     ('arguments', 'words'),
     [
         (['--model=net', '--out=out', '--layer=conv9', 'sounds'], "soundnet8-thin has no layer 'conv9'"),
-        (['--out=out', 'sounds'], 'no net ships with this version'),
+        (['--out=out', 'sounds'], '--model is missing'),
         (['--model=sounds', '--out=out', 'sounds'], 'sounds is not a saved net'),
         (['--model=net', 'sounds'], '--out'),
         (['--model=net', '--out=out', '--decoder=mpg123', 'sounds/long.wav', '--layer=conv7'], "no decoder 'mpg123'"),

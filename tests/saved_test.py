@@ -101,11 +101,14 @@ def test_damage_is_named(net, tmp_path):
     (folder / 'labels' / 'places.txt').write_text('sea\n\nwood\nstreet\n')
     with pytest.raises(SoundNetError, match=r'places\.txt: line 2 is empty'):
         saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').write_text('sea\n')
+    with pytest.raises(SoundNetError, match=r'places\.txt names 1 classes, but the head has 4'):
+        saved.load_net(folder)
     (folder / 'labels' / 'places.txt').unlink()
     with pytest.raises(SoundNetError, match=r'places\.txt is missing'):
         saved.load_net(folder)
     (folder / 'spec.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'spec\.json: '):
+    with pytest.raises(SoundNetError, match=r'spec\.json is damaged .*: save the net again'):
         saved.read_spec(folder)
 
 

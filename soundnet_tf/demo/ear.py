@@ -1,6 +1,7 @@
 """What the student has learned, measured on held-out videos with their own sound and picture."""
 
 import dataclasses
+import importlib.util
 import pathlib
 from collections.abc import Sequence
 
@@ -68,13 +69,17 @@ def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], 
     return Heard(ids, kinds, np.concatenate(eye), np.concatenate(ear), np.concatenate(features))
 
 
+def require() -> None:
+    """Raise MissingTool at the start rather than at the end, where the SVM's library is not installed."""
+    if importlib.util.find_spec('sklearn') is None:
+        raise MissingTool('scikit-learn', 'the demo', 'transfer')
+
+
 def svm_accuracy(learned: Heard, held_out: Heard) -> float:
     """Accuracy of a linear SVM that learns the kinds from the ear's features: what they hold in plain sight."""
-    try:
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import LinearSVC
-    except ImportError:
-        raise MissingTool('scikit-learn', 'the SVM', 'transfer') from None
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     machine = make_pipeline(StandardScaler(), LinearSVC(C=0.01))
     return float(machine.fit(learned.features, learned.kinds).score(held_out.features, held_out.kinds))

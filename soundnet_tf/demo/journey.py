@@ -7,7 +7,9 @@ loop, the same saved net. Each step is left out when an earlier run has finished
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -65,6 +67,7 @@ class Outcome:
 def run(out: str, scale: Scale | None = None) -> Outcome:
     """Live through the whole journey in the folder `out`, and leave a report there."""
     scale, folder = scale or Scale(), pathlib.Path(out)
+    ear.require()
     clock = _Clock()
     _agree(folder, scale)
     learned, held_out = scenes(scale.videos, 2 * scale.seed + 1), scenes(scale.held_out, 2 * scale.seed + 2)
@@ -75,7 +78,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
     with clock('an eye learns from labelled pictures, without any sound'):
         if not (folder / 'eye.keras').exists():
             pictures, kinds = world.labelled_frames(scale.pictures, 2 * scale.seed + 3)
-            eye.learn(folder / 'eye.keras', pictures, kinds, scale.epochs, scale.seed)
+            right = eye.learn(folder / 'eye.keras', pictures, kinds, scale.epochs, scale.seed)
+            print(f'it names {right:.0%} of the pictures that were kept from it')
     with clock('videos become records: the sound, and what the eye sees in the frames'):
         (folder / 'kinds.txt').write_text('\n'.join(KINDS) + '\n')
         seeing = teachers.parse(f'{HEAD}={folder / "eye.keras"},labels={folder / "kinds.txt"},crop=1')
@@ -111,8 +115,9 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         net=net_folder,
         report=folder / 'report.html',
     )
-    command, said = _tag(net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')
-    about = report.Story(outcome, test, folder, len(learned), clock.seconds, command, said)
+    prefix = _prefix()
+    command, said = _tag(prefix, net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')
+    about = report.Story(outcome, test, folder, len(learned), scale.shuffled, clock.seconds, prefix, command, said)
     report.write_html(about, outcome.report)
     print(report.text(about))
     return outcome
@@ -153,21 +158,27 @@ def _clear(test: ear.Heard) -> str:
     return test.ids[int(sure.argmax())]
 
 
-def _tag(net: pathlib.Path, clip: pathlib.Path) -> tuple[str, str]:
+def _prefix() -> str:
+    if shutil.which('soundnet-tag'):
+        return ''
+    return f'{os.path.relpath(pathlib.Path(sys.executable).parent)}/'
+
+
+def _tag(prefix: str, net: pathlib.Path, clip: pathlib.Path) -> tuple[str, str]:
     """The command that a user would type, and what it says."""
     arguments = [f'--model={net}', '--top=3', str(clip)]
     done = subprocess.run([sys.executable, '-m', 'soundnet_tf.bin.tag', *arguments], capture_output=True, text=True)
     if done.returncode:
         raise SoundNetError(f'soundnet-tag failed on {clip}: {done.stderr.strip()}')
-    return f'soundnet-tag {" ".join(arguments)}', done.stdout.rstrip()
+    return f'{prefix}soundnet-tag {" ".join(arguments)}', done.stdout.rstrip()
 
 
 def _agree(folder: pathlib.Path, scale: Scale) -> None:
     """Begin the folder; go on only with the same world, whose finished parts are used again."""
     path, story = folder / STORY, dataclasses.asdict(scale)
     if path.exists():
-        if json.loads(path.read_text()) != story:
-            raise SoundNetError(f'{folder} holds a demo of another size: choose another --out, or remove it')
+        if path.read_text() != json.dumps(story, indent=2) + '\n':
+            raise SoundNetError(f'{folder} holds another demo ({path}): choose another --out, or remove it')
         return
     folder.mkdir(parents=True, exist_ok=True)
     saved.write_json(path, story)

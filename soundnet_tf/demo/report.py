@@ -30,7 +30,10 @@ class Story:
     test: Heard
     folder: pathlib.Path
     videos: int
+    shuffled: bool
     seconds: dict[str, float]
+    prefix: str
+    """What stands before a command where the environment's commands are not on the path."""
     command: str
     said: str
 
@@ -44,9 +47,7 @@ What came of it, on {len(story.test.ids)} videos that neither eye nor ear had me
 
 {bars}
 
-The ear was never told what anything is called. It heard {story.videos} videos and learned to agree with an
-eye that watched them. Its features, put through a linear SVM, tell the kinds apart better than those
-of the same net before it learned: that is what SoundNet is for.
+{_moral(story)}
 
 Ask it yourself:
 
@@ -59,8 +60,27 @@ This took {took:.0f} s.
 
 With your own videos, and teachers that know the real world (any TFLite file or Keras model will do):
 
-{_indented(NEXT)}
+{_indented(_next(story))}
 """
+
+
+def _moral(story: Story) -> str:
+    outcome = story.outcome
+    if story.shuffled:
+        return (
+            f'This was the control: the ear heard {story.videos} videos with the sounds of other videos under the\n'
+            'pictures, so there was nothing to learn, and what it names should be no better than chance.'
+        )
+    moral = (
+        f'The ear was never told what anything is called. It heard {story.videos} videos and learned to agree with an\n'
+        'eye that watched them.'
+    )
+    if outcome.svm_trained > outcome.svm_untrained:
+        moral += (
+            ' Its features, put through a linear SVM, tell the kinds apart better than those\n'
+            'of the same net before it learned: that is what SoundNet is for.'
+        )
+    return moral
 
 
 def _measures(outcome: 'Outcome') -> list[tuple[str, float]]:
@@ -97,17 +117,18 @@ def write_html(story: Story, path: pathlib.Path) -> None:
 <title>An ear that learned from an eye</title><style>{STYLE}</style>
 <main><h1>An ear that learned from an eye</h1>
 <p>A small world was made in which {len(KINDS)} kinds of things are seen and heard. An eye learned to name them from
-pictures. Then an ear, a SoundNet, heard {story.videos} videos while the eye watched, and learned to say what the eye
-said. Nobody ever told the ear what anything is called.</p>
+pictures. Then an ear, a SoundNet, heard the sound of videos while the eye watched.</p>
+<p>{html.escape(_moral(story))}</p>
 <h2>What came of it</h2><p>Measured on {len(story.test.ids)} videos that neither had met.</p>{measures}
 <h2>Listen for yourself</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and what
-each makes of it. The ear knows only the sound.</p><div class="clips">{clips}</div>
+each makes of it. The ear knows only the sound; where it is wrong, the border is orange.</p>
+<div class="clips">{clips}</div>
 <h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
 {_confusion(story.test.confusion)}
 <h2>How it was done</h2><ol>{steps}</ol>
 <h2>Ask it yourself</h2><pre>$ {html.escape(story.command)}
 {html.escape(story.said)}</pre>
-<h2>With your own videos</h2><pre>{html.escape(NEXT)}</pre></main></html>
+<h2>With your own videos</h2><pre>{html.escape(_next(story))}</pre></main></html>
 """
     draft = path.with_name(path.name + '.part')
     draft.write_text(page, encoding='utf-8')
@@ -142,7 +163,7 @@ def _clip(story: Story, row: int) -> str:
 
 def _says(probabilities: NDArray[np.float32]) -> str:
     best = np.argsort(probabilities)[::-1][:2]
-    return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best)
+    return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best if probabilities[kind] >= 0.01)
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -171,6 +192,10 @@ def _confusion(counts: NDArray[np.int64]) -> str:
     return f'<div class="wide"><table><tr><td></td>{head}</tr>{"".join(rows)}</table></div>'
 
 
+def _next(story: Story) -> str:
+    return NEXT.replace('soundnet-', f'{story.prefix}soundnet-')
+
+
 NEXT = """soundnet-prepare VIDEOS/ --out=records/ --teacher=imagenet=keras:VGG16,weights=vgg16.h5
 soundnet-train --records=records/ --out=runs/mine --steps=100000
 soundnet-embed --model=runs/mine/net --out=embeddings/ SOUNDS/"""
@@ -182,6 +207,7 @@ body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.55 system-ui,
 main{max-width:60rem;margin:auto;padding:1.5rem 1rem 4rem}
 h1{font-size:2rem;line-height:1.2}h2{margin-top:2.5rem}
 .measure{display:grid;grid-template-columns:minmax(10rem,22rem) 1fr 4rem;gap:.8rem;align-items:center;margin:.35rem 0}
+@media(max-width:36rem){.measure{grid-template-columns:1fr 4rem}.measure span:first-child{grid-column:1/-1}}
 .bar{background:var(--line);height:.9rem;border-radius:.45rem;overflow:hidden}
 .bar i{display:block;height:100%;background:var(--hue)}
 .clips{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:1rem}

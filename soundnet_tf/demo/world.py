@@ -124,13 +124,3 @@ def write_world(
         for row in tqdm(missing, 'videos', disable=not missing):
             write_video(*row)
     return paths
-
-
-def contact_sheet(frames: Picture, columns: int = 10) -> Picture:
-    """Pictures `[n, height, width, 3]` side by side in one, row by row; what is left of the last row is white."""
-    rows = -(-len(frames) // columns)
-    height, width = frames.shape[1:3]
-    sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
-    sheet[: len(frames)] = frames
-    sheet = sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(rows * height, columns * width, 3)

@@ -32,7 +32,7 @@ class Embedding:
     values: NDArray[np.float32]
     times: NDArray[np.float64]
     layer: str
-    seconds: float
+    seconds: float = 0.0
     tiled: bool = False
 
     def mean(self) -> NDArray[np.float32]:

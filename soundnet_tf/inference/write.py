@@ -56,13 +56,20 @@ def embed_files(
 
     if format == 'npz':
         return each(files, to_npz, embedder.decoder)
-    with whole_file(pathlib.Path(out)) as lines:
+    with contextlib.suppress(_NothingDone), whole_file(pathlib.Path(out)) as lines:
 
         def to_line(file: SoundFile) -> bool:
             lines.write(json_line(embedder.embed_file(file.path, layer), facts[file]).encode() + b'\n')
             return True
 
-        return each(files, to_line, embedder.decoder)
+        tally = each(files, to_line, embedder.decoder)
+        if not tally.done:
+            raise _NothingDone
+    return tally
+
+
+class _NothingDone(Exception):
+    """There is no line to write: what an earlier run left stays."""
 
 
 def describe(embedder: Embedder, file: SoundFile, layer: str, pool: str) -> dict[str, str]:

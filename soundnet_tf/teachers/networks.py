@@ -169,6 +169,8 @@ def _keras_application(wanted: Wanted) -> tuple[Run, int]:
     import keras
 
     application, weights = wanted.where.removeprefix('keras:'), wanted.options.get('weights', 'imagenet')
+    if weights != 'imagenet' and not pathlib.Path(weights).is_file():
+        raise SoundNetError(f'teacher {wanted.name}: there is no file {weights} with the weights of {application}')
     build = getattr(keras.applications, application, None) if application[:1].isupper() else None
     if build is None:
         raise SoundNetError(f"teacher {wanted.name}: keras.applications has no {application!r}; VGG16 is the paper's")

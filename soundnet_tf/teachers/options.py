@@ -20,6 +20,10 @@ OPTIONS: dict[Form, tuple[str, ...]] = {
 """What can be said of a Keras application, of any other network, of ready posteriors."""
 
 
+RESERVED = frozenset({'id', 'waveform', 'channel', 'gain'})
+"""Names of a batch and of a net's first layers, which a head cannot have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Wanted:
     """`NAME=WHERE[,option=value...]`, taken apart."""
@@ -36,6 +40,10 @@ def take_apart(text: str) -> Wanted:
     where, *pairs = rest.split(',')
     if not (name.isidentifier() and equals and where):
         raise SoundNetError(f'teacher {text!r}: write NAME=WHERE, such as imagenet=mobilenet.tflite,labels=names.txt')
+    if name in RESERVED:
+        raise SoundNetError(
+            f'teacher {name}: that name is taken by what every net has; choose another, such as objects'
+        )
     form = _form(name, where)
     options = {}
     for pair in pairs:

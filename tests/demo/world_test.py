@@ -185,10 +185,3 @@ def _likeness_to_patches(frames: np.ndarray, count: int) -> np.ndarray:
     return np.stack(
         [abs(one / (its_spread + 5) @ chosen.T).max(0) for one, its_spread in zip(patches, spread, strict=True)]
     )
-
-
-def test_a_contact_sheet_shows_every_picture():
-    frames = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 5, 3), np.uint8)
-    sheet = world.contact_sheet(frames, columns=2)
-    assert sheet.shape == (8, 10, 3)
-    assert (sheet[0, 0, 0], sheet[0, 5, 0], sheet[4, 0, 0], sheet[4, 5, 0]) == (0, 1, 2, 255)

@@ -260,7 +260,7 @@ def test_the_source_tells_which_network_it_is(inside, tmp_path):
         ('net=text.keras', 'teacher net: text.keras cannot be used'),
         ('net=keras:Vgg', "keras.applications has no 'Vgg'; VGG16 is the paper's"),
         ('net=keras:vgg16', "keras.applications has no 'vgg16'"),
-        ('net=keras:MobileNetV3Small,weights=none.h5', 'with weights=none.h5 cannot be had .*weights=FILE'),
+        ('net=keras:MobileNetV3Small,weights=none.h5', 'there is no file none.h5 with the weights of MobileNetV3Small'),
         ('net=empty', 'empty holds neither a SavedModel nor posteriors ID.npy'),
     ],
 )  # fmt: skip
