@@ -11,7 +11,19 @@ from tests.build_file import ROOT, build_file, foreign_imports, modules, own_imp
 # From the bottom up: a module may import from its own layer's room and from any layer below.
 TABLES = {'version', 'errors', 'spec', 'geometry', 'config', 'labels', 'registry', 'experiments'}
 NUMBERS = {'audio', 'containers'}
-TENSORFLOW = {'decoding', 'records', 'model', 'fast', 'losses', 'data', 'strategies', 'training', 'teachers', 'saved'}
+TENSORFLOW = {
+    'litert',
+    'decoding',
+    'records',
+    'model',
+    'fast',
+    'losses',
+    'data',
+    'strategies',
+    'training',
+    'teachers',
+    'saved',
+}
 ROOMS = {'prepare', 'inference', 'export', 'importing', 'transfer', 'multimodal', 'visualize'}
 TOP = {'study', 'demo'}
 DOORS = {'bin'}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import geometry, model, saved
+from soundnet_tf import geometry, litert, model, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
 
@@ -121,13 +121,14 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
-        return converter.convert()
+        with litert.silent_stderr():
+            return converter.convert()
 
 
 def _compare(net: 'keras.Model', path: pathlib.Path, signatures: Mapping[str, list[str]]) -> dict[str, float]:
     """The greatest difference of each layer from Keras on noise, of the shortest length and a longer batch of two."""
     spec = model.spec_of(net)
-    interpreter = _interpreter(path)
+    interpreter = litert.interpreter(path)
     rng = np.random.default_rng(0)
     differences: dict[str, float] = {}
     for name, layers in signatures.items():
@@ -146,11 +147,3 @@ def _difference(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> floa
     if given.shape != wanted.shape:
         return float('inf')
     return float(np.abs(given - wanted).max() / max(np.abs(wanted).max(), 1e-12))
-
-
-def _interpreter(path: pathlib.Path) -> Any:
-    try:
-        from ai_edge_litert import interpreter
-    except ImportError:
-        from tensorflow import lite as interpreter
-    return interpreter.Interpreter(str(path))

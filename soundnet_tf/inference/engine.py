@@ -1,15 +1,14 @@
 """What runs the net under an `Embedder`: Keras for any layer, LiteRT for a few of them without TensorFlow."""
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import geometry, saved
+from soundnet_tf import geometry, litert, saved
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.spec import NetSpec
@@ -82,15 +81,11 @@ class LiteRTEngine:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            raise MissingTool('ai-edge-litert', 'listening without TensorFlow', 'litert') from None
         self.spec = saved.read_spec(folder)
         self.labels = saved.read_labels(folder)
         path = pathlib.Path(folder) / saved.TFLITE
         try:
-            self._interpreter: Any = Interpreter(str(path), num_threads=min(4, os.cpu_count() or 1))
+            self._interpreter: Any = litert.light(path)
         except (ValueError, RuntimeError) as error:
             raise SoundNetError(f'{path} cannot be read ({error}): delete it, or write it again') from None
         # Layers of different reach are in different signatures: a short clip may do for one and not for another.
@@ -115,7 +110,7 @@ class LiteRTEngine:
             runner = self._interpreter.get_signature_runner(signature)
             own = (layer for layer, key in self._signature_of.items() if key == signature)
             least = max(geometry.min_samples(self.spec, layer) for layer in own)
-            with _silent_stderr():
+            with litert.silent_stderr():
                 runner(waveform=np.zeros([1, least], np.float32))
             self._runners[signature] = runner
         return self._runners[signature]
@@ -157,20 +152,3 @@ def engine_of(folder: str | os.PathLike[str]) -> Engine:
         return FirstThatServes(LiteRTEngine(folder), whole)
     except MissingTool:
         return whole()
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Nothing on the process' stderr: native code cannot be asked not to write there."""
-    try:
-        old = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    try:
-        with open(os.devnull, 'wb') as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(old, 2)
-        os.close(old)

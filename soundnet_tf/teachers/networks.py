@@ -1,6 +1,5 @@
 """Networks that look at pictures: TFLite files, SavedModels, Keras models and applications, as plain functions."""
 
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from soundnet_tf import litert
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.options import Wanted, fingerprint, read_labels
 
@@ -70,11 +70,7 @@ class _Lite:
     """A TFLite file, asked with as many pictures at a time as it is given."""
 
     def __init__(self, path: str):
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            Interpreter = tf.lite.Interpreter  # noqa: N806
-        self._interpreter: Any = Interpreter(path, num_threads=min(4, os.cpu_count() or 1))
+        self._interpreter = litert.interpreter(path)
         entries, ends = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(entries) != 1 or len(ends) != 1:
             raise ValueError(f'it has {len(entries)} inputs and {len(ends)} outputs, not one of each')
@@ -113,7 +109,8 @@ def _tflite(path: str, scale: str | None) -> tuple[Run, int]:
         return np.concatenate([net(picture[None]) for picture in pictures])
 
     noise = np.random.default_rng(0).uniform(0, 255, (2, size, size, 3)).astype(np.float32)
-    together = _takes_batches(path, prepare(noise), singly)
+    with litert.silent_stderr():
+        together = _takes_batches(path, prepare(noise), singly)
     return (lambda frames: (net if together else singly)(prepare(frames))), size
 
 
