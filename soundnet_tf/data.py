@@ -31,15 +31,20 @@ class Lost:
         name = id.decode(errors='replace')
         with self._lock:
             self.reasons[name] = reason if name in reason else f'{name}: {reason}'
-            if len(self.reasons) >= self.records:
-                raise BadRecord(f'{self}; none is left to learn from')
+            if self.all:
+                raise BadRecord(str(self))
+
+    @property
+    def all(self) -> bool:
+        """Whether no record is left to learn from."""
+        return len(self.reasons) >= self.records
 
     def __len__(self) -> int:
         return len(self.reasons)
 
     def __str__(self) -> str:
         first = '; '.join(list(self.reasons.values())[:3])
-        return f'{len(self)} records could not be used: {first}' if self.reasons else 'all records could be used'
+        return f'{len(self)} records could not be used: {first}{"; none is left to learn from" if self.all else ""}'
 
 
 def batches(

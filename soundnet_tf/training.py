@@ -120,8 +120,8 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
             strategy, state, strategy.experimental_distribute_dataset(dataset), config, manager, run / 'logs'
         )
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-        if lost and len(lost) >= card.records:
-            raise BadRecord(f'{folder}: {lost}; none is left to learn from') from error
+        if lost.all:
+            raise BadRecord(f'{folder}: {lost}') from error
         if isinstance(error, tf.errors.DataLossError):
             raise BadRecord(f'{folder} has a damaged shard ({error.message}): prepare it again') from error
         raise

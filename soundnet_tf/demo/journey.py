@@ -101,16 +101,14 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             tflite.add_tflite(net_folder)
     with clock('the ear is put to the test on videos that it never heard'):
         net = saved.load_net(net_folder)
-        heard = {part: _listen(net, folder, part, rows) for part, rows in _parts(learned, held_out)}
-        fresh = model.build(net.spec)
-        heard_untrained = {part: _listen(fresh, folder, part, rows) for part, rows in _parts(learned, held_out)}
-    test = heard['held_out']
+        practice, test = _listen(net, folder, learned, held_out)
+        untrained = _listen(model.build(net.spec), folder, learned, held_out)
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
         ear_right=test.ear_right,
-        svm_trained=ear.svm_accuracy(heard['learned'], test),
-        svm_untrained=ear.svm_accuracy(heard_untrained['learned'], heard_untrained['held_out']),
+        svm_trained=ear.svm_accuracy(practice, test),
+        svm_untrained=ear.svm_accuracy(*untrained),
         chance=1 / len(KINDS),
         net=net_folder,
         report=folder / 'report.html',
@@ -137,12 +135,14 @@ class _Clock:
         self.seconds[step] = time.perf_counter() - began
 
 
-def _parts(learned: list[Scene], held_out: list[Scene]) -> list[tuple[str, list[Scene]]]:
-    return [('learned', learned), ('held_out', held_out)]
-
-
-def _listen(net: model.SoundNet, folder: pathlib.Path, part: str, rows: list[Scene]) -> ear.Heard:
-    return ear.listen(net, folder / 'records' / part, rows, SECONDS)
+def _listen(
+    net: model.SoundNet, folder: pathlib.Path, learned: list[Scene], held_out: list[Scene]
+) -> tuple[ear.Heard, ear.Heard]:
+    records = folder / 'records'
+    return (
+        ear.listen(net, records / 'learned', learned, SECONDS),
+        ear.listen(net, records / 'held_out', held_out, SECONDS),
+    )
 
 
 def _others(learned: list[Scene]) -> list[Scene]:

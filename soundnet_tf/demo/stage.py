@@ -1,6 +1,5 @@
 """Scenes as values, and what they look like: backgrounds, clutter, and the kinds as actors on a stage."""
 
-import functools
 import zlib
 from dataclasses import dataclass
 
@@ -153,13 +152,3 @@ class Stage:
         shift = zlib.crc32(f'{self.seed} {time_s:.3f}'.encode()) % SPECKLES
         picture = (picture - 0.5) * self.contrast + (0.5 + self.light) + self.speckle[:, shift : shift + SIZE]
         return np.ascontiguousarray((np.clip(picture, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
-
-
-@functools.lru_cache(maxsize=16)
-def _stage(scene: Scene) -> Stage:
-    return Stage(scene)
-
-
-def frame(scene: Scene, time_s: float) -> Picture:
-    """`[96, 96, 3]`: what the scene looks like at that moment."""
-    return _stage(scene).frame(time_s)

@@ -59,11 +59,11 @@ def test_scenes_are_balanced_repeatable_and_differ_by_seed():
 @pytest.mark.parametrize('kind', world.KINDS)
 def test_picture_and_sound_follow_from_the_scene_alone(kind: str):
     scene = world.Scene('a', kind, world.KINDS[world.KINDS.index(kind) - 1], 11)
-    picture, waveform = stage.frame(scene, 1.2), world.sound(scene, 2.0)
-    stage.frame(scene, 0.4), world.sound(_lone(kind, 12), 1.0)
-    np.testing.assert_array_equal(stage.frame(scene, 1.2), picture)
+    picture, waveform = stage.Stage(scene).frame(1.2), world.sound(scene, 2.0)
+    stage.Stage(scene).frame(0.4), world.sound(_lone(kind, 12), 1.0)
+    np.testing.assert_array_equal(stage.Stage(scene).frame(1.2), picture)
     np.testing.assert_array_equal(world.sound(scene, 2.0), waveform)
-    assert (stage.frame(_lone(kind, 12), 1.2) != picture).any()
+    assert (stage.Stage(_lone(kind, 12)).frame(1.2) != picture).any()
 
 
 @pytest.mark.parametrize('kind', world.KINDS)
@@ -83,7 +83,7 @@ def test_a_sound_too_short_for_an_onset_is_still_a_sound():
 
 @pytest.mark.parametrize('kind', world.KINDS)
 def test_a_frame_is_a_picture_and_moves(kind: str):
-    first, later = (stage.frame(_lone(kind), time_s) for time_s in (0.0, 2.0))
+    first, later = (stage.Stage(_lone(kind)).frame(time_s) for time_s in (0.0, 2.0))
     assert first.shape == (world.SIZE, world.SIZE, 3)
     assert first.dtype == np.uint8
     assert first.std() > 3
@@ -110,7 +110,7 @@ def test_a_video_plays_and_has_both_tracks(small_world: tuple[list[world.Scene],
             assert file.duration == pytest.approx(2.0e6, abs=0.15e6)
             pictures = [frame.to_ndarray(format='rgb24') for frame in file.decode(video=0)]
         assert len(pictures) == 2 * world.FRAMES_PER_SECOND
-        assert abs(pictures[world.FRAMES_PER_SECOND].astype(int) - stage.frame(scene, 1.0)).mean() < 25
+        assert abs(pictures[world.FRAMES_PER_SECOND].astype(int) - stage.Stage(scene).frame(1.0)).mean() < 25
         stereo, rate = _heard(path)
         assert rate == world.FILE_SAMPLE_RATE
         assert stereo.shape[0] == 2
