@@ -16,7 +16,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import media
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.records import AudioFormat, Card, Sample
-from soundnet_tf.teachers import Teacher
+from soundnet_tf.teachers import Teacher, View
 
 SILENCE = 1e-4
 """A sound track whose loudest sample is below this (-80 dB) says nothing."""
@@ -90,8 +90,8 @@ def extract(video: Video, settings: Settings, side: int) -> Clip | Skipped:
 
 def label(clips: Sequence[Clip], teachers: Sequence[Teacher], settings: Settings) -> list[Sample | Skipped]:
     """What each teacher sees in the frames of many clips, which go through it in one batch."""
-    ids = [clip.video.id for clip in clips]
-    seen = {teacher.name: teacher.look(ids, [clip.frames for clip in clips]) for teacher in teachers}
+    views = [View(clip.video.id, clip.frames, count=len(clip.frame_times)) for clip in clips]
+    seen = {teacher.name: teacher.look(views) for teacher in teachers}
     return [_sample(clip, index, seen, teachers, settings) for index, clip in enumerate(clips)]
 
 

@@ -31,11 +31,9 @@ from soundnet_tf.teachers import networks, ready
 from soundnet_tf.teachers.networks import Run
 from soundnet_tf.teachers.options import number, read_labels, take_apart
 from soundnet_tf.teachers.ready import ReadyTeacher
+from soundnet_tf.teachers.view import Frame, View
 
-__all__ = ['Frame', 'NetworkTeacher', 'ReadyTeacher', 'Teacher', 'network_teacher', 'parse']
-
-Frame = NDArray[np.uint8]
-"""`[height, width, 3]` RGB."""
+__all__ = ['Frame', 'NetworkTeacher', 'ReadyTeacher', 'Teacher', 'View', 'network_teacher', 'parse']
 
 DEFAULT_CROP = 0.875
 """The usual 224 of 256."""
@@ -55,8 +53,8 @@ class Teacher(Protocol):
         """The shorter side of the frames that it wants, in pixels; 0 if it looks at none."""
         ...
 
-    def look(self, ids: Sequence[str], frames: Sequence[Sequence[Frame]]) -> list[NDArray[np.float32] | str]:
-        """Per video `[frames, classes]`, or in words why there is nothing for it."""
+    def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
+        """Per view `[count, classes]`, or in words why there is nothing for it."""
         ...
 
 
@@ -77,17 +75,17 @@ class NetworkTeacher:
     def side(self) -> int:
         return round(self.size / self.crop)
 
-    def look(self, ids: Sequence[str], frames: Sequence[Sequence[Frame]]) -> list[NDArray[np.float32] | str]:
-        pictures = [centre(frame, self.side, self.size) for video in frames for frame in video]
+    def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
+        pictures = [centre(frame, self.side, self.size) for view in views for frame in view.frames]
         if not pictures:
-            return ['no frames'] * len(ids)
+            return ['no frames'] * len(views)
         values = tidy(self.run(np.stack(pictures)), self.kind, self.drop)
         if values.shape != (len(pictures), len(self.labels)):
             raise SoundNetError(
                 f'teacher {self.name} gives {list(values.shape)} for {len(pictures)} frames '
                 f'and {len(self.labels)} classes: that file cannot be used'
             )
-        ends = np.cumsum([len(video) for video in frames])[:-1]
+        ends = np.cumsum([len(view.frames) for view in views])[:-1]
         return [rows if np.isfinite(rows).all() else 'it gives NaN' for rows in np.split(values, ends)]
 
 

@@ -12,6 +12,7 @@ from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
 from soundnet_tf.teachers.options import Wanted, read_labels
+from soundnet_tf.teachers.view import View
 
 ROUNDING = 0.01
 """By so much may rows of probabilities that were stored as float16 miss the sum of 1."""
@@ -28,9 +29,10 @@ class ReadyTeacher:
     source: str = ''
     side: int = 0
 
-    def look(self, ids: Sequence[str], frames: Sequence[Sequence[object]]) -> list[NDArray[np.float32] | str]:
-        """Per video `[frames, classes]` of its file, or in words what is wrong with the file."""
-        return [self._of(id) for id in ids]
+    def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
+        """Per view `[count, classes]` of its video's file, or in words what is wrong with the file."""
+        answers = [(view, self._of(view.id)) for view in views]
+        return [rows if isinstance(rows, str) else rows[view.first : view.first + view.count] for view, rows in answers]
 
     def _of(self, id: str) -> NDArray[np.float32] | str:
         # A manifest's absolute path, taken as an id, must not lead out of the folder.

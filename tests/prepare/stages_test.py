@@ -89,7 +89,7 @@ class Told:
     def __init__(self, *answers):
         self.answers = answers
 
-    def look(self, ids, frames):
+    def look(self, views):
         return [np.zeros([a, 2], np.float32) if isinstance(a, int) else a for a in self.answers]
 
 

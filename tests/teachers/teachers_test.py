@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from soundnet_tf import teachers
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.teachers import Teacher, centre, network_teacher, networks, tidy
+from soundnet_tf.teachers import Teacher, View, centre, network_teacher, networks, tidy
 
 SIZE, CLASSES = 16, 5
 
@@ -72,7 +72,7 @@ def frames():
 
 
 def look(teacher, frames):
-    return teacher.look(['a', 'b', 'c'], frames)
+    return teacher.look([View(id, tuple(video)) for id, video in zip('abc', frames, strict=True)])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_together_as_one_by_one(inside, frames):
     teacher = teachers.parse('net=net.tflite')
     together = look(teacher, frames)[2]
     for frame, row in zip(frames[2], together, strict=True):
-        np.testing.assert_allclose(teacher.look(['c'], [[frame]])[0][0], row, atol=1e-5)
+        np.testing.assert_allclose(teacher.look([View('c', (frame,))])[0][0], row, atol=1e-5)
 
 
 def test_a_file_that_would_mix_pictures_up_gets_them_singly():
@@ -222,7 +222,7 @@ def test_what_a_teacher_cannot_say_costs_one_video(frames):
 
 def test_no_frames_at_all():
     teacher = network_teacher('net', lambda pictures: np.full([len(pictures), 2], 0.5, np.float32), SIZE)
-    assert teacher.look(['a'], [[]]) == ['no frames']
+    assert teacher.look([View('a')]) == ['no frames']
 
 
 def test_the_source_tells_which_network_it_is(inside, tmp_path):
@@ -335,7 +335,7 @@ def test_ready_posteriors(tmp_path):
     (tmp_path / 'p' / 'sub').mkdir()
     np.save(tmp_path / 'p' / 'sub' / 'größe.mp4.npy', rows(1))
     assert (teacher.side, teacher.kind, teacher.source) == (0, 'probabilities', str(tmp_path / 'p'))
-    a, b, c = teacher.look(['a.mp4', 'b.mp4', 'sub/größe.mp4'], [[], [], []])
+    a, b, c = teacher.look([View(id, count=3) for id in ('a.mp4', 'b.mp4', 'sub/größe.mp4')])
     np.testing.assert_allclose(a, rows(3), rtol=1e-6)
     np.testing.assert_array_equal(b, np.eye(3))
     assert c.dtype == np.float32
@@ -344,7 +344,7 @@ def test_ready_posteriors(tmp_path):
 def test_ready_logits(tmp_path):
     teacher = ready(tmp_path / 'p', **{'a': np.array([[1, -2, 3]])})
     assert teacher.kind == 'logits'
-    np.testing.assert_array_equal(teacher.look(['a'], [[]])[0], [[1, -2, 3]])
+    np.testing.assert_array_equal(teacher.look([View('a')])[0], [[1, -2, 3]])
 
 
 def test_ready_files_that_cannot_be_used(tmp_path):
@@ -371,12 +371,12 @@ def test_ready_files_that_cannot_be_used(tmp_path):
         np.savez(file, rows(2))
     np.save(folder / 'objects.npy', np.array([[{}]]), allow_pickle=True)
     for name in (*bad, 'half', 'letter', 'archive', 'objects', 'missing', '/missing'):
-        (answer,) = teacher.look([name], [[]])
+        (answer,) = teacher.look([View(name)])
         assert isinstance(answer, str), name
         assert str(folder) in answer
     for name, (_, words) in bad.items():
-        assert pytest.raises(AssertionError, match=words).matches(AssertionError(teacher.look([name], [[]])[0]))
-    assert teacher.look(['/missing'], [[]]) == [f'there is no {folder}/missing.npy']
+        assert pytest.raises(AssertionError, match=words).matches(AssertionError(teacher.look([View(name)])[0]))
+    assert teacher.look([View('/missing')]) == [f'there is no {folder}/missing.npy']
 
 
 def test_ready_posteriors_of_other_classes_than_named(tmp_path):
