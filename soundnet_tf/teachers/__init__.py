@@ -8,12 +8,22 @@ that names what is in a picture will do. A teacher is written `NAME=WHERE[,optio
     places=places365.keras,labels=places.txt           a saved Keras model
     places=places365/,labels=places.txt                a SavedModel (its serving signature)
     places=posteriors/,labels=places.txt               ready: posteriors/ID.npy, [frames, classes] per video
+    places=posteriors.h5,labels=places.txt             ready: an HDF5 dataset ID, [frames, classes] per video
+    imagenet=B%04d/prob,frames=frames_%04d.txt         ready: as SoundNet's authors keep theirs, see below
 
 Options: `labels` a file with one name per line; `scale` what the network takes, `0..255` (default),
 `0..1`, `-1..1`, `caffe` (BGR less the ImageNet mean); `crop` the part of the shorter side that it
 sees, 0.875 by default; `drop=0` to leave out a class (a first class called background goes by
 itself); `kind` `probabilities` or `logits` where the outputs do not tell. A Keras application knows
 its own scale; it has as many classes as `labels` names.
+
+Ready posteriors are found by the video's id, with or without the extension of a sound or video file:
+for `a.mp3` there is `a.mp3.npy`, or `a.npy`; the same names serve in an HDF5 file, whose groups are an
+id's folders. The authors' layout is a list of frames, a line `/any/folder/VIDEO/00000001.jpg` each,
+and a binary of their rows in that order, float32, little-endian: 1000 numbers for `imagenet`, 401 for
+`places`, for another name as many as `labels` names. `%04d` stands for the number of a part, 0001 for
+the first, and both are needed of each part. An id there is the end of the path of the frames' folder,
+from where folders differ on: `12/a.mp4.mp3` or `12/a.mp3` for `/any/folder/12/a.mp4/00000001.jpg`.
 """
 
 import dataclasses
@@ -33,7 +43,7 @@ from soundnet_tf.teachers.options import number, read_labels, take_apart
 from soundnet_tf.teachers.ready import ReadyTeacher
 from soundnet_tf.teachers.view import Frame, View
 
-__all__ = ['Frame', 'NetworkTeacher', 'ReadyTeacher', 'Teacher', 'View', 'network_teacher', 'parse']
+__all__ = ['Frame', 'NetworkTeacher', 'ReadyTeacher', 'Teacher', 'View', 'network_teacher', 'parse', 'parse_all']
 
 DEFAULT_CROP = 0.875
 """The usual 224 of 256."""
@@ -92,10 +102,18 @@ class NetworkTeacher:
 def parse(text: str) -> Teacher:
     """The teacher that is written `NAME=WHERE[,option=value...]`, loaded. Raises SoundNetError in one line."""
     wanted = take_apart(text)
-    if wanted.form == 'ready':
+    if wanted.form in ('ready', 'released'):
         return ready.load(wanted)
     run, size = networks.load(wanted)
     return network_teacher(wanted.name, run, size, source=networks.source(wanted), options=wanted.options)
+
+
+def parse_all(texts: Sequence[str]) -> list[Teacher]:
+    """The teachers of several texts. Raises SoundNetError where two have one name."""
+    teachers = [parse(text) for text in texts]
+    if len({teacher.name for teacher in teachers}) < len(teachers):
+        raise SoundNetError('two teachers have the same name: a name is a head of the net')
+    return teachers
 
 
 def network_teacher(

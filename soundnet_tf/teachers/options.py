@@ -3,21 +3,26 @@
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import KINDS
+from soundnet_tf.teachers import hdf5
 
-Form = Literal['application', 'network', 'ready']
+Form = Literal['application', 'network', 'ready', 'released']
 
 OPTIONS: dict[Form, tuple[str, ...]] = {
     'application': ('labels', 'crop', 'drop', 'kind', 'weights'),
     'network': ('labels', 'scale', 'crop', 'drop', 'kind'),
     'ready': ('labels', 'kind'),
+    'released': ('frames', 'labels'),
 }
-"""What can be said of a Keras application, of any other network, of ready posteriors."""
+"""What can be said of a Keras application, of any other network, of ready posteriors, of released ones."""
+
+END_BYTES = 1 << 20
+"""So much of either end of a large file tells which one it is."""
 
 
 RESERVED = frozenset({'id', 'waveform', 'channel', 'gain'})
@@ -44,7 +49,7 @@ def take_apart(text: str) -> Wanted:
         raise SoundNetError(
             f'teacher {name}: that name is taken by what every net has; choose another, such as objects'
         )
-    form = _form(name, where)
+    form = _form(name, where, [pair.partition('=')[0] for pair in pairs])
     options = {}
     for pair in pairs:
         key, _, value = pair.partition('=')
@@ -58,13 +63,18 @@ def take_apart(text: str) -> Wanted:
     return Wanted(name, where, form, options)
 
 
-def _form(name: str, where: str) -> Form:
+def _form(name: str, where: str, keys: Sequence[str]) -> Form:
     if where.startswith('keras:'):
         return 'application'
+    if 'frames' in keys:
+        return 'released'
     path = pathlib.Path(where)
     if not path.exists():
-        raise SoundNetError(f'teacher {name}: there is no file or folder {where}')
-    return 'ready' if path.is_dir() and not (path / 'saved_model.pb').exists() else 'network'
+        hint = '; rows of many videos in one file need the list of their frames: frames=LIST' if '%' in where else ''
+        raise SoundNetError(f'teacher {name}: there is no file or folder {where}{hint}')
+    if path.is_dir():
+        return 'network' if (path / 'saved_model.pb').exists() else 'ready'
+    return 'ready' if hdf5.is_one(path) and not hdf5.is_network(path) else 'network'
 
 
 def number(name: str, options: Mapping[str, str], key: str, least: float, most: float, default: float) -> float:
@@ -100,4 +110,17 @@ def fingerprint(path: pathlib.Path) -> str:
             digest.update(file.relative_to(path).as_posix().encode())
             with file.open('rb') as opened:
                 digest.update(hashlib.file_digest(opened, 'sha256').digest())
+    return digest.hexdigest()[:16]
+
+
+def outline(paths: Iterable[pathlib.Path]) -> str:
+    """Tells files apart that are too large to be read: the first digits of a hash of their sizes and ends."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(size.to_bytes(8, 'big'))
+        with path.open('rb') as opened:
+            digest.update(opened.read(END_BYTES))
+            opened.seek(max(0, size - END_BYTES))
+            digest.update(opened.read(END_BYTES))
     return digest.hexdigest()[:16]

@@ -1,0 +1,36 @@
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import pytest
+
+from soundnet_tf.teachers import options
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    monkeypatch.setattr(options, 'END_BYTES', 4)
+
+
+@pytest.mark.parametrize('other', [b'0x23456789', b'012345678x', b'01234567899', b'', b'0123'])
+def test_an_outline_tells_files_of_other_ends_or_sizes_apart(tmp_path, ends, other):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    one.write_bytes(b'0123456789')
+    two.write_bytes(other)
+    assert options.outline([one]) != options.outline([two])
+    assert options.outline([one, two]) != options.outline([two, one])
+
+
+def test_an_outline_does_not_read_on(tmp_path, ends):
+    """The price of not reading 32 GB: what lies between is not told apart, nor is the file's name."""
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    one.write_bytes(b'0123456789')
+    two.write_bytes(b'0123xx6789')
+    assert options.outline([one]) == options.outline([two])
+
+
+def test_sizes_count_where_ends_are_the_same(tmp_path, ends):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    one.write_bytes(bytes(10))
+    two.write_bytes(bytes(11))
+    assert options.outline([one]) != options.outline([two])

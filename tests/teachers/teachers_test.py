@@ -319,75 +319,10 @@ def test_a_real_keras_application(tmp_path, frames):
     np.testing.assert_allclose(values, net.predict_on_batch(pictures), atol=1e-5)
 
 
-def ready(folder, spelled='places={}', **files):
-    folder.mkdir(exist_ok=True)
-    for name, values in files.items():
-        np.save(folder / f'{name}.npy', values)
-    return teachers.parse(spelled.format(folder))
-
-
-def rows(count, classes=3):
-    return np.full([count, classes], 1 / classes)
-
-
-def test_ready_posteriors(tmp_path):
-    teacher = ready(tmp_path / 'p', **{'a.mp4': rows(3), 'b.mp4': np.eye(3, dtype=np.float16)})
-    (tmp_path / 'p' / 'sub').mkdir()
-    np.save(tmp_path / 'p' / 'sub' / 'größe.mp4.npy', rows(1))
-    assert (teacher.side, teacher.kind, teacher.source) == (0, 'probabilities', str(tmp_path / 'p'))
-    a, b, c = teacher.look([View(id, count=3) for id in ('a.mp4', 'b.mp4', 'sub/größe.mp4')])
-    np.testing.assert_allclose(a, rows(3), rtol=1e-6)
-    np.testing.assert_array_equal(b, np.eye(3))
-    assert c.dtype == np.float32
-
-
-def test_ready_logits(tmp_path):
-    teacher = ready(tmp_path / 'p', **{'a': np.array([[1, -2, 3]])})
-    assert teacher.kind == 'logits'
-    np.testing.assert_array_equal(teacher.look([View('a')])[0], [[1, -2, 3]])
-
-
-def test_ready_files_that_cannot_be_used(tmp_path):
-    folder = tmp_path / 'p'
-    folder.mkdir()
-    (folder / 'names.txt').write_text('a\nb\nc\n')
-    bad = {
-        'flat': (np.zeros(3), r'is \[3\], not \[frames, classes\] of numbers'),
-        'wide': (rows(2, 4), r'is \[2, 4\], not \[frames, 3\]'),
-        'nan': (np.full([2, 3], np.nan), 'holds NaN or infinity'),
-        'text': (np.array([['a', 'b', 'c']]), 'of numbers'),
-        'sum': (np.full([2, 3], 0.9), 'do not sum to 1'),
-        'none': (np.zeros([0, 3]), r'is \[0, 3\]'),
-    }
-    teacher = ready(
-        folder,
-        'places={},labels=' + f'{folder}/names.txt,kind=probabilities',
-        good=rows(2),
-        **{name: values for name, (values, _) in bad.items()},
-    )
-    (folder / 'half.npy').write_bytes((folder / 'good.npy').read_bytes()[:-9])
-    (folder / 'letter.npy').write_text('dear sir')
-    with (folder / 'archive.npy').open('wb') as file:
-        np.savez(file, rows(2))
-    np.save(folder / 'objects.npy', np.array([[{}]]), allow_pickle=True)
-    for name in (*bad, 'half', 'letter', 'archive', 'objects', 'missing', '/missing'):
-        (answer,) = teacher.look([View(name)])
-        assert isinstance(answer, str), name
-        assert str(folder) in answer
-    for name, (_, words) in bad.items():
-        assert pytest.raises(AssertionError, match=words).matches(AssertionError(teacher.look([View(name)])[0]))
-    assert teacher.look([View('/missing')]) == [f'there is no {folder}/missing.npy']
-
-
-def test_ready_posteriors_of_other_classes_than_named(tmp_path):
-    (tmp_path / 'names.txt').write_text('a\nb\n')
-    with pytest.raises(SoundNetError, match=r'of shape \[frames, 2\]; .*a.npy is \[2, 3\]'):
-        ready(tmp_path / 'p', 'places={},labels=' + f'{tmp_path}/names.txt', a=rows(2))
-
-
 def test_all_teachers_keep_the_protocol(inside, tmp_path):
     def name_of(teacher: Teacher) -> str:
         return teacher.name
 
     assert name_of(teachers.parse('net=net.keras')) == 'net'
-    assert name_of(ready(tmp_path / 'p', a=rows(1))) == 'places'
+    np.save(tmp_path / 'a.npy', np.full([1, 3], 1 / 3))
+    assert name_of(teachers.parse(f'places={tmp_path}')) == 'places'

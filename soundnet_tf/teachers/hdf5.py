@@ -1,0 +1,90 @@
+"""An HDF5 file of posteriors: one dataset `[frames, classes]` per video, folders of ids being groups."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.teachers.store import Rows, names
+
+T = TypeVar('T')
+
+DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+"""What h5py raises where a file's bytes make no sense."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hdf5:
+    """An open file; a dataset is read when rows are taken of it, and only these."""
+
+    file: Any
+    path: pathlib.Path
+
+    def find(self, id: str) -> Rows | str:
+        tried = names(id)
+        for name in tried:
+            try:
+                found = self.file.get(name)
+            except DAMAGE as error:
+                return f'{self.path}: {name} cannot be read ({error})'
+            if found is not None:
+                return self._rows(name, found)
+        return f'{self.path} holds no dataset {" and no ".join(tried)}'
+
+    def first(self, glance: Callable[[Rows | str], T | None]) -> T | None:
+        """What `glance` says of the first dataset that it says anything of."""
+
+        def visit(name: str, item: Any) -> T | None:
+            rows = self._rows(name, item)
+            return None if isinstance(rows, str) else glance(rows)
+
+        try:
+            return self.file.visititems(visit)
+        except DAMAGE as error:
+            return glance(f'{self.path} cannot be read ({error})')
+
+    def _rows(self, name: str, item: Any) -> Rows | str:
+        place = f'{self.path}: {name}'
+        if not hasattr(item, 'shape'):
+            return f'{place} is a group, not [frames, classes] of numbers'
+        return Rows(item, place)
+
+
+def is_one(path: pathlib.Path) -> bool:
+    """Whether a file calls itself HDF5."""
+    return path.suffix.lower() in ('.h5', '.hdf5')
+
+
+def is_network(path: pathlib.Path) -> bool:
+    """Whether the file holds a whole Keras model, as Keras used to save them."""
+    try:
+        with _h5py(path).File(path, 'r') as file:
+            return 'model_config' in file.attrs
+    except DAMAGE:
+        return False  # said better when it is loaded
+
+
+def load(teacher: str, path: pathlib.Path) -> Hdf5:
+    """The file, open. Raises SoundNetError where it is none, or holds the weights of a network."""
+    try:
+        file = _h5py(path).File(path, 'r')
+        weights = 'layer_names' in file.attrs or ('layers' in file and 'vars' in file)
+    except DAMAGE as error:
+        raise SoundNetError(
+            f'teacher {teacher}: {path} cannot be read as HDF5 ({error}): write or copy it again'
+        ) from None
+    if weights:
+        raise SoundNetError(
+            f'teacher {teacher}: {path} holds weights of a network, not posteriors: give the network, saved whole, '
+            f'or write {teacher}=keras:NETWORK,weights={path}'
+        )
+    return Hdf5(file, path)
+
+
+def _h5py(path: pathlib.Path) -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise MissingTool('h5py', f'reading {path}') from None
+    return h5py

@@ -1,0 +1,142 @@
+"""Posteriors in the layout that SoundNet's authors trained from: lists of frames, and binaries of their rows.
+
+A binary is the rows of its list's frames one after the other, float32, little-endian, nothing else.
+Parts are numbered, and each has its list and its binary. Binaries are mapped, never read whole.
+"""
+
+import dataclasses
+import glob
+import hashlib
+import pathlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.teachers import listing
+from soundnet_tf.teachers.listing import Listing
+from soundnet_tf.teachers.options import Wanted, outline
+from soundnet_tf.teachers.store import Rows, probable
+
+CLASSES = {'imagenet': 1000, 'places': 401}
+"""What the authors' two teachers tell apart; nothing in their files says how long a row is."""
+ROUNDING = 1e-3
+"""By so much may a row miss the sum of 1; the authors' loader allows the mean of all as much."""
+NUMBER = '%04d'
+GLANCES = 16
+"""So many rows of a binary are looked at before it is believed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Released:
+    """The listing, and the mapped binaries of its parts in order, each `[rows, classes]`."""
+
+    listing: Listing
+    parts: tuple[NDArray[np.float32], ...]
+    where: str
+    frames: str
+    source: str
+
+    @property
+    def classes(self) -> int:
+        return self.parts[0].shape[1]
+
+    def find(self, id: str) -> Rows | str:
+        number = self.listing.find(id)
+        if isinstance(number, str):
+            return f'{self.frames}: {number}'
+        first, end = self.listing.starts[number : number + 2]
+        pieces, before = [], 0
+        for part, after in zip(self.parts, self.listing.ends, strict=True):
+            if first < after and before < end:
+                pieces.append(part[max(0, first - before) : end - before])
+            before = after
+        # The frames of a video may go on in the next part.
+        return Rows(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), f'{self.where} for {id}')
+
+
+def load(wanted: Wanted, named: int) -> Released:
+    """The files of a teacher `NAME=BINARY,frames=LIST`; its labels name so many classes, 0 if it has none."""
+    teacher, where, frames = wanted.name, wanted.where, wanted.options['frames']
+    classes = named or CLASSES.get(teacher)
+    if not classes:
+        known = ' and '.join(f'{name} ({count})' for name, count in CLASSES.items())
+        raise SoundNetError(f'teacher {teacher}: only {known} have a known number of classes here: give labels=FILE')
+    try:
+        lists, binaries = _parts(frames, where)
+        digest = _digest(lists)
+        videos = listing.read(tuple(lists), digest)
+        counts = np.diff(videos.ends, prepend=0).tolist()
+        parts = tuple(_map(*part, classes) for part in zip(binaries, lists, counts, strict=True))
+        which = outline(binaries)
+    except OSError as error:
+        raise SoundNetError(f'teacher {teacher}: {error.filename} cannot be read ({error.strerror})') from error
+    except SoundNetError as error:
+        raise SoundNetError(f'teacher {teacher}: {error}') from None
+    source = f'{_short(where)} (outline {which}), frames {_short(frames)} (sha256 {digest})'
+    return Released(videos, parts, where, frames, source)
+
+
+def _parts(frames: str, where: str) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """The lists and the binaries, part by part."""
+    if (NUMBER in where) != (NUMBER in frames):
+        raise SoundNetError(f'write {NUMBER} in both of {where} and {frames}, or in neither')
+    numbers = sorted(_numbers(where) | _numbers(frames), key=int)
+    if not numbers:
+        raise SoundNetError(f'there is no file {frames}, {NUMBER} being a number such as 0001')
+    lists, binaries = ([pathlib.Path(text.replace(NUMBER, number)) for number in numbers] for text in (frames, where))
+    missing = [path for pair in zip(lists, binaries, strict=True) for path in pair if not path.is_file()]
+    if missing:
+        more = f' (and {len(missing) - 1} more are missing)' if len(missing) > 1 else ''
+        raise SoundNetError(f'there is no file {missing[0]}{more}: each list of frames needs its binary')
+    return lists, binaries
+
+
+def _numbers(pattern: str) -> set[str]:
+    """The numbers for which there is a file; without a place for numbers the one file has any."""
+    if NUMBER not in pattern:
+        return {'0'}
+    pattern = str(pathlib.PurePath(pattern))  # as glob spells it
+    before, *others = re.escape(pattern).split(NUMBER)
+    number = re.compile(before + r'(\d{4,})' + r'\1'.join(others))
+    found = (number.fullmatch(path) for path in glob.glob(glob.escape(pattern).replace(NUMBER, '*')))
+    return {match[1] for match in found if match}
+
+
+def _map(binary: pathlib.Path, frames: pathlib.Path, rows: int, classes: int) -> NDArray[np.float32]:
+    """`[rows, classes]` of a file, of which a few rows are read. Raises SoundNetError where it holds anything else."""
+    size, row = binary.stat().st_size, 4 * classes
+    if size != rows * row:
+        others, rest = divmod(size, 4 * rows)
+        hint = (
+            f'if it has {others} classes give labels=FILE that names them' if others and not rest else 'copy both again'
+        )
+        raise SoundNetError(
+            f'{binary} holds {size} bytes, but {frames} lists {rows} frames, and rows of {classes} classes '
+            f'take {rows * row}: {hint}'
+        )
+    values = np.memmap(binary, '<f4', 'r', shape=(rows, classes))
+    few = np.asarray(values[np.linspace(0, rows - 1, min(rows, GLANCES)).astype(int)])
+    if not probable(few, ROUNDING).any():
+        raise SoundNetError(
+            f'{binary} holds no probabilities of {classes} classes: none of {len(few)} rows looked at is '
+            'from 0 to 1 and sums to 1; float32, little-endian, is read'
+        )
+    return values
+
+
+def _digest(files: Sequence[pathlib.Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open('rb') as file:
+            digest.update(hashlib.file_digest(file, 'sha256').digest())
+    return digest.hexdigest()[:16]
+
+
+def _short(pattern: str) -> str:
+    """The path from its numbered folder on: above, it differs from machine to machine."""
+    parts = pathlib.PurePath(pattern).parts
+    numbered = [index for index, part in enumerate(parts) if NUMBER in part]
+    return '/'.join(parts[min(numbered, default=-1) :])
