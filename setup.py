@@ -23,17 +23,22 @@ setup(
     package_data={'soundnet_tf.labels': ['*.txt'], 'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*']},
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries
-        'av>=14',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
+        'av>=18',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
+        'h5py>=3.10',  # posteriors in HDF5 files; keras needs it too
         'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
         'miniaudio>=1.60',  # the fastest decoder of mp3, wav, flac and ogg
         'numpy>=1.26',
+        'requests>=2.32.2',  # videos of the web, and Flickr's API
         'soundfile>=0.12',  # libsndfile: the second opinion on the same formats, and writing wav
         'soxr>=0.3.7',  # resampling without a shift in time
         'tensorboard>=2.16',  # tf.summary writes through it, and newer TensorFlow no longer brings it
         'tensorflow>=2.16.2',  # never tensorflow-cpu beside it: both would be installed
         'tqdm>=4.66',  # progress bars
+        'urllib3>=2.2',  # requests' own; its read1 loses nothing when a server breaks off
     ],
     extras_require={
+        # Preparation on a cluster; crc32c for TFRecords. No release resolves beside protobuf 7, so TensorFlow 2.21.
+        'beam': ['apache-beam>=2.77', 'google-crc32c>=1.5'],
         # The last tensorflow-io loads its ops on TensorFlow 2.16.2 and 2.17.1 only.
         'tfio': ['tensorflow-io==0.37.1', 'tensorflow>=2.16.2,<2.18'],
         # Loading exported modules; tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 dropped.

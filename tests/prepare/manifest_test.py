@@ -3,7 +3,7 @@ import os
 import pytest
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.manifest import Video, videos
+from soundnet_tf.prepare.manifest import EXTENSIONS, SOUNDS, Video, is_remote, videos
 
 
 @pytest.fixture
@@ -54,6 +54,51 @@ def test_a_manifest(home):
     ]
 
 
+def test_addresses_stay_as_they_are(home):
+    (home / 'list.csv').write_text(
+        'title,path,id,tags\n'
+        '"a, b",https://x.org/../y.mp4?a=1#b,,p q\n'
+        ',gs://bucket/b.mp4,bee\n'
+        ',videos/../videos/b.mp4,,,much,more\n'
+    )
+    assert videos(['list.csv', 'HTTP://x/y', 'file:///b.mp4']) == [
+        Video('HTTP://x/y', 'HTTP://x/y'),
+        Video('bee', 'gs://bucket/b.mp4'),
+        Video('file:///b.mp4', 'file:///b.mp4'),
+        Video('https://x.org/../y.mp4?a=1#b', 'https://x.org/../y.mp4?a=1#b'),
+        Video('videos/../videos/b.mp4', str(home / 'videos/b.mp4')),
+    ]
+
+
+def test_what_is_an_address():
+    for path in ('http://x', 'gs://b/c', 'a+b.c-1://x', 'FILE:///x'):
+        assert is_remote(path) is True
+    for path in ('a.mp4', 'C:/a.mp4', '12:30.mp4', 'folder/http://x', '://x', '1a://x', 'mailto:x'):
+        assert is_remote(path) is False
+
+
+def test_sha256(home):
+    digits = 'aB' * 32
+    (home / 'list.csv').write_text(f'sha256,path\n{digits},b.mp4\n  ,c.mp4\n')
+    assert videos(['list.csv']) == [
+        Video('b.mp4', str(home / 'b.mp4'), digits.lower()),
+        Video('c.mp4', str(home / 'c.mp4'), ''),
+    ]
+
+
+def test_sounds_where_they_are_asked_for(home):
+    for name in ('a.MP3', 'b.flac', 'c.opus'):
+        (home / 'videos' / name).touch()
+    assert not {'a.MP3', 'b.flac'} & {video.id for video in videos(['videos'])}
+    found = {video.id for video in videos(['videos'], EXTENSIONS | SOUNDS)}
+    assert {'a.MP3', 'b.flac', 'c.opus', 'b.mp4'} <= found
+    assert not EXTENSIONS & SOUNDS
+
+
+def test_a_video_is_small():
+    assert not hasattr(Video('a', 'b'), '__dict__')
+
+
 def test_a_name_that_is_no_text(home):
     with open(os.fsencode(home / 'videos') + b'/\xff.mp4', 'wb'):
         pass
@@ -75,6 +120,9 @@ def test_a_name_that_is_no_text(home):
         (['gap.csv'], 'gap.csv: line 3 has no path'),
         (['latin.csv'], 'latin.csv cannot be read as CSV in UTF-8'),
         (['none.csv'], 'none.csv holds no video'),
+        (['sum.csv'], "sum.csv: line 4 has 'abc' as sha256, which is 64 hex digits"),
+        (['twice.csv'], 'https://x/y is named twice, with different sha256'),
+        (['https://x/y.CSV'], 'https://x/y.CSV is a manifest that lies elsewhere: fetch it, and name the file'),
     ],
 )
 def test_mistakes_in_words(home, sources, words):
@@ -85,6 +133,8 @@ def test_mistakes_in_words(home, sources, words):
     (home / 'blank.csv').write_text('')
     (home / 'none.csv').write_text('path\n')
     (home / 'gap.csv').write_text('path,id\na.mp4,a\n,b\n')
+    (home / 'sum.csv').write_text('path,title,sha256\na.mp4,"two\nlines",\nb.mp4,,abc\n')
+    (home / 'twice.csv').write_text(f'path,sha256\nhttps://x/y,{"0" * 64}\nhttps://x/y,{"1" * 64}\n')
     (home / 'latin.csv').write_bytes('path\ngröße.mp4\n'.encode('latin-1'))
     with pytest.raises(SoundNetError, match=words):
         videos(sources)

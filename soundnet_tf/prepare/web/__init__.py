@@ -1,0 +1,1 @@
+"""Videos of the web: addresses become files, and words become addresses."""

@@ -1,0 +1,180 @@
+"""Videos that lie elsewhere become local files, whole and verified.
+
+A file is written as NAME.part and renamed when it is whole. What a killed run left is gone on with.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import re
+import urllib.parse
+import urllib.request
+from typing import IO
+
+from soundnet_tf.prepare import locks
+from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.media import Unusable
+from soundnet_tf.prepare.web.client import Again, Client, Refused
+from soundnet_tf.prepare.web.download import Download, Limits
+
+NOT_FETCHED = 'not fetched'
+POLL_S = 0.2
+"""How often to look whether another run has finished the same file."""
+
+
+class Fetcher:
+    """Gives local paths for videos, wherever they lie; used by many threads at once.
+
+    What is fetched goes to `folder`; unless `keep`, `discard` removes it again. A try that brings no
+    byte more than those before is repeated, `tries` in all, ever later, or when the server says.
+    `per_second` requests are sent at most. A file that takes longer than `longest_s` or is larger
+    than `most_bytes` is no video of ours.
+
+    `close`, or the end of a `with`, stops whoever is fetching: they raise `Stopped`, and another run
+    goes on from there.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        keep: bool = False,
+        per_second: float = 10.0,
+        timeout_s: float = 30.0,
+        tries: int = 5,
+        backoff_s: float = 1.0,
+        longest_s: float = 3600.0,
+        most_bytes: int = 4 << 30,
+    ):
+        self.folder, self.keep = pathlib.Path(folder), keep
+        self._limits = Limits(tries, longest_s, most_bytes)
+        self._client = Client(per_second=per_second, timeout_s=timeout_s, backoff_s=backoff_s)
+
+    def fetch(self, video: Video) -> pathlib.Path:
+        """A local file that holds the whole video; its sha256 is the manifest's, where that gives one.
+
+        Raises Unusable('not fetched', why). A full disk is an OSError: no video's fault.
+        """
+        try:
+            local = _local(video.path)
+            if local is None:
+                return self._remote(video)
+            if video.sha256 and local.is_file():
+                _verify(local, video.sha256)
+            return local
+        except (Refused, Again) as why:
+            raise Unusable(NOT_FETCHED, str(why)) from None
+
+    def discard(self, video: Video) -> None:
+        """Remove what was fetched of a video, a beginning too; what was not fetched, or is to be kept, stays."""
+        with contextlib.suppress(Refused):
+            if not self.keep and _local(video.path) is None:
+                _remove(self._path(video))
+
+    def close(self) -> None:
+        self._client.close()
+        if not self.keep:
+            # Folders that are empty by now; a beginning that another run can go on with stays.
+            for folder in (*self.folder.glob('[0-9a-f][0-9a-f]'), self.folder):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    def __enter__(self) -> 'Fetcher':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _path(self, video: Video) -> pathlib.Path:
+        """A name for any address; with another sha256, the same address is asked for another file."""
+        parts = [video.path, video.sha256]
+        if not self.keep:
+            # Two videos may have one address: the first that is done with it takes nothing from the other.
+            parts.append(video.id)
+        name = hashlib.sha256('\n'.join(parts).encode(errors='surrogateescape')).hexdigest()[:40]
+        extension = re.search(r'\.\w{1,8}$', urllib.parse.urlsplit(video.path).path, re.ASCII)
+        return self.folder / name[:2] / (name + (extension[0].lower() if extension else ''))
+
+    def _remote(self, video: Video) -> pathlib.Path:
+        path = self._path(video)
+        draft = path.with_name(path.name + '.part')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not path.exists():
+            with draft.open('ab') as file:
+                if not (locks.take(file) and _is_at(file, draft)):
+                    self._client.pause(POLL_S)
+                elif path.exists():
+                    draft.unlink(missing_ok=True)  # another finished the file between the two looks
+                else:
+                    self._fill(file, draft, video)
+                    os.replace(draft, path)
+                    draft.with_suffix('.tag').unlink(missing_ok=True)
+        return path
+
+    def _fill(self, file: IO[bytes], draft: pathlib.Path, video: Video) -> None:
+        try:
+            if re.match('https?:', video.path, re.IGNORECASE):
+                Download(video.path, file, draft.with_suffix('.tag'), self._client, self._limits).run()
+            else:
+                self._client.turn()
+                _copy(video.path, draft)
+            file.flush()
+            if video.sha256:
+                _verify(draft, video.sha256)
+        except Refused:
+            _remove(draft.with_suffix(''))
+            raise
+
+
+def _local(path: str) -> pathlib.Path | None:
+    """The path of what lies on this machine already."""
+    if not is_remote(path):
+        return pathlib.Path(path)
+    try:
+        parts = urllib.parse.urlsplit(path)
+    except ValueError:
+        raise Refused('its address cannot be asked') from None
+    if parts.scheme != 'file':
+        return None
+    if parts.netloc not in ('', 'localhost'):
+        raise Refused(f'it lies on another machine, {parts.netloc}')
+    return pathlib.Path(urllib.request.url2pathname(parts.path))
+
+
+def _copy(url: str, draft: pathlib.Path) -> None:
+    """What TensorFlow has a file system for: gs://, and with tensorflow-io s3:// and hdfs://."""
+    import tensorflow as tf
+
+    try:
+        tf.io.gfile.copy(url, str(draft), overwrite=True)
+    except tf.errors.NotFoundError:
+        raise Refused('there is no such file') from None
+    except tf.errors.UnimplementedError:
+        raise Refused(f'TensorFlow knows no {url.partition(":")[0]}:// here') from None
+    except tf.errors.OpError as error:
+        if os.strerror(errno.ENOSPC) in error.message:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft)) from None
+        raise Refused(error.message.partition('\n')[0]) from None
+
+
+def _verify(path: pathlib.Path, expected: str) -> None:
+    with path.open('rb') as file:
+        got = hashlib.file_digest(file, 'sha256').hexdigest()
+    if got != expected:
+        raise Refused(f'its sha256 is {got}, expected {expected}')
+
+
+def _is_at(file: IO[bytes], path: pathlib.Path) -> bool:
+    """Whether an open file was neither renamed nor removed since."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: pathlib.Path) -> None:
+    """A file, or what there is of it."""
+    for name in (path.name, f'{path.name}.part', f'{path.name}.tag'):
+        path.with_name(name).unlink(missing_ok=True)

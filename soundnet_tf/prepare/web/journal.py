@@ -1,0 +1,106 @@
+"""What a collection has found so far, a line of JSON for each step, beside the manifest that it becomes."""
+
+import collections
+import csv
+import json
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import locks
+
+COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
+"""Of the manifest; soundnet-prepare reads the first two, the others are for people."""
+DUPLICATE = 'duplicate'
+
+
+class Journal:
+    """The journal of the manifest `out`; what a torn last line said is asked for once more."""
+
+    def __init__(self, out: pathlib.Path, settings: Mapping[str, Any]):
+        """Begin one, or go on with the one that is there. Raises SoundNetError where that cannot be."""
+        self.until, self.videos = int(time.time()), 0
+        self.seen: dict[str, str] = {}
+        """Every video that was looked at, and the word that it was found for."""
+        self.found: collections.Counter[str] = collections.Counter()
+        """Videos of each word."""
+        self.words: set[str] = set()
+        """Those that are finished."""
+        self.skipped: collections.Counter[str] = collections.Counter()
+        self._settings, self._out = dict(settings), out
+        self._path = out.with_name(out.name + '.journal')
+        if out.exists() and not self._path.exists():
+            raise SoundNetError(f'{out} is there, but not its {self._path.name}: choose another --out')
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open('a+b')
+        if not locks.take(self._file):
+            raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
+        self._load()
+
+    def note(self, **entry: Any) -> None:
+        """Remember a step, on the disk first."""
+        self._file.write(json.dumps(entry).encode() + b'\n')
+        self._file.flush()
+        self._take(entry)
+
+    def write_manifest(self) -> None:
+        draft = self._out.with_name(self._out.name + '.part')
+        # Half of a character, which JSON can carry and UTF-8 cannot, becomes a question mark.
+        with draft.open('w', newline='', encoding='utf-8', errors='replace') as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(entry['video'] for entry in self._entries() if 'video' in entry)
+        os.replace(draft, self._out)
+
+    def __enter__(self) -> 'Journal':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _load(self) -> None:
+        for entry in self._entries():
+            self._take(entry)
+        if not self._file.tell():
+            self.note(settings=self._settings, until=self.until)
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        self._file.seek(0)
+        whole = 0
+        for number, line in enumerate(self._file, 1):
+            if not line.endswith(b'\n'):
+                break  # a run was stopped while it wrote this
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                raise SoundNetError(f'{self._path} is damaged in line {number}: remove it to start over') from None
+            whole += len(line)
+            yield entry
+        self._file.truncate(whole)
+        self._file.seek(whole)
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        if 'video' in entry:
+            row = entry['video']
+            self.seen[row['id']] = row['query']
+            self.found[row['query']] += 1
+            self.videos += 1
+        elif 'skipped' in entry:
+            self.seen[entry['skipped']] = entry['query']
+            self.skipped[entry['reason']] += 1
+        elif 'finished' in entry:
+            self.words.add(entry['finished'])
+            self.skipped += collections.Counter({DUPLICATE: entry['duplicates']})
+        else:
+            self.until = entry['until']
+            self._agree(entry['settings'])
+
+    def _agree(self, before: Mapping[str, Any]) -> None:
+        other = [
+            f'{key} was {before.get(key)}, is {now}' for key, now in self._settings.items() if before.get(key) != now
+        ]
+        if other:
+            raise SoundNetError(f'{self._out} was begun differently ({"; ".join(other)}): choose another --out')
