@@ -12,7 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from soundnet_tf.errors import BadAudio, MissingTool
 from soundnet_tf.spec import GAIN, SAMPLE_RATE
 
-__all__ = ['GAIN', 'SAMPLE_RATE', 'Channel', 'Waveform', 'fit_length', 'resample', 'to_float', 'to_mono', 'to_waveform']
+__all__ = [
+    'GAIN',
+    'SAMPLE_RATE',
+    'Channel',
+    'Resampler',
+    'Waveform',
+    'fit_length',
+    'resample',
+    'to_float',
+    'to_mono',
+    'to_waveform',
+]
 
 Waveform = NDArray[np.float32]
 
@@ -65,6 +76,23 @@ def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RA
     except ImportError:
         raise MissingTool('soxr', f'resampling from {sample_rate} Hz') from None
     return soxr.resample(samples, sample_rate, to)
+
+
+class Resampler:
+    """`resample` for sound that comes chunk by chunk: what comes out, joined, is the same, in constant memory."""
+
+    def __init__(self, sample_rate: int, to: int = SAMPLE_RATE) -> None:
+        # Raises what `resample` raises, for the same reasons.
+        resample(np.zeros(1, np.float32), sample_rate, to)
+        self._stream = None
+        if sample_rate != to:
+            import soxr
+
+            self._stream = soxr.ResampleStream(sample_rate, to, 1, dtype='float32')
+
+    def push(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        """What can be told of the resampled signal after these samples; after the `last` ones, all that is left."""
+        return samples if self._stream is None else self._stream.resample_chunk(samples, last=last)
 
 
 def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> Waveform:

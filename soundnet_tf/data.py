@@ -71,17 +71,21 @@ def batches(
     if not card.records:
         raise BadRecord(f'{folder} holds no records: all videos were skipped')
     teachers = {name: about.classes for name, about in card.teachers.items()}
-    paths = [str(path) for path in records.shard_paths(folder, card.shards)]
+    # A card of another dataset shows at once, and in plain words.
+    next(records.read(folder))
+    paths = records.shard_paths(folder, card.shards)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
     if repeat:
         dataset = dataset.shuffle(len(paths), seed=seed).interleave(
-            tf.data.TFRecordDataset, cycle_length=min(16, len(paths)), num_parallel_calls=tf.data.AUTOTUNE
+            _numbered, cycle_length=min(16, len(paths)), num_parallel_calls=tf.data.AUTOTUNE
         )
         waiting = max(batch, int(SHUFFLE_BYTES / (card.clip_s * BYTES_PER_SECOND[card.audio_format])))
         dataset = dataset.shuffle(min(waiting, card.records), seed=seed).repeat().skip(skip)
     else:
-        dataset = tf.data.TFRecordDataset(paths)
-    dataset = dataset.map(lambda record: records.parse(record, teachers), num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = dataset.flat_map(_numbered)
+    dataset = dataset.map(
+        lambda shard, index, record: records.parse(record, teachers, shard, index), num_parallel_calls=tf.data.AUTOTUNE
+    )
     lost = lost if lost is not None else Lost(card.records)
     dataset = dataset.filter(_usable(teachers, card, lost))
     dataset = dataset.map(_decoder(decoder, card, lost), num_parallel_calls=tf.data.AUTOTUNE)
@@ -91,6 +95,11 @@ def batches(
     dataset = dataset.filter(lambda clip: tf.size(clip['waveform']) > 0)
     dataset = dataset.map(lambda clip: fit(clip, card, samples), num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.batch(batch, drop_remainder=repeat).prefetch(tf.data.AUTOTUNE)
+
+
+def _numbered(path: tf.Tensor) -> tf.data.Dataset:
+    """The records of a shard, each with where it stands, so that it can be named."""
+    return tf.data.TFRecordDataset(path).enumerate().map(lambda index, record: (path, index, record))
 
 
 def frames_of(card: Card, samples: int) -> int:

@@ -2,12 +2,14 @@
 
 One record is one clip, a `tf.train.Example`:
 
+    schema           int64    the version of this table
     id               bytes    unique in the dataset
-    source           bytes    the file it was taken from
+    source           bytes    the file or address it was taken from
+    clip/start_s     float    where in the source it begins, in seconds
     audio/encoded    bytes    mono 22,050 Hz, in the card's format: an MP3 file, or int16 little-endian PCM
     audio/format     bytes    'mp3' or 'pcm16'
     audio/samples    int64    samples after decoding
-    frames/times_s   float[F] when each of the F frames was seen, in seconds
+    frames/times_s   float[F] when each of the F frames was seen, in seconds from the clip's start
     TEACHER/values   float[F * classes]  what the teacher says of each frame, row by row
     TEACHER/kind     bytes    'probabilities' or 'logits'
 
@@ -19,7 +21,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
 
@@ -28,6 +30,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
 
 Path = str | os.PathLike[str]
@@ -36,7 +39,8 @@ Kind = Literal['probabilities', 'logits']
 KINDS: tuple[Kind, ...] = ('probabilities', 'logits')
 
 CARD = 'dataset.json'
-FORMAT = 1
+SCHEMA = 2
+"""Of records and cards; 1 had neither `schema` nor `clip/start_s`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Sample:
     audio: bytes
     audio_format: AudioFormat
     samples: int
+    start_s: float
     frame_times: tuple[float, ...]
     posteriors: Mapping[str, NDArray[np.float32]]
     """Per teacher `[frames, classes]`."""
@@ -56,11 +61,15 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class TeacherCard:
-    """What is known of a teacher: its classes, and whether it gave probabilities or logits."""
+    """What is known of a teacher: its classes, whether it gave probabilities or logits, and what it saw."""
 
     classes: int
     kind: Kind
     source: str = ''
+    labels_sha256: str = ''
+    """Of `labels/TEACHER.txt`."""
+    top1: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The share of clips by the class that it finds likeliest over the clip's frames, the largest first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,19 +84,25 @@ class Card:
     """No clip is longer."""
     records: int
     shards: int
+    videos: int = 0
+    hours: float = 0.0
+    """Of sound."""
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """How many videos became no record, by reason."""
+    """How many videos, or clips of them, became no record, by reason."""
+    sample_rate: int = SAMPLE_RATE
 
 
 def encode(sample: Sample) -> bytes:
     """One record. Raises BadRecord where posteriors are not one finite row per frame."""
     feature = {
+        'schema': _int(SCHEMA),
         'id': _bytes(sample.id.encode()),
         # A file's name may be any bytes.
         'source': _bytes(sample.source.encode(errors='replace')),
         'audio/encoded': _bytes(sample.audio),
         'audio/format': _bytes(sample.audio_format.encode()),
-        'audio/samples': tf.train.Feature(int64_list=tf.train.Int64List(value=[sample.samples])),
+        'audio/samples': _int(sample.samples),
+        'clip/start_s': _floats(np.asarray([sample.start_s], np.float32)),
         'frames/times_s': _floats(np.asarray(sample.frame_times, np.float32)),
     }
     for teacher, values in sample.posteriors.items():
@@ -101,25 +116,64 @@ def encode(sample: Sample) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
-def parse(record: tf.Tensor, teachers: Mapping[str, int]) -> dict[str, tf.Tensor]:
+def parse(
+    record: tf.Tensor, teachers: Mapping[str, int], shard: str | tf.Tensor = '', index: int | tf.Tensor = 0
+) -> dict[str, tf.Tensor]:
     """A serialised record as tensors, inside a graph too: `{name: classes}` says which teachers to read.
 
-    Gives `id`, `source`, `audio/encoded`, `audio/format`, `audio/samples`, `frames/times_s` `[F]`,
-    and per teacher `TEACHER/values` `[F, classes]` and `TEACHER/kind`.
+    Gives `id`, `source`, `clip/start_s`, `audio/encoded`, `audio/format`, `audio/samples`,
+    `frames/times_s` `[F]`, and per teacher `TEACHER/values` `[F, classes]` and `TEACHER/kind`.
+
+    A record of another schema, or with other classes, is refused: the error names `shard` and
+    `index`, what was expected and what is there. It is a BadRecord; out of a graph it comes as
+    TensorFlow's InvalidArgumentError, from which `refusal` takes the words.
     """
-    text = tf.io.FixedLenFeature([], tf.string)
+    text, number = tf.io.FixedLenFeature([], tf.string, ''), tf.io.FixedLenFeature([], tf.int64, 0)
+    numbers = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
     features: dict[str, Any] = {
+        'schema': number,
         'id': text,
         'source': text,
+        'clip/start_s': tf.io.FixedLenFeature([], tf.float32, 0.0),
         'audio/encoded': text,
         'audio/format': text,
-        'audio/samples': tf.io.FixedLenFeature([], tf.int64),
-        'frames/times_s': tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True),
+        'audio/samples': number,
+        'frames/times_s': numbers,
     }
+    for teacher in teachers:
+        features |= {f'{teacher}/values': numbers, f'{teacher}/kind': text}
+    parsed: dict[str, Any] = tf.io.parse_single_example(record, features)
+    schema, frames = parsed.pop('schema'), tf.size(parsed['frames/times_s'])
+    where = tf.strings.join([shard, ', record ', tf.strings.as_string(index), ' (', parsed['id'], '): expected '])
+    checks = _require(schema == SCHEMA, where, f'schema {SCHEMA}, got', schema)
     for teacher, classes in teachers.items():
-        features[f'{teacher}/values'] = tf.io.FixedLenSequenceFeature([classes], tf.float32, allow_missing=True)
-        features[f'{teacher}/kind'] = text
-    return cast(dict[str, tf.Tensor], tf.io.parse_single_example(record, features))
+        count = tf.size(parsed[f'{teacher}/values'])
+        checks += _require(
+            count == frames * classes, where, f'{classes} numbers of {teacher} a frame, got', count, frames
+        )
+    with tf.control_dependencies(checks):
+        for teacher, classes in teachers.items():
+            parsed[f'{teacher}/values'] = tf.reshape(parsed[f'{teacher}/values'], [-1, classes])
+        return cast(dict[str, tf.Tensor], {key: tf.identity(value) for key, value in parsed.items()})
+
+
+WAY_OUT = ': prepare again, or read it with the version and the card that it was written with'
+
+
+def _require(condition: tf.Tensor, where: tf.Tensor, words: str, *got: tf.Tensor) -> list[Any]:
+    numbers = tf.strings.reduce_join([tf.strings.as_string(number) for number in got], separator=' for frames: ')
+    message = tf.strings.join([where, words, ' ', numbers, WAY_OUT])
+    if not tf.executing_eagerly():
+        return [tf.debugging.Assert(condition, [message])]
+    if not condition:
+        raise BadRecord(cast(Any, message).numpy().decode(errors='replace'))
+    return []
+
+
+def refusal(error: tf.errors.InvalidArgumentError) -> str | None:
+    """The words with which `parse` refused a record, from an error that came out of a graph; None for other errors."""
+    found = re.search(rf'assertion failed: \[(.*{WAY_OUT})\]', error.message)
+    return found[1] if found else None
 
 
 def read(folder: Path) -> Iterator[Sample]:
@@ -127,13 +181,16 @@ def read(folder: Path) -> Iterator[Sample]:
     card = read_card(folder)
     teachers = {name: teacher.classes for name, teacher in card.teachers.items()}
     for path in shard_paths(folder, card.shards):
-        try:
-            for record in tf.data.TFRecordDataset(str(path)):
-                yield _sample(parse(record, teachers), teachers)
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise BadRecord(
-                f'{path} is damaged ({error.message.splitlines()[0]}): remove it and prepare again'
-            ) from error
+        yield from read_shard(path, teachers)
+
+
+def read_shard(path: Path, teachers: Mapping[str, int]) -> Iterator[Sample]:
+    """Every record of one shard. Raises BadRecord where it is damaged, or `parse` refuses a record."""
+    try:
+        for index, record in enumerate(tf.data.TFRecordDataset(str(path))):
+            yield _sample(parse(record, teachers, str(path), index), teachers)
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise BadRecord(f'{path} is damaged ({words(error)}): remove it and prepare again') from error
 
 
 def _sample(parsed: Mapping[str, tf.Tensor], teachers: Iterable[str]) -> Sample:
@@ -144,10 +201,17 @@ def _sample(parsed: Mapping[str, tf.Tensor], teachers: Iterable[str]) -> Sample:
         audio=fields['audio/encoded'],
         audio_format=fields['audio/format'].decode(),
         samples=int(fields['audio/samples']),
+        start_s=float(fields['clip/start_s']),
         frame_times=tuple(float(t) for t in fields['frames/times_s']),
         posteriors={name: fields[f'{name}/values'] for name in teachers},
         kinds={name: fields[f'{name}/kind'].decode() for name in teachers},
     )
+
+
+def words(error: tf.errors.OpError) -> str:
+    """What TensorFlow says was wrong, in one line, without the names of its nodes."""
+    said = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', error.message or type(error).__name__, flags=re.DOTALL)
+    return ' '.join(said.split())
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -155,41 +219,51 @@ def shard_of(id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], 'big') % shards
 
 
-def shard_paths(folder: Path, shards: int) -> list[pathlib.Path]:
+def shard_paths(folder: Path, shards: int) -> list[str]:
     """The shards' files, in order."""
-    return [pathlib.Path(folder) / f'records-{index:05d}-of-{shards:05d}.tfrecord' for index in range(shards)]
+    return [f'{os.fspath(folder)}/records-{index:05d}-of-{shards:05d}.tfrecord' for index in range(shards)]
 
 
 def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) -> None:
     """Write `dataset.json` and the class names of each teacher; the card comes last and says: finished."""
-    folder = pathlib.Path(folder)
-    (folder / 'labels').mkdir(parents=True, exist_ok=True)
+    base, about = os.fspath(folder), dict(card.teachers)
     for teacher, names in labels.items():
-        (folder / 'labels' / f'{teacher}.txt').write_text('\n'.join(names) + '\n', encoding='utf-8')
-    draft = folder / f'{CARD}.part'
-    draft.write_text(json.dumps({'format': FORMAT, **dataclasses.asdict(card)}, indent=2) + '\n', encoding='utf-8')
-    os.replace(draft, folder / CARD)
+        text = '\n'.join(names) + '\n'
+        about[teacher] = dataclasses.replace(about[teacher], labels_sha256=hashlib.sha256(text.encode()).hexdigest())
+        tf.io.gfile.makedirs(f'{base}/labels')
+        write_text(f'{base}/labels/{teacher}.txt', text)
+    values = dataclasses.asdict(dataclasses.replace(card, teachers=about))
+    write_text(f'{base}/{CARD}', json.dumps({'schema': SCHEMA, **values}, indent=2, ensure_ascii=False) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; wherever TensorFlow can write, `gs://` among it."""
+    draft = f'{os.fspath(path)}.part'
+    with tf.io.gfile.GFile(draft, 'w') as file:
+        file.write(text)
+    tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
 
 
 def read_card(folder: Path) -> Card:
     """What the dataset in `folder` holds. Raises BadRecord where it is none, or not finished."""
-    folder = pathlib.Path(folder)
-    path = folder / CARD
-    if not path.is_file():
-        parts = any(folder.glob('records-*')) if folder.is_dir() else False
+    path = f'{os.fspath(folder)}/{CARD}'
+    if not tf.io.gfile.exists(path):
+        parts = tf.io.gfile.glob(f'{os.fspath(folder)}/records-*')
         way_out = 'run soundnet-prepare again to finish it' if parts else 'give a folder that soundnet-prepare wrote'
         raise BadRecord(f'{folder} holds no {CARD}: {way_out}')
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-        if values.pop('format') != FORMAT:
-            raise ValueError('it was written by another version of this package')
+        values = json.loads(_read_text(path))
+        schema = values.pop('schema', values.pop('format', None))
+        if schema != SCHEMA:
+            raise ValueError(f'its schema is {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
         card = Card(**values)
-        missing = [shard.name for shard in shard_paths(folder, card.shards) if not shard.is_file()]
+        missing = [shard for shard in shard_paths(folder, card.shards) if not tf.io.gfile.exists(shard)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRecord(f'{path} is no dataset card ({error}): prepare the dataset again') from error
     if missing:
-        raise BadRecord(f'{folder} lacks {len(missing)} of {card.shards} shards, {missing[0]} first: prepare it again')
+        first = os.path.basename(missing[0])
+        raise BadRecord(f'{folder} lacks {len(missing)} of {card.shards} shards, {first} first: prepare it again')
     return card
 
 
@@ -197,15 +271,24 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     """The class names of each teacher of a dataset."""
     names = {}
     for teacher, about in read_card(folder).teachers.items():
-        path = pathlib.Path(folder) / 'labels' / f'{teacher}.txt'
-        names[teacher] = label_files.parse(path.read_text(encoding='utf-8'), str(path)) if path.is_file() else ()
+        path = f'{os.fspath(folder)}/labels/{teacher}.txt'
+        names[teacher] = label_files.parse(_read_text(path), path) if tf.io.gfile.exists(path) else ()
         if len(names[teacher]) != about.classes:
             raise BadRecord(f'{path} names {len(names[teacher])} classes, but {teacher} has {about.classes}')
     return names
 
 
+def _read_text(path: str) -> str:
+    with tf.io.gfile.GFile(path) as file:
+        return file.read()
+
+
 def _bytes(value: bytes) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _int(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
 
 def _floats(values: NDArray[np.float32]) -> tf.train.Feature:

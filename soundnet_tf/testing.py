@@ -70,7 +70,7 @@ def make_records(
 
     from soundnet_tf import records
     from soundnet_tf.labels import numbered
-    from soundnet_tf.prepare import media
+    from soundnet_tf.prepare import sound
 
     teachers = teachers or {'imagenet': 10, 'places': 4}
     frames = math.ceil(seconds / 5)
@@ -83,22 +83,23 @@ def make_records(
         if kind == 'logits':
             seen = {name: 20 * values for name, values in seen.items()}
         waveform = tone(seconds, 200 * 1.25 ** (index % 18)) + noise(seconds, 0.01, seed=index)
-        waveform = media.statable(waveform) if audio_format == 'mp3' else waveform
+        waveform = sound.statable(waveform) if audio_format == 'mp3' else waveform
         sample = records.Sample(
             id=f'clip{index}',
             source='made',
-            audio=media.encode_sound(waveform, audio_format),
+            audio=sound.encode(waveform, audio_format),
             audio_format=audio_format,
             samples=len(waveform),
+            start_s=0.0,
             frame_times=tuple(5.0 * frame + 2.5 for frame in range(frames)),
             posteriors=seen,
             kinds=dict.fromkeys(teachers, kind),
         )
         samples[records.shard_of(sample.id, shards)].append(records.encode(sample))
     for path, encoded in zip(records.shard_paths(folder, shards), samples, strict=True):
-        with tf.io.TFRecordWriter(str(path)) as writer:
+        with tf.io.TFRecordWriter(path) as writer:
             for record in encoded:
                 writer.write(record)
     about = {name: records.TeacherCard(classes, kind, 'made') for name, classes in teachers.items()}
-    card = records.Card(about, audio_format, 5.0, max(seconds, 5.0), count, shards)
+    card = records.Card(about, audio_format, 5.0, max(seconds, 5.0), count, shards, count, count * seconds / 3600)
     records.write_card(folder, card, {name: numbered(classes) for name, classes in teachers.items()})

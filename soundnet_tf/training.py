@@ -123,7 +123,9 @@ def train(folder: records.Path, spec: NetSpec, run: records.Path, config: Traini
         if lost.all:
             raise BadRecord(f'{folder}: {lost}') from error
         if isinstance(error, tf.errors.DataLossError):
-            raise BadRecord(f'{folder} has a damaged shard ({error.message}): prepare it again') from error
+            raise BadRecord(f'{folder} has a damaged shard ({records.words(error)}): prepare it again') from error
+        if refused := records.refusal(error):
+            raise BadRecord(refused) from error
         raise
     finally:
         if lost.reasons:

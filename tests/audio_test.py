@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -90,3 +90,21 @@ def test_fit_length_repeats_or_trims(length, samples):
 def test_nothing_cannot_be_repeated():
     with pytest.raises(BadAudio, match='empty waveform'):
         audio.fit_length(np.zeros(0, np.float32), 3)
+
+
+@given(
+    rate=st.sampled_from([8_000, 22_050, 44_100, 48_000]),
+    cuts=st.lists(st.integers(0, 9_000), max_size=8),
+)
+@settings(max_examples=30, deadline=None)
+def test_resampled_chunk_by_chunk_as_at_once(rate, cuts):
+    samples = np.random.default_rng(0).normal(0, 0.1, 9_000).astype(np.float32)
+    resampler = audio.Resampler(rate)
+    chunks = [resampler.push(chunk) for chunk in np.split(samples, sorted(cuts))]
+    chunks.append(resampler.push(samples[:0], last=True))
+    np.testing.assert_allclose(np.concatenate(chunks), audio.resample(samples, rate), atol=1e-6)
+
+
+def test_rates_that_no_resampler_takes():
+    with pytest.raises(BadAudio, match='a sample rate of 0 Hz'):
+        audio.Resampler(0)

@@ -16,6 +16,8 @@ from soundnet_tf.bin import prepare
 
 from soundnet_tf import decoding, records
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare.sound import encode
+from soundnet_tf.testing import noise
 from tests.prepare import made
 from tests.prepare.local_test import same
 
@@ -37,8 +39,8 @@ def main(*arguments):
         return prepare.main(videos)
     finally:
         flags.FLAGS.unparse_flags()
-        for name in ('out', 'teacher', 'audio', 'clip_s', 'frame_every_s', 'min_s', 'channel', 'shards', 'jobs'):
-            flags.FLAGS[name].unparse()
+        for flag in flags.FLAGS.flags_by_module_dict()[prepare.__name__]:
+            flag.unparse()
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def home(tmp_path, monkeypatch):
 
 def test_all_became_records(home, capsys):
     assert main('videos', '--out=out', '--teacher=scenes=seen', '--audio=pcm16', '--shards=2', '--jobs=1') == 0
-    assert capsys.readouterr().out == '2 of 2 videos became records in out\n'
+    assert capsys.readouterr().out == '2 records (0.00 h) of 2 videos in out\n'
     card = records.read_card('out')
     assert (card.audio_format, card.shards, card.teachers['scenes'].classes) == ('pcm16', 2, 4)
 
@@ -66,13 +68,22 @@ def test_silent_videos_are_no_failure_but_damaged_ones_are(home, capsys):
     assert 'skipped: 1 no sound track (listed in out/skipped.csv)' in capsys.readouterr().out
     (home / 'videos' / 'd.mp4').write_text('dear sir')
     assert main('videos', '--out=out2', '--teacher=scenes=seen') == 1
-    assert '2 of 4 videos became records in out2; 2 skipped: 1 no sound track, 1 damaged' in capsys.readouterr().out
+    assert '2 records (0.00 h) of 4 videos in out2; 2 skipped: 1 no sound track, 1 damaged' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--out=out', '--teacher=scenes=seen'], 'name the videos: a folder, a glob, files or a CSV manifest'),
+        (
+            ['--out=out', '--teacher=scenes=seen'],
+            'name the videos: a folder, a glob, files, addresses or a CSV manifest',
+        ),
+        (['videos', '--teacher=scenes=seen'], '--out and at least one --teacher are needed'),
+        (['videos', '--out=out'], '--out and at least one --teacher are needed'),
+        (
+            ['videos', '--out=out', '--teacher=scenes=seen', '--', '--project=p'],
+            '--project=p after -- is for a runner of Apache Beam: name one with --runner',
+        ),
         (['nowhere', '--out=out', '--teacher=scenes=seen'], 'there is no file or folder nowhere'),
         (['videos', '--out=out', '--teacher=scenes=seen', '--teacher=scenes=seen'], 'two teachers have the same name'),
         (['videos', '--out=out', '--teacher=seen'], "teacher 'seen': write NAME=WHERE"),
@@ -85,6 +96,40 @@ def test_mistakes_leave_nothing_behind(home, arguments, words):
     assert not (home / 'out').exists()
 
 
+def test_sounds_do_where_posteriors_are_ready(home, capsys):
+    (home / 'sounds').mkdir()
+    for name in ('a.mp3', 'b.wav'):
+        (home / 'sounds' / name).write_bytes(encode(noise(3), 'mp3'))
+        np.save(home / 'seen' / f'{name[0]}.npy', np.full([1, 4], 0.25, np.float32))
+    assert main('sounds', '--out=out', '--teacher=scenes=seen') == 0
+    assert capsys.readouterr().out == '2 records (0.00 h) of 2 videos in out\n'
+
+
+def test_inspect(home, capsys):
+    assert main('videos', '--out=out', '--teacher=scenes=seen', '--shards=1') == 0
+    capsys.readouterr()
+    assert main('--inspect=out/records-00000-of-00001.tfrecord') == 0
+    said = capsys.readouterr().out
+    assert said.count('  sound     ') == 2
+    assert '  scenes    at  1.51 s: class 3 25.0%' in said
+
+
+def test_under_beam(home, capsys):
+    pytest.importorskip('apache_beam')
+    beam = ['--runner=DirectRunner', '--', '--direct_num_workers=1']
+    assert main('videos', '--out=out', '--teacher=scenes=seen', *beam) == 0
+    assert capsys.readouterr().out == '2 records (0.00 h) of 2 videos in out\n'
+
+
+def test_videos_that_failed_are_tried_again(home, capsys):
+    good = (home / 'videos' / 'b.mp4').read_bytes()
+    (home / 'videos' / 'b.mp4').write_text('dear sir')
+    assert main('videos', '--out=out', '--teacher=scenes=seen') == 1
+    (home / 'videos' / 'b.mp4').write_bytes(good)
+    assert main('videos', '--out=out', '--teacher=scenes=seen', '--retry') == 0
+    assert capsys.readouterr().out.splitlines()[-1] == '2 records (0.00 h) of 2 videos in out'
+
+
 @pytest.mark.slow
 def test_as_a_user_runs_it(home):
     (home / 'list.csv').write_text('path\nvideos/a.mp4\nvideos/none.mp4\n')
@@ -92,8 +137,9 @@ def test_as_a_user_runs_it(home):
     (home / 'seen' / 'a.mp4.npy').rename(home / 'seen' / 'videos' / 'a.mp4.npy')
     status, out, said = call('list.csv', '--out=out', '--teacher=scenes=seen', cwd=home)
     assert status == 1
-    assert out == ['1 of 2 videos became records in out; 1 skipped: 1 missing (listed in out/skipped.csv)']
-    assert said[-1].startswith('preparing: 100%')
+    assert out == ['1 record (0.00 h) of 2 videos in out; 1 skipped: 1 missing (listed in out/skipped.csv)']
+    assert any(line.startswith('preparing: 100%') for line in said)
+    assert any(line.startswith('encode ') for line in said)
     assert (home / 'out' / 'skipped.csv').read_text().splitlines() == [
         'id,path,reason,detail',
         f'videos/none.mp4,{home}/videos/none.mp4,missing,No such file or directory',
@@ -138,12 +184,15 @@ def real(data, tmp_path_factory):
 @pytest.mark.slow
 def test_real_videos(real):
     card = records.read_card(real)
-    assert card.records == 22
+    assert card.records == 23
+    assert card.hours == pytest.approx(0.06, abs=0.01)
     assert card.skipped == {'silent': 1, 'no sound track': 1}
     assert {name: teacher.classes for name, teacher in card.teachers.items()} == {'imagenet': 1000, 'places': 365}
     labels = records.read_labels(real)
     best = {}
     for sample in records.read(real):
+        if sample.start_s:
+            continue
         assert len(decoding.decode(sample.audio, sample.id)) == sample.samples
         for name, values in sample.posteriors.items():
             assert values.sum(axis=1) == pytest.approx(1, abs=1e-3)

@@ -115,22 +115,36 @@ def test_records_that_cannot_be_used_are_left_out_and_named(decoder, tmp_path):
 
     text = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b'not an mp3']))
     nan = tf.train.Feature(float_list=tf.train.FloatList(value=[float('nan')] * 4))
-    none = tf.train.Feature(float_list=tf.train.FloatList(value=[]))
     kept[1] = changed(kept[1], audio__encoded=text)
     kept[2] = changed(kept[2], places__values=nan)
-    kept[3] = changed(kept[3], imagenet__values=none)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in kept:
             writer.write(record)
     lost = data.Lost(records=8)
     batches = take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder)
-    assert sum(len(batch['id']) for batch in batches) == 5
+    assert sum(len(batch['id']) for batch in batches) == 6
     words = {reason.partition(':')[2].strip()[:35] for reason in lost.reasons.values()}
     assert 'places has not one row of numbers for each frame'[:35] in words
-    assert 'imagenet has not one row of numbers for each frame'[:35] in words
-    assert len(lost) == 3
+    assert len(lost) == 2
     assert any('its sound is no MP3' in reason for reason in lost.reasons.values())
-    assert str(lost).startswith('3 records could not be used: clip')
+    assert str(lost).startswith('2 records could not be used: clip')
+
+
+def test_records_that_do_not_belong_to_the_card_are_refused(tmp_path):
+    """In the graph too the words say where: which shard, which record, what was expected, what is there."""
+    make_records(tmp_path, count=6, seconds=1, shards=2)
+    path = records.shard_paths(tmp_path, 2)[1]
+    kept = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(path)]
+    kept[1].features.feature['imagenet/values'].float_list.value.pop()
+    with tf.io.TFRecordWriter(path) as writer:
+        for example in kept:
+            writer.write(example.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        list(data.batches(tmp_path, samples=SAMPLE_RATE, batch=2, repeat=False))
+    id = kept[1].features.feature['id'].bytes_list.value[0].decode()
+    assert records.refusal(caught.value) == (
+        f'{path}, record 1 ({id}): expected 10 numbers of imagenet a frame, got 9 for frames: 1' + records.WAY_OUT
+    )
 
 
 def test_it_ends_where_no_record_can_be_used(tmp_path):

@@ -37,12 +37,12 @@ def test_both_commands_are_shown():
 def test_the_snippets_run_as_they_stand(tmp_path, monkeypatch, capsys):
     """On a net and a sound of the names that the demo leaves behind."""
     import soundnet_tf
-    from soundnet_tf.prepare import media
+    from soundnet_tf.prepare.sound import encode
     from soundnet_tf.testing import noise, thin_spec
 
     sound = tmp_path / 'demo-run' / 'videos' / 'held_out' / '2-00000.mp4'
     sound.parent.mkdir(parents=True)
-    sound.write_bytes(media.encode_sound(noise(10), 'mp3'))
+    sound.write_bytes(encode(noise(10), 'mp3'))
     soundnet_tf.save(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
     monkeypatch.chdir(tmp_path)
     snippets = [part.partition('```')[0] for part in README.split('```python\n')[1:]]

@@ -1,5 +1,8 @@
+import hashlib
 import json
 import os
+import pathlib
+import re
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -29,6 +32,7 @@ def samples(draw):
         audio=draw(st.binary(max_size=50)),
         audio_format=draw(st.sampled_from(['mp3', 'pcm16'])),
         samples=draw(st.integers(0, 2**40)),
+        start_s=draw(FLOATS),
         frame_times=tuple(draw(st.lists(FLOATS, min_size=frames, max_size=frames))),
         posteriors={name: draw(arrays(np.float32, (frames, n), elements=FLOATS)) for name, n in classes.items()},
         kinds={name: draw(st.sampled_from(records.KINDS)) for name in classes},
@@ -69,6 +73,7 @@ def sample(**changes):
         'audio': b'\0\1\2\3',
         'audio_format': 'pcm16',
         'samples': 2,
+        'start_s': 20.0,
         'frame_times': (2.5, 7.5),
         'posteriors': {'imagenet': np.full([2, 4], 0.25, np.float32)},
         'kinds': {'imagenet': 'probabilities'},
@@ -105,21 +110,26 @@ def test_parsing_inside_a_graph():
     np.testing.assert_array_equal(parsed['frames/times_s'], [2.5, 7.5])
 
 
-CARD = Card({'imagenet': TeacherCard(4, 'probabilities', 'net')}, 'pcm16', 5.0, 20.0, 2, 2, {'silent': 1})
+CARD = Card({'imagenet': TeacherCard(4, 'probabilities', 'net')}, 'pcm16', 5.0, 20.0, 2, 2, 3, 0.01, {'silent': 1})
 
 
 @pytest.fixture
 def dataset(tmp_path):
     ids = [next(str(n) for n in range(99) if records.shard_of(str(n), 2) == shard) for shard in (0, 1)]
     for path, id in zip(records.shard_paths(tmp_path, 2), ids, strict=True):
-        with tf.io.TFRecordWriter(str(path)) as writer:
+        with tf.io.TFRecordWriter(path) as writer:
             writer.write(records.encode(sample(id=id)))
     records.write_card(tmp_path, CARD, {'imagenet': ('a', 'b', 'c', 'größe')})
     return tmp_path
 
 
 def test_a_dataset_is_read_as_it_was_written(dataset):
-    assert records.read_card(dataset) == CARD
+    card = records.read_card(dataset)
+    about = card.teachers['imagenet']
+    text = (dataset / 'labels' / 'imagenet.txt').read_bytes()
+    assert about.labels_sha256 == hashlib.sha256(text).hexdigest()
+    assert dataclasses.replace(card, teachers={'imagenet': dataclasses.replace(about, labels_sha256='')}) == CARD
+    assert card.sample_rate == 22_050
     assert records.read_labels(dataset) == {'imagenet': ('a', 'b', 'c', 'größe')}
     assert len(list(records.read(dataset))) == 2
     assert sorted(path.name for path in dataset.iterdir()) == [
@@ -142,8 +152,9 @@ def change_card(folder, **changes):
         (lambda d: (d / 'dataset.json').unlink(), 'holds no dataset.json: run soundnet-prepare again to finish it'),
         (lambda d: (d / 'dataset.json').write_text('{'), r'is no dataset card .*: prepare the dataset again'),
         (lambda d: (d / 'dataset.json').write_text('[]'), 'is no dataset card'),
-        (lambda d: change_card(d, format=2), 'it was written by another version'),
-        (lambda d: change_card(d, format=None), "is no dataset card .'format'"),
+        (lambda d: change_card(d, schema=3), 'its schema is 3, this version of the package reads 2'),
+        (lambda d: change_card(d, schema=None, format=1), 'its schema is 1, this version of the package reads 2'),
+        (lambda d: change_card(d, schema=None), 'its schema is None'),
         (lambda d: change_card(d, clip_s=None), "is no dataset card .*'clip_s'"),
         (lambda d: change_card(d, shards='two'), 'is no dataset card'),
         (lambda d: change_card(d, teachers={'imagenet': {'color': 1}}), 'is no dataset card'),
@@ -174,7 +185,7 @@ def test_labels_that_do_not_fit(dataset):
 
 
 def test_a_damaged_shard(dataset):
-    path = records.shard_paths(dataset, 2)[1]
+    path = pathlib.Path(records.shard_paths(dataset, 2)[1])
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(BadRecord, match=r'records-00001-of-00002.tfrecord is damaged .*: remove it and prepare again'):
         list(records.read(dataset))
@@ -182,5 +193,37 @@ def test_a_damaged_shard(dataset):
 
 def test_records_of_other_classes_than_the_card_says(dataset):
     change_card(dataset, teachers={'imagenet': {'classes': 5, 'kind': 'logits', 'source': ''}})
-    with pytest.raises(BadRecord, match=r'records-00000-of-00002.tfrecord is damaged'):
+    path = records.shard_paths(dataset, 2)[0]
+    with pytest.raises(BadRecord) as caught:
         list(records.read(dataset))
+    assert str(caught.value).startswith(f'{path}, record 0 (')
+    assert 'expected 5 numbers of imagenet a frame, got 8 for frames: 2: prepare again' in str(caught.value)
+
+
+def test_records_of_another_schema(monkeypatch):
+    monkeypatch.setattr(records, 'SCHEMA', 7)
+    record = records.encode(sample())
+    monkeypatch.undo()
+    words = r'a\.tfrecord, record 5 \(dog\.mp4\): expected schema 2, got 7: prepare again'
+    with pytest.raises(BadRecord, match=words):
+        records.parse(tf.constant(record), {'imagenet': 4}, 'a.tfrecord', 5)
+    dataset = tf.data.Dataset.from_tensors(record).map(lambda r: records.parse(r, {'imagenet': 4}, 'a.tfrecord', 5))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        list(dataset)
+    assert re.match(words, records.refusal(caught.value))
+    # What was written before there was a schema.
+    example = tf.train.Example.FromString(record)
+    del example.features.feature['schema'], example.features.feature['clip/start_s']
+    with pytest.raises(BadRecord, match='expected schema 2, got 0'):
+        records.parse(tf.constant(example.SerializeToString()), {'imagenet': 4})
+
+
+def test_datasets_lie_wherever_tensorflow_can_write():
+    folder = 'ram://records_test'
+    with tf.io.TFRecordWriter(records.shard_paths(folder, 1)[0]) as writer:
+        writer.write(records.encode(sample()))
+    records.write_card(folder, dataclasses.replace(CARD, shards=1), {'imagenet': ('a', 'b', 'c', 'd')})
+    assert [read.id for read in records.read(folder)] == ['dog.mp4']
+    assert records.read_labels(folder) == {'imagenet': ('a', 'b', 'c', 'd')}
+    with pytest.raises(BadRecord, match=r'ram://nowhere holds no dataset\.json'):
+        records.read_card('ram://nowhere')

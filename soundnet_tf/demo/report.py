@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS
-from soundnet_tf.prepare import media
+from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.stages import Settings, extract
 
 if TYPE_CHECKING:
     from soundnet_tf.demo.journey import Outcome
@@ -147,9 +149,10 @@ def _chosen(test: Heard) -> list[int]:
 def _clip(story: Story, row: int) -> str:
     test = story.test
     path = story.folder / 'videos' / 'held_out' / test.ids[row]
-    taken = media.take_out(str(path), clip_s=10, frame_every_s=10, side=192)
-    sound = base64.b64encode(media.encode_sound(taken.waveform, 'mp3')).decode()
-    picture = base64.b64encode(png(taken.frames[0])).decode()
+    video, settings = Video(test.ids[row], str(path)), Settings(clip_s=10, frame_every_s=10)
+    clip: Any = next(extract(video, lambda: video.path, settings, 192, Clock()))
+    sound = base64.b64encode(clip.audio).decode()
+    picture = base64.b64encode(png(clip.frames[0])).decode()
     eye, ear = (_says(values[row]) for values in (test.eye, test.ear))
     about = KINDS[test.kinds[row]]
     verdict = 'right' if test.ear[row].argmax() == test.kinds[row] else 'wrong'

@@ -1,64 +1,36 @@
-"""Preparation on one machine: threads take out sound and frames, the teachers look, shards are written.
-
-A shard is written under a temporary name and renamed when it is whole, with a list of what it
-skipped beside it. A stopped run goes on with the shards that are not there yet.
-"""
+"""Preparation on one machine: threads take out sound and frames, the teachers look, shards are written."""
 
 import collections
 import contextlib
-import csv
-import dataclasses
 import itertools
-import json
 import os
-import pathlib
+import queue
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar, cast
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from soundnet_tf import records
-from soundnet_tf.prepare import plan, stages
-from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare import pace, plan, shards, stages
+from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.web.fetch import Fetcher
 from soundnet_tf.teachers import Teacher
 
-SKIPPED = 'skipped.csv'
 FRAMES_PER_BATCH = 64
 """VGG16 takes some 15 MB of memory for each."""
-VIDEOS_PER_SHARD = 256
-LEAST_SHARDS = 8
-"""Fewer would make a small run start over when it is stopped."""
+
+CLIPS_WAITING = 4
+"""Of one video: frames are large."""
+
+DOWNLOADS = 16
 
 A = TypeVar('A')
 B = TypeVar('B')
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """How many records a finished run holds, and what became none."""
-
-    folder: pathlib.Path
-    records: int
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        return dict(collections.Counter(skip.reason for skip in self.skipped).most_common())
-
-    @property
-    def failures(self) -> int:
-        return sum(skip.reason in stages.FAILURES for skip in self.skipped)
-
-    def __str__(self) -> str:
-        total = self.records + len(self.skipped)
-        line = f'{self.records} of {total} videos became records in {self.folder}'
-        if self.skipped:
-            counts = ', '.join(f'{count} {reason}' for reason, count in self.reasons.items())
-            line += f'; {len(self.skipped)} skipped: {counts} (listed in {self.folder / SKIPPED})'
-        return line
 
 
 def run(
@@ -67,114 +39,142 @@ def run(
     out: str | os.PathLike[str],
     settings: Settings | None = None,
     *,
-    shards: int | None = None,
+    number: int | None = None,
     jobs: int | None = None,
+    frames_per_batch: int = FRAMES_PER_BATCH,
+    fetcher: Fetcher | None = None,
+    retry: bool = False,
 ) -> Report:
     """Make a dataset of the videos in the folder `out`; go on where an earlier run was stopped.
 
-    `shards` is the number of files, `jobs` of threads that read videos. Raises SoundNetError if `out`
-    was begun with other videos, teachers or settings, or if another run is writing there.
+    `number` is the number of shards, `jobs` of threads that read videos; `frames_per_batch` go
+    through a teacher together. Without a `fetcher`, videos of the web are kept in `out/downloads`
+    until their shard is written. With `retry`, what failed in shards that are finished is tried
+    again. Raises SoundNetError if `out` was begun with other videos, teachers or settings, if
+    another run is writing there, or if it cannot be written.
     """
     settings = settings or Settings()
-    folder = pathlib.Path(out)
-    shards = shards or max(LEAST_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
-    with plan.held(folder, plan.of(videos, teachers, settings, shards)):
-        paths = records.shard_paths(folder, shards)
-        _write_missing(paths, videos, teachers, settings, jobs or len(os.sched_getaffinity(0)))
-        report = _report(folder, paths)
-        _list_skipped(folder, report.skipped)
-        labels = {teacher.name: teacher.labels for teacher in teachers}
-        records.write_card(folder, stages.card(teachers, settings, shards, report.records, report.reasons), labels)
-    return report
+    folder, jobs = os.fspath(out).rstrip('/'), jobs or len(os.sched_getaffinity(0))
+    paths = records.shard_paths(folder, number or shards.number_of(videos))
+    clock = Clock()
+    with plan.held(folder, plan.of(videos, teachers, settings, len(paths))):
+        todo = shards.missing(paths, videos, retry)
+        waiting = [video for members in todo.values() for video in members]
+        workers = {pace.FETCH: DOWNLOADS} | dict.fromkeys((pace.SOUND, pace.FRAMES, pace.ENCODE), jobs)
+        side = max((teacher.side for teacher in teachers), default=0)
+        bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
+        files = _Files(fetcher or Fetcher(f'{folder}/downloads'), clock)
+        with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
+
+            def extract(asked: tuple[Video, Callable[[], str]]) -> Iterator[Clip | Skipped]:
+                return stages.extract(*asked, settings, side, clock)
+
+            with contextlib.closing(_ahead(pool, extract, files.asked(waiting), 2 * jobs)) as taken:
+                for index, members in todo.items():
+                    clips = _counted(itertools.islice(taken, len(members)), bar)
+                    samples = stages.labelled(clips, teachers, settings, clock, frames_per_batch)
+                    before = shards.kept(paths[index], teachers, members)
+                    shards.write(paths[index], itertools.chain(before, samples), clock)
+                    files.done_with(members)
+        said = pace.table(clock.seconds, workers, len(waiting))
+        return shards.finish(folder, paths, len(videos), teachers, settings, said)
 
 
-def _write_missing(
-    paths: Sequence[pathlib.Path], videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, jobs: int
-) -> None:
-    members: list[list[Video]] = [[] for _ in paths]
-    for video in videos:
-        members[records.shard_of(video.id, len(paths))].append(video)
-    todo = [index for index, path in enumerate(paths) if not (path.exists() and path.with_suffix('.json').exists())]
-    waiting = [video for index in todo for video in members[index]]
-    side = max((teacher.side for teacher in teachers), default=0)
-    bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
-    with bar, ThreadPoolExecutor(jobs) as pool:
-        taken = _ahead(pool, lambda video: stages.extract(video, settings, side), waiting, 2 * jobs)
-        with contextlib.closing(taken):
-            for index in todo:
-                clips = _counted(itertools.islice(taken, len(members[index])), bar)
-                _write_shard(paths[index], _labelled(clips, teachers, settings))
+class _Files:
+    """Where the files of videos lie; those of the web are fetched ahead."""
+
+    def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
+        self._fetcher, self._clock = fetcher, clock
+        self._pool = ThreadPoolExecutor(DOWNLOADS)
+
+    def asked(self, videos: Iterable[Video]) -> Iterator[tuple[Video, Callable[[], str]]]:
+        """Each video with a function that gives its file, or raises Unusable; twice DOWNLOADS are asked for ahead."""
+        videos = iter(videos)
+        ahead = collections.deque(self._ask(video) for video in itertools.islice(videos, 2 * DOWNLOADS))
+        while ahead:
+            yield ahead.popleft()
+            ahead.extend(self._ask(video) for video in itertools.islice(videos, 1))
+
+    def _ask(self, video: Video) -> tuple[Video, Callable[[], str]]:
+        if not is_remote(video.path):
+            return video, lambda: str(self._fetcher.fetch(video))
+        return video, self._pool.submit(self._fetch, video).result
+
+    def _fetch(self, video: Video) -> str:
+        with self._clock.at(pace.FETCH):
+            return str(self._fetcher.fetch(video))
+
+    def done_with(self, videos: Iterable[Video]) -> None:
+        """The shard of these videos is written."""
+        for video in videos:
+            self._fetcher.discard(video)
+
+    def close(self) -> None:
+        self._fetcher.close()
+        self._pool.shutdown(cancel_futures=True)
 
 
-def _ahead(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], depth: int) -> Generator[B]:
-    """`map` in order, but with only `depth` results waiting: frames of videos are large."""
-    waiting: collections.deque[Future[B]] = collections.deque()
+class _Results(Generic[B]):
+    """What an iterator gives, made by another thread, a few ahead of who takes it."""
+
+    _END = object()
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(CLIPS_WAITING)
+        self._stopped = threading.Event()
+
+    def make(self, function: Callable[[A], Iterator[B]], item: A) -> None:
+        """To be run in the other thread."""
+        end: Any = self._END
+        try:
+            for result in function(item):
+                self._put(result)
+        except BaseException as error:
+            end = error
+        self._put(end)
+
+    def _put(self, result: Any) -> None:
+        while not self._stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                return self._queue.put(result, timeout=0.1)
+
+    def stop(self) -> None:
+        """Nobody will take more."""
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[B]:
+        while (result := self._queue.get()) is not self._END:
+            if isinstance(result, BaseException):
+                raise result
+            yield cast(B, result)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[A], Iterator[B]], items: Iterable[A], depth: int
+) -> Generator[_Results[B]]:
+    """`function` of each item, in order; so many are being worked on, each a few results ahead."""
+    items, waiting = iter(items), collections.deque[_Results[B]]()
+
+    def begin(item: A) -> None:
+        results = _Results[B]()
+        waiting.append(results)
+        pool.submit(results.make, function, item)
+
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= depth:
-                yield waiting.popleft().result()
+        for item in itertools.islice(items, depth):
+            begin(item)
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting[0]
+            waiting.popleft()
+            for item in itertools.islice(items, 1):
+                begin(item)
     finally:
-        # Whatever stopped the run need not wait for more than the videos that are being read.
-        for future in waiting:
-            future.cancel()
+        # Whatever stopped the run need not wait for more than the clips that are being read.
+        for results in waiting:
+            results.stop()
 
 
-def _counted(clips: Iterable[Clip | Skipped], bar: 'tqdm[Any]') -> Iterator[Clip | Skipped]:
-    for clip in clips:
-        yield clip
+def _counted(videos: Iterable[Iterable[A]], bar: 'tqdm[Any]') -> Iterator[A]:
+    for results in videos:
+        yield from results
         bar.update()
-
-
-def _labelled(
-    clips: Iterable[Clip | Skipped], teachers: Sequence[Teacher], settings: Settings
-) -> Iterator[records.Sample | Skipped]:
-    """Clips go to the teachers once enough frames have come together."""
-    batch: list[Clip] = []
-    for clip in clips:
-        if isinstance(clip, Skipped):
-            yield clip
-            continue
-        batch.append(clip)
-        if sum(len(waiting.frames) for waiting in batch) >= FRAMES_PER_BATCH:
-            yield from stages.label(batch, teachers, settings)
-            batch = []
-    if batch:
-        yield from stages.label(batch, teachers, settings)
-
-
-def _write_shard(path: pathlib.Path, samples: Iterable[records.Sample | Skipped]) -> None:
-    draft, skipped, count = path.with_suffix('.part'), [], 0
-    try:
-        with tf.io.TFRecordWriter(str(draft)) as writer:
-            for sample in samples:
-                if isinstance(sample, Skipped):
-                    skipped.append(dataclasses.asdict(sample))
-                else:
-                    writer.write(records.encode(sample))
-                    count += 1
-        # The list first: a shard that is there is whole, list included.
-        path.with_suffix('.json').write_text(json.dumps({'records': count, 'skipped': skipped}, indent=1))
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _report(folder: pathlib.Path, paths: Sequence[pathlib.Path]) -> Report:
-    count, skipped = 0, []
-    for path in paths:
-        about = json.loads(path.with_suffix('.json').read_text())
-        count += about['records']
-        skipped += [Skipped(Video(**s['video']), s['reason'], s['detail']) for s in about['skipped']]
-    return Report(folder, count, tuple(skipped))
-
-
-def _list_skipped(folder: pathlib.Path, skipped: Sequence[Skipped]) -> None:
-    draft = folder / f'{SKIPPED}.part'
-    with draft.open('w', newline='', encoding='utf-8', errors='replace') as file:
-        writer = csv.writer(file)
-        writer.writerow(['id', 'path', 'reason', 'detail'])
-        writer.writerows([s.video.id, s.video.path, s.reason, s.detail] for s in skipped)
-    os.replace(draft, folder / SKIPPED)

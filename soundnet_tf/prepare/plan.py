@@ -4,13 +4,16 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import tensorflow as tf
+
+from soundnet_tf import records
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare import locks
+from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
@@ -19,8 +22,9 @@ PLAN = 'plan.json'
 
 def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, shards: int) -> dict[str, Any]:
     """All that the records follow from."""
+    listed = (f'{video.id}\t{video.path}\t{video.sha256}' for video in videos)
     return {
-        'videos': {'count': len(videos), 'sha256': _digest(f'{video.id}\t{video.path}' for video in videos)},
+        'videos': {'count': len(videos), 'sha256': _digest(listed)},
         'teachers': {
             teacher.name: {'source': teacher.source, 'kind': teacher.kind, 'labels_sha256': _digest(teacher.labels)}
             for teacher in teachers
@@ -31,48 +35,40 @@ def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings,
 
 
 @contextlib.contextmanager
-def held(folder: pathlib.Path, plan: dict[str, Any]) -> Iterator[None]:
+def held(folder: str, plan: dict[str, Any]) -> Iterator[None]:
     """Begin a folder with its plan, or go on with the same one; no other run writes there in the meantime.
 
-    Raises SoundNetError where that cannot be.
+    Where there are no locks, as in a bucket, that is for the user to see to. Raises SoundNetError
+    where it cannot be.
     """
-    path = folder / PLAN
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            if any(folder.glob('records-*')):
-                raise SoundNetError(f'{folder} holds records but no {PLAN}: choose another folder')
-            _write(path, plan)
-        with path.open(encoding='utf-8') as file, _locked(file, folder):
-            _agree(folder, json.load(file), plan)
-            yield
-    except json.JSONDecodeError as error:
-        raise SoundNetError(f'{path} is damaged ({error}): remove {folder} to start over') from error
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise SoundNetError(f'{error.filename or folder} cannot be written ({error.strerror})') from error
+    with contextlib.ExitStack() as lock:
+        try:
+            begun = _begin(folder, plan, lock)
+        except json.JSONDecodeError as error:
+            raise SoundNetError(f'{folder}/{PLAN} is damaged ({error}): remove {folder} to start over') from error
+        except tf.errors.OpError as error:
+            raise SoundNetError(f'{folder} cannot be written ({records.words(error)})') from error
+        _agree(folder, begun, plan)
+        yield
 
 
-def _write(path: pathlib.Path, plan: dict[str, Any]) -> None:
-    draft = path.with_suffix('.part')
-    draft.write_text(json.dumps(plan, indent=2) + '\n', encoding='utf-8')
-    os.replace(draft, path)
+def _begin(folder: str, plan: dict[str, Any], lock: contextlib.ExitStack) -> Any:
+    """The plan that the folder was begun with, which is this one if it is new."""
+    path = f'{folder}/{PLAN}'
+    tf.io.gfile.makedirs(folder)
+    if not tf.io.gfile.exists(path):
+        if tf.io.gfile.glob(f'{folder}/records-*'):
+            raise SoundNetError(f'{folder} holds records but no {PLAN}: choose another folder')
+        records.write_text(path, json.dumps(plan, indent=2) + '\n')
+    if not is_remote(folder):
+        file = pathlib.Path(path).open()  # noqa: SIM115  held until the run ends
+        if not locks.take(lock.enter_context(file)):
+            raise SoundNetError(f'another run is writing to {folder}: wait for it, or stop it first')
+    with tf.io.gfile.GFile(path) as file:
+        return json.loads(file.read())
 
 
-@contextlib.contextmanager
-def _locked(file: Any, folder: pathlib.Path) -> Iterator[None]:
-    """A lock that ends with the process, however it ends."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SoundNetError(f'another run is writing to {folder}: wait for it, or stop it first') from None
-    except (ImportError, OSError):
-        pass  # no locks on this system, or on this kind of disk
-    yield
-
-
-def _agree(folder: pathlib.Path, begun: Any, plan: dict[str, Any]) -> None:
+def _agree(folder: str, begun: Any, plan: dict[str, Any]) -> None:
     # Through JSON, as the other came.
     before, now = _flat(begun), _flat(json.loads(json.dumps(plan)))
     other = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]

@@ -1,27 +1,33 @@
-"""The three steps from a video to a record; every runner calls these same functions.
+"""The three steps from a video to records; every runner calls these same functions.
 
-extract(video) -> Clip | Skipped        sound and frames
+extract(video) -> Clip | Skipped ...    sound and frames, 20 s at a time
 label(clips)   -> Sample | Skipped      what the teachers see, frames of many clips together
 records.encode(sample)                  the bytes of a record
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from soundnet_tf import records
-from soundnet_tf.audio import SAMPLE_RATE, Channel
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare import media
+from soundnet_tf.prepare import media, pace, sound
 from soundnet_tf.prepare.manifest import Video
-from soundnet_tf.records import AudioFormat, Card, Sample
-from soundnet_tf.teachers import Teacher, View
+from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.pictures import Pictures, unit_middles
+from soundnet_tf.records import AudioFormat, Kind, Sample
+from soundnet_tf.teachers import Frame, Teacher, View
 
 SILENCE = 1e-4
 """A sound track whose loudest sample is below this (-80 dB) says nothing."""
 
-FAILURES = frozenset({'damaged', 'missing', 'no posteriors'})
+TOO_SHORT = 'too short'
+
+FAILURES = frozenset({'damaged', 'missing', 'not fetched', 'no posteriors'})
 """Reasons that point at something to mend; the others lie in the videos themselves."""
 
 
@@ -32,6 +38,8 @@ class Settings:
     clip_s: float = 20.0
     frame_every_s: float = 5.0
     min_s: float = 1.0
+    most_clips: int | None = None
+    """Of one video; the paper took one."""
     audio_format: AudioFormat = 'mp3'
     channel: Channel = 'first'
 
@@ -47,78 +55,149 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """Sound of one video, encoded, and the frames that stand for it."""
+    """Sound of a part of one video, encoded, and the frames that stand for it."""
 
     video: Video
+    start_s: float
+    first_frame: int
+    """How many frames stand for what comes before in the video."""
     audio: bytes
     samples: int
     frame_times: tuple[float, ...]
-    frames: tuple[media.Frame, ...]
+    """From the start of the clip."""
+    frames: tuple[Frame, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A video that gives no record: `reason` is counted, `detail` is listed."""
+    """What gives no record, a video or a clip of it: `reason` is counted, `detail` is listed."""
 
-    video: Video
+    id: str
+    path: str
     reason: str
     detail: str = ''
 
 
-def extract(video: Video, settings: Settings, side: int) -> Clip | Skipped:
-    """The sound and frames of one video; frames have `side` pixels on their shorter side."""
+def clip_id(video: Video, start_s: float) -> str:
+    """The video's own id for its first clip; `ID#t=20` for the one that begins after 20 s, as in a web address."""
+    return f'{video.id}#t={start_s:g}' if start_s else video.id
+
+
+def is_clip_of(id: str, video: Video) -> bool:
+    """Whether `clip_id` makes this id of a video."""
+    return id == video.id or id.startswith(f'{video.id}#t=')
+
+
+def extract(
+    video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
+) -> Iterator[Clip | Skipped]:
+    """The clips of a video, one after the other, only one of them in memory.
+
+    `file` gives the path of the video's file, or raises Unusable; frames have `side` pixels on
+    their shorter side, 0 for none. What comes before some damage is used.
+    """
+    samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
-        taken = media.take_out(
-            video.path,
-            clip_s=settings.clip_s,
-            frame_every_s=settings.frame_every_s,
-            side=side,
-            channel=settings.channel,
-        )
+        path = file()
+        waveforms, pictures = sound.waveforms(path, samples, settings.channel), Pictures(path, side)
+        with media.reading(path), contextlib.closing(waveforms), contextlib.closing(pictures):
+            some = itertools.islice(clock.each(pace.SOUND, waveforms), settings.most_clips)
+            for index, waveform in enumerate(some):
+                unfit = _unfit(waveform, settings)
+                if not unfit:
+                    yield _clip(video, index, start_s, waveform, pictures, settings, clock)
+                elif not (index and unfit[0] == TOO_SHORT):
+                    # The rest of a video is no loss that anybody needs to hear of.
+                    yield Skipped(clip_id(video, start_s), video.path, *unfit)
+                start_s = (index + 1) * samples / SAMPLE_RATE
     except media.Unusable as error:
-        return Skipped(video, error.reason, error.detail)
-    seconds = len(taken.waveform) / SAMPLE_RATE
+        yield Skipped(clip_id(video, start_s), video.path, error.reason, error.detail)
+
+
+def _unfit(waveform: Waveform, settings: Settings) -> tuple[str, str] | None:
+    seconds, loudest = len(waveform) / SAMPLE_RATE, float(np.abs(waveform).max())
     if seconds < settings.min_s:
-        return Skipped(video, 'too short', f'{seconds:.2f} s of sound; {settings.min_s} s are asked for')
-    loudest = float(np.abs(taken.waveform).max())
+        return TOO_SHORT, f'{seconds:.2f} s of sound; {settings.min_s} s are asked for'
     if loudest < SILENCE:
-        return Skipped(video, 'silent', f'its loudest sample is {loudest:.1e} of full scale')
-    sound = media.statable(taken.waveform) if settings.audio_format == 'mp3' else taken.waveform
-    encoded = media.encode_sound(sound, settings.audio_format)
-    return Clip(video, encoded, len(sound), taken.frame_times, taken.frames)
+        return 'silent', f'its loudest sample is {loudest:.1e} of full scale'
+    return None
 
 
-def label(clips: Sequence[Clip], teachers: Sequence[Teacher], settings: Settings) -> list[Sample | Skipped]:
+def _clip(
+    video: Video,
+    index: int,
+    start_s: float,
+    waveform: Waveform,
+    pictures: Pictures,
+    settings: Settings,
+    clock: Clock,
+) -> Clip:
+    times = unit_middles(len(waveform) / SAMPLE_RATE, settings.frame_every_s)
+    with clock.at(pace.FRAMES):
+        frames = pictures.at([start_s + time for time in times])
+    with clock.at(pace.ENCODE):
+        fit = sound.statable(waveform) if settings.audio_format == 'mp3' else waveform
+        encoded = sound.encode(fit, settings.audio_format)
+    first_frame = index * len(unit_middles(settings.clip_s, settings.frame_every_s))
+    return Clip(video, start_s, first_frame, encoded, len(fit), times, frames)
+
+
+def labelled(
+    clips: Iterable[Clip | Skipped], teachers: Sequence[Teacher], settings: Settings, clock: Clock, frames: int
+) -> Iterator[Sample | Skipped]:
+    """Clips go to the teachers once so many frames have come together, or with one clip's where those are more."""
+    batch: list[Clip] = []
+    for clip in clips:
+        if isinstance(clip, Skipped):
+            yield clip
+            continue
+        batch.append(clip)
+        if sum(len(waiting.frame_times) for waiting in batch) >= frames:
+            yield from label(batch, teachers, settings, clock)
+            batch = []
+    if batch:
+        yield from label(batch, teachers, settings, clock)
+
+
+def label(
+    clips: Sequence[Clip], teachers: Sequence[Teacher], settings: Settings, clock: Clock
+) -> list[Sample | Skipped]:
     """What each teacher sees in the frames of many clips, which go through it in one batch."""
-    views = [View(clip.video.id, clip.frames, count=len(clip.frame_times)) for clip in clips]
-    seen = {teacher.name: teacher.look(views) for teacher in teachers}
-    return [_sample(clip, index, seen, teachers, settings) for index, clip in enumerate(clips)]
+    views = [View(clip.video.id, clip.frames, clip.first_frame, len(clip.frame_times)) for clip in clips]
+    seen = {}
+    for teacher in teachers:
+        with clock.at(teacher.name):
+            seen[teacher.name] = teacher.look(views)
+    kinds: dict[str, Kind] = {teacher.name: teacher.kind for teacher in teachers}
+    return [_sample(clip, {name: seen[name][at] for name in seen}, kinds, settings) for at, clip in enumerate(clips)]
 
 
-def _sample(clip: Clip, index: int, seen: dict, teachers: Sequence[Teacher], settings: Settings) -> Sample | Skipped:
-    posteriors = {}
-    for name, answers in seen.items():
-        answer = answers[index]
-        if isinstance(answer, str):
-            return Skipped(clip.video, 'no posteriors', f'{name}: {answer}')
-        if len(answer) < len(clip.frame_times):
-            return Skipped(
-                clip.video, 'no posteriors', f'{name}: {len(answer)} rows for {len(clip.frame_times)} frames'
-            )
-        posteriors[name] = answer[: len(clip.frame_times)]
+def _sample(
+    clip: Clip, seen: Mapping[str, NDArray[np.float32] | str], kinds: Mapping[str, Kind], settings: Settings
+) -> Sample | Skipped:
+    id, posteriors = clip_id(clip.video, clip.start_s), {}
+    for name, values in seen.items():
+        values = _rows(values, len(clip.frame_times))
+        if isinstance(values, str):
+            return Skipped(id, clip.video.path, 'no posteriors', f'{name}: {values}')
+        posteriors[name] = values
     return Sample(
-        id=clip.video.id,
+        id=id,
         source=clip.video.path,
         audio=clip.audio,
         audio_format=settings.audio_format,
         samples=clip.samples,
+        start_s=clip.start_s,
         frame_times=clip.frame_times,
         posteriors=posteriors,
-        kinds={teacher.name: teacher.kind for teacher in teachers},
+        kinds=kinds,
     )
 
 
-def card(teachers: Sequence[Teacher], settings: Settings, shards: int, count: int, skipped: dict[str, int]) -> Card:
-    """What the finished dataset says of itself."""
-    about = {t.name: records.TeacherCard(len(t.labels), t.kind, t.source) for t in teachers}
-    return Card(about, settings.audio_format, settings.frame_every_s, settings.clip_s, count, shards, skipped)
+def _rows(values: NDArray[np.float32] | str, count: int) -> NDArray[np.float32] | str:
+    """One row for each of so many frames, or in words why not."""
+    if isinstance(values, str):
+        return values
+    if len(values) < count:
+        return f'{len(values)} rows for {count} frames'
+    return values[:count] if np.isfinite(values[:count]).all() else 'it gives NaN'

@@ -1,17 +1,29 @@
+import dataclasses
 import os
 
 import av
 import numpy as np
 import pytest
 
-from soundnet_tf import decoding
-from soundnet_tf.audio import SAMPLE_RATE, to_float
-from soundnet_tf.prepare import media
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import MissingTool
+from soundnet_tf.prepare import media, pictures, sound
 from tests.prepare import made
 
 
+@dataclasses.dataclass
+class Taken:
+    waveform: np.ndarray
+    frames: tuple
+    frame_times: tuple
+
+
 def take(path, clip_s=20.0, every=5.0, side=32, **options):
-    return media.take_out(str(path), clip_s=clip_s, frame_every_s=every, side=side, **options)
+    """The first clip of a video."""
+    with media.reading(str(path)):
+        waveform = next(sound.waveforms(str(path), round(clip_s * SAMPLE_RATE), **options))
+        times = pictures.unit_middles(len(waveform) / SAMPLE_RATE, every)
+        return Taken(waveform, pictures.Pictures(str(path), side).at(times), times)
 
 
 def colours(taken):
@@ -132,15 +144,6 @@ def test_which_channel(tmp_path):
     np.testing.assert_allclose(mean.waveform, first.waveform / 2, atol=1e-4)
 
 
-def test_16_bit_sound_at_the_rate_comes_back_exactly(tmp_path):
-    pcm = np.random.default_rng(0).integers(-32_768, 32_768, 2 * SAMPLE_RATE).astype('<i2')
-    path = made.video(
-        tmp_path / 'a.mov', wave=to_float(pcm), sound_codec='pcm_s16le', seconds=2, rate=SAMPLE_RATE, layout='mono'
-    )
-    waveform = take(path).waveform
-    assert media.encode_sound(waveform, 'pcm16') == pcm.tobytes()
-
-
 def test_files_whose_names_look_like_addresses(tmp_path, monkeypatch):
     made.video(tmp_path / '12:30 größe 猫.mp4', 2)
     monkeypatch.chdir(tmp_path)
@@ -216,49 +219,9 @@ def test_read_side_by_side_with_messages_of_damaged_pictures(tmp_path):
         assert len(set(pool.map(attempt, range(24)))) == 1
 
 
-def test_unit_middles():
-    assert media.unit_middles(20, 5) == (2.5, 7.5, 12.5, 17.5)
-    assert media.unit_middles(7.4, 5) == (2.5,)
-    assert media.unit_middles(7.5, 5) == (2.5, 6.25)
-    assert media.unit_middles(0.3, 5) == (0.15,)
-
-
-@pytest.mark.parametrize('decoder', ['auto', *decoding.DECODERS])
-@pytest.mark.parametrize('samples', [1000, 22_050, 100_001])
-def test_the_mp3_of_a_record(decoder, samples):
-    if decoder not in ('auto', *decoding.available()):
-        pytest.skip(f'{decoder} is not installed')
-    waveform = made.sound(5, SAMPLE_RATE)[:samples]
-    data = media.encode_sound(waveform, 'mp3')
-    assert b'Info' in data[:100], 'the tag that tells delay and padding'
-    decoded = decoding.decode(data, 'a.mp3', decoder)
-    assert len(decoded) == samples
-    if samples > 20_000:
-        late, alike = made.shift(decoded, waveform)
-        assert late == 0
-        assert alike > 0.99
-
-
-@pytest.mark.parametrize('rest', [0, 1, 23, 46, 47, 48, 575])
-def test_the_length_that_a_record_states_is_the_decoded_one(rest):
-    waveform = made.sound(2, SAMPLE_RATE)[: 20 * 576 + rest]
-    sound = media.statable(waveform)
-    assert (
-        len(decoding.decode(media.encode_sound(sound, 'mp3'), 'a.mp3'))
-        == len(sound)
-        == 20 * 576 + (47 if 0 < rest < 47 else rest)
-    )
-    np.testing.assert_array_equal(sound[: len(waveform)], waveform)
-
-
-def test_loud_sound_is_clipped_not_wrapped():
-    data = media.encode_sound(np.array([1.5, 1.0, -1.0, -1.5], np.float32), 'pcm16')
-    assert np.frombuffer(data, '<i2').tolist() == [32_767, 32_767, -32_768, -32_768]
-
-
 def test_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'av', None)
-    with pytest.raises(media.MissingTool, match="reading videos needs av, which is not installed: pip install 'av'"):
+    with pytest.raises(MissingTool, match="reading videos needs av, which is not installed: pip install 'av'"):
         take(tmp_path / 'a.mp4')
 
 

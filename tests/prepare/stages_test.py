@@ -1,23 +1,26 @@
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
 from soundnet_tf import decoding
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.audio import SAMPLE_RATE, to_float
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import stages
 from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare.media import Unusable
+from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
 from tests.prepare import made
 
 
 def extract(path, **settings):
-    return stages.extract(Video('it', str(path)), Settings(**settings), side=32)
+    return list(stages.extract(Video('it', str(path)), lambda: str(path), Settings(**settings), 32, Clock()))
 
 
 def test_a_clip(tmp_path):
-    clip = extract(made.video(tmp_path / 'a.mp4', 11))
+    (clip,) = extract(made.video(tmp_path / 'a.mp4', 11))
     assert isinstance(clip, Clip)
     assert clip.frame_times == pytest.approx((2.5, 7.5), abs=0.01)
     assert [made.colour_of(frame) for frame in clip.frames] == [0, 1]
@@ -29,7 +32,7 @@ def test_a_clip(tmp_path):
 
 
 def test_pcm16(tmp_path):
-    clip = extract(made.video(tmp_path / 'a.mp4', 3), audio_format='pcm16')
+    (clip,) = extract(made.video(tmp_path / 'a.mp4', 3), audio_format='pcm16')
     assert len(clip.audio) == 2 * clip.samples
 
 
@@ -49,9 +52,59 @@ def test_pcm16(tmp_path):
 )
 def test_skipped(tmp_path, options, reason, detail):
     path = made.video(tmp_path / 'a.mkv', **({'seconds': 3} | options))
-    skipped = extract(path)
-    assert skipped == Skipped(Video('it', str(path)), reason, skipped.detail)
+    (skipped,) = extract(path)
+    assert skipped == Skipped('it', str(path), reason, skipped.detail)
     assert re.search(detail, skipped.detail)
+
+
+def test_a_long_video_becomes_consecutive_clips(tmp_path):
+    path = made.video(tmp_path / 'a.mkv', 23.6, sound_codec='pcm_s16le')
+    clips = extract(path, clip_s=10, audio_format='pcm16', min_s=2)
+    assert [(clip.start_s, clip.first_frame, clip.samples / SAMPLE_RATE) for clip in clips] == [
+        (0, 0, 10),
+        (10, 2, 10),
+        (20, 4, pytest.approx(3.6, abs=0.01)),
+    ]
+    assert [clip.frame_times for clip in clips] == [(2.5, 7.5), (2.5, 7.5), (pytest.approx(1.8, abs=0.01),)]
+    assert [[made.colour_of(frame) for frame in clip.frames] for clip in clips] == [[0, 1], [2, 3], [0]]
+    assert [stages.clip_id(clip.video, clip.start_s) for clip in clips] == ['it', 'it#t=10', 'it#t=20']
+    joined = to_float(np.frombuffer(b''.join(clip.audio for clip in clips), '<i2'))
+    late, alike = made.shift(joined, made.sound(23.6, SAMPLE_RATE))
+    assert late == 0
+    assert alike > 0.98
+
+
+def test_the_rest_of_a_long_video_is_left_out_in_silence(tmp_path):
+    path = made.video(tmp_path / 'a.mkv', 20.6)
+    assert [clip.start_s for clip in extract(path, clip_s=10)] == [0, 10]
+    assert [clip.start_s for clip in extract(path, clip_s=10, min_s=0.5)] == [0, 10, 20]
+    assert [clip.start_s for clip in extract(path, clip_s=5, most_clips=1)] == [0]
+
+
+def test_what_comes_before_the_damage_is_used(tmp_path):
+    path = made.video(tmp_path / 'a.mp4', 30, options={'movflags': 'faststart'}, fps=1)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    *clips, skipped = extract(path, clip_s=5)
+    assert len(clips) >= 2
+    assert skipped == Skipped(f'it#t={5 * len(clips)}', str(path), 'damaged', skipped.detail)
+
+
+def test_silent_parts_of_a_long_video_are_skipped_by_name(tmp_path):
+    wave = np.concatenate([made.sound(4.9), np.zeros(229_320, np.float32), made.sound(4.9)])
+    path = made.video(tmp_path / 'a.mov', 15, wave=wave, sound_codec='pcm_s16le')
+    first, silent, last = extract(path, clip_s=5)
+    assert (first.start_s, last.start_s) == (0, 10)
+    assert (silent.id, silent.reason) == ('it#t=5', 'silent')
+
+
+def test_a_file_that_cannot_be_had():
+    def file():
+        raise Unusable('not fetched', 'HTTP 404 Not Found')
+
+    video = Video('it', 'https://nowhere/a.mp4')
+    assert list(stages.extract(video, file, Settings(), 32, Clock())) == [
+        Skipped('it', 'https://nowhere/a.mp4', 'not fetched', 'HTTP 404 Not Found')
+    ]
 
 
 def test_settings_that_make_no_sense():
@@ -63,7 +116,7 @@ def test_settings_that_make_no_sense():
 
 def clip(id, frames):
     pictures = tuple(made.picture(5 * frame, 1, (32, 32)) for frame in range(frames))
-    return Clip(Video(id, f'/{id}'), b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures)
+    return Clip(Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures)
 
 
 def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():
@@ -73,7 +126,7 @@ def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():
         batches.append(len(frames))
         return made.softmax_of_colours(frames)
 
-    samples = stages.label([clip('a', 1), clip('b', 3), clip('c', 2)], [made.teacher(run=run)], Settings())
+    samples = stages.label([clip('a', 1), clip('b', 3), clip('c', 2)], [made.teacher(run=run)], Settings(), Clock())
     assert batches == [6]
     assert [sample.id for sample in samples] == ['a', 'b', 'c']
     assert [sample.posteriors['scenes'].argmax(axis=1).tolist() for sample in samples] == [[0], [0, 1, 2], [0, 1]]
@@ -95,9 +148,50 @@ class Told:
 
 def test_what_a_teacher_does_not_know_is_skipped_with_its_words():
     clips = [clip('a', 2), clip('b', 2), clip('c', 2), clip('d', 2)]
-    a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'there is no file', 1, 5)], Settings())
+    a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'there is no file', 1, 5)], Settings(), Clock())
     assert a.posteriors['told'].shape == (2, 2)
     assert a.kinds == {'scenes': 'probabilities', 'told': 'logits'}
     assert (b.reason, b.detail) == ('no posteriors', 'told: there is no file')
     assert (c.reason, c.detail) == ('no posteriors', 'told: 1 rows for 2 frames')
     assert d.posteriors['told'].shape == (2, 2)
+
+
+class Wrong(Told):
+    """A teacher of the user's own, without the care that ours take."""
+
+    def look(self, views):
+        return [np.full([view.count, 2], np.nan, np.float32) for view in views]
+
+
+def test_nan_never_gets_into_a_record():
+    (skipped,) = stages.label([clip('a', 2)], [Wrong()], Settings(), Clock())
+    assert (skipped.reason, skipped.detail) == ('no posteriors', 'told: it gives NaN')
+
+
+def test_clips_of_a_long_video_show_teachers_which_frames_they_are():
+    shown = []
+
+    class Noting(Told):
+        def look(self, views):
+            shown.extend(views)
+            return super().look(views)
+
+    pictures = clip('a', 2)
+    late = dataclasses.replace(pictures, start_s=40.0, first_frame=8)
+    sample = stages.label([pictures, late], [Noting(2, 2)], Settings(), Clock())[1]
+    assert [(view.id, view.first, view.count, len(view.frames)) for view in shown] == [('a', 0, 2, 2), ('a', 8, 2, 2)]
+    assert (sample.id, sample.start_s) == ('a#t=40', 40.0)
+
+
+def test_batches_of_frames():
+    """No more wait than are asked for, but for those of one clip; what was skipped passes by."""
+    batches = []
+
+    def run(frames):
+        batches.append(len(frames))
+        return made.softmax_of_colours(frames)
+
+    clips = [clip('a', 3), Skipped('b', '/b', 'silent'), clip('c', 2), clip('d', 1), clip('e', 6), clip('f', 1)]
+    done = list(stages.labelled(clips, [made.teacher(run=run)], Settings(), Clock(), 4))
+    assert batches == [5, 7, 1]
+    assert sorted(item.id for item in done) == list('abcdef')

@@ -1,0 +1,169 @@
+"""Preparation on a cluster: the same stages as on one machine, as a pipeline of Apache Beam."""
+
+import contextlib
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from soundnet_tf import records
+from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.prepare import pace, plan, shards, stages
+from soundnet_tf.prepare.local import FRAMES_PER_BATCH
+from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.shards import Report
+from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.web.fetch import Fetcher
+from soundnet_tf.records import Sample
+from soundnet_tf.teachers import Teacher
+
+try:
+    import apache_beam
+    from apache_beam.metrics.metric import Metrics, MetricsFilter
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.transforms.window import GlobalWindow
+    from apache_beam.utils.windowed_value import WindowedValue
+except ImportError:
+    raise MissingTool('apache-beam', 'preparing on a cluster', 'beam') from None
+
+COUNTERS = 'soundnet'
+
+
+def run(
+    videos: Sequence[Video],
+    teachers: Callable[[], Sequence[Teacher]],
+    out: str,
+    settings: Settings | None = None,
+    *,
+    number: int | None = None,
+    frames_per_batch: int = FRAMES_PER_BATCH,
+    fetches_per_s: float = 10.0,
+    runner: str = 'DirectRunner',
+    options: Sequence[str] = (),
+) -> Report:
+    """Make a dataset of the videos in `out`, a folder or a bucket that all workers see; see `local.run`.
+
+    `teachers` loads the teachers, here and once in every worker, where the files that it reads must
+    be too. `options` go to the runner untouched. `fetches_per_s` holds for each worker. The records
+    of a shard come in an order of their own; they are the same as those of a local run.
+    """
+    settings, folder = settings or Settings(), out.rstrip('/')
+    loaded = teachers()
+    paths = records.shard_paths(folder, number or shards.number_of(videos))
+    with plan.held(folder, plan.of(videos, loaded, settings, len(paths))):
+        todo = shards.missing(paths, videos)
+        waiting = [(index, video) for index, members in todo.items() for video in members]
+        side = max((teacher.side for teacher in loaded), default=0)
+        pipeline = apache_beam.Pipeline(options=_options(runner, options))
+        samples = (
+            pipeline
+            | 'videos' >> apache_beam.Create(waiting)
+            | 'spread' >> apache_beam.Reshuffle()
+            | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, side, fetches_per_s))
+            | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
+        )
+        # A shard that nothing falls into is a shard too.
+        empty = pipeline | 'shards' >> apache_beam.Create([(index, None) for index in todo])
+        _ = (
+            (samples, empty)
+            | apache_beam.Flatten()
+            | 'gather' >> apache_beam.GroupByKey()
+            | 'write' >> apache_beam.ParDo(_Write(paths))
+        )
+        result = pipeline.run()
+        result.wait_until_finish()
+        said = pace.table(_seconds(result), {}, len(waiting))
+        return shards.finish(folder, paths, len(videos), loaded, settings, said)
+
+
+def _options(runner: str, options: Sequence[str]) -> PipelineOptions:
+    try:
+        return PipelineOptions([f'--runner={runner}', *options])
+    except SystemExit:
+        raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(options)}') from None
+
+
+def _seconds(result: Any) -> dict[str, float]:
+    """What the workers' clocks say together."""
+    counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
+    return {counter.key.metric.name: counter.result / 1e6 for counter in counters}
+
+
+class _Clock(Clock):
+    """Notes what it is told in the counters of the pipeline, in microseconds."""
+
+    def add(self, stage: str, seconds: float) -> None:
+        Metrics.counter(COUNTERS, stage).inc(round(1e6 * seconds))
+
+
+class _Extract(apache_beam.DoFn):
+    """`stages.extract`: (shard, video) -> (shard, clip or skipped) ..."""
+
+    def __init__(self, settings: Settings, side: int, fetches_per_s: float) -> None:
+        self._settings, self._side, self._fetches_per_s = settings, side, fetches_per_s
+
+    def setup(self) -> None:
+        self._open = contextlib.ExitStack()
+        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix='soundnet'))
+        self._fetcher = self._open.enter_context(Fetcher(folder, per_second=self._fetches_per_s))
+        self._clock = _Clock()
+
+    def teardown(self) -> None:
+        self._open.close()
+
+    def process(self, element: tuple[int, Video]) -> Iterator[tuple[int, Clip | Skipped]]:
+        shard, video = element
+        for clip in stages.extract(video, lambda: self._file(video), self._settings, self._side, self._clock):
+            yield shard, clip
+        self._fetcher.discard(video)
+
+    def _file(self, video: Video) -> str:
+        with self._clock.at(pace.FETCH) if is_remote(video.path) else contextlib.nullcontext():
+            return str(self._fetcher.fetch(video))
+
+
+class _Label(apache_beam.DoFn):
+    """`stages.label`: (shard, clip or skipped) -> (shard, sample or skipped), frames of many clips together."""
+
+    def __init__(self, teachers: Callable[[], Sequence[Teacher]], settings: Settings, frames: int) -> None:
+        self._make, self._settings, self._frames = teachers, settings, frames
+
+    def setup(self) -> None:
+        self._teachers, self._clock = self._make(), _Clock()
+
+    def start_bundle(self) -> None:
+        self._waiting: list[tuple[int, Clip]] = []
+
+    def process(self, element: tuple[int, Clip | Skipped]) -> Iterator[tuple[int, Sample | Skipped]]:
+        shard, clip = element
+        if isinstance(clip, Skipped):
+            yield shard, clip
+            return
+        self._waiting.append((shard, clip))
+        if sum(len(clip.frame_times) for _, clip in self._waiting) >= self._frames:
+            yield from self._label()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for labelled in self._label():
+            yield WindowedValue(labelled, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+
+    def _label(self) -> Iterator[tuple[int, Sample | Skipped]]:
+        if self._waiting:
+            numbers, clips = zip(*self._waiting, strict=True)
+            self._waiting = []
+            yield from zip(numbers, stages.label(clips, self._teachers, self._settings, self._clock), strict=True)
+
+
+class _Write(apache_beam.DoFn):
+    """(shard, samples and what was skipped) -> a file."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+
+    def process(self, element: tuple[int, Iterable[Sample | Skipped | None]]) -> None:
+        shard, samples = element
+        path = self._paths[shard]
+        # A runner may try twice at once: each with a draft of its own, and whoever comes last renames an equal one.
+        draft = f'{path}.{uuid.uuid4().hex}.part'
+        shards.write(path, (sample for sample in samples if sample is not None), _Clock(), draft)

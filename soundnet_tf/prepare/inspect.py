@@ -1,0 +1,97 @@
+"""A record as a person reads it."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import tensorflow as tf
+
+from soundnet_tf import labels as label_files
+from soundnet_tf import records
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import BadRecord
+
+TOP = 3
+
+
+def describe(path: str) -> Iterator[str]:
+    """The records of a shard, or of all shards of a dataset's folder, each as some lines of text.
+
+    Reads whatever is there, of any schema, without the dataset's card: to see what `records.parse`
+    refuses. Raises BadRecord where it is no TFRecord file, or damaged.
+    """
+    isdir = tf.io.gfile.isdir(path)
+    shards = sorted(tf.io.gfile.glob(f'{path}/records-*.tfrecord')) if isdir else [path]
+    if not shards or not tf.io.gfile.exists(shards[0]):
+        raise BadRecord(f'{path} holds no records: give a shard, records-*.tfrecord, or the folder of a dataset')
+    for shard in shards:
+        names = _Names(os.path.dirname(shard) or '.')
+        try:
+            for index, record in enumerate(tf.data.TFRecordDataset(shard)):
+                yield f'{shard}, record {index}\n' + '\n'.join(_lines(_fields(cast(bytes, record.numpy())), names))
+        except (tf.errors.DataLossError, ValueError) as error:
+            said = records.words(error) if isinstance(error, tf.errors.OpError) else error
+            raise BadRecord(f'{shard} is damaged, or no shard of records ({said}): prepare it again') from error
+
+
+class _Names(dict[str, Sequence[str]]):
+    """The class names of each teacher, where the dataset has them."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __missing__(self, teacher: str) -> Sequence[str]:
+        path = f'{self._folder}/labels/{teacher}.txt'
+        if tf.io.gfile.exists(path):
+            with tf.io.gfile.GFile(path) as file:
+                self[teacher] = label_files.parse(file.read(), path)
+            return self[teacher]
+        return ()
+
+
+def _fields(record: bytes) -> dict[str, Any]:
+    from google.protobuf.message import DecodeError
+
+    try:
+        example = tf.train.Example.FromString(record)
+    except DecodeError as error:
+        raise ValueError(f'a record is no tf.train.Example: {error}') from None
+    kinds = {
+        'bytes_list': lambda v: v[0] if v else b'',
+        'float_list': np.array,
+        'int64_list': lambda v: v[0] if v else 0,
+    }
+    return {
+        key: kinds[kind](getattr(feature, kind).value)
+        for key, feature in example.features.feature.items()
+        if (kind := feature.WhichOneof('kind'))
+    }
+
+
+def _lines(fields: Mapping[str, Any], names: _Names) -> Iterator[str]:
+    def text(key: str) -> str:
+        return fields.get(key, b'').decode(errors='replace')
+
+    start_s, samples = float(fields.get('clip/start_s', [0])[0]), fields.get('audio/samples', 0)
+    sound, times = fields.get('audio/encoded', b''), fields.get('frames/times_s', ())
+    yield f'  schema    {fields.get("schema", "none")}'
+    yield f'  id        {text("id")}'
+    yield f'  source    {text("source")}, from {start_s:g} s'
+    seconds, held = f'{samples / SAMPLE_RATE:.2f} s ({samples:,} samples)', f'{len(sound):,} bytes'
+    yield f'  sound     {seconds}, {held} of {text("audio/format")}'
+    for teacher in sorted(key.removesuffix('/values') for key in fields if key.endswith('/values')):
+        values, kind = fields[f'{teacher}/values'], text(f'{teacher}/kind')
+        if not len(times) or len(values) % len(times):
+            yield f'  {teacher:<9} {len(values):,} numbers for {len(times)} frames'
+            continue
+        for time, row in zip(times, values.reshape(len(times), -1), strict=True):
+            yield f'  {teacher:<9} at {time:5.2f} s: {_top(row, kind, names[teacher])}'
+
+
+def _top(row: np.ndarray, kind: str, names: Sequence[str]) -> str:
+    if kind == 'logits':
+        row = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+    best = row.argsort()[::-1][:TOP]
+    named = (names[index] if len(names) == len(row) else f'class {index}' for index in best)
+    return ', '.join(f'{name} {row[index]:.1%}' for name, index in zip(named, best, strict=True)) + f' of {len(row)}'

@@ -1,0 +1,62 @@
+"""How long each stage of the preparation was at work, and which of them holds the others up."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+A = TypeVar('A')
+
+FETCH, SOUND, FRAMES, ENCODE, WRITE = 'fetch', 'sound', 'frames', 'encode', 'write'
+"""Stages are called so; a teacher's is called by its name."""
+
+
+class Clock:
+    """Seconds at work by stage, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Note that a stage was at work for so long."""
+        with self._lock:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    @contextlib.contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Note how long what is done meanwhile takes."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, time.perf_counter() - began)
+
+    def each(self, stage: str, items: Iterable[A]) -> Iterator[A]:
+        """The items, noting how long each takes to come."""
+        iterator = iter(items)
+        while True:
+            with self.at(stage):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+
+def table(seconds: Mapping[str, float], workers: Mapping[str, int], videos: int) -> str:
+    """What each stage does alone, in videos a second, and which is the slowest.
+
+    `workers` is how many threads or processes share a stage; 1 where it does not say.
+    """
+    if not videos or not seconds:
+        return ''
+    shared = sum(seconds.values())
+    rates = {stage: videos * workers.get(stage, 1) / max(took, 1e-9) for stage, took in seconds.items()}
+    slowest = min(rates, key=lambda stage: rates[stage])
+    lines = [f'{"stage":<12} {"seconds":>9} {"share":>6} {"videos/s":>9}']
+    for stage, took in seconds.items():
+        mark = '  <- the slowest' if stage == slowest else ''
+        lines.append(f'{stage:<12} {took:9.1f} {took / shared:6.0%} {rates[stage]:9.1f}{mark}')
+    return '\n'.join(lines)

@@ -1,0 +1,141 @@
+"""The frames on screen at certain times of a video, decoding little else."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf.prepare import media
+from soundnet_tf.prepare.media import Unusable
+from soundnet_tf.teachers import Frame
+
+TIMED = ('mov', 'matroska')
+"""Formats in which every frame says when it belongs and an index says where the keyframes are: MP4 and WebM among
+them. Elsewhere the times after a jump may be guesses."""
+
+LONGEST_SIDE = 8
+"""A picture more than so many times as long as it is wide shows nothing in its middle."""
+
+MARGIN_S = 0.5
+"""Where frames differ in length, what a packet says of its own is not quite to be trusted."""
+
+
+def unit_middles(sound_s: float, frame_every_s: float) -> tuple[float, ...]:
+    """The middles, in seconds, of the units of so much sound; what there is of the last unit counts.
+
+    As with the rounding of ffmpeg's rate filter, a last unit that is less than half there gets no
+    frame (paper, section 4: a frame every 5 s, at most 4).
+    """
+    units = max(1, math.floor(sound_s / frame_every_s + 0.5))
+    ends = [min((index + 1) * frame_every_s, sound_s) for index in range(units)]
+    return tuple((index * frame_every_s + end) / 2 for index, end in enumerate(ends))
+
+
+class Pictures:
+    """Frames of a video, `side` pixels on their shorter side, at times that only go forward.
+
+    Exactly those that decoding all of it would give: what lies between is passed over with the help
+    of the file's index of keyframes, where it has one, and by leaving out frames that no other
+    frame is made from.
+    """
+
+    def __init__(self, path: str, side: int) -> None:
+        self._path, self._side = path, side
+        self._container: Any = None
+        self._may_jump, self._wanted_s = True, 0.0
+
+    def _open(self) -> None:
+        self.close()
+        self._container, self._stream = media.opened(self._path, 'video')
+        if self._stream is None:
+            raise Unusable('no picture')
+        if self._stream.disposition & type(self._stream.disposition).attached_pic:
+            raise Unusable('no picture', 'only a cover')
+        self._start_s, self._time_base = media.start_s(self._container), float(self._stream.time_base)
+        formats = self._container.format.name.split(',')
+        self._jumps = self._may_jump and any(format in TIMED for format in formats)
+        if self._jumps and 'matroska' in formats:
+            # It reads its index at the first wish to go elsewhere.
+            self._container.seek(0)
+        self._shown = None
+        self._begin()
+
+    def close(self) -> None:
+        """Close the file, which is opened when the first picture is asked for."""
+        if self._container:
+            self._container.close()
+
+    def at(self, times: Sequence[float]) -> tuple[Frame, ...]:
+        """The frame on screen at each time, in seconds; the first or last where the picture begins later or ends.
+
+        None at all where `side` is 0. Raises Unusable where there is no picture.
+        """
+        if not self._side:
+            return ()
+        if not self._container:
+            self._open()
+        return tuple(self._picture(self._at(time)) for time in times)
+
+    def _at(self, time: float) -> Any:
+        self._wanted_s = time
+        self._jump()
+        while self._coming is not None and self._coming_s <= time:
+            self._shown = self._coming
+            self._step()
+        shown = self._shown or self._coming
+        if shown is None:
+            raise Unusable('no picture', 'it holds no frame')
+        return shown
+
+    def _jump(self) -> None:
+        """To the keyframe before the time that is wanted, if that lies ahead."""
+        if not self._jumps or self._coming is None:
+            return
+        stamp = int((self._wanted_s + self._start_s) / self._time_base)
+        entries = self._stream.index_entries
+        index = entries.search_timestamp(stamp, backward=True)
+        if index < 0 or entries[index].timestamp * self._time_base - self._start_s <= self._coming_s:
+            return
+        self._container.seek(stamp, stream=self._stream, backward=True)
+        self._begin()
+        if self._coming is None or self._coming_s > self._wanted_s:
+            # An index that lies: from the beginning, without it.
+            self._may_jump = False
+            self._open()
+
+    def _begin(self) -> None:
+        self._coming_s, self._frames = 0.0, self._decoded()
+        self._step()
+
+    def _step(self) -> None:
+        before = self._coming_s
+        self._coming = next(self._frames, None)
+        if self._coming is not None and self._coming.time is None:
+            # A frame that does not say when it belongs follows the one before; after a jump none would know.
+            self._jumps = False
+            self._coming_s = before + float(1 / (self._stream.average_rate or 25))
+        elif self._coming is not None:
+            self._coming_s = self._coming.time - self._start_s
+
+    def _decoded(self) -> Iterator[Any]:
+        for packet in self._container.demux(self._stream):
+            self._stream.codec_context.skip_frame = 'NONREF' if self._is_over(packet) else 'DEFAULT'
+            yield from packet.decode()
+
+    def _is_over(self, packet: Any) -> bool:
+        """Whether the packet's frame is off the screen at the time that is wanted."""
+        if packet.pts is None or not packet.duration or not self._jumps:
+            return False
+        end_s = (packet.pts + packet.duration) * self._time_base - self._start_s
+        return end_s + MARGIN_S < self._wanted_s
+
+    def _picture(self, frame: Any) -> Frame:
+        """A frame as it is meant to be seen, its shorter side brought to `side`."""
+        shorter, longer = sorted((frame.width, frame.height))
+        if longer > LONGEST_SIDE * shorter:
+            raise Unusable('no picture', f'its frames are {frame.width} by {frame.height} pixels')
+        width, height = (max(self._side, round(n * self._side / shorter)) for n in (frame.width, frame.height))
+        picture = frame.to_ndarray(format='rgb24', width=width, height=height)
+        # Telephones write how they were held; FFmpeg's program turns such pictures upright too.
+        return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))

@@ -1,0 +1,131 @@
+"""The sound of a video as waveforms of equal length, and a waveform as the bytes of a record."""
+
+import io
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import audio
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
+from soundnet_tf.prepare import media
+from soundnet_tf.prepare.media import Unusable
+from soundnet_tf.records import AudioFormat
+
+MP3_BIT_RATE = 64_000
+MP3_FRAME = 576
+MP3_LEAST_REST = 47
+"""In samples: a frame at this rate; what of the last one, if any, must be filled for its padding to be stated."""
+
+BLOCK_S = 1.0
+"""Resampled at a time: frames of sound, a fiftieth of a second each, cost more in calls than in work."""
+
+GAP_S, JUMP_S = 0.1, 60.0
+"""Time stamps may tremble; from the first on a hole is filled with silence, beyond the second they are wrong."""
+
+
+def waveforms(path: str, samples: int, channel: Channel = 'first') -> Generator[Waveform]:
+    """The sound of a video, `samples` at a time, the last time fewer; only so much is held in memory.
+
+    It begins where the video begins: sound that sets in later is preceded by silence, sound from
+    before is left out. Raises Unusable where there is none. Of a file that was cut short, in a
+    format that allows it, comes what is there.
+    """
+    container, stream = media.opened(path, 'audio')
+    with container:
+        if stream is None:
+            raise Unusable('no sound track')
+        waiting, there, any_yet = [], 0, False
+        for waveform in _waveform(_parts(container, stream, samples / SAMPLE_RATE), channel):
+            waiting, there = [*waiting, waveform], there + len(waveform)
+            while there >= samples:
+                whole = np.concatenate(waiting)
+                yield whole[:samples]
+                waiting, there, any_yet = [whole[samples:]], there - samples, True
+        if there:
+            yield np.concatenate(waiting)
+        elif not any_yet:
+            raise Unusable('no sound track', 'it holds no samples, or ends before the picture begins')
+
+
+def _waveform(parts: Iterator[tuple[int, NDArray[np.float32]]], channel: Channel) -> Iterator[Waveform]:
+    """Parts at their own rate, `[samples, channels]`, as parts of a waveform."""
+    resampler, rate, waiting = None, 0, []
+
+    def flush(last: bool) -> Waveform:
+        samples = np.concatenate([*waiting, np.zeros(0, np.float32)])
+        waveform = resampler.push(samples, last) if resampler else samples
+        waiting.clear()
+        return audio.to_waveform(waveform, SAMPLE_RATE, name='its sound') if waveform.size else waveform
+
+    for rate, part in parts:
+        resampler = resampler or audio.Resampler(rate)
+        waiting.append(audio.to_mono(part, channel))
+        if sum(map(len, waiting)) >= BLOCK_S * rate:
+            yield flush(last=False)
+    yield flush(last=True)
+
+
+def _parts(container: Any, stream: Any, clip_s: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The rate and `[samples, channels]` of each part of the track, silence where it has holes."""
+    start_s, kind, count = media.start_s(container), None, 0
+    for frame in container.decode(stream):
+        now = frame.sample_rate, frame.layout.nb_channels
+        samples = _samples(frame)
+        # A frame that does not say when it belongs follows the one before.
+        late_s = 0.0 if frame.time is None else frame.time - start_s - count / now[0]
+        if kind is None:
+            kind = now
+            if late_s >= clip_s:
+                raise Unusable('silent', f'its sound begins only at {late_s:.1f} s')
+            samples = samples[max(0, -round(late_s * now[0])) :]
+        elif now != kind:
+            said = ' to '.join(f'{channels} channels of {rate} Hz' for rate, channels in (kind, now))
+            raise Unusable('damaged', f'at {count / kind[0]:.1f} s the sound changes from {said}')
+        elif late_s > JUMP_S:
+            raise Unusable('damaged', f'at {count / kind[0]:.1f} s the sound jumps ahead by {late_s:,.0f} s')
+        elif late_s <= GAP_S:
+            late_s = 0.0
+        if late_s > 0:
+            samples = np.concatenate([np.zeros([round(late_s * now[0]), now[1]], np.float32), samples])
+        count += len(samples)
+        yield now[0], samples
+
+
+def _samples(frame: Any) -> NDArray[np.float32]:
+    """`[samples, channels]` in [-1, 1] of a PyAV audio frame, packed or planar."""
+    values = frame.to_ndarray()
+    return audio.to_float(values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels))
+
+
+def statable(waveform: Waveform) -> Waveform:
+    """With silence at the end, at most 2 ms, where the tag of an MP3 could not state the length.
+
+    FFmpeg's encoder forgets the padding after the last samples where it is less than it looks ahead.
+    """
+    rest = len(waveform) % MP3_FRAME
+    return np.pad(waveform, (0, MP3_LEAST_REST - rest)) if 0 < rest < MP3_LEAST_REST else waveform
+
+
+def encode(waveform: Waveform, audio_format: AudioFormat) -> bytes:
+    """A waveform as the bytes of a record.
+
+    'pcm16' gives 16-bit samples back exactly. 'mp3' carries the tag (written by the muxer into the
+    first frame) that tells a decoder how many samples of delay and padding to drop, so that every
+    decoder gives the same number of samples back: as many as there are in `statable(waveform)`.
+    """
+    # The inverse of `audio.to_float`.
+    pcm = np.clip((waveform * 32_768).round(), -32_768, 32_767).astype('<i2')
+    if audio_format == 'pcm16':
+        return pcm.tobytes()
+    av = media.library()
+    buffer = io.BytesIO()
+    with av.open(buffer, 'w', format='mp3') as container:
+        stream = container.add_stream('libmp3lame', rate=SAMPLE_RATE, layout='mono')
+        stream.bit_rate = MP3_BIT_RATE
+        frame = av.AudioFrame.from_ndarray(pcm[None], format='s16p', layout='mono')
+        frame.sample_rate = SAMPLE_RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()

@@ -1,0 +1,120 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from soundnet_tf import records
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import shards
+from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.stages import Settings, Skipped
+from soundnet_tf.records import Sample
+from tests.prepare import made
+
+
+def sample(id, likeliest=0, seconds=2, size=100):
+    values = np.full([1, 4], 0.1, np.float32)
+    values[0, likeliest] = 0.7
+    return Sample(
+        id, f'/{id}', b'x' * size, 'mp3', seconds * 22_050, 0.0, (1.0,), {'scenes': values}, {'scenes': 'probabilities'}
+    )
+
+
+@pytest.mark.parametrize('folder', ['{}', 'ram://shards_test'])
+def test_what_a_dataset_says_of_itself(tmp_path, folder):
+    folder = folder.format(tmp_path)
+    paths = records.shard_paths(folder, 2)
+    silent = Skipped('c.mp4', '/c.mp4', 'silent', 'its loudest sample, "0"')
+    shards.write(paths[0], [sample('a', 1), silent, sample('b', 1, seconds=4)], Clock())
+    assert shards.missing(paths, [Video('a', 'a')]).keys() == {1}
+    shards.write(paths[1], [sample('d', 2)], Clock())
+    assert not shards.missing(paths, [])
+    report = shards.finish(folder, paths, 4, [made.teacher()], Settings(), 'quick')
+    assert str(report) == (
+        f'3 records (0.00 h) of 4 videos in {folder}; 1 skipped: 1 silent (listed in {folder}/skipped.csv)'
+    )
+    card = records.read_card(folder)
+    assert (card.records, card.videos, card.shards, card.skipped) == (3, 4, 2, {'silent': 1})
+    assert card.hours == pytest.approx(8 / 3600, abs=1e-4)
+    # The likeliest first, as shares of the clips.
+    assert list(card.teachers['scenes'].top1.items()) == [('green', 0.666667), ('blue', 0.333333)]
+    if folder.startswith('ram:'):
+        return
+    assert (tmp_path / 'skipped.csv').read_text() == (
+        'id,path,reason,detail\nc.mp4,/c.mp4,silent,"its loudest sample, ""0"""\n'
+    )
+    assert not list(tmp_path.glob('*.part'))
+
+
+def test_what_a_killed_run_left_is_swept_away(tmp_path):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [sample('a')], Clock())
+    (tmp_path / 'records-00000-of-00001.tfrecord.0123.part').write_text('half')
+    shards.finish(str(tmp_path), [path], 1, [made.teacher()], Settings(), '')
+    assert not list(tmp_path.glob('*.part'))
+
+
+def test_an_error_on_the_way_leaves_no_half(tmp_path):
+    def samples():
+        yield sample('a')
+        raise KeyboardInterrupt
+
+    (path,) = records.shard_paths(tmp_path, 1)
+    with pytest.raises(KeyboardInterrupt):
+        shards.write(path, samples(), Clock())
+    assert os.listdir(tmp_path) == []
+
+
+FULL = """
+import resource, signal, sys
+from soundnet_tf import records
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import shards
+from soundnet_tf.prepare.pace import Clock
+from tests.prepare.shards_test import sample
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+(path,) = records.shard_paths(sys.argv[1], 1)
+for count in 8, 200:
+    try:
+        shards.write(path, (sample(str(index), size=40_000) for index in range(count)), Clock())
+    except SoundNetError as error:
+        print(error)
+"""
+
+
+def test_no_room_left(tmp_path):
+    """A limit on the size of files stands for a full disk; at the end of the shard, and long before it."""
+    run = [sys.executable, '-c', FULL, str(tmp_path)]
+    said = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(said) == 2
+    for line in said:
+        assert line.startswith(f'{tmp_path}/records-00000-of-00001.tfrecord cannot be written (')
+        assert line.endswith(
+            'File too large): what is finished stays; make room, or mend it, and give the same command again'
+        )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_is_full(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, 'No space left on device')
+
+    monkeypatch.setattr(records, 'encode', full)
+    with pytest.raises(SoundNetError, match=r'cannot be written \(No space left on device\): what is finished stays'):
+        shards.write(records.shard_paths(tmp_path, 1)[0], [sample('a')], Clock())
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_summary_of_a_shard(tmp_path):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [sample('a', 3)], Clock())
+    about = json.loads((tmp_path / 'records-00000-of-00001.json').read_text())
+    assert about == {'records': 1, 'samples': 44_100, 'top1': {'scenes': {'3': 1}}, 'skipped': []}
