@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
         )
     ]
     report = local.run(manifest.videos([str(data / 'videos')]), seeing, folder / 'records')
-    assert report.records == 22
+    assert report.records == 23
     assert report.reasons == {'silent': 1, 'no sound track': 1}
     config = Training(steps=100, batch=4, save_every=100)
     return training.train(folder / 'records', thin(SOUNDNET8, 1 / 4), folder / 'run', config)
