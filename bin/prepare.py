@@ -51,8 +51,12 @@ BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames that go through a teac
 DOWNLOADS = flags.DEFINE_string('downloads', None, 'Keep fetched videos here; by default they are removed after use.')
 FETCH_PER_S = flags.DEFINE_float('fetch_per_s', 10.0, 'Requests to the web per second, at most.', lower_bound=0.01)
 RUNNER = flags.DEFINE_string('runner', None, 'Run under Apache Beam: DirectRunner, DataflowRunner, FlinkRunner, ...')
-RETRY = flags.DEFINE_boolean('retry', False, 'Try again what failed in an earlier run: damaged, missing, not fetched.')
+RETRY = flags.DEFINE_boolean('retry', False, 'Try again the videos that gave no record because something failed.')
 INSPECT = flags.DEFINE_string('inspect', None, 'Print the records of a shard, or of a whole dataset, and do no more.')
+
+
+OPTIONS: list[str] = []
+"""What stands after `--`."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,22 +69,30 @@ def main(arguments: Sequence[str]) -> int:
         for lines in inspect.describe(INSPECT.value):
             print(lines)
         return 0
-    named = [word for word in arguments if not word.startswith('--')]
-    options = [word for word in arguments if word.startswith('--')]
-    if not named:
+    if not arguments:
         raise SoundNetError('name the videos: a folder, a glob, files, addresses or a CSV manifest')
     if not OUT.value or not TEACHER.value:
         raise SoundNetError('--out and at least one --teacher are needed. See soundnet-prepare --help')
-    if options and not RUNNER.value:
-        raise SoundNetError(f'{options[0]} after -- is for a runner of Apache Beam: name one with --runner')
+    if OPTIONS and not RUNNER.value:
+        raise SoundNetError(f'{OPTIONS[0]} after -- is for a runner of Apache Beam: name one with --runner')
+    if RUNNER.value and (JOBS.value or DOWNLOADS.value):
+        raise SoundNetError('--jobs and --downloads are for this machine: a runner has options of its own, after --')
+    from soundnet_tf import containers
     from soundnet_tf.prepare import manifest
 
     # Sounds do where no frame is asked for; where one is, they are skipped and listed.
-    videos = manifest.videos(named, manifest.EXTENSIONS | manifest.SOUNDS)
+    report = _prepare(manifest.videos(arguments, containers.VIDEOS | containers.SOUNDS))
+    if report.pace:
+        print(report.pace, file=sys.stderr)
+    print(report)
+    return 1 if report.failures else 0
+
+
+def _prepare(videos: Any) -> Any:
+    out, texts = cast(str, OUT.value), tuple(cast(list[str], TEACHER.value))
     # After the first mistakes could be told: TensorFlow takes seconds to load.
     from soundnet_tf import teachers
     from soundnet_tf.prepare import local, stages
-    from soundnet_tf.prepare.web import fetch
 
     settings = stages.Settings(
         clip_s=CLIP_S.value,
@@ -90,42 +102,26 @@ def main(arguments: Sequence[str]) -> int:
         audio_format=cast(Any, AUDIO.value),
         channel=cast(Any, CHANNEL.value),
     )
-    texts, out = tuple(TEACHER.value), OUT.value
+    shared: dict[str, Any] = {
+        'number': SHARDS.value,
+        'frames_per_batch': BATCH.value,
+        'fetches_per_s': FETCH_PER_S.value,
+        'retry': RETRY.value,
+    }
+    make_teachers = functools.partial(teachers.parse_all, texts)
     if RUNNER.value:
         from soundnet_tf.prepare import beam
 
-        report = beam.run(
-            videos,
-            functools.partial(teachers.parse_all, texts),
-            out,
-            settings,
-            number=SHARDS.value,
-            frames_per_batch=BATCH.value,
-            fetches_per_s=FETCH_PER_S.value,
-            runner=RUNNER.value,
-            options=options,
-        )
-    else:
-        keep = DOWNLOADS.value is not None
-        fetcher = fetch.Fetcher(DOWNLOADS.value or f'{out}/downloads', keep=keep, per_second=FETCH_PER_S.value)
-        report = local.run(
-            videos,
-            teachers.parse_all(texts),
-            out,
-            settings,
-            number=SHARDS.value,
-            jobs=JOBS.value,
-            frames_per_batch=BATCH.value,
-            fetcher=fetcher,
-            retry=RETRY.value,
-        )
-    print(report.pace, file=sys.stderr)
-    print(report)
-    return 1 if report.failures else 0
+        return beam.run(videos, make_teachers, out, settings, **shared, runner=RUNNER.value, options=OPTIONS)
+    own = {'jobs': JOBS.value, 'downloads': DOWNLOADS.value}
+    return local.run(videos, make_teachers(), out, settings, **shared, **own)
 
 
 def run() -> None:
     """The command `soundnet-prepare`."""
+    if '--' in sys.argv:
+        at = sys.argv.index('--')
+        OPTIONS[:], sys.argv[at:] = sys.argv[at + 1 :], []
     cli.run(main, __name__, __doc__)
 
 

@@ -18,10 +18,12 @@ A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json
 """
 
 import dataclasses
+import fnmatch
 import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
 
@@ -224,6 +226,14 @@ def shard_paths(folder: Path, shards: int) -> list[str]:
     return [f'{os.fspath(folder)}/records-{index:05d}-of-{shards:05d}.tfrecord' for index in range(shards)]
 
 
+def listed(folder: Path, pattern: str) -> list[str]:
+    """The files in a folder whose names match; the folder's own name may hold any character."""
+    if not tf.io.gfile.isdir(os.fspath(folder)):
+        return []
+    names = fnmatch.filter(sorted(tf.io.gfile.listdir(os.fspath(folder))), pattern)
+    return [f'{os.fspath(folder)}/{name}' for name in names]
+
+
 def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) -> None:
     """Write `dataset.json` and the class names of each teacher; the card comes last and says: finished."""
     base, about = os.fspath(folder), dict(card.teachers)
@@ -238,7 +248,8 @@ def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all; wherever TensorFlow can write, `gs://` among it."""
-    draft = f'{os.fspath(path)}.part'
+    # Of its own, since two may write the same at once.
+    draft = f'{os.fspath(path)}.{uuid.uuid4().hex}.part'
     with tf.io.gfile.GFile(draft, 'w') as file:
         file.write(text)
     tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
@@ -248,7 +259,7 @@ def read_card(folder: Path) -> Card:
     """What the dataset in `folder` holds. Raises BadRecord where it is none, or not finished."""
     path = f'{os.fspath(folder)}/{CARD}'
     if not tf.io.gfile.exists(path):
-        parts = tf.io.gfile.glob(f'{os.fspath(folder)}/records-*')
+        parts = listed(folder, 'records-*')
         way_out = 'run soundnet-prepare again to finish it' if parts else 'give a folder that soundnet-prepare wrote'
         raise BadRecord(f'{folder} holds no {CARD}: {way_out}')
     try:

@@ -1,15 +1,15 @@
 """Preparation on a cluster: the same stages as on one machine, as a pipeline of Apache Beam."""
 
 import contextlib
+import itertools
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from soundnet_tf import records
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.prepare import pace, plan, shards, stages
-from soundnet_tf.prepare.local import FRAMES_PER_BATCH
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
@@ -29,6 +29,9 @@ except ImportError:
 
 COUNTERS = 'soundnet'
 
+RUNNERS = {'DirectRunner': 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'}
+"""By its short name it would fetch and run a program of the web (Prism) where there is one to be had."""
+
 
 def run(
     videos: Sequence[Video],
@@ -37,22 +40,23 @@ def run(
     settings: Settings | None = None,
     *,
     number: int | None = None,
-    frames_per_batch: int = FRAMES_PER_BATCH,
+    frames_per_batch: int = stages.FRAMES_PER_BATCH,
     fetches_per_s: float = 10.0,
+    retry: bool = False,
     runner: str = 'DirectRunner',
     options: Sequence[str] = (),
 ) -> Report:
     """Make a dataset of the videos in `out`, a folder or a bucket that all workers see; see `local.run`.
 
-    `teachers` loads the teachers, here and once in every worker, where the files that it reads must
-    be too. `options` go to the runner untouched. `fetches_per_s` holds for each worker. The records
+    `teachers` loads the teachers, here and in every thread or process of the workers, where the files
+    that it reads must be too. `options` go to the runner untouched. `fetches_per_s` holds for each. The records
     of a shard come in an order of their own; they are the same as those of a local run.
     """
     settings, folder = settings or Settings(), out.rstrip('/')
     loaded = teachers()
     paths = records.shard_paths(folder, number or shards.number_of(videos))
     with plan.held(folder, plan.of(videos, loaded, settings, len(paths))):
-        todo = shards.missing(paths, videos)
+        todo = shards.missing(paths, videos, retry)
         waiting = [(index, video) for index, members in todo.items() for video in members]
         side = max((teacher.side for teacher in loaded), default=0)
         pipeline = apache_beam.Pipeline(options=_options(runner, options))
@@ -69,7 +73,8 @@ def run(
             (samples, empty)
             | apache_beam.Flatten()
             | 'gather' >> apache_beam.GroupByKey()
-            | 'write' >> apache_beam.ParDo(_Write(paths))
+            | 'write'
+            >> apache_beam.ParDo(_Write(paths, todo, {teacher.name: len(teacher.labels) for teacher in loaded}))
         )
         result = pipeline.run()
         result.wait_until_finish()
@@ -79,7 +84,7 @@ def run(
 
 def _options(runner: str, options: Sequence[str]) -> PipelineOptions:
     try:
-        return PipelineOptions([f'--runner={runner}', *options])
+        return PipelineOptions([f'--runner={RUNNERS.get(runner, runner)}', *options])
     except SystemExit:
         raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(options)}') from None
 
@@ -158,12 +163,16 @@ class _Label(apache_beam.DoFn):
 class _Write(apache_beam.DoFn):
     """(shard, samples and what was skipped) -> a file."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths
+    def __init__(
+        self, paths: Sequence[str], retried: Mapping[int, Sequence[Video]], classes: Mapping[str, int]
+    ) -> None:
+        self._paths, self._retried, self._classes = paths, retried, classes
 
     def process(self, element: tuple[int, Iterable[Sample | Skipped | None]]) -> None:
         shard, samples = element
         path = self._paths[shard]
+        before = shards.kept(path, self._classes, self._retried[shard])
         # A runner may try twice at once: each with a draft of its own, and whoever comes last renames an equal one.
         draft = f'{path}.{uuid.uuid4().hex}.part'
-        shards.write(path, (sample for sample in samples if sample is not None), _Clock(), draft)
+        made = (sample for sample in samples if sample is not None)
+        shards.write(path, itertools.chain(before, made), _Clock(), draft)

@@ -22,7 +22,7 @@ def describe(path: str) -> Iterator[str]:
     refuses. Raises BadRecord where it is no TFRecord file, or damaged.
     """
     isdir = tf.io.gfile.isdir(path)
-    shards = sorted(tf.io.gfile.glob(f'{path}/records-*.tfrecord')) if isdir else [path]
+    shards = records.listed(path, 'records-*.tfrecord') if isdir else [path]
     if not shards or not tf.io.gfile.exists(shards[0]):
         raise BadRecord(f'{path} holds no records: give a shard, records-*.tfrecord, or the folder of a dataset')
     for shard in shards:

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +22,11 @@ from soundnet_tf.prepare.stages import Clip, Settings, Skipped
 from soundnet_tf.prepare.web.fetch import Fetcher
 from soundnet_tf.teachers import Teacher
 
-FRAMES_PER_BATCH = 64
-"""VGG16 takes some 15 MB of memory for each."""
-
 CLIPS_WAITING = 4
 """Of one video: frames are large."""
 
-DOWNLOADS = 16
+DOWNLOADS, AHEAD = 16, 256
+"""Threads that fetch; so many videos ahead, since one that comes slowly holds up those behind it."""
 
 A = TypeVar('A')
 B = TypeVar('B')
@@ -41,15 +40,16 @@ def run(
     *,
     number: int | None = None,
     jobs: int | None = None,
-    frames_per_batch: int = FRAMES_PER_BATCH,
-    fetcher: Fetcher | None = None,
+    frames_per_batch: int = stages.FRAMES_PER_BATCH,
+    downloads: str | None = None,
+    fetches_per_s: float = 10.0,
     retry: bool = False,
 ) -> Report:
     """Make a dataset of the videos in the folder `out`; go on where an earlier run was stopped.
 
     `number` is the number of shards, `jobs` of threads that read videos; `frames_per_batch` go
-    through a teacher together. Without a `fetcher`, videos of the web are kept in `out/downloads`
-    until their shard is written. With `retry`, what failed in shards that are finished is tried
+    through a teacher together. Videos of the web are kept in the folder `downloads`; without one in
+    `out/downloads`, until their shard is written. With `retry`, what failed in shards that are finished is tried
     again. Raises SoundNetError if `out` was begun with other videos, teachers or settings, if
     another run is writing there, or if it cannot be written.
     """
@@ -60,10 +60,11 @@ def run(
     with plan.held(folder, plan.of(videos, teachers, settings, len(paths))):
         todo = shards.missing(paths, videos, retry)
         waiting = [video for members in todo.values() for video in members]
-        workers = {pace.FETCH: DOWNLOADS} | dict.fromkeys((pace.SOUND, pace.FRAMES, pace.ENCODE), jobs)
+        classes = {teacher.name: len(teacher.labels) for teacher in teachers}
         side = max((teacher.side for teacher in teachers), default=0)
         bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
-        files = _Files(fetcher or Fetcher(f'{folder}/downloads'), clock)
+        place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote(folder) else f'{folder}/downloads')
+        files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
         with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
             def extract(asked: tuple[Video, Callable[[], str]]) -> Iterator[Clip | Skipped]:
@@ -73,10 +74,10 @@ def run(
                 for index, members in todo.items():
                     clips = _counted(itertools.islice(taken, len(members)), bar)
                     samples = stages.labelled(clips, teachers, settings, clock, frames_per_batch)
-                    before = shards.kept(paths[index], teachers, members)
+                    before = shards.kept(paths[index], classes, members)
                     shards.write(paths[index], itertools.chain(before, samples), clock)
                     files.done_with(members)
-        said = pace.table(clock.seconds, workers, len(waiting))
+        said = pace.table(clock.seconds, {'fetching': DOWNLOADS, 'reading': jobs}, len(waiting))
         return shards.finish(folder, paths, len(videos), teachers, settings, said)
 
 
@@ -88,9 +89,9 @@ class _Files:
         self._pool = ThreadPoolExecutor(DOWNLOADS)
 
     def asked(self, videos: Iterable[Video]) -> Iterator[tuple[Video, Callable[[], str]]]:
-        """Each video with a function that gives its file, or raises Unusable; twice DOWNLOADS are asked for ahead."""
+        """Each video with a function that gives its file, or raises Unusable; AHEAD are asked for."""
         videos = iter(videos)
-        ahead = collections.deque(self._ask(video) for video in itertools.islice(videos, 2 * DOWNLOADS))
+        ahead = collections.deque(self._ask(video) for video in itertools.islice(videos, AHEAD))
         while ahead:
             yield ahead.popleft()
             ahead.extend(self._ask(video) for video in itertools.islice(videos, 1))
@@ -127,16 +128,22 @@ class _Results(Generic[B]):
         """To be run in the other thread."""
         end: Any = self._END
         try:
-            for result in function(item):
-                self._put(result)
+            if not self._stopped.is_set():
+                with contextlib.closing(cast(Any, function(item))) as results:
+                    for result in results:
+                        if not self._put(result):
+                            break
         except BaseException as error:
             end = error
         self._put(end)
 
-    def _put(self, result: Any) -> None:
+    def _put(self, result: Any) -> bool:
+        """False where nobody will take it any more."""
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
-                return self._queue.put(result, timeout=0.1)
+                self._queue.put(result, timeout=0.1)
+                return True
+        return False
 
     def stop(self) -> None:
         """Nobody will take more."""

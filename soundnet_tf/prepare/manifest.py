@@ -9,11 +9,11 @@ import pathlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from soundnet_tf.containers import VIDEOS
 from soundnet_tf.errors import SoundNetError
 
-EXTENSIONS = frozenset('3gp avi flv m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv'.split())  # noqa: SIM905
-SOUNDS = frozenset('aac aif aiff flac m4a mp3 oga ogg opus wav wma'.split())  # noqa: SIM905
-"""For who takes sound files too: `videos(sources, EXTENSIONS | SOUNDS)`."""
+CLIP_MARK = '#t='
+"""Between a video's id and where a later clip of it begins, as in web addresses."""
 
 _ADDRESS = re.compile('[a-z][a-z0-9+.-]*://', re.IGNORECASE)
 _SHA256 = re.compile('[0-9a-f]{64}', re.IGNORECASE)
@@ -30,7 +30,7 @@ class Video:
     """Of the file's bytes, in lower-case hex digits, where the manifest gives it."""
 
 
-def videos(sources: Sequence[str], extensions: Collection[str] = EXTENSIONS) -> list[Video]:
+def videos(sources: Sequence[str], extensions: Collection[str] = VIDEOS) -> list[Video]:
     """The videos of folders (searched through), globs, files, addresses and CSV manifests, ordered by id.
 
     A manifest has a header line with `path` and, optionally, `id` and `sha256`; other columns are for
@@ -45,6 +45,10 @@ def videos(sources: Sequence[str], extensions: Collection[str] = EXTENSIONS) -> 
         empty = True
         for video in _expand(source, extensions):
             empty = False
+            if CLIP_MARK in video.id:
+                raise SoundNetError(
+                    f'{source}: the id {video.id!r} has {CLIP_MARK}, which marks clips: give another id'
+                )
             other = found.setdefault(video.id, video)
             if other is not video and other != video:
                 raise SoundNetError(_clash(other, video))

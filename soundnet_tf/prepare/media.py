@@ -16,6 +16,12 @@ class Unusable(Exception):
         self.reason, self.detail = reason, detail
 
 
+def unreadable(error: OSError) -> Unusable:
+    """What to say of a file that the system does not give."""
+    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+    return Unusable('missing' if gone else 'unreadable', error.strerror or str(error))
+
+
 def library() -> Any:
     """PyAV. Raises MissingTool without it."""
     try:
@@ -36,12 +42,13 @@ def reading(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unusable('missing', error.strerror or str(error)) from None
+        raise unreadable(error) from None
     except (av.error.FFmpegError, ValueError, ArithmeticError, MemoryError) as error:
         # ValueError, and BadAudio among them: sample and pixel formats that nothing can be made of.
         # The others: headers that promise gigabytes, or rates of 0.
-        if os.path.getsize(path) == 0:
-            raise Unusable('damaged', 'the file is empty') from None
+        with contextlib.suppress(OSError):
+            if os.path.getsize(path) == 0:
+                raise Unusable('damaged', 'the file is empty') from None
         raise Unusable('damaged', getattr(error, 'strerror', None) or str(error) or type(error).__name__) from None
 
 

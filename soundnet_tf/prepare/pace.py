@@ -46,17 +46,26 @@ class Clock:
 
 
 def table(seconds: Mapping[str, float], workers: Mapping[str, int], videos: int) -> str:
-    """What each stage does alone, in videos a second, and which is the slowest.
+    """What each stage does alone, in videos a second, and which of those that hold the others up is the slowest.
 
-    `workers` is how many threads or processes share a stage; 1 where it does not say.
+    Stages of one pool share its `workers`, 1 where it does not say: together they are as slow as
+    the sum of them. The others (teachers, writing) take turns.
     """
     if not videos or not seconds:
         return ''
     shared = sum(seconds.values())
-    rates = {stage: videos * workers.get(stage, 1) / max(took, 1e-9) for stage, took in seconds.items()}
-    slowest = min(rates, key=lambda stage: rates[stage])
+    pools: dict[str, float] = {}
+    for stage, took in seconds.items():
+        pools[_pool(stage)] = pools.get(_pool(stage), 0.0) + took
+    rates = {pool: videos * workers.get(pool, 1) / max(took, 1e-9) for pool, took in pools.items()}
+    slowest = min(rates, key=lambda pool: rates[pool])
     lines = [f'{"stage":<12} {"seconds":>9} {"share":>6} {"videos/s":>9}']
     for stage, took in seconds.items():
-        mark = '  <- the slowest' if stage == slowest else ''
-        lines.append(f'{stage:<12} {took:9.1f} {took / shared:6.0%} {rates[stage]:9.1f}{mark}')
-    return '\n'.join(lines)
+        alone = videos * workers.get(_pool(stage), 1) / max(took, 1e-9)
+        lines.append(f'{stage:<12} {took:9.1f} {took / shared:6.0%} {alone:9.1f}')
+    most = max((stage for stage in seconds if _pool(stage) == slowest), key=lambda stage: seconds[stage])
+    return '\n'.join([*lines, f'the bottleneck is {slowest}, at {rates[slowest]:.1f} videos/s, most of it {most}'])
+
+
+def _pool(stage: str) -> str:
+    return {FETCH: 'fetching', SOUND: 'reading', FRAMES: 'reading', ENCODE: 'reading'}.get(stage, 'looking and writing')

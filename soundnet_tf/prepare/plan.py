@@ -17,7 +17,7 @@ from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
-PLAN = 'plan.json'
+PLAN, LOCK = 'plan.json', 'lock'
 
 
 def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, shards: int) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def held(folder: str, plan: dict[str, Any]) -> Iterator[None]:
             raise SoundNetError(f'{folder}/{PLAN} is damaged ({error}): remove {folder} to start over') from error
         except tf.errors.OpError as error:
             raise SoundNetError(f'{folder} cannot be written ({records.words(error)})') from error
+        except OSError as error:
+            raise SoundNetError(f'{folder} cannot be written ({error.strerror})') from error
         _agree(folder, begun, plan)
         yield
 
@@ -56,14 +58,15 @@ def _begin(folder: str, plan: dict[str, Any], lock: contextlib.ExitStack) -> Any
     """The plan that the folder was begun with, which is this one if it is new."""
     path = f'{folder}/{PLAN}'
     tf.io.gfile.makedirs(folder)
-    if not tf.io.gfile.exists(path):
-        if tf.io.gfile.glob(f'{folder}/records-*'):
-            raise SoundNetError(f'{folder} holds records but no {PLAN}: choose another folder')
-        records.write_text(path, json.dumps(plan, indent=2) + '\n')
     if not is_remote(folder):
-        file = pathlib.Path(path).open()  # noqa: SIM115  held until the run ends
+        # A file of its own, which nothing replaces, and opened for writing, as network disks want it for a lock.
+        file = pathlib.Path(folder, LOCK).open('ab')  # noqa: SIM115  held until the run ends
         if not locks.take(lock.enter_context(file)):
             raise SoundNetError(f'another run is writing to {folder}: wait for it, or stop it first')
+    if not tf.io.gfile.exists(path):
+        if records.listed(folder, 'records-*'):
+            raise SoundNetError(f'{folder} holds records but no {PLAN}: choose another folder')
+        records.write_text(path, json.dumps(plan, indent=2) + '\n')
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
 

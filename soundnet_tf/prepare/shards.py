@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from soundnet_tf import records
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import BadRecord, SoundNetError
 from soundnet_tf.prepare import pace, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
@@ -73,48 +73,90 @@ def number_of(videos: Sequence[Video]) -> int:
 def missing(paths: Sequence[str], videos: Iterable[Video], retry: bool = False) -> dict[int, list[Video]]:
     """The shards that are not there yet, by number, and the videos of each.
 
-    With `retry` those too that list a failure, and the videos that failed.
+    With `retry` those too that list a failure, and of their videos those that failed and gave no record.
     """
     todo: dict[int, list[Video]] = {}
-    failed: dict[int, list[Skipped]] = {}
+    failed: dict[int, set[str]] = {}
     for index, path in enumerate(paths):
-        if not _is_finished(path):
+        summary = _finished(path)
+        if summary is None:
             todo[index] = []
-        elif retry and (skips := [skip for skip in _read_summary(path)[1] if skip.reason in stages.FAILURES]):
-            todo[index], failed[index] = [], skips
+        elif retry and (failures := _failed(path, summary)):
+            todo[index], failed[index] = [], failures
     for video in videos:
         index = records.shard_of(video.id, len(paths))
-        if index in todo and (index not in failed or any(_is_of(skip, video) for skip in failed[index])):
+        if index in todo and (index not in failed or video.id in failed[index]):
             todo[index].append(video)
     return todo
 
 
-def _is_of(made: Skipped, video: Video) -> bool:
-    return made.path == video.path and stages.is_clip_of(made.id, video)
+def _failed(path: str, summary: Mapping[str, Any]) -> set[str]:
+    """The ids of videos that failed and gave no record."""
+    failures = {stages.video_id(skip['id']) for skip in summary['skipped'] if skip['reason'] in stages.FAILURES}
+    return failures and failures - {stages.video_id(sample.id) for sample in records.read_shard(path, {})}
 
 
-def kept(path: str, teachers: Sequence[Teacher], retried: Sequence[Video]) -> Iterator[Sample | Skipped]:
+def kept(path: str, classes: Mapping[str, int], retried: Sequence[Video]) -> Iterator[Sample | Skipped]:
     """What stays of a shard that is there when some of its videos are tried again."""
-    if not _is_finished(path):
+    summary = _finished(path)
+    if summary is None:
         return
-    again = {video.path: video for video in retried}
-    for made in [
-        *records.read_shard(path, {teacher.name: len(teacher.labels) for teacher in teachers}),
-        *_read_summary(path)[1],
-    ]:
-        source = made.source if isinstance(made, Sample) else made.path
-        if source not in again or not stages.is_clip_of(made.id, again[source]):
-            yield made
+    yield from records.read_shard(path, classes)
+    again = {video.id for video in retried}
+    yield from (skip for skip in map(_skipped, summary['skipped']) if stages.video_id(skip.id) not in again)
 
 
-def _read_summary(path: str) -> tuple[dict[str, Any], list[Skipped]]:
-    with tf.io.gfile.GFile(_summary(path)) as file:
-        about = json.loads(file.read())
-    return about, [Skipped(**skip) for skip in about['skipped']]
+def _skipped(values: Mapping[str, str]) -> Skipped:
+    return Skipped(**values)
 
 
-def _is_finished(path: str) -> bool:
-    return _is_there(path) and _is_there(_summary(path))
+def _finished(path: str) -> dict[str, Any] | None:
+    """What is told of a shard that is there and whole; None where it, or what is told of it, is not."""
+    try:
+        with tf.io.gfile.GFile(_summary(path)) as file:
+            summary = json.loads(file.read())
+        if tf.io.gfile.stat(path).length == summary['bytes']:
+            return summary
+        # Between the two steps of writing a shard anew: the shard is whole, what is told of it is of before.
+        return _told_anew(path, summary)
+    except (tf.errors.OpError, BadRecord, ValueError, KeyError, TypeError):
+        return None
+
+
+def _told_anew(path: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    summary, made = _Summary(), set()
+    for sample in records.read_shard(path, before['classes']):
+        summary.add(sample, len(records.encode(sample)))
+        made.add(stages.video_id(sample.id))
+    summary.skipped = [skip for skip in before['skipped'] if stages.video_id(skip['id']) not in made]
+    summary.write(path)
+    return dataclasses.asdict(summary)
+
+
+@dataclasses.dataclass
+class _Summary:
+    """What is told of a shard in the file beside it."""
+
+    records: int = 0
+    samples: int = 0
+    bytes: int = 0
+    sizes: list[int] = dataclasses.field(default_factory=list)
+    """Of the records, in bytes: with them any record can be found without reading those before."""
+    classes: dict[str, int] = dataclasses.field(default_factory=dict)
+    top1: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
+    """How many clips have each class as their likeliest, by teacher."""
+    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    def add(self, sample: Sample, size: int) -> None:
+        self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
+        self.sizes.append(size)
+        for name, values in sample.posteriors.items():
+            self.classes[name], likeliest = values.shape[1], int(values.mean(axis=0).argmax())
+            counts = self.top1.setdefault(name, {})
+            counts[likeliest] = counts.get(likeliest, 0) + 1
+
+    def write(self, path: str) -> None:
+        records.write_text(_summary(path), json.dumps(dataclasses.asdict(self)))
 
 
 def _is_there(path: str) -> bool:
@@ -138,30 +180,29 @@ def writing(path: str) -> Iterator[None]:
 
 
 def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: str | None = None) -> None:
-    """Write one shard, whole or not at all, and the summary of what it holds."""
-    draft = draft or f'{path}.part'
-    count, heard, skipped = 0, 0, []
-    top1: dict[str, collections.Counter[int]] = collections.defaultdict(collections.Counter)
+    """Write one shard, whole or not at all, and what is told of it beside it."""
+    draft, summary = draft or f'{path}.part', _Summary()
     try:
         with writing(path):
             writer = tf.io.TFRecordWriter(draft)
         for sample in samples:
             if isinstance(sample, Skipped):
-                skipped.append(dataclasses.asdict(sample))
+                summary.skipped.append(dataclasses.asdict(sample))
                 continue
             with clock.at(pace.WRITE), writing(path):
-                writer.write(records.encode(sample))
-            count, heard = count + 1, heard + sample.samples
-            for name, values in sample.posteriors.items():
-                top1[name][int(values.mean(axis=0).argmax())] += 1
+                record = records.encode(sample)
+                writer.write(record)
+            summary.add(sample, len(record))
         with writing(path):
             writer.close()
-            # The summary first: a shard that is there is whole, summary included.
-            with contextlib.suppress(tf.errors.NotFoundError):
-                tf.io.gfile.remove(path)
-            about = {'records': count, 'samples': heard, 'top1': top1, 'skipped': skipped}
-            records.write_text(_summary(path), json.dumps(about, indent=1))
+            # A new shard comes last, so that one that is there has been told of. One that is written
+            # anew comes first: what is told of it can be told again, but not the other way round.
+            first = _finished(path) is None
+            if first:
+                summary.write(path)
             tf.io.gfile.rename(draft, path, overwrite=True)
+            if not first:
+                summary.write(path)
     finally:
         if _is_there(draft):
             tf.io.gfile.remove(draft)
@@ -174,13 +215,16 @@ def finish(
     count, heard, skipped = 0, 0, []
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
     for path in paths:
-        about, skips = _read_summary(path)
-        count, heard, skipped = count + about['records'], heard + about['samples'], skipped + skips
+        about = _finished(path)
+        if about is None:
+            raise SoundNetError(f'{path} is not there any more: give the same command again')
+        count, heard = count + about['records'], heard + about['samples']
+        skipped.extend(map(_skipped, about['skipped']))
         for name, counts in about['top1'].items():
             top1[name].update({int(index): number for index, number in counts.items()})
     report = Report(folder, videos, count, round(heard / SAMPLE_RATE / 3600, 4), tuple(skipped), said)
     with writing(folder):
-        for draft in tf.io.gfile.glob(f'{folder}/*.part'):
+        for draft in records.listed(folder, '*.part'):
             tf.io.gfile.remove(draft)
         records.write_text(f'{folder}/{SKIPPED}', _table(skipped))
         labels = {teacher.name: teacher.labels for teacher in teachers}
@@ -197,8 +241,10 @@ def _card(
 ) -> records.Card:
     about = {}
     for teacher in teachers:
-        likeliest = top1[teacher.name].most_common()
-        shares = {teacher.labels[index]: round(count / report.records, 6) for index, count in likeliest}
+        named: collections.Counter[str] = collections.Counter()
+        for index, count in top1[teacher.name].items():
+            named[teacher.labels[index]] += count  # two classes may have one name
+        shares = {name: round(count / report.records, 6) for name, count in named.most_common()}
         about[teacher.name] = records.TeacherCard(len(teacher.labels), teacher.kind, teacher.source, top1=shares)
     return records.Card(
         about,

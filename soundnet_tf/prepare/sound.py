@@ -37,7 +37,7 @@ def waveforms(path: str, samples: int, channel: Channel = 'first') -> Generator[
         if stream is None:
             raise Unusable('no sound track')
         waiting, there, any_yet = [], 0, False
-        for waveform in _waveform(_parts(container, stream, samples / SAMPLE_RATE), channel):
+        for waveform in _waveform(_parts(container, stream), channel):
             waiting, there = [*waiting, waveform], there + len(waveform)
             while there >= samples:
                 whole = np.concatenate(waiting)
@@ -67,7 +67,7 @@ def _waveform(parts: Iterator[tuple[int, NDArray[np.float32]]], channel: Channel
     yield flush(last=True)
 
 
-def _parts(container: Any, stream: Any, clip_s: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _parts(container: Any, stream: Any) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The rate and `[samples, channels]` of each part of the track, silence where it has holes."""
     start_s, kind, count = media.start_s(container), None, 0
     for frame in container.decode(stream):
@@ -75,16 +75,14 @@ def _parts(container: Any, stream: Any, clip_s: float) -> Iterator[tuple[int, ND
         samples = _samples(frame)
         # A frame that does not say when it belongs follows the one before.
         late_s = 0.0 if frame.time is None else frame.time - start_s - count / now[0]
-        if kind is None:
-            kind = now
-            if late_s >= clip_s:
-                raise Unusable('silent', f'its sound begins only at {late_s:.1f} s')
-            samples = samples[max(0, -round(late_s * now[0])) :]
-        elif now != kind:
+        if kind is not None and now != kind:
             said = ' to '.join(f'{channels} channels of {rate} Hz' for rate, channels in (kind, now))
             raise Unusable('damaged', f'at {count / kind[0]:.1f} s the sound changes from {said}')
-        elif late_s > JUMP_S:
-            raise Unusable('damaged', f'at {count / kind[0]:.1f} s the sound jumps ahead by {late_s:,.0f} s')
+        if late_s > JUMP_S:
+            raise Unusable('damaged', f'at {count / now[0]:.1f} s the sound jumps ahead by {late_s:,.0f} s')
+        if kind is None:
+            kind = now
+            samples = samples[max(0, -round(late_s * now[0])) :]
         elif late_s <= GAP_S:
             late_s = 0.0
         if late_s > 0:

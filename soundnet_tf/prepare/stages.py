@@ -8,6 +8,7 @@ records.encode(sample)                  the bytes of a record
 import contextlib
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import media, pace, sound
-from soundnet_tf.prepare.manifest import Video
+from soundnet_tf.prepare.manifest import CLIP_MARK, Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
 from soundnet_tf.records import AudioFormat, Kind, Sample
@@ -25,9 +26,12 @@ from soundnet_tf.teachers import Frame, Teacher, View
 SILENCE = 1e-4
 """A sound track whose loudest sample is below this (-80 dB) says nothing."""
 
+FRAMES_PER_BATCH = 64
+"""VGG16 takes some 15 MB of memory for each."""
+
 TOO_SHORT = 'too short'
 
-FAILURES = frozenset({'damaged', 'missing', 'not fetched', 'no posteriors'})
+FAILURES = frozenset({'damaged', 'missing', 'unreadable', 'not fetched', 'no posteriors'})
 """Reasons that point at something to mend; the others lie in the videos themselves."""
 
 
@@ -44,10 +48,18 @@ class Settings:
     channel: Channel = 'first'
 
     def __post_init__(self) -> None:
-        if not (self.frame_every_s > 0 and self.clip_s >= self.frame_every_s and self.min_s >= 0):
+        if not (0 < self.frame_every_s <= self.clip_s < math.inf and self.min_s >= 0):
             raise SoundNetError(
                 f'a clip of {self.clip_s} s with a frame every {self.frame_every_s} s: '
                 'a clip must be at least as long as the time between frames'
+            )
+        if self.most_clips is not None and self.most_clips < 1:
+            raise SoundNetError(f'at most {self.most_clips} clips of a video leave nothing: take 1 or more')
+        units = round(self.clip_s / self.frame_every_s)
+        if self.most_clips != 1 and abs(units * self.frame_every_s - self.clip_s) > 1e-6:
+            raise SoundNetError(
+                f'clips of {self.clip_s:g} s do not hold a whole number of frames every {self.frame_every_s:g} s: '
+                f'those of later clips would drift. Take {units * self.frame_every_s:g} s, or one clip of each video'
             )
         if self.min_s > self.clip_s:
             raise SoundNetError(f'clips of {self.clip_s} s would all be shorter than the least, {self.min_s} s')
@@ -80,12 +92,12 @@ class Skipped:
 
 def clip_id(video: Video, start_s: float) -> str:
     """The video's own id for its first clip; `ID#t=20` for the one that begins after 20 s, as in a web address."""
-    return f'{video.id}#t={start_s:g}' if start_s else video.id
+    return f'{video.id}{CLIP_MARK}{start_s:.10g}' if start_s else video.id
 
 
-def is_clip_of(id: str, video: Video) -> bool:
-    """Whether `clip_id` makes this id of a video."""
-    return id == video.id or id.startswith(f'{video.id}#t=')
+def video_id(id: str) -> str:
+    """The id of the video that `clip_id` made this of; a manifest has no ids like that."""
+    return id.partition(CLIP_MARK)[0]
 
 
 def extract(

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf.containers import SOUNDS, VIDEOS
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.teachers.store import SOUNDS, VIDEOS, names
+from soundnet_tf.teachers.store import names
 
 MOST_FRAMES = 4
 """20 seconds, one frame each 5: the authors go no further into a video."""

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SOUNDS = frozenset({'aac', 'flac', 'm4a', 'mp3', 'oga', 'ogg', 'opus', 'wav'})
-VIDEOS = frozenset('3gp avi flv m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv'.split())  # noqa: SIM905
+from soundnet_tf.containers import SOUNDS, VIDEOS
 
 
 @dataclasses.dataclass(frozen=True)

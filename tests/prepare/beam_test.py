@@ -51,6 +51,11 @@ def teachers(run=made.softmax_of_colours):
     return [made.teacher(run=run)]
 
 
+def seen_in():
+    Path(os.environ['SOUNDNET_TEST_PIDS'], f'pid-{os.getpid()}').touch()
+    return teachers()
+
+
 def raw(report):
     return sorted(
         record.numpy() for path in records.shard_paths(report.folder, 8) for record in tf.data.TFRecordDataset(path)
@@ -97,9 +102,21 @@ def test_one_machine_and_beam(beam, alone, videos, tmp_path):
 @pytest.mark.slow
 def test_two_processes(beam, alone, videos, tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', str(HERE))
-    options = TWO_PROCESSES
-    report = beam.run(videos, teachers, str(tmp_path / 'out'), SETTINGS, number=8, options=options)
+    monkeypatch.setenv('SOUNDNET_TEST_PIDS', str(tmp_path))
+    report = beam.run(videos, seen_in, str(tmp_path / 'out'), SETTINGS, number=8, options=TWO_PROCESSES)
     same(report, alone, exactly=False)
+    assert len(list(tmp_path.glob('pid-*'))) > 2, 'the one here, and two more'
+
+
+def test_what_failed_is_tried_again(beam, videos, tmp_path):
+    path = tmp_path / 'a.mp4'
+    path.write_text('dear sir')
+    some = [manifest.Video('a.mp4', str(path)), *videos[3:5]]
+    first = beam.run(some, teachers, str(tmp_path / 'out'), SETTINGS, number=2)
+    path.write_bytes(Path(videos[2].path).read_bytes())
+    again = beam.run(some, teachers, str(tmp_path / 'out'), SETTINGS, number=2, retry=True)
+    assert (first.reasons, again.reasons) == ({'damaged': 1}, {})
+    assert again.records > first.records
 
 
 def test_buckets(beam, videos):

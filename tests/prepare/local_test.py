@@ -190,6 +190,36 @@ def test_folders_that_cannot_be_used(tmp_path, videos):
     assert 'holds records but no plan.json' in words(tmp_path / 'foreign')
 
 
+BARRIER = """
+import contextlib, os, sys, time
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import plan
+import tensorflow
+for index in range(40):
+    began = float(sys.argv[2]) + 0.05 * index
+    time.sleep(max(0, began - time.time()))
+    try:
+        with plan.held(f'{sys.argv[1]}/{index}', {'videos': sys.argv[3]}):
+            print(index, flush=True)
+            time.sleep(max(0, began + 0.04 - time.time()))
+    except SoundNetError as error:
+        assert 'another run is writing' in str(error) or 'was begun differently' in str(error), error
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_begin_at_once(tmp_path):
+    began = str(time.time() + 25)
+    processes = [
+        subprocess.Popen([sys.executable, '-c', BARRIER, str(tmp_path), began, name], stdout=subprocess.PIPE, text=True)
+        for name in 'ab'
+    ]
+    inside = [set(process.communicate()[0].split()) for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert not inside[0] & inside[1]
+    assert len(inside[0] | inside[1]) == 40
+
+
 def test_two_runs_at_once_are_refused(tmp_path, videos):
     pytest.importorskip('fcntl')
     begun = plan.of(videos, [], SETTINGS, 8)
@@ -298,6 +328,22 @@ def test_what_was_fetched_serves_a_stopped_run_again(home, tmp_path):
         assert server.sent() > 0
         report = local.run(videos, [made.teacher()], out, SETTINGS, number=1)
         assert (report.records, server.sent()) == (2, 0)
+
+
+def test_a_run_that_stops_does_not_read_a_film_to_its_end(tmp_path, monkeypatch):
+    path = made.video(tmp_path / 'long.mkv', 60, sound_codec='pcm_s16le', fps=2)
+    taken, clip = [], stages._clip
+    monkeypatch.setattr(stages, '_clip', lambda *a: (taken.append(1), clip(*a))[1])
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    videos = [manifest.Video(str(index), str(path)) for index in range(6)]
+    settings = Settings(clip_s=1, frame_every_s=1)
+    with pytest.raises(KeyboardInterrupt):
+        local.run(videos, [made.teacher(run=stop)], tmp_path / 'out', settings, number=1, frames_per_batch=1, jobs=2)
+    # Two threads, some clips ahead each, of 360.
+    assert len(taken) < 40
 
 
 def test_what_failed_is_tried_again_and_nothing_else(home, tmp_path, monkeypatch):
@@ -434,13 +480,21 @@ def test_killed_at_random_moments_until_it_is_done(undisturbed, home, tmp_path, 
 
 
 TWO_HOURS = """
-import resource, sys
+import dataclasses, resource, sys, time
 from soundnet_tf.prepare import local, manifest
 from soundnet_tf.prepare.stages import Settings
 from tests.prepare import made
 
+def slowly(frames):
+    # Slower than the film is read, so that all of it would come together if it could.
+    time.sleep(0.08)
+    return made.softmax_of_colours(frames)
+
 def peak(path, out):
-    report = local.run([manifest.Video('film', path)], [made.teacher()], out, Settings(audio_format='pcm16'))
+    # Frames of 256 pixels, 1 MB for each clip.
+    teacher = dataclasses.replace(made.teacher(run=slowly), size=224)
+    videos, settings = [manifest.Video('film', path)], Settings(audio_format='pcm16')
+    report = local.run(videos, [teacher], out, settings, frames_per_batch=4)
     return report.records, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 # One after the other: the peak only rises.

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
+from soundnet_tf.containers import SOUNDS, VIDEOS
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.manifest import EXTENSIONS, SOUNDS, Video, is_remote, videos
+from soundnet_tf.prepare.manifest import Video, is_remote, videos
 
 
 @pytest.fixture
@@ -90,9 +91,9 @@ def test_sounds_where_they_are_asked_for(home):
     for name in ('a.MP3', 'b.flac', 'c.opus'):
         (home / 'videos' / name).touch()
     assert not {'a.MP3', 'b.flac'} & {video.id for video in videos(['videos'])}
-    found = {video.id for video in videos(['videos'], EXTENSIONS | SOUNDS)}
+    found = {video.id for video in videos(['videos'], VIDEOS | SOUNDS)}
     assert {'a.MP3', 'b.flac', 'c.opus', 'b.mp4'} <= found
-    assert not EXTENSIONS & SOUNDS
+    assert not VIDEOS & SOUNDS
 
 
 def test_a_video_is_small():
@@ -138,3 +139,11 @@ def test_mistakes_in_words(home, sources, words):
     (home / 'latin.csv').write_bytes('path\ngröße.mp4\n'.encode('latin-1'))
     with pytest.raises(SoundNetError, match=words):
         videos(sources)
+
+
+def test_ids_that_look_like_clips(tmp_path):
+    (tmp_path / 'list.csv').write_text('path\nhttps://x/y.mp4#t=20\n')
+    with pytest.raises(
+        SoundNetError, match=r"the id 'https://x/y.mp4#t=20' has #t=, which marks clips: give another id"
+    ):
+        videos([str(tmp_path / 'list.csv')])

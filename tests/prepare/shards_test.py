@@ -117,4 +117,61 @@ def test_the_summary_of_a_shard(tmp_path):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a', 3)], Clock())
     about = json.loads((tmp_path / 'records-00000-of-00001.json').read_text())
-    assert about == {'records': 1, 'samples': 44_100, 'top1': {'scenes': {'3': 1}}, 'skipped': []}
+    size = os.path.getsize(path)
+    assert about == {
+        'records': 1,
+        'samples': 44_100,
+        'bytes': size,
+        'sizes': [size - 16],
+        'classes': {'scenes': 4},
+        'top1': {'scenes': {'3': 1}},
+        'skipped': [],
+    }
+
+
+@pytest.mark.parametrize('torn', ['', '{"records"', '{}'])
+def test_a_torn_summary_is_none(tmp_path, torn):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [sample('a', 3)], Clock())
+    (tmp_path / 'records-00000-of-00001.json').write_text(torn)
+    assert shards.missing([path], [Video('a', 'a')]) == {0: [Video('a', 'a')]}
+
+
+def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, monkeypatch):
+    (path,) = records.shard_paths(tmp_path, 1)
+    failed = [Skipped(id, f'/{id}', 'missing', '') for id in 'bc']
+    shards.write(path, [sample('a', 3), *failed], Clock())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    retried = [Video('b', '/b'), Video('c', '/c')]
+    assert shards.missing([path], [Video('a', '/a'), *retried], retry=True) == {0: retried}
+    with monkeypatch.context() as patch:
+        patch.setattr(shards._Summary, 'write', killed)
+        with pytest.raises(KeyboardInterrupt):
+            shards.write(path, [*shards.kept(path, {'scenes': 4}, retried), sample('b', 1), failed[1]], Clock())
+    assert shards.missing([path], [Video('a', '/a'), *retried]) == {}
+    report = shards.finish(str(tmp_path), [path], 3, [made.teacher()], Settings(), '')
+    assert (report.records, report.reasons) == (2, {'missing': 1})
+    assert records.read_card(tmp_path).teachers['scenes'].top1 == {'white': 0.5, 'green': 0.5}
+
+
+def test_classes_of_one_name_are_counted_together(tmp_path):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [sample('a', 0), sample('b', 2), sample('c', 1)], Clock())
+    cranes = made.teacher()
+    cranes.labels = ('crane', 'dove', 'crane', 'wren')
+    shards.finish(str(tmp_path), [path], 3, [cranes], Settings(), '')
+    assert records.read_card(tmp_path).teachers['scenes'].top1 == {'crane': 0.666667, 'dove': 0.333333}
+
+
+def test_folders_with_any_name(tmp_path):
+    for name in ('out1', 'out[1]'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'x.part').touch()
+    (path,) = records.shard_paths(tmp_path / 'out[1]', 1)
+    shards.write(path, [sample('a')], Clock())
+    shards.finish(str(tmp_path / 'out[1]'), [path], 1, [made.teacher()], Settings(), '')
+    assert not list((tmp_path / 'out[1]').glob('*.part'))
+    assert (tmp_path / 'out1' / 'x.part').exists()

@@ -11,6 +11,7 @@ from soundnet_tf.prepare import stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.pictures import unit_middles
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
 from tests.prepare import made
 
@@ -89,6 +90,22 @@ def test_what_comes_before_the_damage_is_used(tmp_path):
     assert skipped == Skipped(f'it#t={5 * len(clips)}', str(path), 'damaged', skipped.detail)
 
 
+def test_sound_that_sets_in_late(tmp_path):
+    path = made.video(tmp_path / 'a.mkv', 8, picture_s=20, sound_at_s=12.0, sound_codec='pcm_s16le')
+    silent, also, third, fourth = extract(path, clip_s=5)
+    assert [(skip.id, skip.reason) for skip in (silent, also)] == [('it', 'silent'), ('it#t=5', 'silent')]
+    assert [clip.start_s for clip in (third, fourth)] == [10, 15]
+
+
+def test_ready_rows_stay_with_the_sound():
+    """Row r of a whole video stands for its seconds 5 r to 5 r + 5; so do the times of the clip's frames."""
+    settings = Settings(clip_s=15, frame_every_s=5)
+    per_clip = len(unit_middles(settings.clip_s, settings.frame_every_s))
+    for index in range(500):
+        times = [15 * index + time for time in unit_middles(15, 5)]
+        assert [int(time // 5) for time in times] == list(range(index * per_clip, (index + 1) * per_clip))
+
+
 def test_silent_parts_of_a_long_video_are_skipped_by_name(tmp_path):
     wave = np.concatenate([made.sound(4.9), np.zeros(229_320, np.float32), made.sound(4.9)])
     path = made.video(tmp_path / 'a.mov', 15, wave=wave, sound_codec='pcm_s16le')
@@ -112,6 +129,14 @@ def test_settings_that_make_no_sense():
         Settings(clip_s=3, frame_every_s=5)
     with pytest.raises(SoundNetError, match='would all be shorter than the least, 30 s'):
         Settings(min_s=30)
+    with pytest.raises(
+        SoundNetError, match=r'clips of 7.3 s do not hold a whole number .* every 2.1 s: .*Take 6.3 s, or'
+    ):
+        Settings(clip_s=7.3, frame_every_s=2.1)
+    assert Settings(clip_s=7.3, frame_every_s=2.1, most_clips=1).clip_s == 7.3
+    for wrong in ({'clip_s': float('inf')}, {'most_clips': 0}):
+        with pytest.raises(SoundNetError):
+            Settings(**wrong)
 
 
 def clip(id, frames):

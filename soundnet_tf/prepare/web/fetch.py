@@ -15,7 +15,7 @@ from typing import IO
 
 from soundnet_tf.prepare import locks
 from soundnet_tf.prepare.manifest import Video, is_remote
-from soundnet_tf.prepare.media import Unusable
+from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.prepare.web.client import Again, Client, Refused
 from soundnet_tf.prepare.web.download import Download, Limits
 
@@ -61,9 +61,7 @@ class Fetcher:
             local = _local(video.path)
             if local is None:
                 return self._remote(video)
-            if video.sha256 and local.is_file():
-                _verify(local, video.sha256)
-            return local
+            return _checked(local, video.sha256)
         except (Refused, Again) as why:
             raise Unusable(NOT_FETCHED, str(why)) from None
 
@@ -126,6 +124,15 @@ class Fetcher:
         except Refused:
             _remove(draft.with_suffix(''))
             raise
+
+
+def _checked(local: pathlib.Path, sha256: str) -> pathlib.Path:
+    try:
+        if sha256 and local.is_file():
+            _verify(local, sha256)
+    except OSError as error:
+        raise unreadable(error) from None
+    return local
 
 
 def _local(path: str) -> pathlib.Path | None:
