@@ -1,6 +1,7 @@
 """Preparation on a cluster: the same stages as on one machine, as a pipeline of Apache Beam."""
 
 import contextlib
+import functools
 import itertools
 import tempfile
 import uuid
@@ -10,7 +11,7 @@ from typing import Any
 from soundnet_tf import records
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.prepare import pace, plan, shards, stages
-from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
@@ -56,15 +57,15 @@ def run(
     loaded = teachers()
     paths = records.shard_paths(folder, number or shards.number_of(videos))
     with plan.held(folder, plan.of(videos, loaded, settings, len(paths))):
-        todo = shards.missing(paths, videos, retry)
+        classes = shards.classes_of(loaded)
+        todo = shards.missing(paths, videos, classes, retry)
         waiting = [(index, video) for index, members in todo.items() for video in members]
-        side = max((teacher.side for teacher in loaded), default=0)
         pipeline = apache_beam.Pipeline(options=_options(runner, options))
         samples = (
             pipeline
             | 'videos' >> apache_beam.Create(waiting)
             | 'spread' >> apache_beam.Reshuffle()
-            | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, side, fetches_per_s))
+            | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
             | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
         )
         # A shard that nothing falls into is a shard too.
@@ -73,8 +74,7 @@ def run(
             (samples, empty)
             | apache_beam.Flatten()
             | 'gather' >> apache_beam.GroupByKey()
-            | 'write'
-            >> apache_beam.ParDo(_Write(paths, todo, {teacher.name: len(teacher.labels) for teacher in loaded}))
+            | 'write' >> apache_beam.ParDo(_Write(paths, todo, classes))
         )
         result = pipeline.run()
         result.wait_until_finish()
@@ -119,13 +119,10 @@ class _Extract(apache_beam.DoFn):
 
     def process(self, element: tuple[int, Video]) -> Iterator[tuple[int, Clip | Skipped]]:
         shard, video = element
-        for clip in stages.extract(video, lambda: self._file(video), self._settings, self._side, self._clock):
+        file = functools.partial(stages.fetched, video, self._fetcher, self._clock)
+        for clip in stages.extract(video, file, self._settings, self._side, self._clock):
             yield shard, clip
         self._fetcher.discard(video)
-
-    def _file(self, video: Video) -> str:
-        with self._clock.at(pace.FETCH) if is_remote(video.path) else contextlib.nullcontext():
-            return str(self._fetcher.fetch(video))
 
 
 class _Label(apache_beam.DoFn):
@@ -146,7 +143,7 @@ class _Label(apache_beam.DoFn):
             yield shard, clip
             return
         self._waiting.append((shard, clip))
-        if sum(len(clip.frame_times) for _, clip in self._waiting) >= self._frames:
+        if stages.is_full((clip for _, clip in self._waiting), self._frames):
             yield from self._label()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

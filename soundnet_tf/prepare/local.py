@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import itertools
 import os
 import queue
@@ -49,19 +50,18 @@ def run(
 
     `number` is the number of shards, `jobs` of threads that read videos; `frames_per_batch` go
     through a teacher together. Videos of the web are kept in the folder `downloads`; without one in
-    `out/downloads`, until their shard is written. With `retry`, what failed in shards that are finished is tried
-    again. Raises SoundNetError if `out` was begun with other videos, teachers or settings, if
-    another run is writing there, or if it cannot be written.
+    `out/downloads`, until their shard is written. With `retry`, what failed in shards that are
+    finished is tried again. Raises SoundNetError if `out` was begun with other videos, teachers or
+    settings, if another run is writing there, or if it cannot be written.
     """
     settings = settings or Settings()
     folder, jobs = os.fspath(out).rstrip('/'), jobs or len(os.sched_getaffinity(0))
     paths = records.shard_paths(folder, number or shards.number_of(videos))
     clock = Clock()
     with plan.held(folder, plan.of(videos, teachers, settings, len(paths))):
-        todo = shards.missing(paths, videos, retry)
+        classes, side = shards.classes_of(teachers), stages.side_of(teachers)
+        todo = shards.missing(paths, videos, classes, retry)
         waiting = [video for members in todo.values() for video in members]
-        classes = {teacher.name: len(teacher.labels) for teacher in teachers}
-        side = max((teacher.side for teacher in teachers), default=0)
         bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
         place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote(folder) else f'{folder}/downloads')
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
@@ -97,13 +97,8 @@ class _Files:
             ahead.extend(self._ask(video) for video in itertools.islice(videos, 1))
 
     def _ask(self, video: Video) -> tuple[Video, Callable[[], str]]:
-        if not is_remote(video.path):
-            return video, lambda: str(self._fetcher.fetch(video))
-        return video, self._pool.submit(self._fetch, video).result
-
-    def _fetch(self, video: Video) -> str:
-        with self._clock.at(pace.FETCH):
-            return str(self._fetcher.fetch(video))
+        fetch = functools.partial(stages.fetched, video, self._fetcher, self._clock)
+        return video, self._pool.submit(fetch).result if is_remote(video.path) else fetch
 
     def done_with(self, videos: Iterable[Video]) -> None:
         """The shard of these videos is written."""

@@ -70,7 +70,9 @@ def number_of(videos: Sequence[Video]) -> int:
     return max(LEAST_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
 
 
-def missing(paths: Sequence[str], videos: Iterable[Video], retry: bool = False) -> dict[int, list[Video]]:
+def missing(
+    paths: Sequence[str], videos: Iterable[Video], classes: Mapping[str, int], retry: bool = False
+) -> dict[int, list[Video]]:
     """The shards that are not there yet, by number, and the videos of each.
 
     With `retry` those too that list a failure, and of their videos those that failed and gave no record.
@@ -78,7 +80,7 @@ def missing(paths: Sequence[str], videos: Iterable[Video], retry: bool = False) 
     todo: dict[int, list[Video]] = {}
     failed: dict[int, set[str]] = {}
     for index, path in enumerate(paths):
-        summary = _finished(path)
+        summary = _finished(path, classes)
         if summary is None:
             todo[index] = []
         elif retry and (failures := _failed(path, summary)):
@@ -98,7 +100,7 @@ def _failed(path: str, summary: Mapping[str, Any]) -> set[str]:
 
 def kept(path: str, classes: Mapping[str, int], retried: Sequence[Video]) -> Iterator[Sample | Skipped]:
     """What stays of a shard that is there when some of its videos are tried again."""
-    summary = _finished(path)
+    summary = _finished(path, classes)
     if summary is None:
         return
     yield from records.read_shard(path, classes)
@@ -110,7 +112,7 @@ def _skipped(values: Mapping[str, str]) -> Skipped:
     return Skipped(**values)
 
 
-def _finished(path: str) -> dict[str, Any] | None:
+def _finished(path: str, classes: Mapping[str, int]) -> dict[str, Any] | None:
     """What is told of a shard that is there and whole; None where it, or what is told of it, is not."""
     try:
         with tf.io.gfile.GFile(_summary(path)) as file:
@@ -118,14 +120,14 @@ def _finished(path: str) -> dict[str, Any] | None:
         if tf.io.gfile.stat(path).length == summary['bytes']:
             return summary
         # Between the two steps of writing a shard anew: the shard is whole, what is told of it is of before.
-        return _told_anew(path, summary)
+        return _told_anew(path, summary, classes)
     except (tf.errors.OpError, BadRecord, ValueError, KeyError, TypeError):
         return None
 
 
-def _told_anew(path: str, before: Mapping[str, Any]) -> dict[str, Any]:
+def _told_anew(path: str, before: Mapping[str, Any], classes: Mapping[str, int]) -> dict[str, Any]:
     summary, made = _Summary(), set()
-    for sample in records.read_shard(path, before['classes']):
+    for sample in records.read_shard(path, classes):
         summary.add(sample, len(records.encode(sample)))
         made.add(stages.video_id(sample.id))
     summary.skipped = [skip for skip in before['skipped'] if stages.video_id(skip['id']) not in made]
@@ -142,7 +144,6 @@ class _Summary:
     bytes: int = 0
     sizes: list[int] = dataclasses.field(default_factory=list)
     """Of the records, in bytes: with them any record can be found without reading those before."""
-    classes: dict[str, int] = dataclasses.field(default_factory=dict)
     top1: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
     """How many clips have each class as their likeliest, by teacher."""
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -151,12 +152,16 @@ class _Summary:
         self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
         self.sizes.append(size)
         for name, values in sample.posteriors.items():
-            self.classes[name], likeliest = values.shape[1], int(values.mean(axis=0).argmax())
-            counts = self.top1.setdefault(name, {})
+            likeliest, counts = int(values.mean(axis=0).argmax()), self.top1.setdefault(name, {})
             counts[likeliest] = counts.get(likeliest, 0) + 1
 
     def write(self, path: str) -> None:
         records.write_text(_summary(path), json.dumps(dataclasses.asdict(self)))
+
+
+def classes_of(teachers: Iterable[Teacher]) -> dict[str, int]:
+    """How many classes each teacher tells apart, by its name."""
+    return {teacher.name: len(teacher.labels) for teacher in teachers}
 
 
 def _is_there(path: str) -> bool:
@@ -197,7 +202,7 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
             writer.close()
             # A new shard comes last, so that one that is there has been told of. One that is written
             # anew comes first: what is told of it can be told again, but not the other way round.
-            first = _finished(path) is None
+            first = not _is_there(path)
             if first:
                 summary.write(path)
             tf.io.gfile.rename(draft, path, overwrite=True)
@@ -215,7 +220,7 @@ def finish(
     count, heard, skipped = 0, 0, []
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
     for path in paths:
-        about = _finished(path)
+        about = _finished(path, classes_of(teachers))
         if about is None:
             raise SoundNetError(f'{path} is not there any more: give the same command again')
         count, heard = count + about['records'], heard + about['samples']

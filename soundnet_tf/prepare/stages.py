@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import media, pace, sound
-from soundnet_tf.prepare.manifest import CLIP_MARK, Video
+from soundnet_tf.prepare.manifest import CLIP_MARK, Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
+from soundnet_tf.prepare.web.fetch import Fetcher
 from soundnet_tf.records import AudioFormat, Kind, Sample
 from soundnet_tf.teachers import Frame, Teacher, View
 
@@ -100,6 +101,17 @@ def video_id(id: str) -> str:
     return id.partition(CLIP_MARK)[0]
 
 
+def fetched(video: Video, fetcher: Fetcher, clock: Clock) -> str:
+    """The path of a video's file, which is fetched where it is not on this machine. Raises Unusable."""
+    with clock.at(pace.FETCH) if is_remote(video.path) else contextlib.nullcontext():
+        return str(fetcher.fetch(video))
+
+
+def side_of(teachers: Iterable[Teacher]) -> int:
+    """The shorter side of the frames that all teachers together need, in pixels; 0 if none looks at any."""
+    return max((teacher.side for teacher in teachers), default=0)
+
+
 def extract(
     video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
 ) -> Iterator[Clip | Skipped]:
@@ -164,11 +176,16 @@ def labelled(
             yield clip
             continue
         batch.append(clip)
-        if sum(len(waiting.frame_times) for waiting in batch) >= frames:
+        if is_full(batch, frames):
             yield from label(batch, teachers, settings, clock)
             batch = []
     if batch:
         yield from label(batch, teachers, settings, clock)
+
+
+def is_full(batch: Iterable[Clip], frames: int) -> bool:
+    """Whether so many frames have come together."""
+    return sum(len(clip.frame_times) for clip in batch) >= frames
 
 
 def label(

@@ -15,6 +15,8 @@ from soundnet_tf.prepare.stages import Settings, Skipped
 from soundnet_tf.records import Sample
 from tests.prepare import made
 
+CLASSES = {'scenes': 4}
+
 
 def sample(id, likeliest=0, seconds=2, size=100):
     values = np.full([1, 4], 0.1, np.float32)
@@ -30,9 +32,9 @@ def test_what_a_dataset_says_of_itself(tmp_path, folder):
     paths = records.shard_paths(folder, 2)
     silent = Skipped('c.mp4', '/c.mp4', 'silent', 'its loudest sample, "0"')
     shards.write(paths[0], [sample('a', 1), silent, sample('b', 1, seconds=4)], Clock())
-    assert shards.missing(paths, [Video('a', 'a')]).keys() == {1}
+    assert shards.missing(paths, [Video('a', 'a')], CLASSES).keys() == {1}
     shards.write(paths[1], [sample('d', 2)], Clock())
-    assert not shards.missing(paths, [])
+    assert not shards.missing(paths, [], CLASSES)
     report = shards.finish(folder, paths, 4, [made.teacher()], Settings(), 'quick')
     assert str(report) == (
         f'3 records (0.00 h) of 4 videos in {folder}; 1 skipped: 1 silent (listed in {folder}/skipped.csv)'
@@ -123,7 +125,6 @@ def test_the_summary_of_a_shard(tmp_path):
         'samples': 44_100,
         'bytes': size,
         'sizes': [size - 16],
-        'classes': {'scenes': 4},
         'top1': {'scenes': {'3': 1}},
         'skipped': [],
     }
@@ -134,7 +135,7 @@ def test_a_torn_summary_is_none(tmp_path, torn):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a', 3)], Clock())
     (tmp_path / 'records-00000-of-00001.json').write_text(torn)
-    assert shards.missing([path], [Video('a', 'a')]) == {0: [Video('a', 'a')]}
+    assert shards.missing([path], [Video('a', 'a')], CLASSES) == {0: [Video('a', 'a')]}
 
 
 def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, monkeypatch):
@@ -146,15 +147,31 @@ def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, m
         raise KeyboardInterrupt
 
     retried = [Video('b', '/b'), Video('c', '/c')]
-    assert shards.missing([path], [Video('a', '/a'), *retried], retry=True) == {0: retried}
+    assert shards.missing([path], [Video('a', '/a'), *retried], CLASSES, retry=True) == {0: retried}
     with monkeypatch.context() as patch:
         patch.setattr(shards._Summary, 'write', killed)
         with pytest.raises(KeyboardInterrupt):
-            shards.write(path, [*shards.kept(path, {'scenes': 4}, retried), sample('b', 1), failed[1]], Clock())
-    assert shards.missing([path], [Video('a', '/a'), *retried]) == {}
+            shards.write(path, [*shards.kept(path, CLASSES, retried), sample('b', 1), failed[1]], Clock())
+    assert shards.missing([path], [Video('a', '/a'), *retried], CLASSES) == {}
     report = shards.finish(str(tmp_path), [path], 3, [made.teacher()], Settings(), '')
     assert (report.records, report.reasons) == (2, {'missing': 1})
     assert records.read_card(tmp_path).teachers['scenes'].top1 == {'white': 0.5, 'green': 0.5}
+
+
+def test_a_kill_where_there_were_no_records_before(tmp_path, monkeypatch):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [Skipped('b', '/b', 'missing', '')], Clock())
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards._Summary, 'write', killed)
+        with pytest.raises(KeyboardInterrupt):
+            shards.write(path, [sample('b', 1)], Clock())
+    report = shards.finish(str(tmp_path), [path], 1, [made.teacher()], Settings(), '')
+    assert (report.records, report.reasons) == (1, {})
+    assert records.read_card(tmp_path).teachers['scenes'].top1 == {'green': 1.0}
 
 
 def test_classes_of_one_name_are_counted_together(tmp_path):
