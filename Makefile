@@ -39,7 +39,7 @@ check: $(MAIN)/made
 	$(MAIN)/bin/pyright --pythonpath $(MAIN)/bin/python
 	$(MAIN)/bin/python -m pytest tests/layering_test.py
 
-bench: $(MAIN)/made
+bench: $(MAIN)/made .venv-bench/made
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
 
 .venv/made: PYTHON = $(REFERENCE)
@@ -55,5 +55,11 @@ bench: $(MAIN)/made
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The peers of the benchmarks; they find this package by PYTHONPATH.
+.venv-bench/made: requirements/bench.txt
+	$(or $(REFERENCE),$(LATEST)) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-latest build *.egg-info demo-run
+	rm -rf .venv .venv-latest .venv-bench build *.egg-info demo-run
