@@ -58,7 +58,8 @@ def train(
     """
     config = experiment.training
     # Before anything else of TensorFlow: several workers have to find each other first.
-    strategy = strategies.make(config.distribution, config.batch) if strategy is None else strategy
+    if strategy is None:
+        strategy = strategies.make(config.distribution, config.batch)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     card = records.read_card(folder)
