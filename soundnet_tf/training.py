@@ -58,19 +58,18 @@ def train(
     """
     config = experiment.training
     # Before anything else of TensorFlow: several workers have to find each other first.
-    if strategy is None:
-        strategy = strategies.make(config.distribution, config.batch)
+    chosen: tf.distribute.Strategy = strategy or strategies.make(config.distribution, config.batch)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     card = records.read_card(folder)
     spec = _student(spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
-    chief, run = strategies.is_chief(strategy), pathlib.Path(run)
+    chief, run = strategies.is_chief(chosen), pathlib.Path(run)
     if chief:
         runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
 
     keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
+    with chosen.scope():
         net = model.build(spec, labels={head: records.read_labels(folder)[head] for head in spec.head_names})
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
@@ -79,9 +78,9 @@ def train(
         print(f'{run} has its {state.done} steps already: give more to go on')
         return Trained(run / 'net', {head: [] for head in spec.head_names})
     lost = data.Lost()
-    loop = _Loop(strategy, state, experiment, checkpoints, run if chief else None, card)
+    loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
-        history = loop.go(_batches(strategy, folder, card, config, state.done, lost), _validation(folder, card, config))
+        history = loop.go(_batches(chosen, folder, card, config, state.done, lost), _validation(folder, card, config))
     except tf.errors.OpError as error:
         if lost.stopped:
             raise lost.stopped from error

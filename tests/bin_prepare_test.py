@@ -12,9 +12,9 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import pytest
 from absl import flags
+from soundnet_tf.bin import prepare
 
 from soundnet_tf import decoding, records
-from soundnet_tf.bin import prepare
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.sound import encode
 from soundnet_tf.testing import noise
