@@ -1,6 +1,6 @@
 """One training step on 20 s clips: ours, the same net by Keras' `train_on_batch`, and a plain PyTorch net.
 
-    python benchmarks/train_step.py [soundnet8:64 ...]
+    python benchmarks/train_step.py [soundnet8:64 soundnet8:16:knobs ...]
 
 Each is a process of its own, and they take turns: the machine's other work falls on all alike. The
 PyTorch net runs where `make .venv-bench/made` has made its environment, and is left out elsewhere.
@@ -22,8 +22,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 TORCH = ROOT / '.venv-bench' / 'bin' / 'python'
 SAMPLES = 441_000
 ROUNDS = 6
-CASES = ['soundnet8:64', 'soundnet8:16', 'soundnet5:16']
-"""Net and batch. The 5-layer net in Keras with a batch of 64 takes more than 16 GB."""
+CASES = ['soundnet8:64', 'soundnet8:16', 'soundnet5:16', 'soundnet8:16:knobs']
+"""Net and batch, and whether against peers or with this and that. The 5-layer net in Keras with 64 takes over 16 GB."""
 NETS = {'soundnet8': SOUNDNET8, 'soundnet5': SOUNDNET5}
 
 
@@ -112,12 +112,28 @@ def torch(spec, batch):
     return step
 
 
-FORMS = {
+def with_(**settings):
+    return lambda spec, batch: ours(spec, batch, **settings)
+
+
+def to_the_bit(spec, batch):
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    return ours(spec, batch)
+
+
+PEERS = {'ours': ours, 'Keras train_on_batch': keras, 'PyTorch': torch}
+KNOBS = {
     'ours': ours,
-    'ours, bfloat16': lambda spec, batch: ours(spec, batch, precision='bfloat16'),
-    'Keras train_on_batch': keras,
-    'PyTorch': torch,
+    'precision=bfloat16': with_(precision='bfloat16'),
+    'clip_norm=1': with_(clip_norm=1.0),
+    'averaging=0.999': with_(averaging=0.999),
+    'schedule=cosine': with_(schedule='cosine', warmup_steps=10),
+    'jit=true': with_(jit=True),
+    'deterministic=true': to_the_bit,
 }
+FORMS = PEERS | KNOBS
 
 
 def child(form, net, batch):
@@ -158,10 +174,10 @@ def measured(net, batch, forms):
 def main():
     if len(sys.argv) == 4 and sys.argv[1] in FORMS:
         return child(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    forms = [form for form in FORMS if form != 'PyTorch' or TORCH.exists()]
     print('| net | batch | form | clips/s | peak, GB | ours is so many times as fast |\n|---|---|---|---|---|---|')
     for case in sys.argv[1:] or CASES:
-        net, _, batch = case.partition(':')
+        net, batch, *knobs = case.split(':')
+        forms = KNOBS if knobs else [form for form in PEERS if form != 'PyTorch' or TORCH.exists()]
         found = measured(net, int(batch), forms)
         for form, (seconds, peak) in found.items():
             cells = f'{int(batch) / seconds:.1f} | {peak:.1f} | {seconds / found["ours"][0]:.2f}'
