@@ -80,9 +80,10 @@ def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
     blocks = (steps + 2 * padding) // stride
     x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
     x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
-    kernel: Any = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
+    kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
     # Measured: below these the usual gradient is as quick.
-    return _unstrided(x, kernel) if kernel.shape[-1] <= FEW and kernel.shape[0] >= LONG else _usual(x, kernel)
+    by_blocks = layer.kernel.shape[-1] <= FEW and row.kernel // stride >= LONG
+    return (_unstrided if by_blocks else _usual)(x, kernel)
 
 
 def _steps(x: Any) -> Any:

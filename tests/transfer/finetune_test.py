@@ -80,7 +80,8 @@ def test_it_overfits_and_hears_the_held_out_fold(made, tmp_path):
     result = finetune(made, recipe, tmp_path / 'run', spec=thin(SOUNDNET5, 1 / 4), test_fold=2)
     rows = history(tmp_path / 'run')
     assert float(rows[-1]['loss']) < 0.3
-    assert rows[-1]['train_accuracy'] == '1.0'
+    # Of nine clips, while their crops are drawn by chance.
+    assert float(rows[-1]['train_accuracy']) > 0.85
     assert [row['epoch'] for row in rows if row['test_accuracy']] == ['20', '40']
     assert result.accuracy == {'test': 1.0}
     assert result.confusion == {'test': [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}
