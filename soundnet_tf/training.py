@@ -7,6 +7,7 @@ device, the devices of one machine, and several machines.
 import contextlib
 import dataclasses
 import pathlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -194,7 +195,17 @@ class _Loop:
         criterion = Criterion(self.state.net.spec, config, self.card)
         step_function = make_step(self.strategy, self.state, config, criterion)
         evaluate = make_evaluation(self.state.net, criterion) if validation else None
-        bar = tqdm(total=config.steps, initial=done, unit='step', desc='training', disable=self.run is None)
+        # A log file of a run of weeks wants a line a minute.
+        every_s = 0.1 if sys.stderr.isatty() else 60.0
+        bar = tqdm(
+            total=config.steps,
+            initial=done,
+            unit='step',
+            desc='training',
+            disable=self.run is None,
+            mininterval=every_s,
+            maxinterval=every_s,
+        )
         log = runs.Log(self.run, done) if self.run else None
         waiting = iter(batches)
         with bar, contextlib.closing(log) if log else contextlib.nullcontext(), self._saved_at_the_end():
