@@ -54,11 +54,16 @@ def main(arguments: Sequence[str]) -> int | None:
     if arguments:
         raise SoundNetError(f'{arguments[0]!r} is no flag')
     given = [f'{name}={flag.value}' for name, flag in OWN.items() if flag.value is not None]
-    experiment = config.override(experiments.named(EXPERIMENT.value), [*given, *(SET.value or [])])
+    experiment = experiments.named(EXPERIMENT.value)
     experiment = experiments.smoke(experiment) if SMOKE.value else experiment
+    experiment = config.override(experiment, [*given, *(SET.value or [])])
+    if empty := [flag for flag in (RECORDS, OUT) if not flag.value]:
+        raise SoundNetError(f'--{empty[0].name} names no folder')
     from soundnet_tf import workers
 
-    if experiment.training.distribution == 'multiworker' and not workers.IS_CHILD:
+    if workers.IS_CHILD:
+        workers.follow()
+    elif experiment.training.distribution == 'multiworker':
         return workers.watch()
     from soundnet_tf import saved, training
     from soundnet_tf.export import tflite

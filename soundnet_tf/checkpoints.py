@@ -31,14 +31,21 @@ class Checkpoints:
 
     def restore(self) -> int | None:
         """Go on from the newest checkpoint that is whole; says which were not. None where there is none at all."""
+        damaged: list[int] = []
         for step in reversed(self.steps()):
             try:
                 self._what.read(str(self._folder / f'step-{step}')).assert_consumed()
-                return step
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            # Whatever TensorFlow says of a file that it cannot make sense of.
+            except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
                 said = ' '.join(str(getattr(error, 'message', None) or error).split())[:200]
                 print(f'{self._folder / f"step-{step}"} is damaged ({said}): going on from the one before')
-        if self.steps():
+                damaged.append(step)
+            else:
+                # Their steps come again, and with them whole ones.
+                for old in damaged if self._chief else ():
+                    self._remove(old)
+                return step
+        if damaged:
             raise SoundNetError(f'{self._folder}: no checkpoint is whole: remove {self._folder.parent} to start over')
         return None
 
@@ -48,8 +55,11 @@ class Checkpoints:
         if not self._chief:
             shutil.rmtree(self._target, ignore_errors=True)
         for old in self.steps()[:-KEPT] if self._chief else ():
-            for path in self._folder.glob(f'step-{old}.*'):
-                path.unlink()
+            self._remove(old)
+
+    def _remove(self, step: int) -> None:
+        for path in self._folder.glob(f'step-{step}.*'):
+            path.unlink()
 
     def __str__(self) -> str:
         return ', '.join(str(self._folder / f'step-{step}') for step in self.steps()) or 'none yet'

@@ -34,7 +34,7 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             sys.exit(2)
         except flags.Error as error:
             # absl says: flag --out=None: Flag --out must have a value other than None.
-            missing = re.fullmatch(r'flag (--\w+)=None: .* other than None\.', str(error))
+            missing = re.match(r'flag (--\w+)=None: .* other than None\.', str(error))
             said = f'{missing[1]} is missing' if missing else str(error).rstrip('.')
             _complain(command, f'{said}. See {command} --help')
             sys.exit(2)
@@ -46,6 +46,7 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             _complain(command, str(error))
             if isinstance(error, LostWorker):
                 # TensorFlow would wait for the other worker once more, and tell of it at length.
+                sys.stdout.flush()
                 os._exit(error.status)
             return error.status
         except BrokenPipeError:
@@ -59,7 +60,7 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             _complain(command, f'{place}{error.strerror}. Choose another place, or mend this one')
             return 2
         except KeyboardInterrupt as stop:
-            _complain(command, f'stopped; {stop or "what is finished stays"}')
+            _complain(command, f'stopped; {str(stop) or "what is finished stays"}')
             return 130
 
     # A cluster that wants its machine back asks so: what can be saved is saved as at Ctrl-C.

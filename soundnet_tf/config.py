@@ -96,6 +96,10 @@ class Training:
         ):
             if getattr(self, name) not in allowed:
                 raise SoundNetError(f'{name} is {" or ".join(allowed)}, not {getattr(self, name)!r}')
+        if not all(0 <= weight < math.inf for weight in self.weights.values()):
+            raise SoundNetError(f'weights must be at least 0, got {dict(self.weights)}')
+        if self.warmup_steps and self.warmup_steps >= self.steps:
+            raise SoundNetError(f'warmup_steps must be less than steps, {self.steps}, got {self.warmup_steps}')
         if bool(self.validate_every) != bool(self.held_out):
             raise SoundNetError('validate_every and held_out go together: every so many steps, on so many shards')
 
@@ -133,20 +137,19 @@ def override(experiment: Experiment, settings: Sequence[str]) -> Experiment:
 
     Names are those of Experiment and Training; lists and weights are separated by commas.
     """
+    own: dict[str, Any] = {}
+    training: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition('=')
-        own = name in ('net', 'width')
-        fields = {field.name: field for field in dataclasses.fields(Experiment if own else Training)}
-        if not equals or name not in fields:
-            known = ', '.join(['net', 'width', *(field.name for field in dataclasses.fields(Training))])
-            raise SoundNetError(f'{setting!r}: write name=value, the name one of {known}')
-        value = _value(name, text, getattr(experiment if own else experiment.training, name))
-        experiment = (
-            dataclasses.replace(experiment, **{name: value})
-            if own
-            else dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, **{name: value}))
-        )
-    return experiment
+        changed, of = (own, experiment) if name in ('net', 'width') else (training, experiment.training)
+        if not equals or name not in KNOWN:
+            raise SoundNetError(f'{setting!r}: write name=value, the name one of {", ".join(KNOWN)}')
+        changed[name] = _value(name, text, getattr(of, name))
+    # All at once, since some go together.
+    return dataclasses.replace(experiment, **own, training=dataclasses.replace(experiment.training, **training))
+
+
+KNOWN = ('net', 'width', *(field.name for field in dataclasses.fields(Training)))
 
 
 def _value(name: str, text: str, like: Any) -> Any:

@@ -20,7 +20,6 @@ class Lost:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.records = 0
         self.reasons: dict[str, str] = {}
         self.stopped: BadRecord | None = None
         """Why the pipeline ended: TensorFlow's own error says it less well."""
@@ -40,7 +39,7 @@ class Lost:
 
     def __str__(self) -> str:
         first = '; '.join(list(self.reasons.values())[:3])
-        return f'{len(self)} records could not be used: {first}'
+        return f'{len(self)} {"record" if len(self) == 1 else "records"} could not be used: {first}'
 
 
 def batches(
@@ -78,7 +77,7 @@ def batches(
     place (without `repeat`, none does). One that is damaged ends it, or is noted too with `skip_bad`.
     """
     decoding.require(decoder)
-    card = records.read_card(folder)
+    card = records.read_card(folder, whole=not skip_bad)
     if not card.records:
         raise BadRecord(f'{folder} holds no records: all videos were skipped')
     lost = lost if lost is not None else Lost()
@@ -86,11 +85,12 @@ def batches(
     chosen = paths if shards is None else [paths[shard] for shard in shards]
     index = tfrecords.index(chosen, lost.add if skip_bad else None)
     if not len(index):
-        raise BadRecord(f'{folder}: no record is left of {len(chosen)} shards' + (f'; {lost}' if lost else ''))
-    lost.records = len(index)
+        way_out = 'hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'prepare again'
+        raise BadRecord(f'{folder}: {len(chosen)} of {len(paths)} shards hold no record: {way_out}')
     source = _Source(card, index, seed if repeat else None, decoder, skip_bad, lost)
-    # A card of another dataset shows at once.
-    source.parsed(0)
+    if not skip_bad:
+        # A card of another dataset shows at once.
+        source.parsed(0)
     if repeat:
         worker, workers = part
         share = batch // workers

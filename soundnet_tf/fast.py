@@ -171,7 +171,8 @@ def _of_all_replicas(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
     moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
     replicas: Any = tf.distribute.get_replica_context()
     mean, square = replicas.all_reduce('MEAN', moments)
-    variance = square - tf.square(mean)
+    # Rounding must not take it below none.
+    variance = tf.maximum(square - tf.square(mean), 0)
     y = tf.nn.batch_normalization(values, mean, variance, beta, norm.gamma, norm.epsilon)
     return tf.cast(y, x.dtype), mean, variance
 

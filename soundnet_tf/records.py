@@ -230,8 +230,8 @@ def write_text(path: Path, text: str) -> None:
     tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
 
 
-def read_card(folder: Path) -> Card:
-    """What the dataset in `folder` holds. Raises BadRecord where it is none, or not finished."""
+def read_card(folder: Path, whole: bool = True) -> Card:
+    """What the dataset in `folder` holds. Raises BadRecord where it is none or, if it must be `whole`, lacks shards."""
     path = f'{os.fspath(folder)}/{CARD}'
     if not tf.io.gfile.exists(path):
         parts = listed(folder, 'records-*')
@@ -244,7 +244,8 @@ def read_card(folder: Path) -> Card:
             raise ValueError(f'its schema is {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
         card = Card(**values)
-        missing = [shard for shard in shard_paths(folder, card.shards) if not tf.io.gfile.exists(shard)]
+        shards = shard_paths(folder, card.shards) if whole else []
+        missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRecord(f'{path} is no dataset card ({error}): prepare the dataset again') from error
     if missing:
@@ -256,7 +257,7 @@ def read_card(folder: Path) -> Card:
 def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     """The class names of each teacher of a dataset."""
     names = {}
-    for teacher, about in read_card(folder).teachers.items():
+    for teacher, about in read_card(folder, whole=False).teachers.items():
         path = f'{os.fspath(folder)}/labels/{teacher}.txt'
         names[teacher] = label_files.parse(_read_text(path), path) if tf.io.gfile.exists(path) else ()
         if len(names[teacher]) != about.classes:

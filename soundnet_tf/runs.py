@@ -7,14 +7,18 @@ checkpoints/      to go on from
 best/, net/       saved nets
 """
 
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import tensorflow as tf
@@ -31,13 +35,19 @@ PACKAGES = ('tensorflow', 'keras', 'numpy', 'soundnet_tf', 'miniaudio', 'tensorf
 
 
 def fingerprint(folder: records.Path) -> str:
-    """Says which dataset it is, by its card and its shards' sizes."""
+    """Says which dataset it is, by its card, and the summaries of its shards or else their sizes.
+
+    A shard that was damaged since leaves it as it was, where it has a summary.
+    """
     digest = hashlib.sha256()
-    for path in (f'{os.fspath(folder)}/{records.CARD}', *records.shard_paths(folder, records.read_card(folder).shards)):
-        size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 'gone'
-        digest.update(f'{os.path.basename(path)} {size}\n'.encode())
-    with tf.io.gfile.GFile(f'{os.fspath(folder)}/{records.CARD}', 'rb') as file:
-        digest.update(file.read())
+    shards = records.shard_paths(folder, records.read_card(folder, whole=False).shards)
+    for path in (f'{os.fspath(folder)}/{records.CARD}', *(f'{os.path.splitext(shard)[0]}.json' for shard in shards)):
+        if tf.io.gfile.exists(path):
+            with tf.io.gfile.GFile(path, 'rb') as file:
+                digest.update(file.read())
+        else:
+            shard = f'{os.path.splitext(path)[0]}.tfrecord'
+            digest.update(b'%d' % (tf.io.gfile.stat(shard).length if tf.io.gfile.exists(shard) else 0))
     return digest.hexdigest()[:16]
 
 
@@ -51,6 +61,8 @@ def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, A
         'command': sys.argv,
     }
     path = run / ABOUT
+    if not path.exists() and run.is_dir() and any(run.iterdir()):
+        raise SoundNetError(f'{run} is not empty and holds no {ABOUT}, so it is no run: choose another --out')
     if path.exists():
         try:
             begun = json.loads(path.read_text())
@@ -70,7 +82,7 @@ def _fixed(about: Mapping[str, Any]) -> dict[str, Any]:
     # The cosine ends at the last step.
     free = set(FREE) - ({'steps'} if training['schedule'] == 'cosine' else set())
     training = {key: value for key, value in training.items() if key not in free}
-    return training | {'spec': about['spec'], 'data': about['data']['sha256']}
+    return training | {'net': about['spec'], 'data': about['data']['sha256']}
 
 
 def _version(package: str) -> str | None:
@@ -91,6 +103,25 @@ def note_validation(run: pathlib.Path, step: int, told: Mapping[str, float]) -> 
     with draft.open('w', newline='') as file:
         csv.writer(file).writerows([['step', *told], *rows])
     os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """SIGINT and SIGTERM wait until the end of the block."""
+    came: list[tuple[int, FrameType | None]] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in usual:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        for number, _ in came[:1]:
+            signal.raise_signal(number)
 
 
 class Log:

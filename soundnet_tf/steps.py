@@ -11,7 +11,7 @@ import tensorflow as tf
 from soundnet_tf import data, fast, geometry, losses, model, records
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.config import Training
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import BadRecord, SoundNetError
 from soundnet_tf.spec import NetSpec
 
 
@@ -23,8 +23,9 @@ class State:
         self.optimizer: Any = keras.optimizers.Adam(_learning_rate(config), beta_1=0.9)
         self.optimizer.build(net.trainable_variables)
         self.step = tf.Variable(tf.zeros([], tf.int64), name='step')
-        trained = net.trainable_variables if config.averaging else []
-        self.averages = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in trained]
+        # Moving statistics too: others' would not fit averaged weights.
+        averaged = net.variables if config.averaging else []
+        self.averages = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
 
     @property
     def done(self) -> int:
@@ -36,13 +37,15 @@ class State:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """The net with its averaged weights, where there are some, for as long as it takes."""
-        variables = self.net.trainable_variables if self.averages else []
+        variables = self.net.variables if self.averages else []
         last = [variable.numpy() for variable in variables]
-        for variable, average in zip(variables, self.averages, strict=bool(self.averages)):
-            variable.assign(average)
-        yield
-        for variable, value in zip(variables, last, strict=True):
-            variable.assign(value)
+        try:
+            for variable, average in zip(variables, self.averages, strict=True):
+                variable.assign(average)
+            yield
+        finally:
+            for variable, value in zip(variables, last, strict=True):
+                variable.assign(value)
 
 
 def _learning_rate(config: Training) -> Any:
@@ -112,8 +115,8 @@ def make_step(
         if config.clip_norm:
             gradients = _clipped(gradients, config.clip_norm)
         state.optimizer.apply(gradients, net.trainable_variables)
-        for average, variable in zip(state.averages, net.trainable_variables if state.averages else [], strict=True):
-            average.assign(config.averaging * average + (1 - config.averaging) * tf.convert_to_tensor(variable))
+        if state.averages:
+            average(state.averages, net.variables, config.averaging, state.step)
         each = {f'each/{head}': told[f'loss/{head}'] for head in criterion.heads}
         means = {key: tf.reduce_mean(value) for key, value in told.items()}
         return {'id': batch['id'], **each, 'means': means}
@@ -127,6 +130,13 @@ def make_step(
         return {**results, 'means': means}
 
     return step
+
+
+def average(averages: Sequence[Any], variables: Sequence[Any], momentum: float, step: Any) -> None:
+    """A step of the averages towards the variables. Young ones move faster, lest they keep the start."""
+    share = tf.maximum(1 - momentum, 9 / (10 + tf.cast(step, tf.float32)))
+    for mean, variable in zip(averages, variables, strict=True):
+        mean.assign(mean + share * (tf.convert_to_tensor(variable) - mean))
 
 
 def _clipped(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
@@ -147,6 +157,8 @@ def make_evaluation(net: model.SoundNet, criterion: Criterion) -> Callable[[tf.d
 
     def evaluate(batches: tf.data.Dataset) -> dict[str, float]:
         parts = [{key: np.asarray(value) for key, value in told(batch).items()} for batch in batches]
+        if not parts:
+            raise BadRecord('no held-out clip can be used: hold out other shards, by more of them')
         means = {key: float(np.concatenate([part[key] for part in parts]).mean()) for key in parts[0]}
         return {'loss': means.pop('total'), **means}
 

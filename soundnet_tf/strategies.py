@@ -16,15 +16,16 @@ STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
 }
 
 
-def make(distribution: str, batch: int) -> tf.distribute.Strategy:
-    """The strategy of that name. Raises SoundNetError where a batch does not divide among its devices."""
-    if distribution not in STRATEGIES:
-        raise SoundNetError(f'distribution is {" or ".join(STRATEGIES)}, not {distribution!r}')
-    strategy = STRATEGIES[distribution]()
+def make(distribution: str) -> tf.distribute.Strategy:
+    """The strategy of that name."""
+    return STRATEGIES[distribution]()
+
+
+def check(strategy: tf.distribute.Strategy, batch: int) -> None:
+    """Raise SoundNetError where a batch does not divide among the devices."""
     replicas = strategy.num_replicas_in_sync
     if batch % replicas:
         raise SoundNetError(f'a batch of {batch} does not divide among {replicas} devices: take a multiple of them')
-    return strategy
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -62,18 +62,19 @@ class Index:
 def index(paths: Sequence[str], bad: Callable[[str, str], None] | None = None) -> Index:
     """The index of several files, from the summaries beside them, or from the files themselves.
 
-    Raises BadRecord where a file is not there or damaged; with `bad`, which is told the file and the
-    reason, such files are left out.
+    Raises BadRecord where a file is not there or damaged. With `bad` the records of such a file are in the index all
+    the same, as its summary or what is left of it has them, and fail when they are read; a file of which nothing is
+    known is left out, and `bad` is told the file and the reason.
     """
     with ThreadPoolExecutor(READERS) as pool:
-        found = [_or_reason(answer) for answer in [pool.submit(_sizes, path) for path in paths]]
+        found = list(pool.map(_sizes, paths))
     parts: list[tuple[int, NDArray[np.int64]]] = []
-    for number, (path, sizes) in enumerate(zip(paths, found, strict=True)):
-        if isinstance(sizes, str):
-            if bad is None:
-                raise BadRecord(sizes)
-            bad(path, sizes)
-        elif len(sizes):
+    for number, (path, (sizes, wrong)) in enumerate(zip(paths, found, strict=True)):
+        if wrong and bad is None:
+            raise BadRecord(wrong)
+        if wrong and bad and not len(sizes):
+            bad(path, wrong)
+        if len(sizes):
             parts.append((number, sizes))
     counts = [len(sizes) for _, sizes in parts]
     ends = [np.cumsum(sizes + FRAME) for _, sizes in parts]
@@ -90,27 +91,27 @@ def _joined(arrays: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
     return np.concatenate([np.zeros(0, kind), *arrays])
 
 
-def _or_reason(answer: Any) -> NDArray[np.int64] | str:
-    try:
-        return answer.result()
-    except BadRecord as error:
-        return str(error)
-
-
-def _sizes(path: str) -> NDArray[np.int64]:
-    """The bytes of each record of one file."""
+def _sizes(path: str) -> tuple[NDArray[np.int64], str]:
+    """The bytes of each record of one file, as far as they are known, and what is wrong with the file."""
+    known = _summarised(path)
     try:
         with _open(path) as file:
             there = file.seek(0, os.SEEK_END) if hasattr(file, 'fileno') else file.size()
-            sizes = _summarised(path)
-            if sizes is None or _taken(sizes) != there:
-                # The summary may be that of before.
-                sizes = _scanned(file, there)
+            if known is not None and _taken(known) == there:
+                return known, ''
+            # The summary may be that of before; but not of a file that is only its beginning.
+            sizes = _scanned(file, there)
     except (OSError, tf.errors.OpError) as error:
-        raise BadRecord(f'{path} cannot be read ({_reason(error)}): {AGAIN}') from None
-    if _taken(sizes) != there:
-        raise BadRecord(f'{path} is damaged: it has {there:,} bytes, its records take {_taken(sizes):,}: {AGAIN}')
-    return sizes
+        return _longer(known, np.zeros(0, np.int64)), f'{path} cannot be read ({_reason(error)}): {AGAIN}'
+    cut = known is not None and len(sizes) < len(known) and np.array_equal(known[: len(sizes)], sizes)
+    if _taken(sizes) == there and not cut:
+        return sizes, ''
+    sizes = _longer(known, sizes)
+    return sizes, f'{path} is damaged: it has {there:,} bytes, its records take {_taken(sizes):,}: {AGAIN}'
+
+
+def _longer(known: NDArray[np.int64] | None, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return sizes if known is None or len(known) < len(sizes) else known
 
 
 def _taken(sizes: NDArray[np.int64]) -> int:

@@ -29,6 +29,16 @@ ID_BYTES = 256
 """So much of a clip's id travels with its batch, to name it where the loss is no number."""
 
 
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+"""As which TensorFlow tells that another worker is gone."""
+
+
 class Diverged(SoundNetError):
     """The loss is no number any more."""
 
@@ -59,10 +69,11 @@ def train(
     """
     config = experiment.training
     # Before anything else of TensorFlow: several workers have to find each other first.
-    chosen: tf.distribute.Strategy = strategy or strategies.make(config.distribution, config.batch)
+    chosen: tf.distribute.Strategy = strategy or strategies.make(config.distribution)
+    strategies.check(chosen, config.batch)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    card = records.read_card(folder)
+    card = records.read_card(folder, whole=not config.skip_bad_records)
     spec = _student(spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
@@ -71,7 +82,8 @@ def train(
 
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
-        net = model.build(spec, labels={head: records.read_labels(folder)[head] for head in spec.head_names})
+        labels = records.read_labels(folder)
+        net = model.build(spec, labels={head: labels[head] for head in spec.head_names})
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
     checkpoints.restore()
@@ -81,11 +93,12 @@ def train(
     lost = data.Lost()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
-        history = loop.go(_batches(chosen, folder, card, config, state.done, lost), _validation(folder, card, config))
+        held_out = _validation(folder, card, config, lost)
+        history = loop.go(_batches(chosen, folder, card, config, state.done, lost), held_out)
     except tf.errors.OpError as error:
         if lost.stopped:
             raise lost.stopped from error
-        if config.distribution == 'multiworker':
+        if config.distribution == 'multiworker' and isinstance(error, LOST):
             raise LostWorker(
                 f'another worker is gone, or cannot be reached ({records.words(error)[:200]}). '
                 'What is saved stays: start all workers with the same command to go on'
@@ -107,9 +120,10 @@ def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Tr
     teachers = config.teachers or tuple(card.teachers)
     if not teachers:
         raise SoundNetError(f'{folder} holds no teacher: there is nothing to learn from')
-    unknown = sorted((set(teachers) | set(config.weights)) - set(card.teachers))
-    if unknown:
+    if unknown := sorted((set(teachers) | set(config.weights)) - set(card.teachers)):
         raise SoundNetError(f'{folder} holds no teacher {unknown[0]}: it has {", ".join(card.teachers)}')
+    if idle := sorted(set(config.weights) - set(teachers)):
+        raise SoundNetError(f'a weight for {idle[0]}, which is none of the teachers {", ".join(teachers)}')
     if taken := sorted(set(spec.layer_names) & set(teachers)):
         raise SoundNetError(
             f'{folder}: a teacher cannot be called {taken[0]}, which is a layer: prepare under another name'
@@ -160,7 +174,7 @@ def _batches(
     return strategy.distribute_datasets_from_function(part)
 
 
-def _validation(folder: records.Path, card: records.Card, config: Training) -> tf.data.Dataset | None:
+def _validation(folder: records.Path, card: records.Card, config: Training, lost: data.Lost) -> tf.data.Dataset | None:
     """The clips of the held-out shards, once."""
     if not config.held_out:
         return None
@@ -172,6 +186,7 @@ def _validation(folder: records.Path, card: records.Card, config: Training) -> t
         repeat=False,
         shards=range(card.shards - config.held_out, card.shards),
         skip_bad=config.skip_bad_records,
+        lost=lost,
     )
 
 
@@ -208,20 +223,23 @@ class _Loop:
         )
         log = runs.Log(self.run, done) if self.run else None
         waiting = iter(batches)
-        with bar, contextlib.closing(log) if log else contextlib.nullcontext(), self._saved_at_the_end():
+        with bar, contextlib.closing(log) if log else contextlib.nullcontext(), self._saved_at_the_end(log):
             for step in range(done + 1, config.steps + 1):
                 began = time.perf_counter()
                 batch = next(waiting)
                 fetched = time.perf_counter()
-                results = step_function(batch)
-                scalars = {key: float(value) for key, value in results['means'].items()}
-                self._check(scalars, results, step)
-                ended = time.perf_counter()
-                scalars['clips_per_s'] = config.batch / (ended - began)
-                scalars['share_of_time_waiting_for_data'] = (fetched - began) / (ended - began)
-                scalars['learning_rate'] = float(np.asarray(self.state.optimizer.learning_rate))
-                if log:
-                    log.write(step, scalars)
+                rate = float(np.asarray(self.state.optimizer.learning_rate))
+                # A step is taken and told of, or neither.
+                with runs.uninterrupted():
+                    results = step_function(batch)
+                    scalars = {key: float(value) for key, value in results['means'].items()}
+                    self._check(scalars, results, step)
+                    ended = time.perf_counter()
+                    scalars['clips_per_s'] = config.batch / (ended - began)
+                    scalars['share_of_time_waiting_for_data'] = (fetched - began) / (ended - began)
+                    scalars['learning_rate'] = rate
+                    if log:
+                        log.write(step, scalars)
                 for head, values in history.items():
                     values.append(scalars[f'loss/{head}'])
                 shown = {head: f'{values[-1]:.3f}' for head, values in history.items()}
@@ -234,17 +252,17 @@ class _Loop:
         return history
 
     @contextlib.contextmanager
-    def _saved_at_the_end(self) -> Iterator[None]:
+    def _saved_at_the_end(self, log: runs.Log | None) -> Iterator[None]:
         """Ctrl-C and the end of the run save a checkpoint; a loss that is no number does not."""
         try:
             yield
         except KeyboardInterrupt:
-            self._save()
+            self._save(log)
             way_on = f'step {self.state.done} of {self.experiment.training.steps} is saved, the same command goes on'
             raise KeyboardInterrupt(way_on) from None
-        self._save()
+        self._save(log)
 
-    def _save(self, log: runs.Log | None = None) -> None:
+    def _save(self, log: runs.Log | None) -> None:
         step = self.state.done
         if not step or step in self.checkpoints.steps():
             return

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import tensorflow as tf
 
@@ -38,6 +40,7 @@ def spoil(path):
         lambda folder: spoil(folder / 'step-50.index'),
         lambda folder: (folder / 'step-50.data-00000-of-00001').unlink(),
         lambda folder: (folder / 'step-50.index').write_bytes(b''),
+        lambda folder: os.truncate(folder / 'step-50.data-00000-of-00001', 1000),
     ],
 )
 def test_a_damaged_one_falls_back_and_says_so(kept, harm, capsys):
@@ -49,6 +52,13 @@ def test_a_damaged_one_falls_back_and_says_so(kept, harm, capsys):
     assert said.startswith(f'{folder}/step-50 is damaged (')
     assert said.endswith('): going on from the one before\n')
     assert said.count('\n') == 1
+    # Its step comes again, and is saved again.
+    assert checkpoints.steps() == [30, 40]
+    count.assign(5)
+    checkpoints.save(50)
+    count.assign(-1)
+    assert checkpoints.restore() == 50
+    assert count.numpy() == 5
 
 
 def test_all_damaged(kept):

@@ -74,3 +74,12 @@ def test_experiments_have_names_and_say_what_they_are():
         assert experiment.about
     with pytest.raises(SoundNetError, match="no experiment 'papr': there are default, paper, paper5, l2,"):
         experiments.named('papr')
+
+
+def test_what_goes_together_is_changed_together():
+    plain = Experiment('x', '')
+    on = config.override(plain, ['held_out=2', 'validate_every=3'])
+    assert (on.training.held_out, on.training.validate_every) == (2, 3)
+    assert config.override(on, ['validate_every=0', 'held_out=0']) == plain
+    with pytest.raises(SoundNetError, match='validate_every and held_out go together'):
+        config.override(plain, ['held_out=2'])

@@ -1,6 +1,7 @@
 """From shards to batches: what comes out is what went in, fitted as the authors do."""
 
 import itertools
+import json
 import os
 import pathlib
 import re
@@ -139,7 +140,7 @@ def test_records_that_cannot_be_used_are_left_out_and_named(decoder, tmp_path):
     lost = data.Lost()
     once = names(take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder))
     assert sorted(once + bad) == sorted(f'clip{index}' for index in range(12))
-    assert (len(lost), lost.records) == (2, 12)
+    assert len(lost) == 2
     assert any('not one row of finite numbers for each frame' in reason for reason in lost.reasons.values())
     assert str(lost).startswith('2 records could not be used: clip')
     # In training the next in the order takes the place of each, so that no batch is moved.
@@ -192,16 +193,55 @@ def test_a_damaged_record_stops_it_or_is_left_out(tmp_path):
     assert len(lost) == 1
 
 
-def test_a_shard_that_is_gone_or_cut_stops_it_or_is_left_out(tmp_path):
+def summarised(path):
+    sizes = [len(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    path.with_suffix('.json').write_text(json.dumps({'sizes': sizes}))
+    return len(sizes)
+
+
+@pytest.mark.parametrize('summary', [False, True])
+def test_a_shard_that_is_gone_stops_it_or_is_left_out(tmp_path, summary):
     make_records(tmp_path, count=8, seconds=1)
-    gone, cut = map(pathlib.Path, records.shard_paths(tmp_path, 2))
-    whole = sum(1 for _ in tf.data.TFRecordDataset(str(gone)))
-    cut.write_bytes(cut.read_bytes()[:-7])
-    with pytest.raises(BadRecord, match=rf'{cut} is damaged: it has .* bytes, its records take'):
+    gone, left = map(pathlib.Path, records.shard_paths(tmp_path, 2))
+    count, rest = summarised(gone), summarised(left)
+    if not summary:
+        gone.with_suffix('.json').unlink()
+    order = names(take(tmp_path, 8))
+    gone.unlink()
+    with pytest.raises(
+        BadRecord, match=r'lacks 1 of 2 shards, records-00000-of-00002.tfrecord first: prepare it again'
+    ):
         take(tmp_path)
     lost = data.Lost()
-    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == whole
-    assert str(cut) in str(lost)
+    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == rest
+    # Record by record where a summary tells of them.
+    assert len(lost) == (count if summary else 1)
+    assert f'{gone}' in str(lost)
+    if summary:
+        # The others stay in their places.
+        got = names(take(tmp_path, 8, skip_bad=True))
+        here = set(names(take(tmp_path, 9, repeat=False, skip_bad=True)))
+        assert all(one == other for one, other in zip(got, order, strict=True) if other in here)
+
+
+@pytest.mark.parametrize('summary', [False, True])
+@pytest.mark.parametrize('left', [-7, 0])
+def test_a_shard_that_is_cut_stops_it_or_is_left_out(tmp_path, left, summary):
+    make_records(tmp_path, count=8, seconds=1)
+    whole, cut = map(pathlib.Path, records.shard_paths(tmp_path, 2))
+    summarised(cut)
+    os.truncate(cut, left + cut.stat().st_size if left else 0)
+    if not summary:
+        cut.with_suffix('.json').unlink()
+    if left or summary:
+        with pytest.raises(BadRecord, match=rf'{cut} is damaged: it has .* bytes, its records take'):
+            take(tmp_path)
+    lost = data.Lost()
+    there = summarised(whole)
+    got = names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))
+    # What is whole before the cut is heard too.
+    assert len(got) == (7 if left else there)
+    assert bool(lost) == (summary or left < 0)
 
 
 def test_a_shard_that_vanishes_in_the_middle(tmp_path):

@@ -14,7 +14,7 @@ from soundnet_tf.testing import make_records
 
 pytestmark = pytest.mark.slow
 
-STEPS = 24
+STEPS = 60
 FLAGS = ['--net=soundnet5', '--width=0.125', '--clip_s=5', '--batch=4', '--save_every=3', '--seed=5']
 EVERYTHING = ['averaging=0.9', 'gain_db=6', 'schedule=cosine', 'warmup_steps=4', 'clip_norm=1']
 TIMES = {'clips_per_s', 'share_of_time_waiting_for_data'}
@@ -52,7 +52,9 @@ def killed(process, run):
     """Between the first checkpoint and the last step, whenever that is."""
     while not list((run / 'checkpoints').glob('*.index')) and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.6))
+    wait_s = random.uniform(0, 0.6)
+    print(f'killed {wait_s} s after the first checkpoint')
+    time.sleep(wait_s)
     assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tqdm
 
 from soundnet_tf import saved
+from soundnet_tf.checkpoints import Checkpoints
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.transfer import journal
 from soundnet_tf.transfer.augment import Crops
@@ -50,9 +51,8 @@ class Run:
         self._crops = Crops(recipe, sounds, split.train, self._targets, len(dataset.classes), seed)
         self._step = make_step(state, recipe, self._crops, seed)
         self._judge = Judge(state.kept, recipe)
-        self._manager = tf.train.CheckpointManager(state.checkpoint(), str(out / CHECKPOINTS), max_to_keep=2)
-        if self._manager.latest_checkpoint:
-            self._manager.checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
+        self._checkpoints = Checkpoints(state.checkpoint(), out / CHECKPOINTS)
+        self._checkpoints.restore()
         self._rows = journal.read_history(out, self._epochs_done)
         self._saved_at_s = time.monotonic()
 
@@ -152,5 +152,5 @@ class Run:
 
     def _save(self) -> None:
         if self._state.done:
-            self._manager.save(checkpoint_number=self._state.done)
+            self._checkpoints.save(self._state.done)
         self._saved_at_s = time.monotonic()

@@ -49,8 +49,8 @@ class Recipe:
             if not least <= value <= most:
                 bounds = f'from {least:g} to {most:g}' if most < math.inf else f'at least {least:g}'
                 raise SoundNetError(f'{field.name} must be {bounds}, got {value:g}')
-        if self.warmup > self.epochs:
-            raise SoundNetError(f'warmup of {self.warmup} epochs is more than all {self.epochs}')
+        if self.warmup and self.warmup >= self.epochs:
+            raise SoundNetError(f'warmup of {self.warmup} epochs leaves none of {self.epochs}')
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs, which may be a fraction."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from soundnet_tf import model
+from soundnet_tf import model, steps
 from soundnet_tf.transfer import student
 from soundnet_tf.transfer.augment import Batch, Crops, render
 from soundnet_tf.transfer.recipes import Recipe
@@ -81,17 +81,9 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
         # Counted in the same call that moves the weights, so that no interruption comes between the two.
         state.step.assign_add(1)
         if state.averaged is not None:
-            _average(state.averaged, state.net, recipe.average, state.step)
+            steps.average(state.averaged.variables, state.net.variables, recipe.average, state.step)
 
     run: Any = step.get_concrete_function()
     return lambda batch, rate: run(
         *map(tf.constant, (batch.pieces, batch.speeds, batch.weights, batch.targets, np.float32(rate)))
     )
-
-
-def _average(averaged: model.SoundNet, net: model.SoundNet, momentum: float, step: tf.Variable) -> None:
-    """Moving statistics too, as they belong to the weights. Young averages move faster, lest they keep the start."""
-    done = tf.cast(step, tf.float32)
-    share = tf.maximum(1 - momentum, 9 / (10 + done))
-    for mean, variable in zip(averaged.variables, net.variables, strict=True):
-        mean.assign(mean + share * (variable - mean))
