@@ -39,7 +39,7 @@ check: $(MAIN)/made
 	$(MAIN)/bin/pyright --pythonpath $(MAIN)/bin/python
 	$(MAIN)/bin/python -m pytest tests/layering_test.py
 
-bench: $(MAIN)/made .venv-bench/made
+bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
 
 .venv/made: PYTHON = $(REFERENCE)
@@ -54,6 +54,9 @@ bench: $(MAIN)/made .venv-bench/made
 	@$*/bin/python -m pip install --quiet --requirement $<
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo-run/records/learned/dataset.json:
+	$(MAIN)/bin/soundnet-demo
 
 # The peers of the benchmarks; they find this package by PYTHONPATH.
 .venv-bench/made: requirements/bench.txt

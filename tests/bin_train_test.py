@@ -1,5 +1,6 @@
 """The door of training: exits and words."""
 
+import functools
 import json
 import pathlib
 import re
@@ -77,7 +78,10 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
     make_records(tmp_path / 'records', count=4, seconds=5)
     command = [sys.executable, '-m', 'soundnet_tf.bin.train', f'--records={tmp_path / "records"}']
     command += [f'--out={tmp_path / "run"}', *NET, '--save_every=1']
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs, whose children inherit it, ignore SIGINT.
+    mind = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=mind)
     while not list(tmp_path.glob('run/checkpoints/*.index')):
         assert process.poll() is None
         time.sleep(0.05)
@@ -102,7 +106,7 @@ def test_a_damaged_shard_stops_the_run_or_is_left_out(tmp_path, skip):
     words = f'{path}, record'
     if skip:
         assert done.returncode == 0, done.stderr
-        assert f'1 records could not be used: {words}' in done.stdout
+        assert f'1 record could not be used: {words}' in done.stdout
         assert (tmp_path / 'run' / 'net' / 'weights.npz').is_file()
     else:
         assert done.returncode == 2

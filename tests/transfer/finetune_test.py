@@ -163,6 +163,18 @@ def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, 
     assert rows[0] == rows[1]
 
 
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(made, whole, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, 'CHECKPOINT_EVERY_S', -1)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Run, '_save', stopping(loop.Run._save, 3, MemoryError))
+        with pytest.raises(MemoryError):
+            finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING)
+    *_, last = sorted((tmp_path / 'parts' / 'checkpoints').glob('*.data*'), key=os.path.getmtime)
+    os.truncate(last, 1000)
+    assert same(whole.net, finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING).net)
+    assert 'going on from the one before' in capsys.readouterr().out
+
+
 def stopping(real, at, error):
     calls = []
 
