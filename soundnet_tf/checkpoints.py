@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import shutil
 import tempfile
 
 import tensorflow as tf
@@ -20,9 +19,7 @@ class Checkpoints:
     """
 
     def __init__(self, what: tf.train.Checkpoint, folder: pathlib.Path, chief: bool = True) -> None:
-        self._what, self._folder = what, folder
-        self._target = folder if chief else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
-        self._chief = chief
+        self._what, self._folder, self._chief = what, folder, chief
 
     def steps(self) -> list[int]:
         """Of which steps there are checkpoints, the newest last."""
@@ -51,10 +48,12 @@ class Checkpoints:
 
     def save(self, step: int) -> None:
         """Write a checkpoint, and remove those that are too many."""
-        self._what.write(str(self._target / f'step-{step}'))
         if not self._chief:
-            shutil.rmtree(self._target, ignore_errors=True)
-        for old in self.steps()[:-KEPT] if self._chief else ():
+            with tempfile.TemporaryDirectory(prefix='soundnet') as thrown_away:
+                self._what.write(f'{thrown_away}/step-{step}')
+            return
+        self._what.write(str(self._folder / f'step-{step}'))
+        for old in self.steps()[:-KEPT]:
             self._remove(old)
 
     def _remove(self, step: int) -> None:

@@ -77,10 +77,11 @@ class DataSet:
 
     def fingerprint(self) -> str:
         """A hash of what is learned from: each clip's name, size, label, fold and source, wherever it lies."""
-        top = os.path.commonpath([os.path.dirname(clip.path) for clip in self.clips])
+        paths = [os.path.abspath(clip.path) for clip in self.clips]
+        top = os.path.commonpath([os.path.dirname(path) for path in paths])
         about = [
-            (os.path.relpath(clip.path, top), os.path.getsize(clip.path), clip.label, clip.fold, clip.source)
-            for clip in self.clips
+            (os.path.relpath(path, top), os.path.getsize(path), clip.label, clip.fold, clip.source)
+            for path, clip in zip(paths, self.clips, strict=True)
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 
