@@ -13,7 +13,7 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net', required=True)
+MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
 FORMAT = flags.DEFINE_enum('format', 'text', ['text', 'json'], 'text, or json: one line for each file')
 TOP = flags.DEFINE_integer('top', 5, 'how many classes of each head', lower_bound=1)
 SHORT: flags.FlagHolder[Any] = flags.DEFINE_enum(

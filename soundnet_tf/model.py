@@ -11,10 +11,9 @@ import keras
 
 from soundnet_tf import geometry, labels
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.spec import GAIN, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Row
+from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Row
 
-# Both as in the authors' Torch code, where momentum 0.1 weighs the new value.
-BATCH_NORM_EPSILON = 1e-5
+# As in the authors' Torch code, where momentum 0.1 weighs the new value.
 BATCH_NORM_MOMENTUM = 0.9
 
 INPUT = 'waveform'
@@ -188,8 +187,9 @@ def _soundnet(
         spec = spec.with_heads(teachers)
     names = None
     if weights is not None:
-        from soundnet_tf import saved
+        from soundnet_tf import registry, saved
 
+        weights = registry.find(weights)
         names = saved.read_labels(weights) if spec.heads else None
     net = build(
         dataclasses.replace(spec, name=name),
@@ -221,7 +221,7 @@ def SoundNet8(
 
     Args:
       include_top: with the heads; without, the output is that of conv7, `[batch, time, 1024]`.
-      weights: None for random ones, or the folder of a saved net.
+      weights: None for random ones, the folder of a saved net, or the name of a registered one.
       input_tensor: a Keras tensor `[batch, samples]` to build on.
       input_shape: `(samples,)` for a fixed length; any length by default.
       pooling: without top, 'avg' or 'max' over time: `[batch, 1024]`.

@@ -17,6 +17,9 @@ SAMPLE_RATE = 22_050
 GAIN = 256.0
 """The first node of every net: samples in [-1, 1] become the [-256, 256] of the authors' code."""
 
+BATCH_NORM_EPSILON = 1e-5
+"""Added to a variance, as in the authors' code. Keras' own is 1e-3."""
+
 
 def _check_sizes(row: Any, *names: str) -> None:
     for name in names:

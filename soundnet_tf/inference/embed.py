@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import audio, decoding, geometry, saved
+from soundnet_tf import audio, decoding, geometry, registry, saved
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
@@ -170,7 +170,7 @@ class Embedder:
 def load(
     name_or_path: Path | None = None, *, short: Short = 'error', decoder: str = 'auto', channel: Channel = 'first'
 ) -> Embedder:
-    """An Embedder of a saved net's folder; options as in `Embedder`.
+    """An Embedder of a saved net, named by its folder or as it was registered; options as in `Embedder`.
 
     Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
     TensorFlow. Raises SoundNetError where the folder is no saved net.
@@ -178,9 +178,10 @@ def load(
     if name_or_path is None:
         example = "load('runs/first/net'), or --model=runs/first/net"
         raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
-    engine = engine_of(name_or_path)
+    folder = registry.find(name_or_path)
+    engine = engine_of(folder)
     try:
-        facts = saved.read_facts(name_or_path)
+        facts = saved.read_facts(folder)
     except (OSError, ValueError) as error:
-        raise SoundNetError(f'{name_or_path}: model.json cannot be read ({error}): save the net again') from error
+        raise SoundNetError(f'{folder}: model.json cannot be read ({error}): save the net again') from error
     return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=facts)

@@ -16,9 +16,9 @@ from typing import Any
 from tqdm import tqdm
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.web.client import Refused
 from soundnet_tf.prepare.web.flickr import Flickr, Licence, Prefer
 from soundnet_tf.prepare.web.journal import COLUMNS, Journal
+from soundnet_tf.web.client import Refused
 
 OTHER_LICENCE = 'licence'
 

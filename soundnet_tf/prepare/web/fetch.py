@@ -13,11 +13,11 @@ import urllib.parse
 import urllib.request
 from typing import IO
 
-from soundnet_tf.prepare import locks
+from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.media import Unusable, unreadable
-from soundnet_tf.prepare.web.client import Again, Client, Refused
-from soundnet_tf.prepare.web.download import Download, Limits
+from soundnet_tf.web.client import Again, Client, Refused
+from soundnet_tf.web.download import Download, Limits
 
 NOT_FETCHED = 'not fetched'
 POLL_S = 0.2

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.web.client import Again, Client, Refused, times
+from soundnet_tf.web.client import Again, Client, Refused, times
 
 URL = 'https://api.flickr.com/services/rest/'
 KEY = 'FLICKR_API_KEY'

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from soundnet_tf.prepare import locks
+from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
-from soundnet_tf.prepare.web import client, download
 from soundnet_tf.prepare.web.fetch import Fetcher
+from soundnet_tf.web import client, download
 from tests.prepare import served
 from tests.prepare.served import Fault, File
 
@@ -179,7 +179,7 @@ def test_whatever_the_server_does_what_arrives_is_right(files, tmp_path, data):
          'HTTP 429 Too Many Requests; it may be asked again in 7,200 s'),
         (Fault(302, {'Location': '/v.mp4'}), 'it is redirected without an end'),
         (Fault(302, {'Location': 'ftp://x/v.mp4'}), 'its address cannot be asked'),
-        (Fault(headers={'Content-Type': 'text/html; charset=utf-8'}), 'an HTML page came instead of a video'),
+        (Fault(headers={'Content-Type': 'text/html; charset=utf-8'}), 'an HTML page came instead of the file'),
         (Fault(headers={'Content-Encoding': 'gzip'}), 'it comes compressed (gzip), unasked'),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import manifest
 from soundnet_tf.prepare.web import collect, flickr, journal
-from soundnet_tf.prepare.web.client import Refused
+from soundnet_tf.web.client import Refused
 from tests.prepare import served
 from tests.prepare.served import Fault, Upload
 

@@ -5,11 +5,12 @@ import os
 import pathlib
 import re
 import time
+from collections.abc import Callable
 from typing import IO, Any
 
 import requests
 
-from soundnet_tf.prepare.web.client import ERRORS, Again, Client, Refused, times
+from soundnet_tf.web.client import ERRORS, Again, Client, Refused, times
 
 CHUNK_BYTES = 1 << 18
 
@@ -28,11 +29,21 @@ class Download:
     """One file on its way: what `file`, open for appending, holds already is gone on with.
 
     That is done only where the server says that the file is still the same: its ETag, or its
-    Last-Modified, lies in the file `tag` meanwhile.
+    Last-Modified, lies in the file `tag` meanwhile. `tell` hears of each piece how many bytes there are,
+    and how many there will be.
     """
 
-    def __init__(self, url: str, file: IO[bytes], tag: pathlib.Path, client: Client, limits: Limits):
+    def __init__(
+        self,
+        url: str,
+        file: IO[bytes],
+        tag: pathlib.Path,
+        client: Client,
+        limits: Limits,
+        tell: Callable[[int, int | None], None] = lambda held, total: None,
+    ):
         self._url, self._file, self._tag, self._client, self._limits = url, file, tag, client, limits
+        self._tell = tell
         self._until = time.monotonic() + limits.longest_s
         self._total: int | None = None
 
@@ -103,7 +114,7 @@ class Download:
 
     def _check(self, headers: Any) -> None:
         if re.match(r'text/html|application/xhtml', headers.get('Content-Type', '').strip(), re.IGNORECASE):
-            raise Refused('an HTML page came instead of a video')
+            raise Refused('an HTML page came instead of the file')
         if re.search('gzip|deflate|br|zstd|compress', headers.get('Content-Encoding', ''), re.IGNORECASE):
             raise Refused(f'it comes compressed ({headers["Content-Encoding"]}), unasked')
         self._check_size(self._total or 0)
@@ -117,6 +128,7 @@ class Download:
             while chunk := body.read1(CHUNK_BYTES, decode_content=False):
                 self._file.write(chunk)
                 self._check_size(self._held)
+                self._tell(self._held, self._total)
                 self._client.pause(0)
                 if time.monotonic() > self._until:
                     raise Again(f'after {self._limits.longest_s:,g} s only {self._progress} have come')

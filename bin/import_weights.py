@@ -1,0 +1,42 @@
+"""A published weight file becomes a saved net: Torch7 .t7, sound8.npy, or a PyTorch state dict.
+
+    soundnet-import_weights soundnet8_final.t7 nets/soundnet8
+    soundnet-import_weights soundnet8 nets/soundnet8 --register=soundnet8
+
+SOURCE is the file, or soundnet8 or soundnet5: then the authors' own weights are fetched (about 101 MB) and kept.
+TARGET is the folder of the saved net, for --model of the other commands. Nothing in a weight file is run. Tensors are
+mapped by name, every shape is checked, and the net is compared with plain numpy before it is written.
+
+Tested with made files only, never with the published ones: docs/import.md has a table for what yours prints.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from soundnet_tf import cli
+
+REGISTER = flags.DEFINE_string(
+    'register', None, 'a name: --model=NAME, soundnet_tf.load(NAME) and weights=NAME find the net from then on'
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Import SOURCE as the saved net TARGET."""
+    from soundnet_tf.errors import SoundNetError
+
+    if len(arguments) != 2:
+        raise SoundNetError('name a SOURCE and a TARGET, such as: soundnet8_final.t7 nets/soundnet8')
+    from soundnet_tf import importing
+
+    print(importing.import_weights(*arguments, register=REGISTER.value))
+    return 0
+
+
+def run() -> None:
+    """The command `soundnet-import_weights`."""
+    cli.run(main, __name__, __doc__)
+
+
+if __name__ == '__main__':
+    run()

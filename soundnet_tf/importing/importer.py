@@ -1,0 +1,128 @@
+"""A weight file becomes a saved net: recognised, mapped by name, checked, compared with plain numpy, then written."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import registry, saved
+from soundnet_tf.audio import Waveform
+from soundnet_tf.errors import WeightsMismatch
+from soundnet_tf.importing import fetch, forms, names, plain, recognise
+from soundnet_tf.spec import SAMPLE_RATE, NetSpec
+
+TOLERANCE = 1e-4
+"""Of a layer's largest value: what two ways of computing in float32 and float64 differ by stays far below."""
+SWEEP_S = 10.0
+"""Of the known clip; the 8-layer net's heads need 9.5 s."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What came in, and from where; `str` tells what docs/import.md has a table for."""
+
+    folder: pathlib.Path
+    spec: NetSpec
+    origin: dict[str, Any]
+    """As in model.json."""
+
+    def __str__(self) -> str:
+        origin = self.origin
+        layer, difference = max(origin['differences'].items(), key=lambda item: item[1])
+        scenes = ', '.join(f'{name} {probability:.1%}' for name, probability in origin['sweep_scenes'])
+        return '\n'.join(
+            [
+                f'{origin["file"]}: {origin["form"]}, {origin["bytes"]:,} bytes, sha256 {origin["sha256"]}',
+                f'conv1 weights: {origin["conv1"]["min"]:.6f} to {origin["conv1"]["max"]:.6f}',
+                f'scenes of the sweep: {scenes}',
+                f'as plain numpy, but for {difference:.1e} of the largest value, in {layer}',
+                f'{self.folder}: {self.spec.name}, {len(origin["tensors"])} tensors',
+            ]
+        )
+
+
+def import_weights(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], register: str | None = None
+) -> Imported:
+    """Write the net of a weight file as a saved net in the folder `target`; an older saved net there is replaced.
+
+    Args:
+      source: a Torch7 .t7, a numpy .npy such as sound8.npy, a PyTorch .pth of a state dict, or the name of published
+        weights, `soundnet8` or `soundnet5`, which are fetched.
+      register: a name under which `soundnet_tf.load` and `weights=` find the net from now on.
+
+    Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
+    all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
+    """
+    registered = None if register is None else registry.place(register)
+    path = fetch.local(source)
+    data = path.read_bytes()
+    held = recognise.read(path, data)
+    fit = names.best_fit(held)
+    if fit.wrong:
+        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {"; ".join(fit.wrong)}')
+    tensors = {key: held.tensors[name] for key, name in fit.names.items()}
+    net = _net(fit.spec, held.form, tensors)
+    clip = sweep()
+    origin = {
+        'file': path.name,
+        'bytes': len(data),
+        'sha256': hashlib.sha256(data).hexdigest(),
+        'form': held.form,
+        'conv1': {'min': float(tensors['conv1/kernel'].min()), 'max': float(tensors['conv1/kernel'].max())},
+        'sweep_scenes': _scenes(net, clip),
+        'differences': _differences(net, held.form, tensors, clip, path),
+        'tensors': {
+            key: {'name': fit.names[key], 'shape': list(tensor.shape), 'dtype': str(tensor.dtype)}
+            for key, tensor in tensors.items()
+        },
+    }
+    folder = saved.save(net, target, origin=origin)
+    if registered is not None:
+        saved.save(net, registered, origin=origin)
+    return Imported(folder, fit.spec, origin)
+
+
+def sweep() -> Waveform:
+    """The known clip, `[samples]` float32: a tone that rises evenly from 50 to 8,000 Hz within 10 s, amplitude 0.5."""
+    times = np.arange(round(SWEEP_S * SAMPLE_RATE)) / SAMPLE_RATE
+    return (0.5 * np.sin(2 * np.pi * (50 * times + (8000 - 50) / (2 * SWEEP_S) * times**2))).astype(np.float32)
+
+
+def _net(spec: NetSpec, form: str, tensors: dict[str, Any]) -> Any:
+    from soundnet_tf import model
+
+    net = model.build(spec)
+    for key, variable in model.variables_of(net).items():
+        tensor = tensors[key]
+        variable.assign(forms.FORMS[form].kernel(tensor) if key.endswith('/kernel') else tensor)
+    return net
+
+
+def _scenes(net: Any, clip: Waveform) -> list[tuple[str, float]]:
+    """The three likeliest scenes, by their mean over time."""
+    mean = np.asarray(net(clip[None])['places'])[0].mean(axis=0)
+    return [(net.labels['places'][index], float(mean[index])) for index in np.argsort(-mean)[:3]]
+
+
+def _differences(net: Any, form: str, tensors: dict[str, Any], clip: Waveform, path: pathlib.Path) -> dict[str, float]:
+    """Of each layer and head from plain numpy, by the layer's largest value. Raises WeightsMismatch for a large one."""
+    from soundnet_tf import model
+
+    with np.errstate(all='ignore'):  # what is not finite is told below
+        truth = plain.forward(net.spec, form, tensors, clip)
+    ours = model.features(net, [model.logits_name(name) if name in net.spec.head_names else name for name in truth])
+    outputs = {key.removesuffix('_logits'): np.asarray(value)[0] for key, value in ours(clip[None]).items()}
+    differences = {}
+    for layer, values in truth.items():
+        difference, largest = np.abs(outputs[layer] - values).max(), np.abs(values).max()
+        differences[layer] = float(difference / largest) if difference else 0.0
+        if not differences[layer] <= TOLERANCE:  # not a number is refused too
+            raise WeightsMismatch(
+                f'{path}: {layer} of the net differs by {difference:.3g} from plain numpy with the same tensors, '
+                f'whose largest value is {largest:.3g}: its numbers are none to compute with in float32'
+            )
+    return differences

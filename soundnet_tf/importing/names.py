@@ -1,0 +1,136 @@
+"""Which tensor of a weight file is which variable of a net: by name, with every shape checked.
+
+The widths are the file's own, so that a pruned or thinned net comes in too; kernels, strides and paddings are the
+paper's.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from soundnet_tf.importing.forms import FORMS, NORM
+from soundnet_tf.importing.tensors import Source
+from soundnet_tf.spec import BATCH_NORM_EPSILON, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, Row
+
+WIDEST = 4
+"""Times the paper's widths. A wider net is none that was pruned, and its activations would fill the memory."""
+COUNTS = 'num_batches_tracked'
+"""PyTorch's batch norm counts batches, which is no weight."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A weight file held against a table."""
+
+    spec: NetSpec
+    """With the file's own widths."""
+    names: dict[str, str]
+    """Each variable's tensor."""
+    wrong: list[str]
+    """What is missing, left over or misshapen. If anything is, the rest is of no use."""
+
+
+def best_fit(source: Source) -> Fit:
+    """The file as that of the paper's two nets which it is nearer to."""
+    return min((fit(source, spec) for spec in (SOUNDNET8, SOUNDNET5)), key=lambda fit: len(fit.wrong))
+
+
+def fit(source: Source, spec: NetSpec) -> Fit:
+    """The file as a net of `spec`'s geometry."""
+    names, wrong = _found(source, spec)
+    used = set(names.values())
+    wrong += [
+        f'{name} {list(tensor.shape)} has no place'
+        for name, tensor in source.tensors.items()
+        if name not in used and not name.endswith(COUNTS)
+    ]
+    wrong += _settings(source, spec)
+    rows: list[Row] = []
+    channels: int | None = 1
+    for row in spec.rows:
+        if isinstance(row, Pool):
+            rows.append(row)
+            continue
+        width, own = _width(source, row, names, channels, wrong), 'classes' if isinstance(row, Head) else 'filters'
+        rows.append(dataclasses.replace(row, **{own: width or getattr(row, own)}))
+        channels = channels if isinstance(row, Head) else width
+    layers = tuple(row for row in rows if not isinstance(row, Head))
+    heads = tuple(row for row in rows if isinstance(row, Head))
+    name = spec.name if (layers, heads) == (spec.layers, spec.heads) else f'{spec.name}-thin'
+    return Fit(dataclasses.replace(spec, name=name, layers=layers, heads=heads), names, wrong)
+
+
+def _places(spec: NetSpec) -> Iterator[tuple[Row, int]]:
+    """Each row and its first module in Torch's net, counted from 1: norm and ReLU follow a convolution."""
+    place = 1
+    for row in spec.rows:
+        yield row, place
+        place += {Conv: 3, Pool: 1, Head: 0}[type(row)]
+
+
+def _found(source: Source, spec: NetSpec) -> tuple[dict[str, str], list[str]]:
+    """Each variable's tensor, and which are missing."""
+    form, names, missing = FORMS[source.form], {}, []
+    for row, place in _places(spec):
+        if isinstance(row, Pool):
+            continue
+        convolution, norm = form.stems(spec, row, place)
+        stems_of = {'kernel': convolution, 'bias': convolution}
+        if isinstance(row, Conv):
+            stems_of |= dict.fromkeys(NORM, norm)
+        for kind, stems in stems_of.items():
+            candidates = [stem + form.kinds[kind] for stem in stems]
+            name = next((name for name in candidates if name in source.tensors), None)
+            if name is None:
+                missing.append(f'{candidates[0]} is missing, the {kind.replace("_", " ")} of {row.name}')
+            else:
+                names[f'{row.name}/{kind}'] = name
+    return names, missing
+
+
+def _width(
+    source: Source, row: Conv | Head, names: Mapping[str, str], channels: int | None, wrong: list[str]
+) -> int | None:
+    """How many filters or classes a row has in the file; None where that cannot be known.
+
+    `channels` come in, as far as is known. What does not go with that is told to `wrong`.
+    """
+    if f'{row.name}/kernel' not in names:
+        return None
+    name = names[f'{row.name}/kernel']
+    tensor = source.tensors[name]
+    kernel = FORMS[source.form].kernel(tensor)
+    if kernel is None or kernel.shape[0] != row.kernel or kernel.shape[1] != (channels or kernel.shape[1]):
+        came = f'{channels or "any"} channels'
+        wrong.append(f'{name} is {list(tensor.shape)}, not {row.kernel} steps of {came}, as {row.name} has')
+    if kernel is None:
+        return None
+    width, most = kernel.shape[2], WIDEST * (row.classes if isinstance(row, Head) else row.filters)
+    if not 1 <= width <= most:
+        wrong.append(f'{name} is {list(tensor.shape)}: {row.name} can have 1 to {most} channels')
+        return None
+    for kind in ('bias', *NORM):
+        name = names.get(f'{row.name}/{kind}')
+        if name and source.tensors[name].shape != (width,):
+            wrong.append(f'{name} is {list(source.tensors[name].shape)}, not [{width}], as {row.name} has')
+    return width
+
+
+def _settings(source: Source, spec: NetSpec) -> Iterator[str]:
+    """Where what the file says of its modules differs from the table."""
+    if not source.settings:
+        return
+    for row, place in _places(spec):
+        geometry = {'kH': row.kernel, 'dH': row.stride, 'padH': row.padding}
+        if isinstance(row, Head):
+            modules = {f'{place}.{1 + spec.heads.index(row)}': {'kind': 'SpatialConvolution', **geometry}}
+        elif isinstance(row, Pool):
+            modules = {f'{place}': {'kind': 'SpatialMaxPooling', 'ceil_mode': False, **geometry}}
+        else:
+            norm = {'kind': 'SpatialBatchNormalization', 'eps': BATCH_NORM_EPSILON}
+            convolution = {'kind': 'SpatialConvolution', **geometry}
+            modules = {f'{place}': convolution, f'{place + 1}': norm, f'{place + 2}': {'kind': 'ReLU'}}
+        for module, expected in modules.items():
+            given = source.settings.get(module, {})
+            for setting, value in expected.items():
+                if setting in given and given[setting] != value:
+                    yield f'module {module} has {setting} {given[setting]}, not {value}'

@@ -1,0 +1,162 @@
+"""PyTorch's .pth files: a state dict, alone or as the `state_dict` of a checkpoint; as a zip, or as before PyTorch 1.6.
+
+Both are a pickle in which a tensor says which storage it is a view of; the storages' numbers lie beside it.
+Source: `torch/serialization.py` and `torch/_utils.py`, as PyTorch documents them in "Serialization semantics".
+"""
+
+import dataclasses
+import io
+import struct
+import zipfile
+from typing import Any
+
+from numpy.typing import NDArray
+
+from soundnet_tf.importing import pickles
+from soundnet_tf.importing.tensors import Source, Unreadable, numbers, view
+
+MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY = b'\x80\x02\x8a\n' + MAGIC.to_bytes(10, 'little') + b'.'
+"""The pickle of the magic number, with which the older form begins."""
+MOST_ENTRIES = 10_000
+DAMAGE = (zipfile.BadZipFile, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
+"""What zipfile raises where a file's bytes make no sense."""
+
+
+@dataclasses.dataclass
+class Storage:
+    """The numbers behind some tensors, `[size]`; they are found after the pickle was read."""
+
+    key: str
+    dtype: str
+    size: int
+    values: NDArray | None = None
+
+    def fill(self, data: bytes | memoryview) -> None:
+        self.values = numbers(data, self.dtype)
+        if self.values.size != self.size:
+            raise Unreadable(
+                f'damaged: storage {self.key[:20]} has {self.values.size:,} numbers instead of {self.size:,}'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A view of a storage."""
+
+    storage: Storage
+    offset: Any
+    shape: Any
+    strides: Any
+
+    def array(self) -> NDArray:
+        if self.storage.values is None:
+            raise Unreadable(f'damaged: storage {self.storage.key[:20]} is missing')
+        return view(self.storage.values, self.offset, self.shape, self.strides)
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
+    if not isinstance(storage, Storage):
+        raise TypeError
+    return Tensor(storage, offset, shape, strides)
+
+
+def _ordered(*pairs: Any) -> dict[Any, Any]:
+    """Python 2 gives the pairs along. A list of them serves once: a pickle may name it again and again."""
+    if not pairs:
+        return {}
+    (listed,) = pairs
+    items = list(listed)
+    listed.clear()
+    return pickles.put({}, items)
+
+
+_ELEMENTS = {
+    'Double': '<f8',
+    'Float': '<f4',
+    'Half': '<f2',
+    'Long': '<i8',
+    'Int': '<i4',
+    'Short': '<i2',
+    'Char': '<i1',
+    'Byte': '<u1',
+    'Bool': '<u1',
+}
+KNOWN = {
+    'collections.OrderedDict': _ordered,
+    'torch._utils._rebuild_tensor': _tensor,
+    'torch._utils._rebuild_tensor_v2': _tensor,
+    'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
+    **{f'torch.{name}Storage': dtype for name, dtype in _ELEMENTS.items()},
+}
+
+
+class _Storages:
+    """The storages that a pickle names, each once."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, Storage] = {}
+
+    def __call__(self, identity: Any) -> Storage:
+        if len(identity) == 6 and identity[5] is None:  # a view of a storage, which went with PyTorch 0.4
+            identity = identity[:5]
+        kind, dtype, key, _, size = identity
+        known = kind == 'storage' and isinstance(dtype, str) and dtype in _ELEMENTS.values() and isinstance(key, str)
+        if not known or type(size) is not int:
+            raise TypeError
+        return self.by_key.setdefault(key, Storage(key, dtype, size))
+
+
+def read_zip(data: bytes) -> Source:
+    """What `torch.save` has written since PyTorch 1.6. Raises Unreadable."""
+    # Before zipfile makes an object of each entry.
+    if data.count(b'PK\x01\x02') > MOST_ENTRIES:
+        raise Unreadable('refused: a zip of more entries than a net has')
+    storages = _Storages()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            # A small file may unpack to a large one, or name the same bytes twice.
+            stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+            if not stored or sum(entry.file_size for entry in entries) > len(data):
+                raise Unreadable('refused: a zip that unpacks to more than itself, which none of PyTorch does')
+            (top,) = (name.removesuffix('data.pkl') for name in archive.namelist() if name.endswith('/data.pkl'))
+            if f'{top}byteorder' in archive.namelist() and archive.read(f'{top}byteorder') != b'little':
+                raise Unreadable('refused: it was written on a machine with another order of bytes')
+            value = pickles.read(io.BytesIO(archive.read(f'{top}data.pkl')), KNOWN, storages)
+            for storage in storages.by_key.values():
+                storage.fill(archive.read(f'{top}data/{storage.key}'))
+    except DAMAGE:
+        raise Unreadable('damaged: the zip cannot be read, or is none of PyTorch') from None
+    return _source(value)
+
+
+def read_legacy(data: bytes) -> Source:
+    """What `torch.save` wrote before PyTorch 1.6: a few pickles, then the storages. Raises Unreadable."""
+    file, storages = io.BytesIO(data), _Storages()
+    pickles.read(file, {})  # the magic number, which the caller knows
+    version, system = pickles.read(file, {}), pickles.read(file, {})
+    if version != 1001 or not isinstance(system, dict) or system.get('little_endian') is not True:
+        raise Unreadable('refused: a version of the form, or an order of bytes, that is not known')
+    value = pickles.read(file, KNOWN, storages)
+    keys = pickles.read(file, {})
+    rest = memoryview(data)[file.tell() :]
+    for key in keys if isinstance(keys, list) else []:
+        storage = storages.by_key.get(key) if isinstance(key, str) else None
+        if storage is None or int.from_bytes(rest[:8], 'little') != storage.size:
+            raise Unreadable('damaged: its storages are not those that it lists')
+        end = 8 + storage.size * int(storage.dtype[2])
+        storage.fill(rest[8:end])
+        rest = rest[end:]
+    return _source(value)
+
+
+def _source(value: Any) -> Source:
+    state = value.get('state_dict', value) if isinstance(value, dict) else None
+    if not isinstance(state, dict):
+        raise Unreadable('not a net: it holds no state dict')
+    tensors = {str(name): tensor.array() for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    # As in nn.DataParallel, or in a model around the net.
+    while len(tops := {name.partition('.')[0] for name in tensors}) == 1 and not tops & {*tensors, 'features'}:
+        tensors = {name.partition('.')[2]: tensor for name, tensor in tensors.items()}
+    return Source('PyTorch', tensors)

@@ -1,0 +1,213 @@
+"""Whole imports: the net that is written is the one in the file, or nothing is."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+import soundnet_tf
+from soundnet_tf import SoundNet5, SoundNet8, importing, model, registry, saved
+from soundnet_tf.errors import ShortClip, SoundNetError, WeightsMismatch
+from soundnet_tf.importing import importer, names, plain
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
+from soundnet_tf.testing import noise
+from tests import numpy_net
+from tests.importing import made
+from tests.importing.made import PRUNED8, TINY5, TINY8
+from tests.importing.torch7_writer import t7_bytes
+from tests.model_test import assert_close, weights_of
+
+CASES = {
+    'soundnet8, t7': (SOUNDNET8, made.t7),
+    'soundnet8, npy': (SOUNDNET8, made.npy),
+    'soundnet5, t7 nn': (SOUNDNET5, lambda spec, weights: made.t7(spec, weights, library='nn', kind='Float')),
+    'soundnet5, pth': (SOUNDNET5, lambda spec, weights: made.legacy(made.state_dict(spec, weights, 'batchnorm'))),
+    'pruned, t7': (PRUNED8, made.t7),
+    'pruned, pth': (PRUNED8, lambda spec, weights: made.zipped(made.state_dict(spec, weights, 'sequential'))),
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'home'
+
+
+def write(tmp_path, data, name='weights.bin'):
+    (tmp_path / name).write_bytes(data)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_the_imported_net_is_that_of_the_file(case, tmp_path):
+    spec, form = CASES[case]
+    weights = made.weights(spec)
+    data = form(spec, weights)
+    imported = importing.import_weights(write(tmp_path, data), tmp_path / 'net', register='mine')
+    net = saved.load_net(tmp_path / 'net')
+    assert net.spec == imported.spec == spec
+    for key, value in weights_of(net).items():
+        np.testing.assert_array_equal(value, weights[key], err_msg=key)
+    if make := {SOUNDNET8: SoundNet8, SOUNDNET5: SoundNet5}.get(spec):
+        by_name = make(weights='mine', include_top=False)
+        np.testing.assert_array_equal(weights_of(by_name)['conv4/gamma'], weights['conv4/gamma'])
+    waveform = noise(10)
+    truth = numpy_net.forward(spec, weights, waveform)
+    ours = model.features(net, [*truth])(waveform[None])
+    for name, values in truth.items():
+        assert_close(np.asarray(ours[name])[0], values)
+        assert values.std() > 0
+    origin = saved.read_facts(tmp_path / 'net')['origin']
+    assert (origin['sha256'], origin['bytes']) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert set(origin['tensors']) == set(weights)
+    assert set(origin['differences']) == {*spec.layer_names, *spec.head_names}
+    assert 0 < max(origin['differences'].values()) < importer.TOLERANCE
+
+
+def test_what_model_json_and_the_report_say(tmp_path):
+    weights = made.weights(TINY8)
+    path = write(tmp_path, made.t7(TINY8, weights), 'mine.t7')
+    imported = importing.import_weights(path, tmp_path / 'net')
+    origin = saved.read_facts(tmp_path / 'net')['origin']
+    assert origin['tensors']['conv2/gamma'] == {'name': '6.weight', 'shape': [1], 'dtype': 'float32'}
+    assert origin['tensors']['places/kernel'] == {'name': '25.2.weight', 'shape': [2, 1, 8, 1], 'dtype': 'float32'}
+    kernel = weights['conv1/kernel']
+    assert origin['conv1'] == {'min': float(kernel.min()), 'max': float(kernel.max())}
+    lines = str(imported).splitlines()
+    assert lines[0] == f'mine.t7: Torch7, {origin["bytes"]:,} bytes, sha256 {origin["sha256"]}'
+    assert lines[1] == f'conv1 weights: {kernel.min():.6f} to {kernel.max():.6f}'
+    scenes = np.asarray(saved.load_net(tmp_path / 'net')(importer.sweep()[None])['places'])[0].mean(axis=0)
+    best = int(scenes.argmax())
+    assert lines[2].startswith(f'scenes of the sweep: class {best} {scenes[best]:.1%}, class {1 - best} ')
+    assert lines[3].startswith('as plain numpy, but for ')
+    assert lines[4] == f'{tmp_path / "net"}: soundnet8-thin, 46 tensors'
+
+
+def test_the_plain_net_is_the_tests_own():
+    for spec, form in ((TINY8, 'Torch7'), (TINY5, 'numpy')):
+        weights = made.weights(spec)
+        turn = made.turned if form == 'Torch7' else lambda kernel: kernel[:, None]
+        tensors = {key: turn(value) if key.endswith('/kernel') else value for key, value in weights.items()}
+        truth = numpy_net.forward(spec, weights, noise(10))
+        for layer, values in plain.forward(spec, form, tensors, noise(10)).items():
+            expected = truth[f'{layer}_logits' if layer in spec.head_names else layer]
+            np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-6 * np.abs(expected).max())
+
+
+def test_the_sweep_is_what_the_docs_say():
+    clip = importer.sweep()
+    assert (len(clip), clip.dtype) == (220_500, np.float32)
+    assert np.abs(clip).max() == pytest.approx(0.5, rel=1e-3)
+    for second in range(10):  # a sine crosses zero twice in each period
+        crossings = np.diff(np.signbit(clip[second * 22_050 :][:22_050])).sum()
+        assert crossings / 2 == pytest.approx(50 + 795 * (second + 0.5), abs=1)
+
+
+def wrong(tmp_path, state):
+    with pytest.raises(WeightsMismatch) as caught:
+        importing.import_weights(write(tmp_path, made.zipped(state), 'a.pth'), tmp_path / 'net')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.pth']
+    return str(caught.value)
+
+
+def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
+    state = made.state_dict(TINY5, made.weights(TINY5), 'batchnorm')
+    del state['conv2.bias']
+    state['conv3.weight'] = np.zeros((1, 2, 16, 1), np.float32)
+    state['batchnorm4.weight'] = np.zeros(3, np.float32)
+    state['extra.weight'] = np.zeros((2, 2), np.float32)
+    assert wrong(tmp_path, state) == (
+        f'{tmp_path}/a.pth is not soundnet5-thin in PyTorch: conv2.bias is missing, the bias of conv2; '
+        'extra.weight [2, 2] has no place; conv3.weight is [1, 2, 16, 1], not 16 steps of 1 channels, as conv3 has; '
+        'batchnorm4.weight is [3], not [1], as conv4 has'
+    )
+
+
+def test_a_trunk_without_heads_and_a_kernel_that_is_none(tmp_path):
+    state = made.state_dict(TINY8, made.weights(TINY8), 'features')
+    state = {name: array for name, array in state.items() if not name.startswith('conv8')}
+    state['features.0.weight'] = np.zeros((1, 64), np.float32)
+    said = wrong(tmp_path, state)
+    assert 'conv8_objs.weight is missing, the kernel of imagenet' in said
+    assert 'features.0.weight is [1, 64], not 64 steps of 1 channels, as conv1 has' in said
+
+
+def test_a_net_that_is_too_wide(tmp_path):
+    state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
+    state['conv1.weight'] = np.zeros((65, 1, 64, 1), np.float32)
+    assert 'conv1.weight is [65, 1, 64, 1]: conv1 can have 1 to 64 channels' in wrong(tmp_path, state)
+
+
+@pytest.mark.parametrize(
+    ('spec', 'module', 'setting', 'value', 'words'),
+    [
+        (TINY8, 1, 'dH', 1, 'module 1 has dH 1.0, not 2'),
+        (TINY8, 2, 'eps', 1e-3, 'module 2 has eps 0.001, not 1e-05'),
+        (TINY8, 4, 'kH', 4, 'module 4 has kH 4.0, not 8'),
+        (TINY8, 4, 'ceil_mode', True, 'module 4 has ceil_mode True, not False'),
+        (TINY5, 13, 'padH', 0, 'module 13 has padH 0.0, not 4'),
+    ],
+)
+def test_a_torch_net_of_another_geometry(tmp_path, spec, module, setting, value, words):
+    net = made.t7_net(spec, made.weights(spec))
+    net.content['modules'][module].content[setting] = value
+    with pytest.raises(WeightsMismatch, match=words):
+        importing.import_weights(write(tmp_path, t7_bytes(net)), tmp_path / 'net')
+
+
+def test_another_activation_is_told(tmp_path):
+    net = made.t7_net(TINY8, made.weights(TINY8))
+    net.content['modules'][3].kind = 'nn.Tanh'
+    with pytest.raises(WeightsMismatch, match='module 3 has kind Tanh, not ReLU'):
+        importing.import_weights(write(tmp_path, t7_bytes(net)), tmp_path / 'net')
+
+
+def test_numbers_that_make_no_net_are_refused(tmp_path):
+    weights = made.weights(TINY8)
+    for key, value in (('conv2/moving_variance', -1), ('places/bias', np.nan), ('conv5/kernel', np.inf)):
+        bad = weights | {key: np.full_like(weights[key], value)}
+        with pytest.raises(WeightsMismatch, match='its numbers are none to compute with in float32'):
+            importing.import_weights(write(tmp_path, made.t7(TINY8, bad)), tmp_path / 'net')
+    assert not (tmp_path / 'net').exists()
+
+
+def test_a_net_that_computes_otherwise_is_refused(tmp_path, monkeypatch):
+    """What the comparison is for: a kernel turned round in time keeps its shape."""
+    from soundnet_tf.importing import forms as modules
+
+    turned = {form: (lambda t, k=f.kernel: None if k(t) is None else k(t)[::-1]) for form, f in modules.FORMS.items()}
+    forms = {form: dataclasses.replace(f, kernel=turned[form]) for form, f in modules.FORMS.items()}
+    monkeypatch.setattr(modules, 'FORMS', forms)
+    monkeypatch.setattr(names, 'FORMS', forms)
+    with pytest.raises(WeightsMismatch, match=r'conv1 of the net differs by .* from plain numpy with the same tensors'):
+        importing.import_weights(write(tmp_path, made.t7(TINY8, made.weights(TINY8))), tmp_path / 'net')
+    assert not (tmp_path / 'net').exists()
+
+
+def test_registered_nets_are_found_by_name(tmp_path, home):
+    path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
+    with pytest.raises(SoundNetError, match="'a/b' is no name for a net"):
+        importing.import_weights(path, tmp_path / 'net', register='a/b')
+    assert not (tmp_path / 'net').exists()
+    with pytest.raises(SoundNetError, match='soundnet8 is not registered on this machine: soundnet-import_weights'):
+        soundnet_tf.load('soundnet8')
+    importing.import_weights(path, tmp_path / 'net', register='soundnet8')
+    assert registry.find('soundnet8') == home / 'nets' / 'soundnet8'
+    embedder = soundnet_tf.load('soundnet8')
+    assert embedder.spec == TINY8
+    with pytest.raises(ShortClip):
+        embedder.embed(noise(0.1), 22_050)
+    with pytest.raises(WeightsMismatch, match=r'conv1/kernel is \[64, 1, 1\], not \[64, 1, 16\]'):
+        soundnet_tf.SoundNet8(weights='soundnet8', teachers={'imagenet': 3, 'places': 2})
+
+
+def test_an_old_net_stays_where_the_new_one_is_refused(tmp_path):
+    path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
+    importing.import_weights(path, tmp_path / 'net')
+    before = (tmp_path / 'net' / 'weights.npz').read_bytes()
+    write(tmp_path, path.read_bytes()[:-100])
+    with pytest.raises(SoundNetError, match=r'weights\.bin: damaged: .* Get the file again'):
+        importing.import_weights(path, tmp_path / 'net')
+    assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before
