@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from soundnet_tf import records
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare import locks
+from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher

@@ -19,6 +19,7 @@ class FakeEngine:
 
     def __init__(self, spec=None):
         self.spec = spec or thin_spec()
+        self.precision = 'float32'
         self.labels = {head.name: tuple(f'{head.name} {i}' for i in range(head.classes)) for head in self.spec.heads}
 
     def serves(self, layer):
@@ -29,9 +30,30 @@ class FakeEngine:
         channels = {head.name: head.classes for head in self.spec.heads}
         return {layer: self.values(layer, len(waveform), channels.get(layer, 3)) for layer in layers}
 
+    def run_many(self, waveforms, layers):
+        return [self.run(waveform, layers) for waveform in waveforms]
+
+    def whole_s(self, layers):
+        return 60.0
+
+    def flow(self, layers):
+        return FakeFlow(self, layers)
+
     def values(self, layer, samples, channels):
         frames = geometry.frames(self.spec, layer, samples)
         return np.arange(frames * channels, dtype=np.float32).reshape(frames, channels) + samples
+
+
+class FakeFlow:
+    """Gives nothing before the end, and then what the engine gives for all."""
+
+    def __init__(self, engine, layers):
+        self.engine, self.layers, self.heard = engine, layers, [np.zeros(0, np.float32)]
+
+    def push(self, waveform, last):
+        self.heard.append(waveform)
+        whole = self.engine.run(np.concatenate(self.heard), self.layers)
+        return whole if last else {layer: values[:0] for layer, values in whole.items()}
 
 
 @pytest.fixture
@@ -156,8 +178,8 @@ def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path):
         embedder.tag(noise(10), SAMPLE_RATE, top=0)
     with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):
         Embedder(FakeEngine(thin_spec(heads={}))).tag(noise(10), SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match="short is 'error' or 'tile', not 'pad'"):
-        load(plain_folder, short='pad')
+    with pytest.raises(SoundNetError, match="short is 'error', 'tile' or 'pad', not 'drop'"):
+        load(plain_folder, short='drop')
     with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
         load()
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):

@@ -9,7 +9,7 @@ import soundfile
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.tag import Tag, as_text, tag_files, top
+from soundnet_tf.inference.tag import Tag, _Text, tag_files, top
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -23,7 +23,7 @@ def test_top():
 
 def test_as_text():
     tags = [Tag('imagenet', 'bell', 0.5), Tag('imagenet', 'dog, hound', 0.0312), Tag('esc10', 'rain', 1.0)]
-    assert as_text('rain.wav', tags).splitlines() == [
+    assert _Text()({'path': 'rain.wav', 'tiled': False}, [(None, tags)]).splitlines() == [
         'rain.wav',
         '  imagenet   50.0%  bell',
         '              3.1%  dog, hound',

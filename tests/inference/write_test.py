@@ -52,11 +52,14 @@ def test_an_npz_for_each_sound(embedder, sounds):
         'layer': 'conv7',
         'pool': 'none',
         'short': 'error',
+        'channel': 'first',
+        'precision': 'float32',
         'model': 'soundnet8-thin',
         'weights_sha256': 'abc',
         'sample_rate': 22_050,
         'seconds': 2.0,
         'tiled': False,
+        'padded': False,
     }
 
 
@@ -120,13 +123,14 @@ def test_a_bad_sound_leaves_no_file(embedder, sounds, capsys):
 
 def test_a_broken_run_leaves_no_half_file(embedder, sounds, monkeypatch):
     pathlib.Path('out.jsonl').write_text('before\n')
-    monkeypatch.setattr(embedder, 'embed_file', lambda *_: 1 / 0)
+    monkeypatch.setattr(embedder, 'listen_clips', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     assert pathlib.Path('out.jsonl').read_text() == 'before\n'
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out')
-    assert sorted(os.listdir('.')) == ['in', 'out.jsonl']
+    assert written('out') == written('out.jsonl.parts') == []
+    assert sorted(os.listdir('.')) == ['in', 'out', 'out.jsonl', 'out.jsonl.parts']
 
 
 def test_a_file_that_cannot_be_finished_leaves_nothing(tmp_path):

@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from typing import IO
 
-from soundnet_tf.prepare import locks
+from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.prepare.web.client import Again, Client, Refused

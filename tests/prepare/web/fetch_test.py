@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from soundnet_tf.prepare import locks
+from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.web import client, download
