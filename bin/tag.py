@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         if arguments or PATHS_FROM.value:
             raise SoundNetError('--pcm listens to a pipe: name no files with it')
         pieces = pcm.pieces(PCM.value, cast(int, CHANNELS.value), cast(str, DTYPE.value))
-        seconds = tag.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), PCM.value, form, count)
+        name = 'stdin' if PCM.value == '-' else PCM.value
+        seconds = tag.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), name, form, count)
         files.tell(f'{seconds:.2f} s of sound')
         return 0
     sounds = files.find([*arguments, *(files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])])

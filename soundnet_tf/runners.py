@@ -14,6 +14,8 @@ def options(runner: str, more: Sequence[str]) -> Any:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     try:
-        return PipelineOptions([f'--runner={RUNNERS.get(runner, runner)}', *more])
+        parsed = PipelineOptions([f'--runner={RUNNERS.get(runner, runner)}', *more])
+        parsed.get_all_options()  # their values are parsed only when they are asked for
+        return parsed
     except SystemExit:
         raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(more)}') from None

@@ -9,11 +9,13 @@ import pytest
 from tests.build_file import ROOT, build_file, foreign_imports, modules, own_imports
 
 # From the bottom up: a module may import from its own layer's room and from any layer below.
-TABLES = {'version', 'errors', 'spec', 'geometry', 'config', 'labels', 'registry', 'experiments'}
+TABLES = {'version', 'errors', 'spec', 'geometry', 'config', 'labels', 'registry', 'experiments', 'locks'}
 NUMBERS = {'audio', 'containers'}
 TENSORFLOW = {
     'litert',
     'decoding',
+    'blocks',
+    'runners',
     'records',
     'model',
     'fast',

@@ -19,13 +19,17 @@ AT_ONCE = 1 << 16
 def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArray[Any]]:
     """`[n, channels]` of interleaved samples as they arrive at a file or pipe, `-` for standard input; n varies.
 
-    It ends with the pipe, or with Ctrl-C. Raises SoundNetError where it cannot be read.
+    It ends with the pipe, or with Ctrl-C. Raises SoundNetError, at once, where it cannot be read.
     """
-    size, waiting = channels * np.dtype(dtype).itemsize, b''
     try:
         file = sys.stdin.fileno() if path == '-' else os.open(path, os.O_RDONLY)
     except (OSError, ValueError) as error:
         raise SoundNetError(f'{path}: cannot be read ({error}). Give - for standard input, or a pipe') from None
+    return _read(file, channels, np.dtype(dtype))
+
+
+def _read(file: int, channels: int, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    size, waiting = channels * dtype.itemsize, b''
     try:
         while arrived := os.read(file, AT_ONCE):
             waiting += arrived
@@ -35,5 +39,5 @@ def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArr
     except KeyboardInterrupt:
         return
     finally:
-        if path != '-':
+        if file > 2:  # not standard input
             os.close(file)
