@@ -26,7 +26,9 @@ PER = flags.DEFINE_enum('per', 'clip', ['clip', 'step'], 'clip (the mean over ti
 SHORT: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'short', 'tile', ['error', 'tile', 'pad'], 'too short a clip: error, tile (repeat it) or pad (with silence)'
 )
-PATHS_FROM = flags.DEFINE_string('paths_from', None, 'a file that lists files, folders or globs, one per line; - is stdin')
+PATHS_FROM = flags.DEFINE_string(
+    'paths_from', None, 'a file that lists files, folders or globs, one per line; - is stdin'
+)
 DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, or one of miniaudio, soundfile, pyav, tfio')
 CHANNEL: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'channel', 'first', ['first', 'mean'], 'which mono signal a recording of several channels becomes'

@@ -125,7 +125,8 @@ class Intake:
     """
 
     def __init__(self, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> None:
-        self._sample_rate, self._channel, self._name = sample_rate, channel, name
+        self._sample_rate, self._name = sample_rate, name
+        self._channel: Channel = channel
         try:
             self._resampler = Resampler(sample_rate)
         except BadAudio as error:

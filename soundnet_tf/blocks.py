@@ -1,8 +1,8 @@
 """Sound files of any length piece by piece: what `decoding.read` gives, in constant memory.
 
-The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at a
-time, and that is resampled as it comes. Only a decoder that knows no pieces of a format (tensorflow-io; miniaudio, asked
-for by name, with WAV and FLAC) decodes it whole.
+The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at
+a time, and that is resampled as it comes. Only a decoder that knows no pieces of a format (tensorflow-io; miniaudio,
+asked for by name, with WAV and FLAC) decodes it whole.
 """
 
 import os

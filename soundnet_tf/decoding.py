@@ -158,7 +158,8 @@ class PyAV:
         # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
         demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format, format)
         strict = {'err_detect': 'crccheck+explode'}  # by default FFmpeg plays damaged FLAC frames
-        with av.open(source, 'r', format=demuxer, container_options=strict) as container:
+        opened: Any = av.open(source, 'r', format=demuxer, container_options=strict)
+        with opened as container:
             if not container.streams.audio:
                 raise BadAudio('it has no sound track. Give a file with sound')
             stream = container.streams.audio[0]

@@ -141,15 +141,14 @@ def inference_form(net: model.SoundNet, layers: Iterable[str] = (), precision: P
 def stages(net: model.SoundNet, layers: Iterable[str], precision: Precision = 'float32') -> list[Stage]:
     """The steps that lead to `layers`, each after the one that it takes its input from; `layers` are steps' names."""
     asked, spec, made = set(layers), net.spec, list[Stage]()
-    deepest = max(
-        len(spec.layers) if name in spec.head_names else 1 + spec.layer_names.index(name) for name in asked
-    )
+    deepest = max(len(spec.layers) if name in spec.head_names else 1 + spec.layer_names.index(name) for name in asked)
     rows = list(spec.layers[:deepest])
     while rows:
         row, source = rows.pop(0), made[-1].name if made else None
         gain = 1.0 if made else GAIN
         if isinstance(row, Conv):
-            pool = rows.pop(0) if rows and isinstance(rows[0], Pool) and row.name not in asked else None
+            pool = rows[0] if rows and isinstance(rows[0], Pool) and row.name not in asked else None
+            rows = rows[1:] if pool else rows
             made.append(_folded(net, row, pool, source, gain, precision))
         else:
             made.append(_stage(row, source, lambda x, row=row, gain=gain: gain * _pool(row, x)))

@@ -128,7 +128,9 @@ def test_tag_live(home):
 def test_tag_what_is_too_short_live(home):
     status, out, said, _ = call('tag', '--model=net', '--pcm=-', '--short=error', cwd=home, stdin=bytes(44_100))
     assert (status, out) == (2, [])
-    assert said[-1].startswith("soundnet-tag: stdin is 1.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7'")
+    assert said[-1].startswith(
+        "soundnet-tag: stdin is 1.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,11 @@ def test_latency_is_from_the_centre_of_a_step_to_the_last_sample_that_it_sees():
 
 
 def test_channels():
-    assert [geometry.channels(SOUNDNET8, layer) for layer in ('conv1', 'pool1', 'pool5', 'conv7')] == [16, 16, 256, 1024]
+    assert [geometry.channels(SOUNDNET8, layer) for layer in ('conv1', 'pool1', 'pool5', 'conv7')] == [
+        16,
+        16,
+        256,
+        1024,
+    ]
     assert geometry.channels(SOUNDNET5, 'places') == 401
     assert geometry.channels(NetSpec('p', (Pool('a', 2), Conv('b', 3, 2, 0)), (), 'b'), 'a') == 1

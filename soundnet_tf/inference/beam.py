@@ -58,7 +58,7 @@ def embed_files(
 
 
 def _tally(counted: Mapping[str, int]) -> Tally:
-    tally = Tally(*(counted.get(name, 0) for name in ('done', 'skipped', 'elsewhere')))
+    tally = Tally(counted.get('done', 0), counted.get('skipped', 0), counted.get('elsewhere', 0))
     tally.hours = counted.get('seconds of sound', 0) / 3600
     tally.failed.update({name.removeprefix(_FAILED): n for name, n in counted.items() if name.startswith(_FAILED)})
     return tally

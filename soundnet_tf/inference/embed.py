@@ -107,7 +107,7 @@ class Embedder:
         from soundnet_tf.inference import listening
 
         layer = self.known(layer)
-        for heard in listening.each(self, map(os.fspath, paths), [layer]):
+        for heard in listening.each(self, (os.fspath(path) for path in paths), [layer]):
             if isinstance(heard, Exception):
                 raise heard
             yield heard[layer]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundnet_tf import geometry, litert, saved
 from soundnet_tf.audio import Waveform
@@ -75,7 +74,7 @@ class KerasEngine:
         self.spec = model.spec_of(net)
         self.labels = model.labels_of(net)
         self._net: Any = net
-        self.precision = checked_precision(precision)
+        self.precision: fast.Precision = checked_precision(precision)
         self._wholes: dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,8 +35,8 @@ A = TypeVar('A')
 B = TypeVar('B')
 
 
-def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> Iterator[Heard | Unusable]:
-    """What the net hears in each file, in order and with the numbers of each alone; what is wrong with it, for a bad one.
+def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> Generator[Heard | Unusable]:
+    """What the net hears in each file, in order, with the numbers of each alone; of a bad one, what is wrong with it.
 
     `paths` may be an iterator: it is asked a little ahead of what is given.
     """
@@ -81,7 +81,11 @@ def batches(lengths: Sequence[int]) -> list[list[int]]:
     found: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[index]
-        if found and length <= FILLED * lengths[found[-1][0]] and (len(found[-1]) + 1) * length <= BATCH_S * SAMPLE_RATE:
+        if (
+            found
+            and length <= FILLED * lengths[found[-1][0]]
+            and (len(found[-1]) + 1) * length <= BATCH_S * SAMPLE_RATE
+        ):
             found[-1].append(index)
         elif length:
             found.append([index])
@@ -97,7 +101,7 @@ def _listened_through(
         return error
 
 
-def _ahead(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+def _ahead(function: Callable[[A], B], items: Iterable[A]) -> Generator[B]:
     """`function` of each item, in order, by threads that are a few items ahead."""
     items, jobs = iter(items), min(4, os.cpu_count() or 1)
     pool, waiting = ThreadPoolExecutor(jobs), collections.deque[Future[B]]()

@@ -1,6 +1,6 @@
 """A net as a step of a scikit-learn pipeline: sounds in, one vector for each out.
 
-    make_pipeline(SoundNetTransformer('runs/first/net'), LinearSVC()).fit(paths, names)
+make_pipeline(SoundNetTransformer('runs/first/net'), LinearSVC()).fit(paths, names)
 """
 
 import os
@@ -49,7 +49,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         self.layer = layer
         self.pool = pool
         self.sample_rate = sample_rate
-        self.short = short
+        self.short: Short = short
 
     def fit(self, sounds: Sequence[Sound], y: Any = None) -> 'SoundNetTransformer':
         """Check the settings; raises SoundNetError where they do not fit the net."""
@@ -94,7 +94,8 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         return self._loaded[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in super().__getstate__().items() if key != '_loaded'}
+        state: Any = super().__getstate__()
+        return {key: value for key, value in state.items() if key != '_loaded'}
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -6,7 +6,7 @@ less than one kernel, and a pool, of steps per layer. docs/streaming.md has the 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,7 +93,8 @@ class Streams:
         name: str = 'the sound',
     ) -> None:
         self._flow, self._spec, self._layers = flow, spec, tuple(layers)
-        self._intake, self._short, self._name = intake, short, name
+        self._intake, self._name = intake, name
+        self._short: Short = short
         self._least = max(geometry.min_samples(spec, layer) for layer in self._layers)
         # To fill up too short a sound it has to be remembered until it is long enough.
         self._beginning = np.zeros(0 if short == 'error' else self._least, np.float32)
@@ -133,7 +134,10 @@ class Streams:
             for layer in self._layers:
                 geometry.require(self._spec, layer, self._samples, self._name)
         outputs = self._through(waveform, last)
-        return {layer: self._embedding(layer, values, filled) for layer, values in outputs.items()}
+        return {
+            layer: self._embedding(layer, values, self._short if filled else 'error')
+            for layer, values in outputs.items()
+        }
 
     def _through(self, waveform: Waveform, last: bool) -> Outputs:
         size = BLOCK_S * SAMPLE_RATE
@@ -143,11 +147,11 @@ class Streams:
         ]
         return {layer: np.concatenate([part[layer] for part in parts]) for layer in self._layers}
 
-    def _embedding(self, layer: str, values: NDArray[np.float32], filled: bool) -> Embedding:
+    def _embedding(self, layer: str, values: NDArray[np.float32], filled: Short) -> Embedding:
         before = self._given[layer]
         self._given[layer] += len(values)
         times = np.array(geometry.frame_times(self._spec, layer, len(values), before))
-        return Embedding.of(values, times, layer, self._samples, self._short if filled else 'error')
+        return Embedding.of(values, times, layer, self._samples, filled)
 
 
 class Stream:

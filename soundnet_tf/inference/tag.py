@@ -74,7 +74,9 @@ def tag_files(
         first = next(iter(heard.values()))
         if format != 'json' and (first.tiled or first.padded):
             what = 'tiled' if first.tiled else 'padded with silence'
-            tell(f'{file.path} is {first.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was {what}')
+            tell(
+                f'{file.path} is {first.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was {what}'
+            )
         facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
         tell(form(facts, steps_of(heads, heard, count)), aloud=True)
 

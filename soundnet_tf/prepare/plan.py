@@ -10,9 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from soundnet_tf import records
+from soundnet_tf import locks, records
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf import locks
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher

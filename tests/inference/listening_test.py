@@ -105,9 +105,9 @@ def test_embed_files(plain_folder, paths):
 def test_embed_batch(plain_folder):
     embedder = load(plain_folder)
     clips = [noise(1, seed=1), noise(2, seed=2), noise(1, seed=3).tolist()]
-    for given, clip in zip(embedder.embed_batch(clips, SAMPLE_RATE), clips, strict=True):
+    for heard, clip in zip(embedder.embed_batch(clips, SAMPLE_RATE), clips, strict=True):
         wanted = embedder.embed(clip, SAMPLE_RATE).values
-        np.testing.assert_allclose(given.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+        np.testing.assert_allclose(heard.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     stacked = np.stack([noise(1, seed=seed) for seed in range(3)])
     assert [len(one) for one in embedder.embed_batch(stacked, SAMPLE_RATE)] == [3, 3, 3]
     with pytest.raises(ShortClip, match=r'^clip 1 is 0\.10 s'):

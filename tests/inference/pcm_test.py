@@ -58,5 +58,5 @@ def test_ctrl_c_ends_the_sound(tmp_path, monkeypatch):
 
 
 def test_no_pipe(tmp_path):
-    with pytest.raises(SoundNetError, match='gone: cannot be read .* Give - for standard input'):
+    with pytest.raises(SoundNetError, match=r'gone: cannot be read .* Give - for standard input'):
         pcm.pieces(str(tmp_path / 'gone'))

@@ -175,7 +175,7 @@ def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
     assert embed_files(embedder, sounds, 'out').done == 1
     assert all(name.endswith('.npz') for name in written('out'))
     claim = locks.Claim.of(pathlib.Path('out.jsonl.parts'))
-    with pytest.raises(SoundNetError, match='another run is writing out.jsonl: wait for it'):
+    with pytest.raises(SoundNetError, match=r'another run is writing out\.jsonl: wait for it'):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     claim.release()
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soundnet_tf.errors import SoundNetError
 from soundnet_tf import locks
+from soundnet_tf.errors import SoundNetError
 
 COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
 """Of the manifest; soundnet-prepare reads the first two, the others are for people."""
