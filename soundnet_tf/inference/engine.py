@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from soundnet_tf import geometry, litert, saved
-from soundnet_tf.audio import Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference.stream import Flow, Outputs, Run
 from soundnet_tf.spec import NetSpec
@@ -148,6 +148,10 @@ def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
     return precision
 
 
+AT_ONCE_S = 60.0
+"""Seconds of sound that LiteRT hears as it starts; then copying the weights for quicker kernels has paid."""
+
+
 class LiteRTEngine:
     """The `net.tflite` of a saved net, which serves the layers that it was written with.
 
@@ -158,11 +162,10 @@ class LiteRTEngine:
         self.spec = saved.read_spec(folder)
         self.labels = saved.read_labels(folder)
         self.precision = 'float32'
-        path = pathlib.Path(folder) / saved.TFLITE
-        try:
-            self._interpreter: Any = litert.light(path)
-        except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{path} cannot be read ({error}): delete it, or write it again') from None
+        self._path = pathlib.Path(folder) / saved.TFLITE
+        self._seconds = 0.0
+        self._packed = False
+        self._interpreter = self._opened()
         # Layers of different reach are in different signatures: a short clip may do for one and not for another.
         signatures = self._interpreter.get_signature_list()
         self._signature_of = {layer: key for key, names in signatures.items() for layer in names['outputs']}
@@ -175,6 +178,10 @@ class LiteRTEngine:
         return 300.0  # beyond, its activations take more memory than TensorFlow does
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
+        self._seconds += len(waveform) / SAMPLE_RATE
+        if self._seconds > AT_ONCE_S and not self._packed:
+            self._packed, self._runners = True, {}
+            self._interpreter = self._opened()
         outputs: Outputs = {}
         for layer in layers:
             if layer not in outputs:
@@ -187,6 +194,12 @@ class LiteRTEngine:
 
     def flow(self, layers: Sequence[str]) -> Flow:
         raise SoundNetError('streams need the weights of the net: load its whole folder')
+
+    def _opened(self) -> Any:
+        try:
+            return litert.light(self._path, self._packed)
+        except (ValueError, RuntimeError) as error:
+            raise SoundNetError(f'{self._path} cannot be read ({error}): delete it, or write it again') from None
 
     def _runner(self, signature: str) -> Any:
         """Runs one signature. A first run on the shortest clip lets LiteRT set up, which it announces on stderr."""

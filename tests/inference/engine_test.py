@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from soundnet_tf import geometry, model, saved
 from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference import engine as engine_module
 from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, engine_of
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -24,9 +25,12 @@ def keras_engine(net):
     return KerasEngine(net)
 
 
-@pytest.fixture(scope='module')
-def litert(quick_folder):
-    return LiteRTEngine(quick_folder)
+@pytest.fixture(scope='module', params=[1e9, 0], ids=['at once', 'packed'])
+def litert(quick_folder, request):
+    """With the kernels that it starts with, and with those that it takes later."""
+    before, engine_module.AT_ONCE_S = engine_module.AT_ONCE_S, request.param
+    yield LiteRTEngine(quick_folder)
+    engine_module.AT_ONCE_S = before
 
 
 def close(given, wanted):
@@ -73,8 +77,21 @@ def test_litert_is_keras_from_the_shortest_clip_on(keras_engine, litert, layer, 
 
 
 def test_litert_announces_nothing(quick_folder, capfd):
-    LiteRTEngine(quick_folder).run(noise(1), ['conv7'])
+    engine = LiteRTEngine(quick_folder)
+    for seconds in (1, 70, 1):
+        engine.run(noise(seconds), ['conv7'])
+    assert engine._packed
     assert capfd.readouterr() == ('', '')
+
+
+def test_litert_takes_its_quicker_kernels_after_a_while(quick_folder, monkeypatch):
+    monkeypatch.setattr(engine_module, 'AT_ONCE_S', 3)
+    engine, given = LiteRTEngine(quick_folder), []
+    for _ in range(5):
+        given.append(engine.run(noise(1), ['conv7', 'pool5']))
+        assert engine._packed == (len(given) > 3)
+    for later in given:
+        close(later, given[0])
 
 
 def test_a_net_keeps_its_own_names(tmp_path):
