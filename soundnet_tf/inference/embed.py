@@ -1,5 +1,6 @@
 """The Embedder: sounds of any kind and length to the values of a layer over time, and to tags."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -15,7 +16,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
 from soundnet_tf.inference.embedding import Embedding, join
 from soundnet_tf.inference.engine import Engine, engine_of
-from soundnet_tf.inference.stream import Stream, Streams
+from soundnet_tf.inference.stream import Stream, Streams, blocks_of
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class Embedder:
     ) -> dict[str, Embedding]:
         """`listen` of a sound that comes in pieces: beside its result it takes no more memory for more sound."""
         streams = self.streams(layers, name=name)
-        parts = [streams.push(piece) for piece in pieces]
+        with contextlib.closing(blocks_of(iter(pieces))) as sound:
+            parts = [streams.push(block) for block in sound]
         parts.append(streams.finish())
         return {layer: join([part[layer] for part in parts]) for layer in layers}
 

@@ -1,5 +1,7 @@
 """A stream is the whole: in every layer, however the sound is cut, in memory that does not grow."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -156,3 +158,27 @@ def test_mistakes():
             again()
     with pytest.raises(SoundNetError, match="no layer 'conv9'"):
         embedder.stream('conv9')
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(0, 50_000), max_size=20))
+def test_blocks_of(lengths):
+    """However the sound is cut, nothing is lost, and all blocks but the last are long ones."""
+    ends = np.cumsum([0, *lengths])
+    pieces = [np.arange(start, end, dtype=np.float32) for start, end in itertools.pairwise(ends)]
+    before, stream.BLOCK_S = stream.BLOCK_S, 1
+    try:
+        given = list(stream.blocks_of(iter(pieces)))
+    finally:
+        stream.BLOCK_S = before
+    np.testing.assert_array_equal(np.concatenate(given), np.arange(sum(lengths)))
+    assert all(SAMPLE_RATE <= len(block) < SAMPLE_RATE + 50_000 for block in given[:-1])
+
+
+def test_what_goes_wrong_in_decoding_is_told():
+    def pieces():
+        yield noise(1)
+        raise BadAudio('rain.wav: damaged')
+
+    with pytest.raises(BadAudio, match=r'rain\.wav: damaged'):
+        EMBEDDERS['soundnet8-thin'].listen_pieces(pieces(), ['pool5'])
