@@ -39,13 +39,19 @@ check: $(MAIN)/made
 	$(MAIN)/bin/pyright --pythonpath $(MAIN)/bin/python
 	$(MAIN)/bin/python -m pytest tests/layering_test.py
 
-bench: $(MAIN)/made
+bench: $(MAIN)/made .venv-bench/made
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
 
 .venv/made: PYTHON = $(REFERENCE)
 .venv/made: requirements/reference.txt setup.py
 .venv-latest/made: PYTHON = $(LATEST)
 .venv-latest/made: requirements/latest.txt setup.py
+# The peers of benchmarks/embed.py, PyTorch and OpenVINO: nothing of this package, and nothing else needs them.
+.venv-bench/made: requirements/bench.txt
+	@rm -rf .venv-bench
+	@$(LATEST) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 %/made:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
 	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
@@ -56,4 +62,4 @@ bench: $(MAIN)/made
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-latest build *.egg-info demo-run
+	rm -rf .venv .venv-latest .venv-bench build *.egg-info demo-run

@@ -50,8 +50,11 @@ embedder._engine.run(decoding.read({path!r}), ['pool5'])
 """
 
 COMMAND = """
+import tempfile
 from soundnet_tf.bin import {name}
-sys.argv = ['soundnet-{name}', '--model={net}', *{more}, '--short=tile', {path!r}]
+sys.argv = ['soundnet-{name}', '--model={net}', {path!r}]
+if {name!r} == 'embed':  # anew in each round: what is finished is skipped
+    sys.argv.append('--out=' + tempfile.mkdtemp(dir={home!r}))
 try:
     {name}.run()
 except SystemExit as end:
@@ -85,17 +88,14 @@ def main():
         soundfile.write(five, noise(5), SAMPLE_RATE)
         long_file(ten_minutes, 1 / 6)
         loaded = LOADED.format(net=plain)
-        out = [f'--out={home}/out', '--layer=pool5']
         lines = {
             'import tensorflow': TENSORFLOW,
             'and load the net': loaded,
             '600 s block by block': loaded + BLOCKS.format(path=ten_minutes),
             '600 s whole': loaded + WHOLE.format(path=ten_minutes),
-            'soundnet-embed, 5 s, LiteRT': COMMAND.format(name='embed', net=quick, more=out, path=five),
-            'soundnet-tag, 5 s, LiteRT': COMMAND.format(name='tag', net=quick, more=[], path=five),
-            'soundnet-embed, 5 s, TensorFlow': COMMAND.format(
-                name='embed', net=plain, more=[f'--out={home}/other'], path=five
-            ),
+            'soundnet-embed, 5 s, LiteRT': COMMAND.format(name='embed', net=quick, path=five, home=str(home)),
+            'soundnet-tag, 5 s, LiteRT': COMMAND.format(name='tag', net=quick, path=five, home=str(home)),
+            'soundnet-embed, 5 s, TensorFlow': COMMAND.format(name='embed', net=plain, path=five, home=str(home)),
         }
         if hours:
             path = str(home / 'hours.flac')
