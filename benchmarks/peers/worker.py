@@ -2,8 +2,8 @@
 
 python benchmarks/peers/worker.py KIND FOLDER LAYER
 
-Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, after a
-first run that is not counted. PyTorch and OpenVINO need nothing of this package but the saved net's files.
+Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, after one
+that is not counted, since others had the processor's caches meanwhile. PyTorch and OpenVINO need nothing of this package but the saved net's files.
 """
 
 import json
@@ -160,7 +160,7 @@ KINDS = {
 
 def main():
     kind, folder, layer = sys.argv[1:]
-    run, seen, last = KINDS[kind](folder, layer), set(), None
+    run, last = KINDS[kind](folder, layer), None
     print('ready', flush=True)
     for line in sys.stdin:
         command, *shape = line.split()
@@ -169,9 +169,7 @@ def main():
             print('saved', flush=True)
             continue
         x = noise(int(command), int(shape[0]))
-        if x.shape not in seen:
-            seen.add(x.shape)
-            run(x)
+        run(x)
         began = time.perf_counter()
         last = run(x)
         print(time.perf_counter() - began, flush=True)
