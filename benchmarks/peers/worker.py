@@ -3,7 +3,8 @@
 python benchmarks/peers/worker.py KIND FOLDER LAYER
 
 Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, after one
-that is not counted, since others had the processor's caches meanwhile. PyTorch and OpenVINO need nothing of this package but the saved net's files.
+that is not counted, since others had the processor's caches meanwhile. PyTorch and OpenVINO need nothing of this
+package but the saved net's files.
 """
 
 import json

@@ -239,7 +239,8 @@ def load(
     """An Embedder of a saved net's folder; options as in `Embedder`.
 
     Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
-    TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as quick at more than 20 s, cosine 0.9999.
+    TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as quick, for sounds of 20 s and
+    more and for batches, cosine 0.9999.
     Raises SoundNetError where the folder is no saved net.
     """
     if name_or_path is None:

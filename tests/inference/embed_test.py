@@ -100,6 +100,16 @@ def test_any_samples_are_listened_to(plain_folder, samples, sample_rate):
     np.testing.assert_array_equal(embedder.embed(samples, sample_rate).values, wanted.values)
 
 
+def test_tensors_are_listened_to(plain_folder):
+    import tensorflow as tf
+
+    embedder, waveform = load(plain_folder), noise(1)
+    wanted = embedder.embed(waveform, SAMPLE_RATE).values
+    np.testing.assert_array_equal(embedder.embed(tf.constant(waveform), SAMPLE_RATE).values, wanted)
+    batch = embedder.embed_batch(tf.stack([waveform, waveform]), SAMPLE_RATE)
+    np.testing.assert_allclose(batch[1].values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
 @settings(max_examples=50, deadline=None)
 @given(samples=st.integers(1, 500_000), layer=st.sampled_from([row.name for row in thin_spec().rows]))
 def test_shapes_and_times_are_those_of_the_geometry(samples, layer):

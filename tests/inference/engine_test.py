@@ -1,5 +1,6 @@
 """Engines: Keras against plain numpy, LiteRT against Keras, and which of them is asked."""
 
+import pathlib
 import shutil
 import sys
 
@@ -137,3 +138,29 @@ def test_a_damaged_file_is_named(quick_folder, tmp_path):
     (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SoundNetError, match=r'net\.tflite cannot be read .*: delete it, or write it again'):
         engine_of(folder)
+
+
+@pytest.mark.skipif(
+    'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
+)
+def test_half_precision_whole_and_streamed(quick_folder):
+    engine = engine_of(quick_folder, 'bfloat16')
+    assert isinstance(engine, KerasEngine)
+    wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
+    flow = engine.flow(['pool5', 'conv7'])
+    parts = [flow.push(noise(3)[:30_000]), flow.push(noise(3)[30_000:], last=True)]
+    streamed = {layer: np.concatenate([part[layer] for part in parts]) for layer in wanted}
+    for outputs in (engine.run(noise(3), ['pool5', 'conv7']), streamed):
+        for layer, values in wanted.items():
+            assert outputs[layer].dtype == np.float32
+            assert not np.array_equal(outputs[layer], values)
+            cosine = (outputs[layer] * values).sum() / np.linalg.norm(outputs[layer]) / np.linalg.norm(values)
+            assert cosine > 0.999
+
+
+def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
+    monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
+    with pytest.raises(SoundNetError, match=r"this processor has no bfloat16 .*: use precision='float32'"):
+        engine_module.checked_precision('bfloat16')
+    with pytest.raises(SoundNetError, match="precision is 'float32' or 'bfloat16', not 'int8'"):
+        engine_module.checked_precision('int8')
