@@ -46,12 +46,6 @@ bench: $(MAIN)/made .venv-bench/made
 .venv/made: requirements/reference.txt setup.py
 .venv-latest/made: PYTHON = $(LATEST)
 .venv-latest/made: requirements/latest.txt setup.py
-# The peers of benchmarks/embed.py, PyTorch and OpenVINO: nothing of this package, and nothing else needs them.
-.venv-bench/made: requirements/bench.txt
-	@rm -rf .venv-bench
-	@$(LATEST) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --requirement $<
-	@touch $@
 %/made:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
 	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
@@ -59,6 +53,12 @@ bench: $(MAIN)/made .venv-bench/made
 	@$(PYTHON) -m venv $*
 	@$*/bin/python -m pip install --quiet --requirement $<
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The peers of the benchmarks; they find this package by PYTHONPATH.
+.venv-bench/made: requirements/bench.txt
+	$(or $(REFERENCE),$(LATEST)) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 clean:

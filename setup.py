@@ -28,6 +28,7 @@ setup(
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries
         'av>=18',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
+        'google-crc32c>=1.5',  # the checksums of TFRecord files
         'h5py>=3.10',  # posteriors in HDF5 files; keras needs it too
         'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
         'miniaudio>=1.60',  # the fastest decoder of mp3, wav, flac and ogg
@@ -41,8 +42,8 @@ setup(
         'urllib3>=2.2',  # requests' own; its read1 loses nothing when a server breaks off
     ],
     extras_require={
-        # Preparation on a cluster; crc32c for TFRecords. No release resolves beside protobuf 7, so TensorFlow 2.21.
-        'beam': ['apache-beam>=2.77', 'google-crc32c>=1.5'],
+        # Preparation on a cluster. No release resolves beside protobuf 7, so TensorFlow 2.21.
+        'beam': ['apache-beam>=2.77'],
         # The last tensorflow-io loads its ops on TensorFlow 2.16.2 and 2.17.1 only.
         'tfio': ['tensorflow-io==0.37.1', 'tensorflow>=2.16.2,<2.18'],
         # Loading exported modules; tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 dropped.

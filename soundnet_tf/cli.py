@@ -6,12 +6,14 @@ Exits: 0 done; 1 some inputs failed; 2 the user's mistake, wrong flags included;
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 from absl import app, flags, logging
 
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import LostWorker, SoundNetError
 
 
 def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | None) -> None:
@@ -42,7 +44,10 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             return main(argv[1:])
         except SoundNetError as error:
             _complain(command, str(error))
-            return 2
+            if isinstance(error, LostWorker):
+                # TensorFlow would wait for the other worker once more, and tell of it at length.
+                os._exit(error.status)
+            return error.status
         except BrokenPipeError:
             # Whoever read our output has seen enough; Python would complain once more at its own exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,11 +58,17 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
             place = f'{error.filename}: ' if error.filename else ''
             _complain(command, f'{place}{error.strerror}. Choose another place, or mend this one')
             return 2
-        except KeyboardInterrupt:
-            _complain(command, 'stopped; what is finished stays')
+        except KeyboardInterrupt as stop:
+            _complain(command, f'stopped; {stop or "what is finished stays"}')
             return 130
 
+    # A cluster that wants its machine back asks so: what can be saved is saved as at Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _help(command: str, module: str, doc: str | None) -> str:
@@ -66,8 +77,8 @@ def _help(command: str, module: str, doc: str | None) -> str:
     lines = [(doc or '').strip(), '', f'Flags of {command}:']
     for flag in own:
         required = any('must have a value' in validator.message for validator in flag.validators)
-        value = 'required' if required else f'default {flag.default_as_str}'
-        lines.append(f'  --{flag.name}: {flag.help} ({value})')
+        value = ' (required)' if required else '' if flag.default is None else f' (default {flag.default_as_str})'
+        lines.append(f'  --{flag.name}: {flag.help}{value}')
     return '\n'.join(lines)
 
 

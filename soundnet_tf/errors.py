@@ -8,6 +8,9 @@ The binaries print it and exit with status 2; a bug keeps its traceback.
 class SoundNetError(Exception):
     """The parent of all errors of this package that a user can mend."""
 
+    status = 2
+    """With which a binary exits."""
+
 
 class ShortClip(SoundNetError, ValueError):
     """The sound is too short to give one frame of the layer that was asked for."""
@@ -23,6 +26,12 @@ class BadRecord(SoundNetError, ValueError):
 
 class WeightsMismatch(SoundNetError, ValueError):
     """Saved weights do not fit the net that they should go into."""
+
+
+class LostWorker(SoundNetError):
+    """Another of several workers is gone: no mistake of this one."""
+
+    status = 1
 
 
 class MissingTool(SoundNetError, ImportError):

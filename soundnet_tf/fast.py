@@ -1,6 +1,6 @@
 """The same net, on the same variables, through kernels that are quicker on TensorFlow.
 
-Twins in the tests hold it equal to the plain Keras net. Measured by `benchmarks/training.py` and
+Twins in the tests hold it equal to the plain Keras net. Measured by `benchmarks/train_step.py` and
 `benchmarks/embed.py`.
 """
 
@@ -13,30 +13,49 @@ import tensorflow as tf
 from soundnet_tf import model
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool, Row
 
-TrainingForm = Callable[[Any], dict[str, Any]]
+Form = Callable[[Any], Any]
+
+FEW, LONG = 64, 8
+"""Filters at most, and steps of a kernel at least, for which its gradient is taken by blocks."""
 
 
-def training_form(net: model.SoundNet) -> TrainingForm:
+def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
     """`[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` gives them.
 
-    Batch statistics are of this replica alone: with more than one replica the plain net is the
-    right one, whose batch norm is synchronised. What is quicker: one fused kernel for batch norm;
-    the strided first convolution as an unstrided one over blocks of samples; pooling before ReLU.
+    What is quicker: strided convolutions as unstrided ones over blocks of samples; the gradients of
+    the first kernels as products of large matrices; one fused kernel for batch norm; pooling before
+    ReLU. Under several replicas batch norm is of all of them together, as the plain net's is.
+    `precision='bfloat16'` computes convolutions so; weights, statistics and logits stay float32.
     """
+    trunk = training_trunk(net, precision)
+
+    def run(waveform: Any) -> dict[str, Any]:
+        x = trunk(waveform)[:, :, None]
+        heads = {head: net.get_layer(model.logits_name(head.name)) for head in net.spec.heads}
+        logits = {head.name: _convolve(layer, head, x) + _weights(layer.bias, x) for head, layer in heads.items()}
+        return {name: tf.cast(tf.squeeze(values, 2), tf.float32) for name, values in logits.items()}
+
+    return run
+
+
+def training_trunk(net: model.SoundNet, precision: str = 'float32') -> Form:
+    """`[batch, samples]` to the last layer's `[batch, time, channels]`, as `training_form` has it, without heads."""
     spec = net.spec
     follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
 
-    def run(waveform: Any) -> dict[str, Any]:
-        x = waveform[..., None] * GAIN
+    # [batch, time, 1, channels] throughout: TensorFlow's kernels are those of pictures.
+    def run(waveform: Any) -> Any:
+        x = tf.cast(waveform[:, :, None, None] * GAIN, precision)
         for index, row in enumerate(spec.layers):
             if isinstance(row, Conv):
-                x = _normalise(net, row, _convolve(net.get_layer(f'{row.name}_conv'), row, x))
+                layer = net.get_layer(f'{row.name}_conv')
+                x = _normalise(net, row, _convolve(layer, row, x), layer.bias)
                 # ReLU and maximum commute, and after the pool there is less to do.
                 x = x if row.name in follows_pool else tf.nn.relu(x)
             else:
-                x = tf.nn.max_pool1d(x, row.kernel, row.stride, 'VALID')
+                x = tf.nn.max_pool2d(x, [row.kernel, 1], [row.stride, 1], 'VALID')
                 x = tf.nn.relu(x) if _convolution_before(spec, index) else x
-        return {head.name: _convolve(net.get_layer(model.logits_name(head.name)), head, x) for head in spec.heads}
+        return tf.squeeze(x, 2)
 
     return run
 
@@ -45,25 +64,99 @@ def _convolution_before(spec: NetSpec, index: int) -> bool:
     return index > 0 and isinstance(spec.layers[index - 1], Conv)
 
 
+def _weights(variable: Any, x: Any) -> Any:
+    return tf.cast(tf.convert_to_tensor(variable), x.dtype)
+
+
 def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
-    kernel, bias = tf.convert_to_tensor(layer.kernel), tf.convert_to_tensor(layer.bias)
-    if row.padding:
-        x = tf.pad(x, [[0, 0], [row.padding, row.padding], [0, 0]])
-    stride = row.stride
-    if x.shape[-1] == 1 and stride > 1 and row.kernel % stride == 0:
-        # Blocks of `stride` samples become channels: the same products and sums, without a stride.
-        whole = tf.shape(x)[1] // stride * stride
-        x = tf.reshape(x[:, :whole], [tf.shape(x)[0], whole // stride, stride])
-        kernel, stride = tf.reshape(kernel, [row.kernel // stride, stride, -1]), 1
-    return tf.nn.conv1d(x, kernel, stride, 'VALID') + bias
+    """Without the bias. Blocks of `stride` steps become channels: the same products and sums, without a stride."""
+    kernel, stride, padding = _weights(layer.kernel, x), row.stride, row.padding
+    if row.kernel % stride:
+        x = tf.pad(x, [[0, 0], [padding, padding], [0, 0], [0, 0]])
+        return tf.nn.conv2d(x, kernel[:, None], [stride, 1], 'VALID')
+    steps, channels = _steps(x), x.shape[-1]
+    # What does not fill a block no output sees. It is not padded, since to cut it off is slow in the gradient.
+    spare = (steps + 2 * padding) % stride
+    enough = padding >= stride - 1
+    x = tf.pad(x, [[0, 0], [padding, padding - spare if enough else padding], [0, 0], [0, 0]])
+    blocks = (steps + 2 * padding) // stride
+    x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
+    x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
+    kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
+    # Measured: below these the usual gradient is as quick.
+    by_blocks = layer.kernel.shape[-1] <= FEW and row.kernel // stride >= LONG
+    return (_unstrided if by_blocks else _usual)(x, kernel)
 
 
-def _normalise(net: model.SoundNet, row: Conv, x: Any) -> Any:
+def _steps(x: Any) -> Any:
+    return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
+
+
+def _usual(x: Any, kernel: Any) -> Any:
+    return tf.nn.conv2d(x, kernel, 1, 'VALID')
+
+
+@tf.custom_gradient
+def _unstrided(x: Any, kernel: Any) -> Any:
+    """A convolution whose kernel's gradient is taken by products of large matrices."""
+
+    def gradient(y: Any) -> tuple[Any, Any]:
+        back = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x), filter=kernel, out_backprop=y, strides=[1, 1, 1, 1], padding='VALID'
+        )
+        return back, _kernel_gradient(x, y, kernel.shape)
+
+    return _usual(x, kernel), gradient
+
+
+def _kernel_gradient(x: Any, y: Any, shape: Any) -> Any:
+    """`[kernel, 1, channels, filters]` from `[batch, time, 1, channels]` and `[batch, steps, 1, filters]`.
+
+    Time is cut into blocks of half a kernel. A product of the blocks of x with those of y, some blocks
+    later, holds all products of their samples; the kernel's are the sums along its diagonals. More
+    products than there need be by half, and still faster: the matrices are as a processor likes them.
+    """
+    kernel, _, channels, filters = shape
+    block = kernel // 2
+    apart = -(-(block + kernel - 1) // block)
+    blocks = -(-_steps(y) // block) + apart - 1
+    # Zeros behind each example keep it from its neighbour.
+    rows = [
+        tf.reshape(
+            tf.pad(z, [[0, 0], [0, blocks * block - _steps(z)], [0, 0], [0, 0]]),
+            [tf.shape(z)[0] * blocks, block * z.shape[-1]],
+        )
+        for z in (x, y)
+    ]
+    count = tf.shape(rows[0])[0]
+    products = [
+        tf.matmul(
+            tf.slice(rows[0], [j, 0], [count - j, -1]), tf.slice(rows[1], [0, 0], [count - j, -1]), transpose_a=True
+        )
+        for j in range(apart)
+    ]
+    pairs = tf.reshape(tf.concat(products, 0), [apart * block, 1, channels, block, filters])
+    return tf.add_n([pairs[step : step + kernel, :, :, step] for step in range(block)])
+
+
+def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
     norm = net.get_layer(f'{row.name}_bn')
+    replicas = tf.distribute.get_replica_context()
+    # None outside of a replica.
+    several = replicas is not None and replicas.num_replicas_in_sync > 1
+    # The bias of the convolution before moves the mean and nothing else. Times 0, so that it has a gradient: 0.
+    beta = norm.beta + 0.0 * bias
+    y, mean, variance = (_of_all_replicas if several else _fused)(norm, x, beta)
+    _move(norm.moving_mean, mean + bias, norm.momentum)
+    _move(norm.moving_variance, variance, norm.momentum)
+    return y
+
+
+def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x[:, :, None],
+        x=x,
         scale=tf.convert_to_tensor(norm.gamma),
-        offset=tf.convert_to_tensor(norm.beta),
+        offset=beta,
         mean=tf.zeros([0]),
         variance=tf.zeros([0]),
         epsilon=norm.epsilon,
@@ -71,9 +164,18 @@ def _normalise(net: model.SoundNet, row: Conv, x: Any) -> Any:
     )
     # The kernel gives the variance of a sample; Keras, and with it the plain net, keeps the population's.
     count = tf.cast(tf.shape(x)[0] * tf.shape(x)[1], tf.float32)
-    _move(norm.moving_mean, mean, norm.momentum)
-    _move(norm.moving_variance, variance * (count - 1) / count, norm.momentum)
-    return y[:, :, 0]
+    return y, mean, variance * (count - 1) / count
+
+
+def _of_all_replicas(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """Every replica has as many examples: the moments of all are the means of each one's."""
+    values = tf.cast(x, tf.float32)
+    moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
+    replicas: Any = tf.distribute.get_replica_context()
+    mean, square = replicas.all_reduce('MEAN', moments)
+    variance = square - tf.square(mean)
+    y = tf.nn.batch_normalization(values, mean, variance, beta, norm.gamma, norm.epsilon)
+    return tf.cast(y, x.dtype), mean, variance
 
 
 def _move(variable: Any, value: Any, momentum: float) -> None:

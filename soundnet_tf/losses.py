@@ -1,27 +1,33 @@
 """How far the student is from its teachers, per example.
 
-Every function takes what a teacher says, `[batch, frames, classes]` probabilities, and the logits of
-the student's head, `[batch, steps, classes]`, and pairs frames with steps by index, as many as both
-have, as the authors do. At 20 s the 8-layer net's four steps lie up to 3.8 s from their frames.
+Every function takes what a teacher says, `[batch, pairs, classes]` probabilities, and the logits of
+the student's head, `[batch, pairs, classes]`: frames and time steps that `pairs` put together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
 
 Loss = Callable[[Any, Any], Any]
 
+TORCH_SCALE = 250.0
+"""The authors' weight of the mean over all time steps of both heads (main_train.lua)."""
 
-def pair(teacher: Any, logits: Any) -> tuple[Any, Any]:
-    """The frames and the steps that have a partner."""
-    pairs = min(teacher.shape[1], logits.shape[1])
-    return teacher[:, :pairs], logits[:, :pairs]
+
+def pairs(frames: int, steps: int, frame_times: Sequence[float] = (), step_times: Sequence[float] = ()) -> list[int]:
+    """Which frame each time step goes with, for as many steps as have one.
+
+    Without times by index, as the authors do: at 20 s the 8-layer net's four steps lie up to 3.8 s
+    from their frames. With times, in seconds, each step has the frame nearest to it.
+    """
+    if not step_times:
+        return list(range(min(frames, steps)))
+    return [min(range(frames), key=lambda frame: abs(frame_times[frame] - time)) for time in step_times]
 
 
 def kl(teacher: Any, logits: Any) -> Any:
     """KL(teacher || student) in nats, summed over classes, averaged over the pairs: `[batch]` (paper, eq. 2)."""
-    teacher, logits = pair(teacher, logits)
     # 0 log 0 is 0; the least positive float32 keeps the logarithm finite.
     teacher_log: Any = ops.log(ops.maximum(teacher, 1e-37))
     return ops.mean(ops.sum(teacher * (teacher_log - ops.log_softmax(logits)), axis=-1), axis=-1)
@@ -29,15 +35,40 @@ def kl(teacher: Any, logits: Any) -> Any:
 
 def l2(teacher: Any, logits: Any) -> Any:
     """Squared distance of the probabilities, summed over classes, averaged over the pairs: `[batch]`."""
-    teacher, logits = pair(teacher, logits)
     return ops.mean(ops.sum(ops.square(teacher - ops.softmax(logits)), axis=-1), axis=-1)
 
 
 LOSSES: dict[str, Loss] = {'kl': kl, 'l2': l2}
 
 
-def agreement(teacher: Any, logits: Any) -> Any:
-    """The share of pairs in which student and teacher name the same class first: `[batch]`."""
-    teacher, logits = pair(teacher, logits)
-    same = ops.equal(ops.argmax(teacher, axis=-1), ops.argmax(logits, axis=-1))
-    return ops.mean(ops.cast(same, 'float32'), axis=-1)
+def softened(loss: Loss, temperature: float) -> Loss:
+    """The loss between distributions whose logits are divided by a temperature, times its square.
+
+    The square keeps the gradient's size (Hinton, Vinyals, Dean, 2015, section 2).
+    """
+
+    def of(teacher: Any, logits: Any) -> Any:
+        teacher_log: Any = ops.log(ops.maximum(teacher, 1e-37))
+        teacher = ops.softmax(teacher_log / temperature)
+        return temperature**2 * loss(teacher, logits / temperature)
+
+    return loss if temperature == 1 else of
+
+
+def scales(reduction: str, steps: dict[str, int], classes: dict[str, int]) -> dict[str, float]:
+    """By what each head's loss is multiplied before all are added, by the reduction's name.
+
+    `per_example` is the mean over heads. `torch` is the authors': the mean over classes too and over
+    the time steps of all heads, times 250, so that a class of a small head weighs more.
+    """
+    if reduction == 'torch':
+        return {head: TORCH_SCALE * steps[head] / sum(steps.values()) / classes[head] for head in steps}
+    return {head: 1 / len(steps) for head in steps}
+
+
+def agreement(teacher: Any, logits: Any, top: int = 1) -> Any:
+    """The share of pairs in which the teacher's first class is among the student's `top` first: `[batch]`."""
+    first: Any = ops.argmax(teacher, axis=-1)
+    score: Any = ops.take_along_axis(logits, first[..., None], axis=-1)
+    rank: Any = ops.sum(ops.cast(logits > score, 'int32'), axis=-1)
+    return ops.mean(ops.cast(rank < top, 'float32'), axis=-1)

@@ -1,4 +1,4 @@
-"""One word for how training spreads over devices, one function that makes it so."""
+"""One word for how training spreads over devices and machines, one function that makes it so."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,8 @@ STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     'none': tf.distribute.get_strategy,
     # Every GPU of this machine (or its CPU), each with a part of the batch.
     'mirrored': tf.distribute.MirroredStrategy,
+    # Every machine that the environment variable TF_CONFIG names, each with a part of the batch.
+    'multiworker': tf.distribute.MultiWorkerMirroredStrategy,
 }
 
 
@@ -23,3 +25,14 @@ def make(distribution: str, batch: int) -> tf.distribute.Strategy:
     if batch % replicas:
         raise SoundNetError(f'a batch of {batch} does not divide among {replicas} devices: take a multiple of them')
     return strategy
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes."""
+    resolver = strategy.cluster_resolver
+    return (
+        not resolver
+        or not resolver.cluster_spec()
+        or resolver.task_type == 'chief'
+        or (resolver.task_type == 'worker' and resolver.task_id == 0 and 'chief' not in resolver.cluster_spec().jobs)
+    )

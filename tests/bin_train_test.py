@@ -1,13 +1,20 @@
 """The door of training: exits and words."""
 
+import json
+import pathlib
+import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from soundnet_tf import records
 from soundnet_tf.testing import make_records
 
-FLAGS = ['--net=soundnet5', '--width=0.125', '--clip_s=5', '--batch=4', '--steps=2']
+NET = ['--net=soundnet5', '--width=0.125', '--clip_s=5', '--batch=4']
+FLAGS = [*NET, '--steps=2']
 
 
 def train(*arguments):
@@ -19,6 +26,7 @@ def test_a_run_ends_with_a_net(tmp_path):
     make_records(tmp_path / 'records', count=4, seconds=5)
     done = train(f'--records={tmp_path / "records"}', f'--out={tmp_path / "run"}', *FLAGS)
     assert done.returncode == 0, done.stderr
+    assert 'WARNING' not in done.stderr
     assert done.stdout.strip() == f'the net is in {tmp_path / "run" / "net"}'
     assert (tmp_path / 'run' / 'net' / 'weights.npz').is_file()
 
@@ -44,3 +52,60 @@ def test_no_records_is_one_line_and_exit_2(tmp_path):
     assert done.returncode == 2
     assert 'holds no dataset.json: give a folder that soundnet-prepare wrote' in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr
+
+
+def test_an_experiment_is_changed_by_flags_and_set(tmp_path):
+    make_records(tmp_path / 'records', count=6, seconds=10, shards=3)
+    where = [f'--records={tmp_path / "records"}', f'--out={tmp_path / "run"}']
+    done = train(*where, '--experiment=modern', '--smoke', '--net=soundnet5', '--set=clip_norm=2')
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'step 2: held-out loss \d', done.stderr + done.stdout)
+    about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+    assert (about['experiment']['net'], about['experiment']['training']['clip_norm']) == ('soundnet5', 2)
+    assert about['command'][-1] == '--set=clip_norm=2'
+
+
+def test_help_names_experiments_and_values():
+    done = train('--help')
+    assert re.search(r'^  modern +warm-up and cosine', done.stdout, re.MULTILINE)
+    assert 'temperature' in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
+    make_records(tmp_path / 'records', count=4, seconds=5)
+    command = [sys.executable, '-m', 'soundnet_tf.bin.train', f'--records={tmp_path / "records"}']
+    command += [f'--out={tmp_path / "run"}', *NET, '--save_every=1']
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob('run/checkpoints/*.index')):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = said.splitlines()[-1]
+    step = re.fullmatch(r'\S+: stopped; step (\d+) of 100000 is saved, the same command goes on', last)[1]
+    assert (tmp_path / 'run' / 'checkpoints' / f'step-{step}.index').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('skip', [False, True])
+def test_a_damaged_shard_stops_the_run_or_is_left_out(tmp_path, skip):
+    make_records(tmp_path / 'records', count=8, seconds=5)
+    path = pathlib.Path(records.shard_paths(tmp_path / 'records', 2)[0])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    more = ['--skip_bad_records'] if skip else []
+    done = train(f'--records={tmp_path / "records"}', f'--out={tmp_path / "run"}', *FLAGS, '--steps=4', *more)
+    words = f'{path}, record'
+    if skip:
+        assert done.returncode == 0, done.stderr
+        assert f'1 records could not be used: {words}' in done.stdout
+        assert (tmp_path / 'run' / 'net' / 'weights.npz').is_file()
+    else:
+        assert done.returncode == 2
+        assert words in done.stderr.splitlines()[-1]
+        assert 'its checksum is wrong, the file is damaged: remove it and prepare again' in done.stderr.splitlines()[-1]
+        assert 'Traceback' not in done.stderr

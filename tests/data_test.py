@@ -1,9 +1,14 @@
 """From shards to batches: what comes out is what went in, fitted as the authors do."""
 
+import itertools
+import os
+import pathlib
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf import data, decoding, records
@@ -24,7 +29,7 @@ def card(frame_every_s=5.0, kind='probabilities'):
 
 
 def fitted(waveform, rows, samples, about=None):
-    clip = {'id': b'x', 'waveform': waveform, 'frames/times_s': np.zeros(len(rows), np.float32), 't/values': rows}
+    clip = {'id': b'x', 'waveform': waveform, 'frames': len(rows), 't': rows}
     return {key: np.asarray(value) for key, value in data.fit(clip, about or card(), samples).items()}
 
 
@@ -82,7 +87,7 @@ def test_the_order_is_a_function_of_the_seed_and_can_be_skipped_into(tmp_path):
     make_records(tmp_path, seconds=1)
     first = [batch['id'].tolist() for batch in take(tmp_path, 6, seed=1)]
     assert [batch['id'].tolist() for batch in take(tmp_path, 6, seed=1)] == first
-    assert [batch['id'].tolist() for batch in take(tmp_path, 4, seed=1, skip=8)] == first[2:]
+    assert [batch['id'].tolist() for batch in take(tmp_path, 4, seed=1, first=2)] == first[2:]
     assert [batch['id'].tolist() for batch in take(tmp_path, 6, seed=2)] != first
     # Each pass over the data has every record, and an order of its own.
     assert sorted(np.ravel(first[:3])) == sorted(np.ravel(first[3:]))
@@ -99,64 +104,178 @@ def test_every_decoder_gives_the_batch(decoder, tmp_path):
     np.testing.assert_allclose(ours['waveform'], other['waveform'], atol=1e-4)
 
 
+def spoilt(folder, shard, changes):
+    """Records of a shard with other features, written anew: whole files that hold what cannot be used."""
+    path = records.shard_paths(folder, 2)[shard]
+    kept = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(path)]
+    ids = []
+    for number, change in changes.items():
+        change(kept[number].features.feature)
+        ids.append(kept[number].features.feature['id'].bytes_list.value[0].decode())
+    with tf.io.TFRecordWriter(path) as writer:
+        for example in kept:
+            writer.write(example.SerializeToString())
+    return path, ids
+
+
+def no_mp3(features):
+    features['audio/encoded'].bytes_list.value[0] = b'nothing'
+
+
+def nan(features):
+    features['places/values'].float_list.value[0] = float('nan')
+
+
+def names(batches):
+    return [id.decode() for batch in batches for id in batch['id']]
+
+
 @pytest.mark.parametrize('decoder', ['auto', 'tfio'])
 def test_records_that_cannot_be_used_are_left_out_and_named(decoder, tmp_path):
     if decoder not in ['auto', *decoding.available()]:
         pytest.skip(f'{decoder} does not load beside TensorFlow {tf.__version__}')
-    make_records(tmp_path, count=8, seconds=1, shards=1)
-    (path,) = records.shard_paths(tmp_path, 1)
-    kept = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
-
-    def changed(record, **features):
-        example = tf.train.Example.FromString(record)
-        for key, value in features.items():
-            example.features.feature[key.replace('__', '/')].CopyFrom(value)
-        return example.SerializeToString()
-
-    text = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b'not an mp3']))
-    nan = tf.train.Feature(float_list=tf.train.FloatList(value=[float('nan')] * 4))
-    kept[1] = changed(kept[1], audio__encoded=text)
-    kept[2] = changed(kept[2], places__values=nan)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in kept:
-            writer.write(record)
-    lost = data.Lost(records=8)
-    batches = take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder)
-    assert sum(len(batch['id']) for batch in batches) == 6
-    words = {reason.partition(':')[2].strip()[:35] for reason in lost.reasons.values()}
-    assert 'places has not one row of numbers for each frame'[:35] in words
-    assert len(lost) == 2
-    assert any('its sound is no MP3' in reason for reason in lost.reasons.values())
+    make_records(tmp_path, count=12, seconds=1)
+    _, bad = spoilt(tmp_path, 1, {1: no_mp3, 2: nan})
+    lost = data.Lost()
+    once = names(take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder))
+    assert sorted(once + bad) == sorted(f'clip{index}' for index in range(12))
+    assert (len(lost), lost.records) == (2, 12)
+    assert any('not one row of finite numbers for each frame' in reason for reason in lost.reasons.values())
     assert str(lost).startswith('2 records could not be used: clip')
-
-
-def test_records_that_do_not_belong_to_the_card_are_refused(tmp_path):
-    """In the graph too the words say where: which shard, which record, what was expected, what is there."""
-    make_records(tmp_path, count=6, seconds=1, shards=2)
-    path = records.shard_paths(tmp_path, 2)[1]
-    kept = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(path)]
-    kept[1].features.feature['imagenet/values'].float_list.value.pop()
-    with tf.io.TFRecordWriter(path) as writer:
-        for example in kept:
-            writer.write(example.SerializeToString())
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        list(data.batches(tmp_path, samples=SAMPLE_RATE, batch=2, repeat=False))
-    id = kept[1].features.feature['id'].bytes_list.value[0].decode()
-    assert records.refusal(caught.value) == (
-        f'{path}, record 1 ({id}): expected 10 numbers of imagenet a frame, got 9 for frames: 1' + records.WAY_OUT
-    )
+    # In training the next in the order takes the place of each, so that no batch is moved.
+    whole, order = data.Lost(), names(take(tmp_path, 3, seed=5, lost=lost, decoder=decoder))
+    make_records(tmp_path / 'whole', count=12, seconds=1)
+    intended = names(take(tmp_path / 'whole', 3, seed=5, lost=whole))
+    for place, (got, wanted) in enumerate(zip(order, intended, strict=True)):
+        after = (intended + intended)[place:]
+        assert got == next(id for id in after if id not in bad), wanted
 
 
 def test_it_ends_where_no_record_can_be_used(tmp_path):
-    make_records(tmp_path, count=3, seconds=1, shards=1)
-    (path,) = records.shard_paths(tmp_path, 1)
-    kept = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))]
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for example in kept:
-            example.features.feature['audio/encoded'].bytes_list.value[0] = b'nothing'
-            writer.write(example.SerializeToString())
-    with pytest.raises(tf.errors.OpError, match=r'3 records could not be used: .*; none is left to learn from'):
+    make_records(tmp_path, count=6, seconds=1)
+    for shard in (0, 1):
+        count = sum(1 for _ in tf.data.TFRecordDataset(records.shard_paths(tmp_path, 2)[shard]))
+        spoilt(tmp_path, shard, dict.fromkeys(range(count), no_mp3))
+    lost = data.Lost()
+    with pytest.raises(tf.errors.OpError):
+        take(tmp_path, lost=lost)
+    assert re.match(r'6 records could not be used: .*; none is left to learn from', str(lost.stopped))
+
+
+def test_records_that_do_not_belong_to_the_card_are_refused(tmp_path):
+    make_records(tmp_path, count=6, seconds=1)
+    path, (id,) = spoilt(tmp_path, 1, {1: lambda features: features['imagenet/values'].float_list.value.pop()})
+    lost = data.Lost()
+    with pytest.raises(tf.errors.OpError):
+        take(tmp_path, 9, repeat=False, lost=lost)
+    words = f'{path}, record 1 ({id}): expected 10 classes of imagenet, got 9 numbers for 1 frames: prepare again'
+    assert str(lost.stopped).startswith(words)
+
+
+def damaged(folder, shard=1, at=-100):
+    path = pathlib.Path(records.shard_paths(folder, 2)[shard])
+    content = bytearray(path.read_bytes())
+    content[at] ^= 255
+    path.write_bytes(content)
+    return path
+
+
+def test_a_damaged_record_stops_it_or_is_left_out(tmp_path):
+    make_records(tmp_path, count=8, seconds=1)
+    path = damaged(tmp_path)
+    lost = data.Lost()
+    with pytest.raises(tf.errors.OpError):
+        take(tmp_path, 9, repeat=False, lost=lost)
+    assert re.match(rf'{path}, record \d: its checksum is wrong, the file is damaged: remove it', str(lost.stopped))
+    lost = data.Lost()
+    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == 7
+    assert len(lost) == 1
+
+
+def test_a_shard_that_is_gone_or_cut_stops_it_or_is_left_out(tmp_path):
+    make_records(tmp_path, count=8, seconds=1)
+    gone, cut = map(pathlib.Path, records.shard_paths(tmp_path, 2))
+    whole = sum(1 for _ in tf.data.TFRecordDataset(str(gone)))
+    cut.write_bytes(cut.read_bytes()[:-7])
+    with pytest.raises(BadRecord, match=rf'{cut} is damaged: it has .* bytes, its records take'):
         take(tmp_path)
+    lost = data.Lost()
+    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == whole
+    assert str(cut) in str(lost)
+
+
+def test_a_shard_that_vanishes_in_the_middle(tmp_path):
+    make_records(tmp_path, count=8, seconds=1)
+    lost = data.Lost()
+    batches = iter(data.batches(tmp_path, samples=SAMPLES, batch=1, lost=lost))
+    next(batches)
+    path = records.shard_paths(tmp_path, 2)[1]
+    os.unlink(path)
+    with pytest.raises(tf.errors.OpError):
+        list(itertools.islice(batches, 60))
+    assert re.match(rf'{path}, record \d: it cannot be read \(No such file or directory\)', str(lost.stopped))
+
+
+@given(workers=st.sampled_from([1, 2, 4]), replicas=st.sampled_from([1, 2]), first=st.integers(0, 9))
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_workers_and_replicas_share_the_same_batches(made, workers, replicas, first):
+    options = {'samples': SAMPLE_RATE, 'batch': 8, 'seed': 3, 'first': first}
+    whole = names(data.batches(made, **options).take(2).as_numpy_iterator())
+    parts = []
+    for worker in range(workers):
+        part = data.batches(made, **options, part=(worker, workers), replicas=replicas).take(2 * replicas)
+        parts.append(names(part.as_numpy_iterator()))
+    share = 8 // workers
+    joined = [id for step in range(2) for part in parts for id in part[step * share : (step + 1) * share]]
+    assert joined == whole
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('made')
+    make_records(folder, count=10, seconds=1, audio_format='pcm16', shards=3)
+    return folder
+
+
+def test_the_place_in_the_order_costs_nothing_to_find(made):
+    options = {'samples': SAMPLE_RATE, 'batch': 4, 'seed': 3}
+    far = next(iter(data.batches(made, **options, first=10**9)))
+    assert sorted(far) == ['id', 'imagenet', 'places', 'waveform']
+
+
+def test_some_shards_alone(made):
+    every = names(data.batches(made, samples=SAMPLE_RATE, batch=4, repeat=False).as_numpy_iterator())
+    parts = [
+        names(data.batches(made, samples=SAMPLE_RATE, batch=4, repeat=False, shards=shards).as_numpy_iterator())
+        for shards in (range(2), range(2, 3))
+    ]
+    assert parts[0] + parts[1] == every
+    assert all(parts)
+
+
+def test_gain_is_a_function_of_seed_and_place(made):
+    options = {'samples': SAMPLE_RATE, 'batch': 10, 'seed': 3}
+    plain, louder, again = (next(iter(data.batches(made, **options, gain_db=gain_db))) for gain_db in (0.0, 6.0, 6.0))
+    np.testing.assert_array_equal(louder['waveform'], again['waveform'])
+    np.testing.assert_array_equal(louder['id'], plain['id'])
+    gains = 20 * np.log10(np.asarray(louder['waveform']).std(-1) / np.asarray(plain['waveform']).std(-1))
+    assert abs(gains).max() <= 6.001
+    assert np.ptp(gains) > 3
+
+
+@given(frames=st.integers(1, 6), samples=st.integers(1, 60), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_a_crop_takes_sound_and_frames_together(frames, samples, seed):
+    about = card(frame_every_s=10 / SAMPLE_RATE)
+    clip = {
+        'id': b'x',
+        'waveform': np.repeat(np.arange(frames, dtype=np.float32), 10),
+        'frames': frames,
+        't': np.arange(frames, dtype=np.float32)[:, None].repeat(3, 1),
+    }
+    got = data.cropped(clip, about, samples, tf.constant([seed, 1], tf.int64))
+    np.testing.assert_array_equal(np.asarray(got['waveform'])[::10], np.asarray(got['t'])[:, 0])
+    assert len(got['t']) == int(got['frames']) >= min(frames, -(-samples // 10))
 
 
 def test_an_empty_dataset_is_refused(tmp_path):

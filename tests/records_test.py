@@ -2,7 +2,6 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -43,8 +42,7 @@ def samples(draw):
 @settings(max_examples=60, deadline=None)
 def test_a_record_comes_back_as_it_was(sample):
     classes = {name: values.shape[1] for name, values in sample.posteriors.items()}
-    parsed = records.parse(tf.constant(records.encode(sample)), classes)
-    again = records._sample(parsed, classes)
+    again = records.parse(records.encode(sample), classes)
     for field in dataclasses.fields(Sample):
         if field.name != 'posteriors':
             assert getattr(again, field.name) == getattr(sample, field.name)
@@ -96,18 +94,7 @@ def test_posteriors_that_are_refused(values, said):
 
 
 def test_a_source_whose_name_is_no_text():
-    parsed = records.parse(tf.constant(records.encode(sample(source='/\udcff.mp4'))), {})
-    assert parsed['source'].numpy() == b'/?.mp4'
-
-
-def test_parsing_inside_a_graph():
-    dataset = tf.data.Dataset.from_tensors(records.encode(sample())).map(
-        lambda record: records.parse(record, {'imagenet': 4})
-    )
-    assert dataset.element_spec['imagenet/values'].shape.as_list() == [None, 4]
-    assert dataset.element_spec['frames/times_s'].shape.as_list() == [None]
-    (parsed,) = dataset
-    np.testing.assert_array_equal(parsed['frames/times_s'], [2.5, 7.5])
+    assert records.parse(records.encode(sample(source='/\udcff.mp4')), {}).source == '/?.mp4'
 
 
 CARD = Card({'imagenet': TeacherCard(4, 'probabilities', 'net')}, 'pcm16', 5.0, 20.0, 2, 2, 3, 0.01, {'silent': 1})
@@ -187,7 +174,9 @@ def test_labels_that_do_not_fit(dataset):
 def test_a_damaged_shard(dataset):
     path = pathlib.Path(records.shard_paths(dataset, 2)[1])
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(BadRecord, match=r'records-00001-of-00002.tfrecord is damaged .*: remove it and prepare again'):
+    with pytest.raises(
+        BadRecord, match=r'records-00001-of-00002.tfrecord is damaged: it has 304 bytes, its records take 309: remove'
+    ):
         list(records.read(dataset))
 
 
@@ -197,7 +186,7 @@ def test_records_of_other_classes_than_the_card_says(dataset):
     with pytest.raises(BadRecord) as caught:
         list(records.read(dataset))
     assert str(caught.value).startswith(f'{path}, record 0 (')
-    assert 'expected 5 numbers of imagenet a frame, got 8 for frames: 2: prepare again' in str(caught.value)
+    assert 'expected 5 classes of imagenet, got 8 numbers for 2 frames: prepare again' in str(caught.value)
 
 
 def test_records_of_another_schema(monkeypatch):
@@ -206,16 +195,14 @@ def test_records_of_another_schema(monkeypatch):
     monkeypatch.undo()
     words = r'a\.tfrecord, record 5 \(dog\.mp4\): expected schema 2, got 7: prepare again'
     with pytest.raises(BadRecord, match=words):
-        records.parse(tf.constant(record), {'imagenet': 4}, 'a.tfrecord', 5)
-    dataset = tf.data.Dataset.from_tensors(record).map(lambda r: records.parse(r, {'imagenet': 4}, 'a.tfrecord', 5))
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        list(dataset)
-    assert re.match(words, records.refusal(caught.value))
+        records.parse(record, {'imagenet': 4}, 'a.tfrecord', 5)
     # What was written before there was a schema.
     example = tf.train.Example.FromString(record)
     del example.features.feature['schema'], example.features.feature['clip/start_s']
     with pytest.raises(BadRecord, match='expected schema 2, got 0'):
-        records.parse(tf.constant(example.SerializeToString()), {'imagenet': 4})
+        records.parse(example.SerializeToString(), {'imagenet': 4})
+    with pytest.raises(BadRecord, match=r'a\.tfrecord, record 5: it is no tf\.train\.Example'):
+        records.parse(b'dear sir', {'imagenet': 4}, 'a.tfrecord', 5)
 
 
 def test_datasets_lie_wherever_tensorflow_can_write():

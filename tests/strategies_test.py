@@ -16,18 +16,16 @@ import numpy as np, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices('CPU')[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from soundnet_tf import data, losses, model, strategies, training
-from soundnet_tf.config import Training
-from soundnet_tf.spec import SOUNDNET5, thin
+from soundnet_tf.config import Experiment, Training
 from soundnet_tf.testing import make_records
 
 strategies.STRATEGIES['mirrored'] = lambda: tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
 folder = sys.argv[1]
 make_records(folder, count=8, seconds=5, teachers={'places': 4})
-spec = thin(SOUNDNET5, 1 / 8)
 told = {}
 for word in ('none', 'mirrored'):
     config = Training(steps=4, batch=4, clip_s=5, distribution=word)
-    trained = training.train(folder, spec, f'{folder}/{word}', config)
+    trained = training.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{word}')
     with np.load(trained.net / 'weights.npz') as file:
         told[word] = {key: file[key] for key in file.files}
     told[word + '/loss'] = trained.history['places']
@@ -48,7 +46,7 @@ def test_two_devices_are_one(tmp_path):
 
 
 def test_what_is_refused(monkeypatch):
-    with pytest.raises(SoundNetError, match="distribution is none or mirrored, not 'both'"):
+    with pytest.raises(SoundNetError, match="distribution is none or mirrored or multiworker, not 'both'"):
         strategies.make('both', 4)
 
     class Three:

@@ -18,13 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from soundnet_tf import model, saved, teachers, training
-from soundnet_tf.config import Training
+from soundnet_tf.config import Experiment, Training
 from soundnet_tf.demo import ear, eye, report, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import tflite
 from soundnet_tf.prepare import local, manifest, stages
-from soundnet_tf.spec import SOUNDNET5, thin
 
 SECONDS = 10.0
 """Of each video: two frames, and two steps of the 5-layer net's head."""
@@ -88,7 +87,6 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             videos = manifest.videos([str(folder / 'videos' / part)])
             print(local.run(videos, [seeing], folder / 'records' / part, settings))
     with clock('an ear learns from the eye; it hears the sound and never sees a label'):
-        spec = thin(SOUNDNET5, scale.width)
         config = Training(
             steps=scale.steps,
             batch=scale.batch,
@@ -96,7 +94,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             learning_rate=scale.learning_rate,
             seed=scale.seed,
         )
-        net_folder = training.train(folder / 'records' / 'learned', spec, folder / 'run', config).net
+        experiment = Experiment('demo', 'an ear learns from an eye', 'soundnet5', scale.width, config)
+        net_folder = training.train(folder / 'records' / 'learned', experiment, folder / 'run').net
         if not (net_folder / saved.TFLITE).exists():
             tflite.add_tflite(net_folder)
     with clock('the ear is put to the test on videos that it never heard'):

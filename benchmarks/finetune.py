@@ -1,0 +1,75 @@
+"""Learning from labels: training crops a second by what is done to them, and clips judged a second.
+
+python benchmarks/finetune.py
+"""
+
+import dataclasses
+import itertools
+import statistics
+import time
+
+import numpy as np
+
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
+from soundnet_tf.testing import noise
+from soundnet_tf.transfer import loudness, sounds, step, student
+from soundnet_tf.transfer.augment import Crops
+from soundnet_tf.transfer.datasets import DataSet, LabelledClip
+from soundnet_tf.transfer.recipes import RECIPES
+
+CLIPS, SECONDS, STEPS = 96, 5, 5
+SCRATCH = RECIPES['from_scratch']
+FORMS = {
+    'from_scratch': SCRATCH,
+    'without mixing and stretching': dataclasses.replace(SCRATCH, mix=False, stretch=1.0),
+    'frozen': dataclasses.replace(SCRATCH, mix=False, stretch=1.0, freeze=True),
+}
+
+
+def made():
+    classes = tuple('abcdefghij')
+    dataset = DataSet('made', classes, tuple(LabelledClip(str(k), classes[k % 10]) for k in range(CLIPS)))
+    waveform = noise(SECONDS)
+    samples = np.tile(sounds.to_int16(waveform), CLIPS)
+    ends = [len(waveform) * (k + 1) for k in range(CLIPS)]
+    return dataset, sounds.Sounds(samples, ends, [loudness.levels(waveform)] * CLIPS)
+
+
+def rate(work, count):
+    """What is done a second, by the median of a few calls."""
+    work()
+    took = []
+    for _ in range(STEPS):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return count / statistics.median(took)
+
+
+def main():
+    dataset, clips = made()
+    names = [*FORMS, 'judged, whole']
+    print(f'| net | {" | ".join(names)} |\n|---|{"---|" * len(names)}')
+    for base in (SOUNDNET8, SOUNDNET5):
+        spec, cells = student.spec_for(base, dataset, SCRATCH), []
+        for recipe in FORMS.values():
+            crops = Crops(recipe, clips, range(CLIPS), dataset.targets, 10, 0)
+            state = step.make_state(student.build(spec, dataset, None), recipe)
+            run, batches = (
+                step.make_step(state, recipe, crops, 0),
+                (b for e in itertools.count() for b in crops.epoch(e)),
+            )
+
+            def learn(run=run, batches=batches, state=state):
+                run(next(batches), 1e-3)
+                state.sums.numpy()
+
+            cells.append(rate(learn, recipe.batch))
+        judge = student.Judge(state.kept, SCRATCH)
+        cells.append(rate(lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))
+        print(f'| {base.name} | {" | ".join(f"{cell:.0f}" for cell in cells)} |', flush=True)
+    print(f'\nCrops of {SCRATCH.crop_s:g} s in batches of {SCRATCH.batch}; clips of {SECONDS} s; all a second.')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,21 @@
+"""What is usual now: each departs from the paper, and `benchmarks/README.md` tells what each costs."""
+
+from soundnet_tf.config import Experiment, Training
+
+EXPERIMENTS = (
+    Experiment(
+        'modern',
+        'warm-up and cosine, clipped gradients, averaged weights, gain, frames paired by time, the best kept',
+        training=Training(
+            pairing='time',
+            schedule='cosine',
+            warmup_steps=1000,
+            clip_norm=1.0,
+            averaging=0.999,
+            gain_db=6.0,
+            crop=True,
+            validate_every=1000,
+            held_out=1,
+        ),
+    ),
+)

@@ -1,0 +1,154 @@
+"""Single records out of TFRecord files, in any order, wherever TensorFlow can read.
+
+A file is a row of records, each framed by its length before it and checksums (CRC-32C, masked) of both. With an
+index of where records begin any of them is one read away, so that an order of training is a matter of numbers alone.
+"""
+
+import dataclasses
+import json
+import os
+import struct
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import BadRecord
+
+HEADER, FRAME = 12, 16
+"""Bytes before a record, and around it."""
+
+AGAIN = 'remove it and prepare again'
+READERS = 16
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Index:
+    """Where each record of several files lies: which file, which of its records, where it begins, its bytes."""
+
+    paths: Sequence[str]
+    file: NDArray[np.int32]
+    row: NDArray[np.int32]
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def where(self, number: int) -> tuple[str, int]:
+        """The file of a record, and which of the file's records it is."""
+        return self.paths[int(self.file[number])], int(self.row[number])
+
+    def read(self, number: int) -> bytes:
+        """One record. Raises BadRecord, naming file and record, where it is not there or damaged."""
+        path, row = self.where(number)
+        size = int(self.size[number])
+        try:
+            with _open(path) as file:
+                file.seek(int(self.start[number]))
+                framed = file.read(size + FRAME)
+        except (OSError, tf.errors.OpError) as error:
+            raise BadRecord(f'{path}, record {row}: it cannot be read ({_reason(error)}): {AGAIN}') from None
+        record = framed[HEADER : HEADER + size]
+        if len(framed) < size + FRAME or _masked(record) != struct.unpack('<I', framed[-4:])[0]:
+            raise BadRecord(f'{path}, record {row}: its checksum is wrong, the file is damaged: {AGAIN}')
+        return record
+
+
+def index(paths: Sequence[str], bad: Callable[[str, str], None] | None = None) -> Index:
+    """The index of several files, from the summaries beside them, or from the files themselves.
+
+    Raises BadRecord where a file is not there or damaged; with `bad`, which is told the file and the
+    reason, such files are left out.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        found = [_or_reason(answer) for answer in [pool.submit(_sizes, path) for path in paths]]
+    parts: list[tuple[int, NDArray[np.int64]]] = []
+    for number, (path, sizes) in enumerate(zip(paths, found, strict=True)):
+        if isinstance(sizes, str):
+            if bad is None:
+                raise BadRecord(sizes)
+            bad(path, sizes)
+        elif len(sizes):
+            parts.append((number, sizes))
+    counts = [len(sizes) for _, sizes in parts]
+    ends = [np.cumsum(sizes + FRAME) for _, sizes in parts]
+    return Index(
+        paths,
+        np.repeat(np.array([number for number, _ in parts], np.int32), counts),
+        _joined([np.arange(count, dtype=np.int32) for count in counts], np.int32),
+        _joined([end - sizes - FRAME for end, (_, sizes) in zip(ends, parts, strict=True)], np.int64),
+        _joined([sizes for _, sizes in parts], np.int64),
+    )
+
+
+def _joined(arrays: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, kind), *arrays])
+
+
+def _or_reason(answer: Any) -> NDArray[np.int64] | str:
+    try:
+        return answer.result()
+    except BadRecord as error:
+        return str(error)
+
+
+def _sizes(path: str) -> NDArray[np.int64]:
+    """The bytes of each record of one file."""
+    try:
+        with _open(path) as file:
+            there = file.seek(0, os.SEEK_END) if hasattr(file, 'fileno') else file.size()
+            sizes = _summarised(path)
+            if sizes is None or _taken(sizes) != there:
+                # The summary may be that of before.
+                sizes = _scanned(file, there)
+    except (OSError, tf.errors.OpError) as error:
+        raise BadRecord(f'{path} cannot be read ({_reason(error)}): {AGAIN}') from None
+    if _taken(sizes) != there:
+        raise BadRecord(f'{path} is damaged: it has {there:,} bytes, its records take {_taken(sizes):,}: {AGAIN}')
+    return sizes
+
+
+def _taken(sizes: NDArray[np.int64]) -> int:
+    return int((sizes + FRAME).sum())
+
+
+def _summarised(path: str) -> NDArray[np.int64] | None:
+    summary = f'{os.path.splitext(path)[0]}.json'
+    if not tf.io.gfile.exists(summary):
+        return None
+    with tf.io.gfile.GFile(summary) as file:
+        try:
+            return np.array(json.loads(file.read())['sizes'], np.int64)
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def _scanned(file: Any, there: int) -> NDArray[np.int64]:
+    sizes, at = [], 0
+    while at < there:
+        file.seek(at)
+        header = file.read(HEADER)
+        if len(header) < HEADER or _masked(header[:8]) != struct.unpack('<I', header[8:])[0]:
+            break
+        sizes.append(struct.unpack('<Q', header[:8])[0])
+        at += sizes[-1] + FRAME
+    return np.array(sizes, np.int64)
+
+
+def _open(path: str) -> Any:
+    return tf.io.gfile.GFile(path, 'rb') if '://' in path else open(path, 'rb')
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else getattr(error, 'message', '')) or type(error).__name__
+
+
+def _masked(data: bytes) -> int:
+    """The checksum as TFRecord files hold it."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

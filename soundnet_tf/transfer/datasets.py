@@ -1,0 +1,191 @@
+"""Labelled sounds as a value: from a CSV, from a folder for each class, or from ESC-50's own layout.
+
+dataset = datasets.load('sounds.csv')      # columns path, label and, optionally, fold and source
+dataset = datasets.load('esc10/')          # esc10/dog/1-30226-A.ogg, ...
+dataset = datasets.load('ESC-50/', esc10=True)
+print(dataset.table())
+"""
+
+import collections
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+from collections.abc import Callable
+
+from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.inference import files
+from soundnet_tf.transfer import listing
+from soundnet_tf.transfer.tables import columns
+
+Path = str | os.PathLike[str]
+
+_ESC = re.compile(r'(\d+)-([^-]+)-[A-Z](-\d+)?')
+"""Clips of ESC-10 and ESC-50: `fold-source-take`, in newer releases `fold-source-take-target`."""
+
+_NUMBERED = re.compile(r'\d+ *- *(?=\S)')
+"""What precedes the name in class folders that are numbered: `001 - Dog bark`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelledClip:
+    """A sound file and its class."""
+
+    path: str
+    label: str
+    fold: int | None = None
+    source: str = ''
+    """The recording that the clip was cut from, where known: no split has one recording on both sides."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """Clips of two classes or more. `name` is what a head for these classes is called."""
+
+    name: str
+    classes: tuple[str, ...]
+    clips: tuple[LabelledClip, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r'\w[\w.-]*', self.name):
+            raise SoundNetError(f'{self.name!r} cannot name a head: give letters, digits, _, - and .')
+        counts = collections.Counter(clip.label for clip in self.clips)
+        for label in self.classes:
+            if not counts[label]:
+                raise SoundNetError(f'{self.name}: class {label!r} has no clip. Add some, or leave the class out')
+        if len(self.classes) < 2:
+            only = f'has one class only, {self.classes[0]!r}' if self.classes else 'holds no clip'
+            raise SoundNetError(f'{self.name} {only}: there is nothing to tell apart. Give two classes or more')
+        unknown = sorted(set(counts) - set(self.classes))
+        if unknown:
+            raise SoundNetError(f'{self.name}: label {unknown[0]!r} is none of the classes {", ".join(self.classes)}')
+        twice = [path for path, n in collections.Counter(clip.path for clip in self.clips).items() if n > 1]
+        if twice:
+            raise SoundNetError(f'{self.name}: {twice[0]} is listed twice. A clip has one label')
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that there are, in order; none where the clips have no folds."""
+        return tuple(sorted({clip.fold for clip in self.clips if clip.fold is not None}))
+
+    @property
+    def targets(self) -> list[int]:
+        """The class of each clip as an index of `classes`."""
+        index = {label: number for number, label in enumerate(self.classes)}
+        return [index[clip.label] for clip in self.clips]
+
+    def fingerprint(self) -> str:
+        """A hash of what is learned from: each clip's name, size, label, fold and source, wherever it lies."""
+        top = os.path.commonpath([os.path.dirname(clip.path) for clip in self.clips])
+        about = [
+            (os.path.relpath(clip.path, top), os.path.getsize(clip.path), clip.label, clip.fold, clip.source)
+            for clip in self.clips
+        ]
+        return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
+
+    def table(self) -> str:
+        """Clips per class and fold, to print."""
+        counts = collections.Counter((clip.label, clip.fold) for clip in self.clips)
+        folds = [*self.folds, *([None] if any(clip.fold is None for clip in self.clips) and self.folds else [])]
+        head = [self.name, *(f'fold {fold}' if fold is not None else 'no fold' for fold in folds), 'all']
+        rows = [[label, *(counts[label, fold] for fold in folds)] for label in self.classes]
+        rows = [[*row, sum(n for (label, _), n in counts.items() if label == row[0])] for row in rows]
+        total = ['all', *(sum(row[column] for row in rows) for column in range(1, len(head)))]
+        return columns([head, *rows, total])
+
+
+def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:
+    """The data set at `path`: a CSV, ESC-50's folder (`meta/esc50.csv` beside `audio/`), or a folder of class folders.
+
+    `name`, by default that of the file or folder, is what its head is called; `esc10` takes of ESC-50 the ten classes
+    of ESC-10. Raises SoundNetError where the layout is none of these, BadAudio where clips are missing.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise SoundNetError(f'there is no file or folder {path}')
+    layout = _layout(path)
+    if esc10 and layout != 'esc50':
+        raise SoundNetError(f'{path} is not ESC-50 (it has no meta/esc50.csv), of which alone ESC-10 can be taken')
+    if esc10:
+        layout, name = 'esc10', name or 'esc10'
+    dataset = LAYOUTS[layout](path, _head_name(name or path.resolve().stem))
+    missing = [clip.path for clip in dataset.clips if not os.path.isfile(clip.path)]
+    if missing:
+        raise BadAudio(f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing, the first is {missing[0]}')
+    return dataset
+
+
+def _layout(path: pathlib.Path) -> str:
+    if path.is_file():
+        return 'csv'
+    return 'esc50' if (path / 'meta' / 'esc50.csv').is_file() else 'folders'
+
+
+def _head_name(name: str) -> str:
+    """Of what a file or folder is called, what can name a head: `ESC-50 master` gives `esc_50_master`."""
+    fitting = re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')
+    return fitting or name
+
+
+def from_csv(path: pathlib.Path, name: str) -> DataSet:
+    """Columns path (relative to the CSV) and label, optionally fold (a whole number) and source; others are ignored."""
+    clips = [
+        LabelledClip(
+            os.path.normpath(path.parent / row['path']), row['label'], listing.fold(row['fold'], where), row['source']
+        )
+        for where, row in listing.rows(path, ('path', 'label'), ('fold', 'source'))
+    ]
+    return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
+
+
+def from_folders(path: pathlib.Path, name: str) -> DataSet:
+    """A folder for each class, with sound files at any depth; the classes in the order of the folders' names.
+
+    Numbers before a class's name are dropped. Fold and source are taken from the files' names where all are called
+    as in ESC-10, `fold-source-take.ogg`.
+    """
+    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and folder.name[0] != '.')
+    if not folders:
+        raise SoundNetError(f'{path} holds no folders: give a CSV, or a folder with a folder of sounds for each class')
+    labels = [_NUMBERED.sub('', folder.name, count=1) for folder in folders]
+    if len(set(labels)) < len(labels):
+        labels = [folder.name for folder in folders]
+    paths = [(file.path, label) for label, folder in zip(labels, folders, strict=True) for file in _sounds(folder)]
+    named = [_ESC.fullmatch(pathlib.PurePath(file).stem) for file, _ in paths]
+    clips = [
+        LabelledClip(file, label, int(match[1]), match[2]) if match and all(named) else LabelledClip(file, label)
+        for (file, label), match in zip(paths, named, strict=True)
+    ]
+    return DataSet(name, tuple(labels), tuple(clips))
+
+
+def _sounds(folder: pathlib.Path) -> list[files.SoundFile]:
+    try:
+        return files.find([str(folder)])
+    except SoundNetError as error:
+        raise SoundNetError(f'class folder {error}. Add some, or remove the folder') from None
+
+
+def from_esc50(path: pathlib.Path, name: str, *, esc10: bool = False) -> DataSet:
+    """ESC-50 as its repository has it; classes in the order of their targets, `sea_waves` as `sea waves`."""
+    clips, targets = [], {}
+    for where, row in listing.rows(
+        path / 'meta' / 'esc50.csv', ('filename', 'fold', 'target', 'category', 'esc10'), ('src_file',)
+    ):
+        if esc10 and row['esc10'].lower() != 'true':
+            continue
+        label = row['category'].replace('_', ' ')
+        targets[label] = listing.whole(row['target'], 'target', where)
+        audio = str(path / 'audio' / row['filename'])
+        clips.append(LabelledClip(audio, label, listing.fold(row['fold'], where), row['src_file']))
+    return DataSet(name, tuple(sorted(targets, key=targets.__getitem__)), tuple(clips))
+
+
+LAYOUTS: dict[str, Callable[[pathlib.Path, str], DataSet]] = {
+    'csv': from_csv,
+    'folders': from_folders,
+    'esc50': from_esc50,
+    'esc10': lambda path, name: from_esc50(path, name, esc10=True),
+}
+"""By name: a path and a name to a data set."""

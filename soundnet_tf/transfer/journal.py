@@ -1,0 +1,80 @@
+"""The files of a run: how it was begun, what each epoch gave, and what came of it. Each is whole or not there."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soundnet_tf import saved
+from soundnet_tf.errors import SoundNetError
+
+RUN, HISTORY, RESULT = 'run.json', 'history.csv', 'result.json'
+
+Row = dict[str, float | None]
+"""One epoch, by column; None where the held-out clips were not looked at."""
+
+
+def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
+    """Begin a run folder, or go on with one that was begun in the same way. Raises SoundNetError for another way."""
+    path, wanted = out / RUN, json.loads(json.dumps(about))
+    if path.exists():
+        was = _read(path)
+        other = [key for key in _flat(wanted) if _flat(was).get(key, ...) != _flat(wanted)[key]]
+        if other:
+            said = ', '.join(f'{key} {_flat(was).get(key)}, not {_flat(wanted)[key]}' for key in other[:3])
+            raise SoundNetError(f'{out} was begun with other settings ({said}): choose another --out, or give those')
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another --out')
+    out.mkdir(parents=True, exist_ok=True)
+    saved.write_json(path, wanted)
+
+
+def _read(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise SoundNetError(f'{path} is damaged ({error}): choose another --out, or remove {path.parent}') from error
+
+
+def _flat(about: Any) -> dict[str, Any]:
+    """A step into each mapping, so that what differs can be told by its own name."""
+    found = {}
+    for key, value in about.items() if isinstance(about, dict) else ():
+        found |= value if isinstance(value, dict) and key != 'spec' else {key: value}
+    return found
+
+
+def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
+    """The rows of the first so many epochs: what came after the last checkpoint will come again."""
+    path = out / HISTORY
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        rows = [{key: json.loads(cell or 'null') for key, cell in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if (row['epoch'] or 0) <= epochs]
+
+
+def write_history(out: pathlib.Path, rows: Sequence[Row]) -> None:
+    """All epochs so far."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[-1]), lineterminator='\n')
+    writer.writeheader()
+    # As JSON, so that a number read again is the same number.
+    writer.writerows({key: '' if value is None else json.dumps(value) for key, value in row.items()} for row in rows)
+    draft = out / f'{HISTORY}.part'
+    draft.write_text(text.getvalue())
+    os.replace(draft, out / HISTORY)
+
+
+def read_result(out: pathlib.Path) -> dict[str, Any] | None:
+    """What a finished run came to."""
+    path = out / RESULT
+    return _read(path) if path.exists() and (out / 'net').is_dir() else None
+
+
+def write_result(out: pathlib.Path, result: Mapping[str, Any]) -> None:
+    """The end of a run."""
+    saved.write_json(out / RESULT, result)

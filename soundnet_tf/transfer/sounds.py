@@ -1,0 +1,82 @@
+"""The sound of all clips, decoded once.
+
+It lies as 16-bit samples in a nameless file beside the run: the system keeps as much of it in memory as there is room
+for, so that a data set larger than the memory needs no other way, and nothing is left behind.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tqdm
+from numpy.typing import NDArray
+
+from soundnet_tf import decoding
+from soundnet_tf.audio import Waveform
+from soundnet_tf.transfer import loudness
+
+FULL_SCALE = 32_767
+
+Samples = NDArray[np.int16]
+
+
+class Sounds:
+    """Clip by clip: its samples at 22,050 Hz and, where asked for, its loudness over time."""
+
+    def __init__(self, samples: Samples, ends: Sequence[int], levels: Sequence[NDArray[np.float32]] = ()):
+        self._samples = samples
+        self._ends = [0, *ends]
+        self._levels = levels
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, clip: int) -> Samples:
+        """`[samples]` int16."""
+        return self._samples[self._ends[clip] : self._ends[clip + 1]]
+
+    def length(self, clip: int) -> int:
+        """In samples."""
+        return self._ends[clip + 1] - self._ends[clip]
+
+    def loudest(self, clip: int, start: int, samples: int) -> float:
+        """The loudest moment, in A-weighted dB, of a part of a clip."""
+        return loudness.loudest(self._levels[clip], start, samples)
+
+
+def read(
+    paths: Sequence[str], folder: str | os.PathLike[str], *, with_levels: bool = False, decoder: str = 'auto'
+) -> Sounds:
+    """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names the file."""
+
+    def work(path: str) -> tuple[Samples, NDArray[np.float32]]:
+        waveform = decoding.read(path, decoder)
+        return to_int16(waveform), loudness.levels(waveform) if with_levels else np.zeros(0, np.float32)
+
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    ends, levels, end = [], [], 0
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for samples, own in tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None):
+            file.write(samples.tobytes())
+            end += len(samples)
+            ends.append(end)
+            levels.append(own)
+        file.flush()
+        # The map keeps the file alive.
+        return Sounds(np.memmap(file, np.int16, 'r'), ends, levels)
+
+
+def _each(work, paths: Sequence[str]) -> Iterator[tuple[Samples, NDArray[np.float32]]]:
+    """In order, by as many threads as there are cores, and never far ahead of who writes."""
+    threads = os.cpu_count() or 1
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for begin in range(0, len(paths), 8 * threads):
+            yield from pool.map(work, paths[begin : begin + 8 * threads])
+
+
+def to_int16(waveform: Waveform) -> Samples:
+    """`[samples]` in [-1, 1] to the nearest 16-bit samples."""
+    return np.rint(waveform * FULL_SCALE).astype(np.int16)

@@ -1,0 +1,173 @@
+"""Augmentation: crops, speeds, gains and mixtures against plain numpy, and chance that repeats."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.transfer import loudness
+from soundnet_tf.transfer.augment import Batch, Crops, mixing_weights, render
+from soundnet_tf.transfer.recipes import RECIPES, Recipe
+from soundnet_tf.transfer.sounds import FULL_SCALE, Sounds
+
+LENGTHS = (3000, 2000, 700, 4000, 2500, 3100)
+TARGETS = (0, 1, 2, 0, 1, 2)
+LEVELS_DB = (-10, -15, -40, -30, -22, -3)
+SMALL = Recipe(crop_s=1000 / SAMPLE_RATE, batch=4)
+
+
+def numbered():
+    """Clip k counts from 1000 k: every sample tells where it comes from."""
+    samples = [np.arange(1, length + 1, dtype=np.int16) + 5000 * k for k, length in enumerate(LENGTHS)]
+    levels = [np.full(length // loudness.STEP + 1, LEVELS_DB[k], np.float32) for k, length in enumerate(LENGTHS)]
+    return Sounds(np.concatenate(samples), np.cumsum(LENGTHS).tolist(), levels)
+
+
+def crops(seed=0, **changes):
+    return Crops(dataclasses.replace(SMALL, **changes), numbered(), range(6), TARGETS, 3, seed)
+
+
+def rendered(batch: Batch, of: Crops):
+    return render(
+        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights)), of.samples, stretched=of.stretched
+    ).numpy()
+
+
+def whole(epoch):
+    batches = list(epoch)
+    return [np.concatenate([getattr(b, f.name) for b in batches]) for f in dataclasses.fields(Batch)]
+
+
+def test_plain_crops_are_pieces_of_the_clips():
+    made = crops()
+    batches = list(made.epoch(0))
+    assert [len(batch.targets) for batch in batches] == [3, 3]
+    assert sorted(np.concatenate([batch.targets.argmax(1) for batch in batches])) == [0, 0, 1, 1, 2, 2]
+    seen = set()
+    for batch in batches:
+        waveforms = rendered(batch, made)
+        assert waveforms.shape == (3, 1000)
+        for row, target in zip(np.rint(waveforms * FULL_SCALE).astype(int), batch.targets, strict=True):
+            clip = (row[0] - 1) // 5000
+            seen.add(clip)
+            assert TARGETS[clip] == target.argmax()
+            # The third clip is shorter than a crop: it is repeated.
+            steps = np.diff(row)
+            assert (steps == 1).all() if clip != 2 else sorted(set(steps)) == [1 - LENGTHS[2], 1]
+    assert seen == set(range(6))
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10_000), pad=st.integers(0, 1500))
+def test_crops_reach_into_the_silence_around_a_clip(seed, pad):
+    pieces, *_ = whole(crops(seed, pad_s=pad / SAMPLE_RATE).epoch(seed))
+    for row in pieces[:, 0]:
+        inside = np.flatnonzero(row)
+        if len(inside):
+            clip = (row[inside[0]] - 1) // 5000
+            # Silence comes only before a first sample and after a last one.
+            assert inside[0] == 0 or row[inside[0]] == 5000 * clip + 1
+            assert inside[-1] == 999 or row[inside[-1]] == 5000 * clip + LENGTHS[clip]
+            repeated = LENGTHS[clip] + 2 * pad < 1000
+            assert repeated or (np.diff(row[inside[0] : inside[-1] + 1]) == 1).all()
+        else:
+            assert pad >= 1000
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10_000), stretch=st.floats(1.05, 2))
+def test_speeds_are_within_bounds_and_crops_are_full(seed, stretch):
+    made = crops(seed, stretch=stretch)
+    batch = next(made.epoch(0))
+    assert (batch.speeds >= 1 / stretch - 1e-6).all()
+    assert (batch.speeds <= stretch + 1e-6).all()
+    waveforms = rendered(batch, made) * FULL_SCALE
+    for row, speed in zip(waveforms, batch.speeds[:, 0], strict=True):
+        assert (row > 0).all()
+        if (row[0] - 1) // 5000 != 2:
+            np.testing.assert_allclose(np.diff(row), speed, atol=0.02)
+
+
+@pytest.mark.parametrize('stretched', [False, True])
+def test_rendering_is_interpolation_weighing_and_adding(stretched):
+    rng = np.random.default_rng(1)
+    times = np.arange(1300)
+    # Low pitches, since the graph's positions are float32.
+    pieces = np.array([[8000 * np.sin(times * rng.uniform(0.01, 0.1)) for _ in range(2)] for _ in range(5)])
+    pieces = np.rint(pieces).astype(np.int16)
+    speeds = rng.uniform(0.8, 1.25, (5, 2)).astype(np.float32) if stretched else np.ones((5, 2), np.float32)
+    weights = rng.normal(size=(5, 2)).astype(np.float32)
+    samples = 1000 if stretched else 1300
+    got = render(*map(tf.constant, (pieces, speeds, weights)), samples, stretched=stretched)
+    wanted = [
+        sum(w * np.interp(np.arange(samples) * v, times, p) for p, v, w in zip(*voices, strict=True)) / FULL_SCALE
+        for voices in zip(pieces, speeds, weights, strict=True)
+    ]
+    np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+@given(share=st.floats(0.001, 0.999), first=st.floats(-80, 0), second=st.floats(-80, 0))
+def test_mixing_weights_are_those_of_between_class_learning(share, first, second):
+    p = 1 / (1 + 10 ** ((first - second) / 20) * (1 - share) / share)
+    wanted = np.array([p, 1 - p]) / np.sqrt(p**2 + (1 - p) ** 2)
+    got = mixing_weights(np.array([share]), np.array([first]), np.array([second]))[0]
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
+    # Uncorrelated sounds keep their power, and what is heard of them is in the ratio of the labels.
+    assert np.square(got).sum() == pytest.approx(1, abs=1e-5)
+    heard_db = 20 * np.log10(got[0] / got[1]) + first - second
+    assert heard_db == pytest.approx(20 * np.log10(share / (1 - share)), abs=0.05)
+
+
+@pytest.mark.parametrize('share', [0.0, 1.0])
+def test_nothing_of_a_sound_is_nothing(share):
+    np.testing.assert_allclose(mixing_weights(np.array([share]), np.zeros(1), np.zeros(1)), [[share, 1 - share]])
+
+
+def test_mixtures_are_of_two_classes_with_both_in_the_label():
+    made = crops(mix=True)
+    pieces, _, weights, targets = whole(made.epoch(3))
+    clips = (pieces.max(axis=2) - 1) // 5000
+    classes = np.array(TARGETS)[clips]
+    assert (classes[:, 0] != classes[:, 1]).all()
+    assert sorted(clips[:, 0]) == list(range(6))
+    share = targets[np.arange(6), classes[:, 0]]
+    np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(targets[np.arange(6), classes[:, 1]], 1 - share, rtol=1e-5)
+    db = np.array(LEVELS_DB)[clips]
+    np.testing.assert_allclose(weights, mixing_weights(share.astype(float), db[:, 0], db[:, 1]), rtol=1e-4)
+
+
+@given(seed=st.integers(0, 10_000), gain_db=st.floats(0, 20))
+def test_gain_and_sign(seed, gain_db):
+    *_, weights, _ = whole(crops(seed, gain_db=gain_db, flip=True).epoch(0))
+    assert (np.abs(20 * np.log10(np.abs(weights))) <= gain_db + 1e-4).all()
+    *_, unturned, _ = whole(crops(seed, gain_db=gain_db).epoch(0))
+    assert (unturned > 0).all()
+
+
+def test_both_signs_come():
+    *_, weights, _ = whole(crops(flip=True).epoch(0))
+    assert set(weights[:, 0]) == {-1, 1}
+
+
+def test_smoothed_labels():
+    *_, targets = whole(crops(label_smoothing=0.3).epoch(0))
+    np.testing.assert_allclose(np.sort(targets, axis=1), [[0.1, 0.1, 0.8]] * 6, rtol=1e-6)
+
+
+def test_an_epoch_repeats_and_goes_on_in_its_middle():
+    changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch')}
+    first, again, rest = (
+        list(crops(7, **changes).epoch(2)),
+        list(crops(7, **changes).epoch(2)),
+        list(crops(7, **changes).epoch(2, skip=1)),
+    )
+    for one, other in zip([*first, *first[1:]], [*again, *rest], strict=True):
+        for field in dataclasses.fields(Batch):
+            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+    for other in (crops(7, **changes).epoch(1), crops(8, **changes).epoch(2)):
+        assert not np.array_equal(next(other).pieces, first[0].pieces)

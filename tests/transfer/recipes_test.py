@@ -1,0 +1,45 @@
+"""Recipes: the authors' numbers, the learning rate over time, and the words of wrong settings."""
+
+import dataclasses
+
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.transfer.recipes import RECIPES, Recipe
+
+
+def test_the_authors_recipe_adds_nothing():
+    recipe = RECIPES['authors']
+    assert (recipe.epochs, recipe.batch, recipe.crop_s, recipe.head_kernel) == (50, 256, 5.0, 4)
+    assert {recipe.rate(epoch) for epoch in range(51)} == {1e-3}
+    added = ('weight_decay', 'average', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'pad_s', 'freeze')
+    assert not any(getattr(recipe, name) for name in added)
+    assert recipe.stretch == 1
+
+
+def test_the_learning_rate_rises_and_falls():
+    recipe = Recipe(epochs=10, warmup=2, cosine=True, learning_rate=0.01)
+    assert [recipe.rate(epoch) for epoch in (0, 1, 2, 6, 10)] == pytest.approx([0, 0.005, 0.01, 0.005, 0])
+    assert Recipe(epochs=10, warmup=2, learning_rate=0.01).rate(9) == 0.01
+    assert Recipe(epochs=2, warmup=2, cosine=True, learning_rate=0.01).rate(1.5) == 0.0075
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'epochs': 0}, 'epochs must be at least 1, got 0'),
+        ({'dropout': 1.5}, 'dropout must be from 0 to 0.99, got 1.5'),
+        ({'stretch': 0.8}, 'stretch must be from 1 to 4, got 0.8'),
+        ({'learning_rate': float('nan')}, 'learning_rate must be from 1e-09 to 1, got nan'),
+        ({'batch': 2.5}, 'batch is of type int, not 2.5'),
+        ({'mix': 'yes'}, "mix is of type bool, not 'yes'"),
+        ({'warmup': 60}, 'warmup of 60 epochs is more than all 50'),
+    ],
+)
+def test_the_words_of_wrong_settings(change, words):
+    with pytest.raises(SoundNetError, match=words):
+        dataclasses.replace(Recipe(), **change)
+
+
+def test_a_whole_number_is_a_share_too():
+    assert Recipe(crop_s=3, pad_s=1).to_dict()['crop_s'] == 3

@@ -1,0 +1,33 @@
+"""Decoded once: in order, as 16-bit samples, with nothing left behind."""
+
+import numpy as np
+import pytest
+
+from soundnet_tf import decoding
+from soundnet_tf.errors import BadAudio
+from soundnet_tf.testing import noise
+from soundnet_tf.transfer import loudness, sounds
+from tests.transfer.made import write
+
+
+def test_clips_come_in_order_with_their_levels(tmp_path):
+    paths = [write(tmp_path / 'in' / f'{k}.wav', noise(0.1 + 0.01 * k, seed=k)) for k in range(40)]
+    read = sounds.read(paths, tmp_path / 'run', with_levels=True)
+    assert len(read) == 40
+    assert not any((tmp_path / 'run').iterdir())
+    for k, path in enumerate(paths):
+        waveform = decoding.read(path)
+        assert read.length(k) == len(waveform)
+        np.testing.assert_allclose(read[k] / sounds.FULL_SCALE, waveform, atol=0.6 / sounds.FULL_SCALE)
+        assert read.loudest(k, 0, len(waveform)) == pytest.approx(float(loudness.levels(waveform).max()))
+
+
+def test_a_bad_file_is_named(tmp_path):
+    paths = [write(tmp_path / f'{k}.wav', noise(0.1)) for k in range(3)]
+    (tmp_path / '1.wav').write_text('dear sir')
+    with pytest.raises(BadAudio, match=r"1\.wav: not a sound file, it begins with the text 'dear sir'"):
+        sounds.read(paths, tmp_path / 'run')
+
+
+def test_full_scale_is_full_scale():
+    assert sounds.to_int16(np.array([-1, 0, 1], np.float32)).tolist() == [-32767, 0, 32767]

@@ -1,0 +1,145 @@
+"""The net that learns labels: its head, its quick and its frozen form, and its judgement of clips."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from soundnet_tf import geometry, model, saved
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
+from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.transfer import sounds, student
+from soundnet_tf.transfer.datasets import DataSet, LabelledClip
+from soundnet_tf.transfer.recipes import RECIPES, Recipe
+
+DATA = DataSet('pets', ('cat', 'dog', 'owl'), tuple(LabelledClip(label, label) for label in ('cat', 'dog', 'owl')))
+FRAMES = Recipe(crop_s=3, head_kernel=1)
+ENDS_IN_A_POOL = NetSpec('odd', (Conv('a', 3, 16, 8), Pool('b', 4), Conv('c', 4, 8, 4), Pool('d', 2)), (), 'c')
+
+
+def net_of(spec, recipe=FRAMES, seed=0):
+    return enliven(student.build(student.spec_for(spec, DATA, recipe), DATA, None), seed)
+
+
+def held(*waveforms):
+    samples = [sounds.to_int16(waveform) for waveform in waveforms]
+    return sounds.Sounds(np.concatenate(samples), np.cumsum([len(one) for one in samples]).tolist())
+
+
+def test_the_authors_head_sees_one_frame_of_5_s():
+    spec = student.spec_for(SOUNDNET8, DATA, RECIPES['authors'])
+    assert spec.heads == (Head('pets', 3, kernel=4, padding=0, stride=1),)
+    assert geometry.frames(spec, 'conv7', 5 * SAMPLE_RATE) == 4
+    assert geometry.frames(spec, 'pets', 5 * SAMPLE_RATE) == 1
+    assert geometry.min_samples(spec, 'pets') == geometry.min_samples(SOUNDNET8, 'conv7', 4) == 78_302
+    assert geometry.min_samples(student.spec_for(SOUNDNET8, DATA, FRAMES), 'pets') == 4574
+    assert geometry.min_samples(student.spec_for(SOUNDNET5, DATA, FRAMES), 'pets') == geometry.min_samples(
+        SOUNDNET5, 'conv4'
+    )
+
+
+def test_the_words_of_a_head_that_does_not_fit():
+    with pytest.raises(
+        ShortClip, match=r'a training crop \(crop_s=3\) is 3\.00 s; pets of soundnet8 needs 3\.55 s\. Take longer'
+    ):
+        student.spec_for(SOUNDNET8, DATA, Recipe(crop_s=3))
+    with pytest.raises(SoundNetError, match='a head cannot be called conv7, which is a layer'):
+        student.spec_for(SOUNDNET8, dataclasses.replace(DATA, name='conv7'), FRAMES)
+
+
+def test_a_saved_net_gives_all_but_its_heads(tmp_path):
+    start = enliven(model.build(thin_spec()), seed=3)
+    saved.save(start, tmp_path / 'net')
+    net = student.build(student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, tmp_path / 'net')
+    assert net.labels == {'pets': ('cat', 'dog', 'owl')}
+    given, own = model.variables_of(start), model.variables_of(net)
+    assert set(own) - set(given) == {'pets/kernel', 'pets/bias'}
+    for key, variable in own.items():
+        if not key.startswith('pets'):
+            np.testing.assert_array_equal(variable, given[key], err_msg=key)
+
+
+@pytest.mark.parametrize(
+    'spec', [thin(SOUNDNET8, 1 / 16), thin(SOUNDNET5, 1 / 16), ENDS_IN_A_POOL], ids=lambda s: s.name
+)
+def test_the_quick_form_is_the_plain_net(spec):
+    recipe = dataclasses.replace(FRAMES, head_kernel=2)
+    quick, plain = net_of(spec, recipe), net_of(spec, recipe)
+    x = np.stack([noise(3, seed=seed) for seed in range(3)])
+    labels = tf.one_hot([0, 1, 2], 3)
+
+    def learn(net, run):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, run(x)))
+        return loss, tape.gradient(loss, student.learned(net, recipe)), net.non_trainable_variables
+
+    form = student.learning_form(quick, recipe)
+    got = learn(quick, lambda x: form(x, tf.constant([0, 0], tf.int64)))
+    wanted = learn(plain, lambda x: tf.reduce_mean(model.logits(plain)(x, training=True)['pets'], axis=1))
+    np.testing.assert_allclose(got[0], wanted[0], rtol=1e-3)
+    for mine, other, variable in zip(got[1], wanted[1], plain.trainable_variables, strict=True):
+        if '_conv/bias' not in variable.path:  # behind a batch norm its gradient is rounding
+            # As a whole, since where two samples are nearly equal rounding decides which of them a pool takes.
+            assert np.linalg.norm(mine - other) < 0.02 * np.linalg.norm(other), variable.path
+    for mine, other in zip(got[2], wanted[2], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_frozen_form_is_inference_and_changes_nothing():
+    recipe = dataclasses.replace(FRAMES, freeze=True)
+    net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
+    before = [np.array(variable) for variable in net.variables]
+    x = np.stack([noise(3, seed=seed) for seed in range(2)])
+    got = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+    np.testing.assert_allclose(got, tf.reduce_mean(model.logits(net)(x)['pets'], axis=1), rtol=1e-5)
+    assert [variable.name for variable in student.learned(net, recipe)] == ['kernel', 'bias']
+    for variable, old in zip(net.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_dropout_repeats_by_its_seed_and_keeps_the_mean():
+    recipe = dataclasses.replace(FRAMES, freeze=True, dropout=0.5)
+    net = net_of(thin(SOUNDNET5, 1 / 8), recipe)
+    x = noise(3)[None]
+    form = tf.function(student.learning_form(net, recipe), reduce_retracing=True)
+    logits = tf.reduce_mean(model.logits(net)(x)['pets'], axis=1)
+    drawn = [form(x, tf.constant([0, k], tf.int64)).numpy() for k in range(100)]
+    np.testing.assert_array_equal(drawn[3], form(x, tf.constant([0, 3], tf.int64)))
+    assert not np.array_equal(drawn[3], drawn[4])
+    error = np.std(drawn, axis=0) / np.sqrt(len(drawn))
+    assert (np.abs(np.mean(drawn, axis=0) - logits) < 5 * error).all()
+
+
+def test_a_clips_score_is_its_mean_logit():
+    net = net_of(thin(SOUNDNET5, 1 / 16))
+    clips = [noise(seconds, seed=seed) for seed, seconds in enumerate((3, 2, 3, 0.1))]
+    got = student.Judge(net, FRAMES).scores(held(*clips), range(4))
+    # The last clip is too short for a frame, and is repeated.
+    clips[-1] = np.resize(clips[-1], geometry.min_samples(net.spec, 'pets'))
+    wanted = [model.logits(net)(clip[None])['pets'][0].numpy().mean(axis=0) for clip in clips]
+    np.testing.assert_allclose(got, wanted, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(held(*clips), [2, 1]), got[[2, 1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(('crops', 'starts'), [(1, [1.0]), (2, [0, 2]), (3, [0, 1, 2])])
+def test_several_crops_are_spread_over_the_clip(crops, starts):
+    net = net_of(thin(SOUNDNET5, 1 / 16))
+    recipe = dataclasses.replace(FRAMES, crop_s=1, test_crops=crops)
+    clip, short = noise(3), noise(0.5, seed=1)
+    got = student.Judge(net, recipe).scores(held(clip, short), range(2))
+    logits = model.logits(net)
+    windows = [clip[None, int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)] for start in starts]
+    wanted = np.mean([logits(window)['pets'][0].numpy().mean(axis=0) for window in windows], axis=0)
+    np.testing.assert_allclose(got[0], wanted, rtol=1e-2, atol=1e-3)
+    wanted = logits(np.resize(short, SAMPLE_RATE)[None])['pets'][0].numpy().mean(axis=0)
+    np.testing.assert_allclose(got[1], wanted, rtol=1e-2, atol=1e-3)
+
+
+def test_much_sound_is_judged_bit_by_bit(monkeypatch):
+    net, clips = net_of(thin(SOUNDNET5, 1 / 16)), held(*(noise(1, seed=seed) for seed in range(5)))
+    at_once = student.Judge(net, FRAMES).scores(clips, range(5))
+    monkeypatch.setattr(student, 'SAMPLES_AT_ONCE', 2 * SAMPLE_RATE)
+    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(clips, range(5)), at_once, rtol=1e-4, atol=1e-5)
