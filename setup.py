@@ -20,7 +20,11 @@ setup(
     # bin/ and savedmodels/ lie at the top of the checkout, and inside the package once installed.
     packages=[*find_packages(include=['soundnet_tf', 'soundnet_tf.*']), 'soundnet_tf.bin', 'soundnet_tf.savedmodels'],
     package_dir={'soundnet_tf.bin': 'bin', 'soundnet_tf.savedmodels': 'savedmodels'},
-    package_data={'soundnet_tf.labels': ['*.txt'], 'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*']},
+    package_data={
+        'soundnet_tf': ['py.typed'],
+        'soundnet_tf.labels': ['*.txt'],
+        'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*'],
+    },
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries
         'av>=18',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
@@ -46,7 +50,9 @@ setup(
         'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
         # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
         'litert': ['ai-edge-litert>=2.0'],
-        # Linear SVMs.
+        # Embeddings as one Parquet table.
+        'parquet': ['pyarrow>=16'],
+        # Linear SVMs, and SoundNetTransformer.
         'transfer': ['scikit-learn>=1.4'],
         'dev': ['coverage', 'hypothesis', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
     },

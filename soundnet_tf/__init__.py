@@ -18,14 +18,16 @@ from soundnet_tf.version import __version__ as __version__
 if TYPE_CHECKING:
     from soundnet_tf import geometry
     from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
-    from soundnet_tf.inference import Embedder, Embedding, load
+    from soundnet_tf.inference import Embedder, Embedding, Stream, load
+    from soundnet_tf.inference.sklearn import SoundNetTransformer
     from soundnet_tf.model import SoundNet5, SoundNet8, build, features, spec_of
     from soundnet_tf.saved import load_net, save
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
     'soundnet_tf.errors': ('BadAudio', 'BadRecord', 'MissingTool', 'ShortClip', 'SoundNetError', 'WeightsMismatch'),
-    'soundnet_tf.inference': ('Embedder', 'Embedding', 'load'),
+    'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'load'),
+    'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
     'soundnet_tf.model': ('SoundNet5', 'SoundNet8', 'build', 'features', 'spec_of'),
     'soundnet_tf.saved': ('load_net', 'save'),
     'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
@@ -45,6 +47,8 @@ __all__ = [
     'SoundNet5',
     'SoundNet8',
     'SoundNetError',
+    'SoundNetTransformer',
+    'Stream',
     'WeightsMismatch',
     'build',
     'features',

@@ -16,8 +16,11 @@ __all__ = [
     'GAIN',
     'SAMPLE_RATE',
     'Channel',
+    'Intake',
     'Resampler',
+    'Short',
     'Waveform',
+    'fill',
     'fit_length',
     'resample',
     'to_float',
@@ -35,6 +38,9 @@ FULL_SCALE_MISTAKEN = 16
 
 Channel = Literal['first', 'mean']
 """Which mono signal a recording of several channels becomes: the authors took the first channel."""
+
+Short = Literal['error', 'tile', 'pad']
+"""What becomes of a clip that is too short: refused, repeated as the authors did, or followed by silence."""
 
 
 def to_float(samples: ArrayLike) -> NDArray[np.float32]:
@@ -106,17 +112,56 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
         mono = to_mono(to_float(samples), channel)
         if not mono.size:
             raise BadAudio('it holds no samples')
-        if not np.isfinite(mono).all():
-            bad = int(np.flatnonzero(~np.isfinite(mono))[0])
-            raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is not a finite number')
-        waveform = resample(mono, sample_rate)
-        peak = float(np.abs(waveform).max(initial=0))
-        if peak > FULL_SCALE_MISTAKEN:
-            raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide them by 32768')
-        # Lossy codecs overshoot.
-        return np.clip(waveform, -1, 1) if peak > 1 else waveform
+        _check_finite(mono, sample_rate)
+        return _full_scale(resample(mono, sample_rate))
     except BadAudio as error:
         raise BadAudio(f'{name}: {error}') from None
+
+
+class Intake:
+    """`to_waveform` for sound that comes chunk by chunk: what comes out, joined, is the same, in constant memory.
+
+    Arguments as there. Raises BadAudio too where a chunk has other channels than the first.
+    """
+
+    def __init__(self, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> None:
+        self._sample_rate, self._name = sample_rate, name
+        self._channel: Channel = channel
+        try:
+            self._resampler = Resampler(sample_rate)
+        except BadAudio as error:
+            raise BadAudio(f'{name}: {error}') from None
+        self._channels: int | None = None
+        self._taken = 0
+
+    def push(self, samples: ArrayLike, last: bool = False) -> Waveform:
+        """What can be told of the waveform after these samples, `[n]` or `[n, channels]`, n from 0 upward."""
+        try:
+            values = to_float(samples)
+            mono = to_mono(values, self._channel) if values.size else np.zeros(0, np.float32)
+            channels = values.shape[1] if values.ndim > 1 else 1
+            if values.size and channels != (self._channels or channels):
+                raise BadAudio(f'a chunk of {channels} channels after chunks of {self._channels}')
+            self._channels = channels if values.size else self._channels
+            _check_finite(mono, self._sample_rate, self._taken)
+            self._taken += len(mono)
+            return _full_scale(self._resampler.push(mono, last))
+        except BadAudio as error:
+            raise BadAudio(f'{self._name}: {error}') from None
+
+
+def _check_finite(mono: NDArray[np.float32], sample_rate: int, before: int = 0) -> None:
+    if not np.isfinite(mono).all():
+        bad = before + int(np.flatnonzero(~np.isfinite(mono))[0])
+        raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is not a finite number')
+
+
+def _full_scale(waveform: NDArray[np.float32]) -> Waveform:
+    peak = float(np.abs(waveform).max(initial=0))
+    if peak > FULL_SCALE_MISTAKEN:
+        raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide them by 32768')
+    # Lossy codecs overshoot.
+    return np.clip(waveform, -1, 1) if peak > 1 else waveform
 
 
 def fit_length(waveform: Waveform, samples: int) -> Waveform:
@@ -125,3 +170,12 @@ def fit_length(waveform: Waveform, samples: int) -> Waveform:
         raise BadAudio('an empty waveform cannot be repeated')
     repeats = -(-samples // waveform.size)
     return np.tile(waveform, repeats)[:samples] if repeats > 1 else waveform[:samples]
+
+
+def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:
+    """At least `samples` samples, where `short` lets a clip be filled up; what holds nothing stays so."""
+    if short == 'error' or not 0 < len(waveform) < samples:
+        return waveform
+    if short == 'tile':
+        return fit_length(waveform, samples)
+    return np.concatenate([waveform, np.zeros(samples - len(waveform), np.float32)])

@@ -5,6 +5,8 @@ they all refuse the same ones.
 """
 
 import functools
+import io
+from typing import Any, BinaryIO
 
 from soundnet_tf.errors import BadAudio
 
@@ -30,16 +32,22 @@ def sniff(data: bytes) -> str | None:
 
 def whole(data: bytes, format: str) -> tuple[bytes, int]:
     """What to decode of the file, and how many samples at least it must give. Raises BadAudio where some is missing."""
+    end, samples = extent(data, format)
+    return data[:end], samples
+
+
+def extent(data: Any, format: str) -> tuple[int, int]:
+    """As `whole`, but where the sound ends instead of all of it; `data` is anything that slices as bytes do."""
     if format == 'flac':  # the last 36 bits of the stream's own description; 0 where its writer did not know
-        return data, int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
+        return len(data), int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
     if format == 'wav':
         _check_wav(data)
     if format == 'mp3':
         return _mp3_frames(data)
-    return data, 0
+    return len(data), 0
 
 
-def _wav_chunks(data: bytes) -> dict[bytes, tuple[int, int]]:
+def _wav_chunks(data: Any) -> dict[bytes, tuple[int, int]]:
     """Where each chunk's content begins, and its stated size in bytes."""
     chunks, at = {}, 12
     while at + 8 <= len(data) and b'data' not in chunks:
@@ -49,7 +57,7 @@ def _wav_chunks(data: bytes) -> dict[bytes, tuple[int, int]]:
     return chunks
 
 
-def _check_wav(data: bytes) -> None:
+def _check_wav(data: Any) -> None:
     chunks = _wav_chunks(data)
     if b'data' not in chunks or b'fmt ' not in chunks:
         raise BadAudio(f'cut short: a WAV header without sound after it. {AGAIN}')
@@ -71,10 +79,62 @@ def is_int32(data: bytes) -> bool:
 
 def without_id3(data: bytes) -> bytes:
     """Less the tag in front, and the zeros that some writers pad it with."""
-    while data[:3] == b'ID3' and len(data) > 10:
-        size = functools.reduce(lambda total, byte: total << 7 | byte & 127, data[6:10], 0)
-        data = data[10 + size :].lstrip(b'\0')
-    return data
+    return data[start(data) :]
+
+
+def start(data: Any) -> int:
+    """Where the sound begins, behind tags in front; `data` is bytes, or anything that slices as they do."""
+    at = 0
+    while data[at : at + 3] == b'ID3' and len(data) - at > 10:
+        at += 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, data[at + 6 : at + 10], 0)
+        while (zeros := data[at : at + 4096]) and not zeros.strip(b'\0'):
+            at += len(zeros)
+        at += len(zeros) - len(zeros.lstrip(b'\0'))
+    return min(at, len(data))
+
+
+class Part:
+    """An open file, or its bytes from `start` to `end`, sliced like bytes and read like a file, in constant memory."""
+
+    _window = 1 << 20
+
+    def __init__(self, file: BinaryIO, start: int = 0, end: int | None = None) -> None:
+        self.path = file.name
+        self._file, self._start, self._at = file, start, 0
+        self._length = (file.seek(0, io.SEEK_END) if end is None else end) - start
+        self._cached, self._from = b'', 0
+
+    def part(self, start: int, end: int | None = None) -> 'Part':
+        """A part of this part."""
+        return Part(self._file, self._start + start, self._start + (self._length if end is None else end))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, wanted: slice) -> bytes:
+        begin, end, _ = wanted.indices(self._length)
+        if not self._from <= begin <= end <= self._from + len(self._cached):
+            self._file.seek(self._start + begin)
+            self._cached, self._from = self._file.read(max(self._window, end - begin)), begin
+        return self._cached[begin - self._from : end - self._from]
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, as of any file."""
+        rest = max(0, self._length - self._at)
+        size = rest if size < 0 else min(size, rest)
+        self._file.seek(self._start + self._at)
+        data = self._file.read(size)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """To another place, as in any file."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
 
 
 _KBITS = {  # by MPEG version: what the header's four bits say, layer III; 0 (free) and 15 are not decoded here
@@ -90,15 +150,24 @@ def mp3_frame(header: bytes) -> tuple[int, int] | None:
         return None
     version = 1 if header[1] & 0x18 == 0x18 else 2
     kbits = _KBITS[version][header[2] >> 4]
-    rate = (44_100, 48_000, 32_000, 0)[header[2] >> 2 & 3] >> {0x18: 0, 0x10: 1, 0x00: 2}[header[1] & 0x18]
+    rate = _mp3_rate(header)
     if not kbits or not rate:
         return None
     samples = 1152 // version
     return samples // 8 * kbits * 1000 // rate + (header[2] >> 1 & 1), samples
 
 
-def _mp3_frames(data: bytes) -> tuple[bytes, int]:
-    """The whole frames alone, without what follows them, and the least number of samples in them."""
+def mp3_layout(header: bytes) -> tuple[int, int]:
+    """Channels and sample rate in Hz of the frame that begins with these four bytes."""
+    return (1 if header[3] >> 6 == 3 else 2), _mp3_rate(header)
+
+
+def _mp3_rate(header: bytes) -> int:
+    return (44_100, 48_000, 32_000, 0)[header[2] >> 2 & 3] >> {0x18: 0, 0x10: 1, 0x00: 2}[header[1] & 0x18]
+
+
+def _mp3_frames(data: Any) -> tuple[int, int]:
+    """Where the last whole frame ends, and the least number of samples in all of them."""
     end, samples = 0, 0
     while (frame := mp3_frame(data[end : end + 3])) and end + frame[0] <= len(data):
         end, samples = end + frame[0], samples + frame[1]
@@ -108,7 +177,7 @@ def _mp3_frames(data: bytes) -> tuple[bytes, int]:
     if len(data) - end > 4096 and not rest.startswith((b'TAG', b'APETAGEX', b'LYRICS', b'ID3')):
         raise BadAudio(f'damaged at byte {end:,} of {len(data):,}: no MP3 frame begins there. {AGAIN}')
     # The tag's own frame, the encoder's delay and the padding are trimmed: less than four frames together.
-    return data[:end], samples - 4 * 1152
+    return end, samples - 4 * 1152
 
 
 def true_tag(data: bytes) -> bytes:

@@ -26,7 +26,7 @@ import importlib.util
 import io
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,13 +45,20 @@ __all__ = ['DECODERS', 'Decoder', 'available', 'decode', 'read', 'require', 'tfi
 
 Decoded = tuple[NDArray[np.float32], int]
 
+BLOCK = 65_536
+"""Samples of each channel that are decoded at a time where a file is read piece by piece."""
+
 
 class Decoder(Protocol):
-    """One decoding library. `module` is what Python imports, `formats` what `sniff` may call the data."""
+    """One decoding library. `module` is what Python imports, `formats` what `sniff` may call the data.
+
+    `streams` are the formats that it also gives piece by piece, in `blocks`.
+    """
 
     name: str
     module: str
     formats: frozenset[str]
+    streams: frozenset[str]
 
     def decode(self, data: bytes) -> Decoded:
         """A whole file to float32 `[samples, channels]`, full scale 1, and its sample rate in Hz.
@@ -60,12 +67,17 @@ class Decoder(Protocol):
         """
         ...
 
+    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
+        """The same of an open file, a second or so at a time, in constant memory."""
+        ...
+
 
 class Miniaudio:
     """Single-file C decoders. Not its Ogg decoder: that one gives 5.1 sound wrongly, and is no faster."""
 
     name, module = 'miniaudio', 'miniaudio'
     formats = frozenset({'mp3', 'wav', 'flac'})
+    streams = frozenset({'mp3'})  # libsndfile is as good with the others
 
     def decode(self, data: bytes) -> Decoded:
         try:
@@ -76,23 +88,52 @@ class Miniaudio:
         sound = readers[containers.sniff(data) or '?'](data)
         return np.frombuffer(sound.samples, np.float32).reshape(-1, sound.nchannels), sound.sample_rate
 
+    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
+        try:
+            import miniaudio
+        except ImportError:
+            raise MissingTool('miniaudio', 'decoding with miniaudio') from None
+
+        class Source(miniaudio.StreamableSource):
+            def read(self, num_bytes: int) -> bytes:
+                return file.read(num_bytes)
+
+            def seek(self, offset: int, origin: miniaudio.SeekOrigin) -> bool:
+                return file.seek(offset, origin.value) >= 0
+
+        channels, rate = containers.mp3_layout(file[:4])
+        layout: Any = miniaudio.FileFormat.MP3, miniaudio.SampleFormat.FLOAT32, channels, rate, BLOCK
+        for samples in miniaudio.stream_any(Source(), *layout):
+            yield np.array(samples, np.float32).reshape(-1, channels), rate
+
 
 class SoundFile:
     """libsndfile through python-soundfile."""
 
     name, module = 'soundfile', 'soundfile'
     formats = frozenset({'mp3', 'wav', 'flac', 'ogg', 'opus'})
+    streams = frozenset({'wav', 'flac', 'ogg', 'opus'})  # it seeks after each piece, which tears an MP3
 
     def decode(self, data: bytes) -> Decoded:
+        return _joined(self._blocks(io.BytesIO(containers.true_tag(data)), -1))
+
+    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
+        return self._blocks(file, BLOCK)
+
+    def _blocks(self, source: Any, size: int) -> Iterator[Decoded]:
         try:
             import soundfile
         except (ImportError, OSError):  # OSError: the package is there and its libsndfile is not
             raise MissingTool('soundfile', 'decoding with soundfile') from None
-        with soundfile.SoundFile(io.BytesIO(containers.true_tag(data))) as file:
-            samples = file.read(dtype='float32', always_2d=True)
+        with soundfile.SoundFile(source) as file:
+            total, given = 0, size
+            while given == size:
+                samples = file.read(size, dtype='float32', always_2d=True)
+                given = len(samples)
+                total += given
+                yield to_float(samples), file.samplerate
             if file.format != 'MP3':  # an MP3's tag may promise more than a cut file holds
-                _check_length(len(samples), file.frames)
-            return to_float(samples), file.samplerate
+                check_length(total, file.frames)
 
 
 class PyAV:
@@ -100,36 +141,51 @@ class PyAV:
 
     name, module = 'pyav', 'av'
     formats = frozenset({'mp3', 'wav', 'flac', 'ogg', 'opus', 'm4a'})
+    streams = formats
     _block = 2048  # a container's stated length counts samples; the codec gives blocks of up to so many
 
     def decode(self, data: bytes) -> Decoded:
+        return _joined(self._blocks(io.BytesIO(data), containers.sniff(data) or '?'))
+
+    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
+        return self._blocks(file, format)
+
+    def _blocks(self, source: Any, format: str) -> Iterator[Decoded]:
         try:
             import av.logging
         except ImportError:
             raise MissingTool('av', 'decoding with pyav') from None
-        format = containers.sniff(data)
         # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
-        demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format or '?', format)
+        demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format, format)
         strict = {'err_detect': 'crccheck+explode'}  # by default FFmpeg plays damaged FLAC frames
-        with av.open(io.BytesIO(data), 'r', format=demuxer, container_options=strict) as container:
+        opened: Any = av.open(source, 'r', format=demuxer, container_options=strict)
+        with opened as container:
             if not container.streams.audio:
                 raise BadAudio('it has no sound track. Give a file with sound')
             stream = container.streams.audio[0]
             stream.codec_context.options = strict
-            blocks, rates = [], set()
+            total, rate, beyond = 0, 0, []
+            stated = None
             for frame in container.decode(stream):
+                if rate not in (0, frame.sample_rate):
+                    raise BadAudio(f'its sample rate changes midway. {AGAIN}')
+                rate = frame.sample_rate
+                if not total and format in ('m4a', 'ogg', 'opus') and stream.duration and stream.time_base:
+                    stated = round(float(stream.duration * stream.time_base) * rate)
                 block = frame.to_ndarray()
-                blocks.append(block.T if frame.format.is_planar else block.reshape(-1, frame.layout.nb_channels))
-                rates.add(frame.sample_rate)
-            length = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        if len(rates) != 1:
-            raise BadAudio(f'its sample rate changes midway. {AGAIN}' if rates else f'it holds no sound. {AGAIN}')
-        samples, rate = to_float(np.concatenate(blocks)), rates.pop()
-        if format in ('m4a', 'ogg', 'opus') and length:
-            stated = round(length * rate)
-            _check_length(len(samples), stated - self._block)
-            samples = samples[:stated] if len(samples) <= stated + self._block else samples
-        return samples, rate
+                block = to_float(block.T if frame.format.is_planar else block.reshape(-1, frame.layout.nb_channels))
+                total += len(block)
+                # A little more than the container states is the codec's padding; much more, and the statement is wrong.
+                if stated and stated < total <= stated + self._block:
+                    beyond.append(block[max(0, len(block) - (total - stated)) :])
+                    block = block[: len(block) - len(beyond[-1])]
+                elif beyond:
+                    block, beyond = np.concatenate([*beyond, block]), []
+                yield block, rate
+            if not total:
+                raise BadAudio(f'it holds no sound. {AGAIN}')
+            if stated:
+                check_length(total, stated - self._block)
 
 
 class TensorflowIO:
@@ -137,6 +193,10 @@ class TensorflowIO:
 
     name, module = 'tfio', 'tensorflow_io'
     formats = frozenset({'mp3', 'wav', 'flac', 'ogg'})
+    streams = frozenset[str]()
+
+    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
+        raise NotImplementedError(format)
 
     def decode(self, data: bytes) -> Decoded:
         tfio = _load_tfio()
@@ -151,7 +211,14 @@ class TensorflowIO:
                 sound = tfio.audio.AudioIOTensor(file.name)
                 return to_float(sound.to_tensor().numpy()), int(sound.rate)
         except tf.errors.OpError as error:
-            raise _damaged('tfio', error.message.rpartition('}} ')[2]) from None
+            raise damaged('tfio', error.message.rpartition('}} ')[2]) from None
+
+
+def _joined(blocks: Iterator[Decoded]) -> Decoded:
+    pieces = list(blocks)
+    if not pieces:
+        return np.zeros([0, 1], np.float32), 1
+    return np.concatenate([samples for samples, _ in pieces]), pieces[0][1]
 
 
 DECODERS: dict[str, Decoder] = {
@@ -174,7 +241,7 @@ def decode(data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'fi
         data = containers.without_id3(data)
         format = containers.sniff(data)
         if format is None:
-            raise BadAudio(_no_sound(data))
+            raise BadAudio(no_sound(data))
         samples, sample_rate = _decode(data, format, decoder)
     except BadAudio as error:
         raise BadAudio(f'{name}: {error}') from error.__cause__
@@ -186,8 +253,16 @@ def decode(data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'fi
 
 def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first') -> Waveform:
     """The sound file at `path` as `decode` gives it. Raises BadAudio too where the file cannot be read."""
-    try:
+    with readable(path):
         data = Path(path).read_bytes()
+    return decode(data, str(path), decoder, channel)
+
+
+@contextlib.contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """What goes wrong in reading the file inside becomes BadAudio, one line that names it."""
+    try:
+        yield
     except FileNotFoundError:
         raise BadAudio(f'{path}: there is no such file. Check the path') from None
     except IsADirectoryError:
@@ -195,7 +270,6 @@ def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first') ->
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise BadAudio(f'{path}: cannot be read ({reason}). Check the path and its permissions') from None
-    return decode(data, str(path), decoder, channel)
 
 
 def tfio_graph_decoder() -> 'Callable[[tf.Tensor], tf.Tensor]':
@@ -212,13 +286,13 @@ def tfio_graph_decoder() -> 'Callable[[tf.Tensor], tf.Tensor]':
 
 def require(decoder: str) -> None:
     """Raise SoundNetError for an unknown decoder, MissingTool for one that is not installed; 'auto' is neither."""
-    if decoder != 'auto' and not _installed(_decoder(decoder)):
+    if decoder != 'auto' and not installed(_decoder(decoder)):
         raise MissingTool(_decoder(decoder).module, f'decoding with {decoder}')
 
 
 def available() -> list[str]:
     """The names of the decoders that work here, in order of preference. Imports TensorFlow if tfio is installed."""
-    names = [name for name, decoder in DECODERS.items() if _installed(decoder)]
+    names = [name for name, decoder in DECODERS.items() if installed(decoder)]
     if 'tfio' in names:
         try:
             _load_tfio()
@@ -233,7 +307,8 @@ def _decoder(name: str) -> Decoder:
     return DECODERS[name]
 
 
-def _installed(decoder: Decoder) -> bool:
+def installed(decoder: Decoder) -> bool:
+    """Whether the library is there, as far as can be told without loading it."""
     return importlib.util.find_spec(decoder.module) is not None
 
 
@@ -283,22 +358,25 @@ def _attempt(decoder: Decoder, data: bytes, least: int) -> Decoded:
     except SoundNetError:
         raise
     except Exception as error:  # every library has errors of its own, and some have bare MemoryErrors
-        raise _damaged(decoder.name, error) from error
-    _check_length(len(samples), max(least, 1))
+        raise damaged(decoder.name, error) from error
+    check_length(len(samples), max(least, 1))
     return samples, sample_rate
 
 
-def _damaged(decoder: str, error: object) -> BadAudio:
+def damaged(decoder: str, error: object) -> BadAudio:
+    """What is raised where a library gives up."""
     reason = getattr(error, 'strerror', None) or error
     return BadAudio(f'damaged, {decoder} gives up ({" ".join(str(reason).split())[:160]}). {AGAIN}')
 
 
-def _check_length(samples: int, least: int) -> None:
+def check_length(samples: int, least: int) -> None:
+    """Raise BadAudio where fewer samples came out than must be in there."""
     if samples < least:
         raise BadAudio(f'cut short or damaged: {samples:,} samples of {least:,} can be decoded. {AGAIN}')
 
 
-def _no_sound(data: bytes) -> str:
+def no_sound(data: bytes) -> str:
+    """What is wrong with a file that begins so and is of no known format."""
     if not data:
         return f'the file is empty. {AGAIN}'
     start = data[:16].decode('latin-1').strip()

@@ -6,7 +6,7 @@ heads while they share one geometry.
 """
 
 from soundnet_tf.errors import ShortClip
-from soundnet_tf.spec import SAMPLE_RATE, NetSpec, Row
+from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Row
 
 
 def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
@@ -70,11 +70,35 @@ def first_sample(spec: NetSpec, layer: str) -> int:
     return sample
 
 
-def frame_times(spec: NetSpec, layer: str, frames: int) -> list[float]:
-    """The centre of each of `frames` time steps, in seconds from the first sample."""
+def frame_times(spec: NetSpec, layer: str, frames: int, first: int = 0) -> list[float]:
+    """The centre of each of `frames` time steps from the `first` on, in seconds from the first sample."""
     centre = first_sample(spec, layer) + (receptive_field(spec, layer) - 1) / 2
     step = hop(spec, layer)
-    return [(centre + index * step) / SAMPLE_RATE for index in range(frames)]
+    return [(centre + index * step) / SAMPLE_RATE for index in range(first, first + frames)]
+
+
+def final_frames(spec: NetSpec, layer: str, samples: int) -> int:
+    """How many time steps of `layer` are settled once so many samples were heard, whatever comes after them."""
+    length = samples
+    for row in path(spec, layer):
+        if length <= 0:
+            return 0
+        # As in `frames`, but for the zero padding that only stands behind the last sample.
+        length = (length + row.padding - row.kernel) // row.stride + 1
+    return max(0, length)
+
+
+def latency(spec: NetSpec, layer: str) -> int:
+    """How many samples after its centre a time step of `layer` is settled: half of what it sees comes later."""
+    return receptive_field(spec, layer) // 2 + 1
+
+
+def channels(spec: NetSpec, layer: str) -> int:
+    """How many values a time step of `layer` has; of a head, its classes."""
+    values = 1
+    for row in path(spec, layer):
+        values = row.filters if isinstance(row, Conv) else row.classes if isinstance(row, Head) else values
+    return values
 
 
 def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way_out: str | None = None) -> None:

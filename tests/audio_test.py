@@ -108,3 +108,51 @@ def test_resampled_chunk_by_chunk_as_at_once(rate, cuts):
 def test_rates_that_no_resampler_takes():
     with pytest.raises(BadAudio, match='a sample rate of 0 Hz'):
         audio.Resampler(0)
+
+
+@given(
+    rate=st.sampled_from([8_000, 22_050, 44_100]),
+    channels=st.sampled_from([1, 2]),
+    channel=st.sampled_from(['first', 'mean']),
+    cuts=st.lists(st.integers(0, 9_000), max_size=8),
+)
+@settings(max_examples=30, deadline=None)
+def test_taken_in_chunk_by_chunk_as_at_once(rate, channels, channel, cuts):
+    samples = np.random.default_rng(0).integers(-(2**15), 2**15, (9_000, channels)).astype(np.int16)
+    intake = audio.Intake(rate, channel)
+    chunks = [intake.push(chunk) for chunk in np.split(samples, sorted(cuts))]
+    chunks.append(intake.push([], last=True))
+    joined = np.concatenate(chunks)
+    assert joined.dtype == np.float32
+    np.testing.assert_allclose(joined, audio.to_waveform(samples, rate, channel), atol=1e-6)
+
+
+def test_the_words_of_bad_chunks():
+    for chunks, words in [
+        ([[0.0] * 5, [0.0, np.nan]], r'^microphone: sample 6 \(at 0.00 s\) is not a finite number'),
+        ([[0.0] * 5, np.zeros((3, 2))], '^microphone: a chunk of 2 channels after chunks of 1'),
+        ([[0.0], [300.0]], '^microphone: its samples reach 300'),
+        ([np.array(['a'])], '^microphone: samples of type <U1'),
+    ]:
+        intake = audio.Intake(SAMPLE_RATE, name='microphone')
+        *before, last = chunks
+        for chunk in before:
+            intake.push(chunk)
+        with pytest.raises(BadAudio, match=words):
+            intake.push(last)
+    with pytest.raises(BadAudio, match=r'^microphone: a sample rate of 0 Hz'):
+        audio.Intake(0, name='microphone')
+
+
+def test_silence_that_ends_before_it_began():
+    assert audio.Intake(44_100).push([], last=True).size == 0
+
+
+def test_fill():
+    clip = np.array([1, 2, 3], np.float32)
+    assert audio.fill(clip, 5, 'error') is clip
+    assert audio.fill(clip, 5, 'tile').tolist() == [1, 2, 3, 1, 2]
+    assert audio.fill(clip, 5, 'pad').tolist() == [1, 2, 3, 0, 0]
+    assert audio.fill(clip, 5, 'pad').dtype == np.float32
+    assert audio.fill(clip, 3, 'tile') is clip
+    assert not audio.fill(clip[:0], 3, 'pad').size

@@ -25,9 +25,10 @@ finally:
 """
 
 
-def call(name, *arguments, cwd):
+def call(name, *arguments, cwd, stdin=b''):
     command = [sys.executable, '-c', COMMAND.format(name=name), *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, input=stdin)
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
     *said, loaded = done.stderr.splitlines()
     return done.returncode, done.stdout.splitlines(), said, loaded
 
@@ -89,6 +90,49 @@ def test_embed_another_layer_with_keras(home):
     np.testing.assert_allclose(given, wanted, rtol=1e-5)
 
 
+def test_embed_from_a_list_into_a_table(home):
+    arguments = ['--model=net', '--out=table', '--format=parquet', '--paths_from=-', '--pool=max']
+    parquet = pytest.importorskip('pyarrow.parquet')
+    status, out, said, _ = call('embed', *arguments, cwd=home, stdin=b'sounds/l*.wav\nsounds/short.wav\n')
+    assert (status, out, said) == (0, ['table: 2 done'], [])
+    table = parquet.read_table(home / 'table').to_pylist()
+    assert [row['path'] for row in table] == ['sounds/long.wav', 'sounds/short.wav']
+    wanted = load(home / 'net').embed_file(home / 'sounds' / 'short.wav').max()
+    np.testing.assert_allclose(table[1]['values'], wanted, rtol=1e-5)
+
+
+def test_embed_under_beam(home):
+    pytest.importorskip('apache_beam')
+    arguments = ['--model=net', '--out=beam', '--runner=DirectRunner', 'sounds', '--', '--direct_num_workers=1']
+    status, out, said, _ = call('embed', *arguments, cwd=home)
+    assert (status, out) == (1, ['beam: 2 done; 1 failed (1 unreadable)'])
+    assert any(line.startswith('sounds/bad.wav: not a sound file') for line in said)
+    wanted = load(home / 'net').embed_file(home / 'sounds' / 'short.wav')
+    with np.load(home / 'beam' / 'short.wav.npz') as there:
+        np.testing.assert_allclose(there['values'], wanted.values, rtol=1e-5)
+
+
+def test_tag_live(home):
+    sound = np.stack([noise(13, amplitude=0.3), noise(13, seed=1)], axis=1)
+    arguments = ['--model=net', '--pcm=-', '--sample_rate=22050', '--channels=2', '--dtype=float32', '--top=1']
+    status, out, said, _ = call('tag', *arguments, cwd=home, stdin=sound.tobytes())
+    embedder = load(home / 'net')
+    heard = embedder.listen(np.ascontiguousarray(sound[:, 0]), embedder.heads())
+    assert (status, len(out)) == (0, 3 * len(heard['places']))
+    assert out[0].strip() == f'{heard["places"].times[0]:.2f} s'
+    best = heard['imagenet'].values[0]
+    assert out[1].split(maxsplit=2) == ['imagenet', f'{best.max():.1%}', embedder.labels['imagenet'][best.argmax()]]
+    assert said[-1] == '13.00 s of sound'
+
+
+def test_tag_what_is_too_short_live(home):
+    status, out, said, _ = call('tag', '--model=net', '--pcm=-', '--short=error', cwd=home, stdin=bytes(44_100))
+    assert (status, out) == (2, [])
+    assert said[-1].startswith(
+        "soundnet-tag: stdin is 1.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7'"
+    )
+
+
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
@@ -96,6 +140,8 @@ def test_embed_another_layer_with_keras(home):
         (['--out=out', 'sounds'], '--model is missing'),
         (['--model=sounds', '--out=out', 'sounds'], 'sounds is not a saved net'),
         (['--model=net', 'sounds'], '--out'),
+        (['--model=net', '--out=out', 'sounds', '--', '--flink_master=h'], 'is for a runner of Apache Beam: name one'),
+        (['--model=net', '--out=out', '--paths_from=gone.txt'], 'gone.txt: the list cannot be read'),
         (['--model=net', '--out=out', '--decoder=mpg123', 'sounds/long.wav', '--layer=conv7'], "no decoder 'mpg123'"),
     ],
 )
@@ -104,3 +150,18 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
     assert (status, out, len(said)) == (2, [], 1)
     assert said[0].startswith('soundnet-embed: ')
     assert words in said[0]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--pcm=-', 'sounds'], '--pcm listens to a pipe: name no files with it'),
+        (['--pcm=gone'], 'gone: cannot be read'),
+        (['--pcm=-', '--dtype=int24'], 'should be one of <int16|int32|uint8|float32>'),
+        ([], 'name sound files, globs, or folders'),
+    ],
+)
+def test_a_mistake_in_tagging(home, arguments, words):
+    status, out, said, _ = call('tag', '--model=net', *arguments, cwd=home)
+    assert (status, out) == (2, [])
+    assert words in said[-1]

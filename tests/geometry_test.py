@@ -140,3 +140,34 @@ def test_no_frames_out_of_padding():
     assert geometry.frames(SOUNDNET8, 'conv2', 13) == 0
     assert geometry.frames(SOUNDNET8, 'conv1', 0) == 0
     assert np.all([geometry.frames(SOUNDNET8, 'conv7', n) == 0 for n in (0, 1, 4_573)])
+
+
+@pytest.mark.parametrize('spec', [SOUNDNET8, SOUNDNET5], ids=lambda spec: spec.name)
+@pytest.mark.parametrize('row', range(11))
+@settings(max_examples=20, deadline=None)
+@given(samples=st.integers(1, 1_000_000))
+def test_a_step_is_final_once_all_that_it_sees_was_heard(spec, row, samples):
+    layer = spec.rows[row % len(spec.rows)].name
+    last_seen = geometry.first_sample(spec, layer) + geometry.receptive_field(spec, layer)
+    wanted = max(0, (samples - last_seen) // geometry.hop(spec, layer) + 1)
+    assert geometry.final_frames(spec, layer, samples) == wanted <= geometry.frames(spec, layer, samples)
+
+
+def test_latency_is_from_the_centre_of_a_step_to_the_last_sample_that_it_sees():
+    for spec in (SOUNDNET8, SOUNDNET5):
+        for row in spec.rows:
+            (centre,) = geometry.frame_times(spec, row.name, 1)
+            final = geometry.first_sample(spec, row.name) + geometry.receptive_field(spec, row.name)
+            late = geometry.latency(spec, row.name) - (final - centre * SAMPLE_RATE)
+            assert 0 <= late < 1
+
+
+def test_channels():
+    assert [geometry.channels(SOUNDNET8, layer) for layer in ('conv1', 'pool1', 'pool5', 'conv7')] == [
+        16,
+        16,
+        256,
+        1024,
+    ]
+    assert geometry.channels(SOUNDNET5, 'places') == 401
+    assert geometry.channels(NetSpec('p', (Pool('a', 2), Conv('b', 3, 2, 0)), (), 'b'), 'a') == 1

@@ -14,6 +14,8 @@ NUMBERS = {'audio', 'containers', 'web'}
 TENSORFLOW = {
     'litert',
     'decoding',
+    'blocks',
+    'runners',
     'tfrecords',
     'records',
     'model',

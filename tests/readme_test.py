@@ -46,7 +46,7 @@ def test_the_snippets_run_as_they_stand(tmp_path, monkeypatch, capsys):
     soundnet_tf.save(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
     monkeypatch.chdir(tmp_path)
     snippets = [part.partition('```')[0] for part in README.split('```python\n')[1:]]
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     for snippet in snippets:
         exec(snippet, {})
     assert 'places' in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What runs the net under an `Embedder`: Keras for any layer, LiteRT for a few of them without TensorFlow."""
+"""What runs the net under an `Embedder`: TensorFlow for any layer, LiteRT for a few of them without TensorFlow."""
 
 import os
 import pathlib
@@ -6,22 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundnet_tf import geometry, litert, saved
-from soundnet_tf.audio import Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference.stream import Flow, Outputs, Run
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     import keras
 
-Outputs = dict[str, NDArray[np.float32]]
-"""By layer or head: `[time, channels]`."""
+    from soundnet_tf import fast
+
+
+WHOLE_S = 60.0
+"""TensorFlow is given longer sounds in pieces: as quick, and the memory stays what it is."""
 
 
 class Engine(Protocol):
-    """A net that can be run: a waveform in, the outputs of some of its layers and heads out."""
+    """A net that can be run: waveforms in, the outputs of some of its layers and heads out."""
 
     @property
     def spec(self) -> NetSpec:
@@ -33,45 +36,120 @@ class Engine(Protocol):
         """The class names of each head."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """What it multiplies in: float32, or bfloat16."""
+        ...
+
     def serves(self, layer: str) -> bool:
         """Whether `run` knows the layer, or the head of that name."""
+        ...
+
+    def whole_s(self, layers: Sequence[str]) -> float:
+        """A longer sound than this, in seconds, had better go through `flow`: the memory of `run` grows with it."""
         ...
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         """`[samples]`, long enough for all `layers`, to `[time, channels]` of each; a head gives probabilities."""
         ...
 
+    def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        """`run` of each, as one batch where that is quicker: best of about one length, as memory is of the longest."""
+        ...
+
+    def flow(self, layers: Sequence[str]) -> Flow:
+        """The net for a sound that comes piece by piece."""
+        ...
+
 
 class KerasEngine:
-    """A net in memory. It sees every change of the net's variables."""
+    """A net in memory, through TensorFlow. It sees every change of the net's variables.
 
-    def __init__(self, net: 'keras.Model'):
+    `precision` 'bfloat16' multiplies in half precision: quicker on processors that have it, SoundNetError elsewhere.
+    """
+
+    def __init__(self, net: 'keras.Model', precision: 'fast.Precision' = 'float32'):
         from soundnet_tf import model
 
         self.spec = model.spec_of(net)
         self.labels = model.labels_of(net)
-        self._net = net
-        self._functions: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self._net: Any = net
+        self.precision: fast.Precision = checked_precision(precision)
+        self._wholes: dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 
     def serves(self, layer: str) -> bool:
         return layer in (*self.spec.layer_names, *self.spec.head_names)
 
-    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        outputs = self._function(tuple(layers))(waveform[None])
-        return {layer: output.numpy()[0] for layer, output in outputs.items()}
+    def whole_s(self, layers: Sequence[str]) -> float:
+        return WHOLE_S
 
-    def _function(self, layers: tuple[str, ...]) -> Callable[..., Any]:
-        """One graph for each set of layers, called: `predict` costs 50 ms at each call."""
-        if layers not in self._functions:
+    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
+        return self.run_many([waveform], layers)[0]
+
+    def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        one_length, several = self._whole(tuple(layers))
+        lengths = [len(waveform) for waveform in waveforms]
+        if len(set(lengths)) == 1:
+            outputs = one_length(np.stack(waveforms))
+        else:
+            batch = np.zeros([len(waveforms), max(lengths)], np.float32)
+            for row, waveform in zip(batch, waveforms, strict=True):
+                row[: len(waveform)] = waveform
+            outputs = several(batch, np.array(lengths, np.int32))
+        values = {layer: output.numpy() for layer, output in outputs.items()}
+        return [
+            {layer: values[layer][index, : geometry.frames(self.spec, layer, length)] for layer in layers}
+            for index, length in enumerate(lengths)
+        ]
+
+    def flow(self, layers: Sequence[str]) -> Flow:
+        if tuple(layers) not in self._stages:
+            from soundnet_tf import fast
+
+            stages = fast.stages(self._net, layers, self.precision)
+            self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
+        return Flow(self.spec, layers, self._stages[tuple(layers)])
+
+    def _whole(self, layers: tuple[str, ...]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """One graph for clips of one length and one for several, called: `predict` costs 50 ms at each call."""
+        if layers not in self._wholes:
             import tensorflow as tf
 
-            from soundnet_tf import model
+            from soundnet_tf import fast
 
-            net = model.features(self._net, layers)
+            form = fast.inference_form(self._net, layers, self.precision)
             # Without a signature each new clip length would be traced anew.
-            signature = [tf.TensorSpec([None, None], tf.float32)]
-            self._functions[layers] = tf.function(lambda x: net(x, training=False), input_signature=signature)
-        return self._functions[layers]
+            batch, lengths = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)
+            one_length = tf.function(lambda waveforms: form(waveforms), input_signature=[batch])
+            self._wholes[layers] = one_length, tf.function(form, input_signature=[batch, lengths])
+        return self._wholes[layers]
+
+    def _compiled(self, stage: 'fast.Stage') -> Run:
+        import tensorflow as tf
+
+        channels = 1 if stage.source is None else geometry.channels(self.spec, stage.source)
+        signature = [tf.TensorSpec([1, None, channels], tf.float32)]
+        graph: Any = tf.function(lambda x: tf.cast(stage.run(x), tf.float32), input_signature=signature)
+        return lambda x: graph(x).numpy()
+
+
+def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
+    """The precision itself. Raises SoundNetError where it is unknown, or this machine's processor lacks it."""
+    if precision not in ('float32', 'bfloat16'):
+        raise SoundNetError(f"precision is 'float32' or 'bfloat16', not {precision!r}")
+    if precision == 'bfloat16':
+        import tensorflow as tf
+
+        processor = pathlib.Path('/proc/cpuinfo')
+        flags = processor.read_text() if processor.exists() else ''
+        if not tf.config.list_physical_devices('GPU') and 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
+            raise SoundNetError("this processor has no bfloat16 (avx512_bf16, amx_bf16): use precision='float32'")
+    return precision
+
+
+AT_ONCE_S = 60.0
+"""Seconds of sound that LiteRT hears as it starts; then copying the weights for quicker kernels has paid."""
 
 
 class LiteRTEngine:
@@ -83,11 +161,11 @@ class LiteRTEngine:
     def __init__(self, folder: str | os.PathLike[str]):
         self.spec = saved.read_spec(folder)
         self.labels = saved.read_labels(folder)
-        path = pathlib.Path(folder) / saved.TFLITE
-        try:
-            self._interpreter: Any = litert.light(path)
-        except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{path} cannot be read ({error}): delete it, or write it again') from None
+        self.precision = 'float32'
+        self._path = pathlib.Path(folder) / saved.TFLITE
+        self._seconds = 0.0
+        self._packed = False
+        self._interpreter = self._opened()
         # Layers of different reach are in different signatures: a short clip may do for one and not for another.
         signatures = self._interpreter.get_signature_list()
         self._signature_of = {layer: key for key, names in signatures.items() for layer in names['outputs']}
@@ -96,13 +174,32 @@ class LiteRTEngine:
     def serves(self, layer: str) -> bool:
         return layer in self._signature_of
 
+    def whole_s(self, layers: Sequence[str]) -> float:
+        return 300.0  # beyond, its activations take more memory than TensorFlow does
+
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
+        self._seconds += len(waveform) / SAMPLE_RATE
+        if self._seconds > AT_ONCE_S and not self._packed:
+            self._packed, self._runners = True, {}
+            self._interpreter = self._opened()
         outputs: Outputs = {}
         for layer in layers:
             if layer not in outputs:
                 given = self._runner(self._signature_of[layer])(waveform=waveform[None])
                 outputs |= {name: values[0] for name, values in given.items()}
         return {layer: outputs[layer] for layer in layers}
+
+    def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        return [self.run(waveform, layers) for waveform in waveforms]  # here a batch gains nothing
+
+    def flow(self, layers: Sequence[str]) -> Flow:
+        raise SoundNetError('streams need the weights of the net: load its whole folder')
+
+    def _opened(self) -> Any:
+        try:
+            return litert.light(self._path, self._packed)
+        except (ValueError, RuntimeError) as error:
+            raise SoundNetError(f'{self._path} cannot be read ({error}): delete it, or write it again') from None
 
     def _runner(self, signature: str) -> Any:
         """Runs one signature. A first run on the shortest clip lets LiteRT set up, which it announces on stderr."""
@@ -122,6 +219,7 @@ class FirstThatServes:
     def __init__(self, quick: Engine, whole: Callable[[], Engine]):
         self.spec = quick.spec
         self.labels = quick.labels
+        self.precision = quick.precision
         self._quick = quick
         self._make = whole
         self._whole: Engine | None = None
@@ -129,24 +227,41 @@ class FirstThatServes:
     def serves(self, layer: str) -> bool:
         return layer in (*self.spec.layer_names, *self.spec.head_names)
 
+    def whole_s(self, layers: Sequence[str]) -> float:
+        return self._quick.whole_s(layers) if self._is_quick(layers) else WHOLE_S
+
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        if all(self._quick.serves(layer) for layer in layers):
-            return self._quick.run(waveform, layers)
+        return self._of(layers).run(waveform, layers)
+
+    def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        return self._of(layers).run_many(waveforms, layers)
+
+    def flow(self, layers: Sequence[str]) -> Flow:
+        return self._made().flow(layers)
+
+    def _is_quick(self, layers: Sequence[str]) -> bool:
+        return all(self._quick.serves(layer) for layer in layers)
+
+    def _of(self, layers: Sequence[str]) -> Engine:
+        return self._quick if self._is_quick(layers) else self._made()
+
+    def _made(self) -> Engine:
         self._whole = self._whole or self._make()
-        return self._whole.run(waveform, layers)
+        return self._whole
 
 
-def engine_of(folder: str | os.PathLike[str]) -> Engine:
-    """For a saved net: LiteRT for what its `net.tflite` serves, where there is one and LiteRT is installed; else Keras.
+def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32') -> Engine:
+    """For a saved net: LiteRT for what its `net.tflite` serves, where there is one and LiteRT is installed; else
+    TensorFlow, as it is for any other precision than float32.
 
     Raises SoundNetError where the folder is no saved net.
     """
 
     def whole() -> Engine:
-        return KerasEngine(saved.load_net(folder))
+        return KerasEngine(saved.load_net(folder), precision)
 
     saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
-    if not (pathlib.Path(folder) / saved.TFLITE).is_file():
+    if precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
         return whole()
     try:
         return FirstThatServes(LiteRTEngine(folder), whole)

@@ -2,12 +2,19 @@
 
 import collections
 import dataclasses
+import glob
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
+
+if TYPE_CHECKING:
+    from soundnet_tf.inference.embed import Embedder
+    from soundnet_tf.inference.listening import Heard
 
 SUFFIXES = ('.flac', '.m4a', '.mp3', '.mp4', '.oga', '.ogg', '.opus', '.wav')
 """What is taken from a folder; a file that is named itself may be called anything."""
@@ -22,22 +29,49 @@ class SoundFile:
 
 
 def find(arguments: Sequence[str]) -> list[SoundFile]:
-    """The named files and those in the named folders, at any depth, each once; hidden ones are left out.
+    """The named files, those that globs fit, and those in folders at any depth, each once; hidden ones are left out.
 
-    Raises SoundNetError for no arguments and for folders that hold no sound.
+    Raises SoundNetError for no arguments, for folders that hold no sound and globs that fit nothing.
     """
     if not arguments:
-        raise SoundNetError('name sound files, or folders that hold them')
+        raise SoundNetError('name sound files, globs, or folders that hold them')
+    named = [path for argument in arguments for path in _fitting(argument)]
     paths: dict[str, str] = {}
-    for argument in arguments:
+    for argument in named:
         inside = _walk(argument) if os.path.isdir(argument) else [argument]
         if not inside:
             raise SoundNetError(f'{argument} holds no sound files ({" ".join(SUFFIXES)})')
         for path in inside:
             paths.setdefault(os.path.abspath(path), path)
-    tops = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, arguments)]
+    tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}
     common = os.path.commonpath(tops)
     return [SoundFile(path, pathlib.PurePath(os.path.relpath(full, common))) for full, path in paths.items()]
+
+
+def listed(path: str) -> list[str]:
+    """The lines of a list of files, folders or globs; `-` reads standard input.
+
+    Raises SoundNetError where there is no such list, or nothing in it.
+    """
+    try:
+        lines = sys.stdin.read() if path == '-' else pathlib.Path(path).read_text(encoding='utf-8')
+    except OSError as error:
+        raise SoundNetError(f'{path}: the list cannot be read ({error.strerror}). Check the path') from None
+    except UnicodeDecodeError:
+        raise SoundNetError(f'{path} is no list: give a text file with a path on each line') from None
+    found = [line for line in lines.splitlines() if line.strip()]
+    if not found:
+        raise SoundNetError(f'{"standard input" if path == "-" else path} lists nothing: a path on each line is needed')
+    return found
+
+
+def _fitting(argument: str) -> list[str]:
+    if not glob.has_magic(argument) or os.path.exists(argument):
+        return [argument]
+    found = sorted(glob.glob(argument, recursive=True))
+    if not found:
+        raise SoundNetError(f'{argument}: nothing fits this glob. Check the path, and quote it against the shell')
+    return found
 
 
 def _walk(folder: str) -> list[str]:
@@ -55,17 +89,28 @@ class Tally:
 
     done: int = 0
     skipped: int = 0
+    elsewhere: int = 0
+    """Those that another run is at."""
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    hours: float = 0.0
+    """Of sound in those that are done."""
 
     @property
     def status(self) -> int:
         """The exit status of a binary: 1 where a file failed."""
         return 1 if self.failed else 0
 
+    @property
+    def files(self) -> int:
+        """All of them."""
+        return self.done + self.skipped + self.elsewhere + self.failed.total()
+
     def __str__(self) -> str:
         parts = [f'{self.done} done']
         if self.skipped:
             parts.append(f'{self.skipped} skipped, finished before')
+        if self.elsewhere:
+            parts.append(f'{self.elsewhere} left to another run that is at them')
         if self.failed:
             reasons = ', '.join(f'{count} {reason}' for reason, count in self.failed.most_common())
             parts.append(f'{self.failed.total()} failed ({reasons})')
@@ -75,28 +120,53 @@ class Tally:
 REASONS = {BadAudio: 'unreadable', ShortClip: 'too short', MissingTool: 'without a decoder'}
 
 
-def each(files: Sequence[SoundFile], work: Callable[[SoundFile], bool], decoder: str = 'auto') -> Tally:
-    """Call `work` on each file; it returns False where it had nothing to do.
+def listen(
+    embedder: 'Embedder',
+    files: Iterable[SoundFile],
+    layers: Sequence[str],
+    done: 'Callable[[SoundFile, Heard | None], None]',
+    tally: Tally,
+    total: int,
+) -> None:
+    """Call `done` with what the net hears in each file, or with None where the file is of no use.
 
-    A file that is no usable sound is told on stderr in one line and counted; every other error ends the run, and so
-    does the lack of a decoder that was asked for by name, which no file could be read without.
+    That is told on stderr in one line and counted; every other error ends the run, and so does the lack of a decoder
+    that was asked for by name, which no file could be read without. `files` may be an iterator that leaves out some
+    of the `total` and counts them in the `tally`.
     """
     import tqdm
 
-    tally = Tally()
+    from soundnet_tf.inference import listening
+
+    taken: collections.deque[SoundFile] = collections.deque()
+
+    def paths() -> Iterator[str]:
+        for file in files:
+            taken.append(file)
+            yield file.path
+
+    began = time.monotonic()
     # None: a bar on terminals only.
-    for file in tqdm.tqdm(files, unit='file', leave=False, disable=None if len(files) > 1 else True):
-        try:
-            worked = work(file)
-        except (BadAudio, ShortClip, MissingTool) as error:
-            if isinstance(error, MissingTool) and decoder != 'auto':
-                raise
-            tell(' '.join(str(error).split()))
-            tally.failed[REASONS[type(error)]] += 1
-        else:
-            tally.done += worked
-            tally.skipped += not worked
-    return tally
+    with tqdm.tqdm(total=total, unit='file', leave=False, disable=None if total > 1 else True) as bar:
+        for heard in listening.each(embedder, paths(), layers):
+            file = taken.popleft()
+            if isinstance(heard, Exception):
+                done(file, None)
+                if isinstance(heard, MissingTool) and embedder.decoder != 'auto':
+                    raise heard
+                tell(' '.join(str(heard).split()))
+                tally.failed[REASONS[type(heard)]] += 1
+            else:
+                done(file, heard)
+                tally.done += 1
+                tally.hours += heard[layers[0]].seconds / 3600
+            bar.set_postfix_str(pace(tally.hours, time.monotonic() - began), refresh=False)
+            bar.update(tally.files - bar.n)
+
+
+def pace(hours: float, seconds: float) -> str:
+    """Hours of sound per second, as the progress bar has it."""
+    return f'{hours / max(seconds, 1e-9):.3f} h of sound/s'
 
 
 def tell(line: str, *, aloud: bool = False) -> None:

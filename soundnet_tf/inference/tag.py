@@ -1,17 +1,21 @@
-"""The most probable classes of each head, and how a file's are shown."""
+"""The most probable classes of each head: of a clip, of each time step, and of sound as it comes in."""
 
+import csv
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference.files import SoundFile, Tally, each, tell
+from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
 
 if TYPE_CHECKING:
     from soundnet_tf.inference.embed import Embedder
+    from soundnet_tf.inference.listening import Heard
 
 
 class Tag(NamedTuple):
@@ -22,6 +26,13 @@ class Tag(NamedTuple):
     probability: float
 
 
+Step = tuple[float | None, list[Tag]]
+"""The centre of a time step in seconds, None for the mean of a whole clip; and its tags."""
+
+Heads = Mapping[str, Sequence[str]]
+"""The class names of each head."""
+
+
 def top(head: str, names: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:
     """The `count` most probable classes, or all where there are fewer, of `[classes]`; equal ones in their order."""
     if count < 1:
@@ -30,43 +41,132 @@ def top(head: str, names: Sequence[str], probabilities: NDArray[np.float32], cou
     return [Tag(head, names[int(index)], float(probabilities[index])) for index in best]
 
 
-def tag_files(embedder: 'Embedder', files: Sequence[SoundFile], format: str = 'text', count: int = 5) -> Tally:
-    """Print the tags of each file as 'text' or 'json', a line for each file.
+def of_clip(heads: Heads, heard: Mapping[str, Embedding], count: int) -> list[Step]:
+    """One step: each head's best classes by their mean over time."""
+    return [(None, [tag for head in heads for tag in top(head, heads[head], heard[head].mean(), count)])]
 
-    A bad sound is told and counted, see `files.each`. Raises SoundNetError where the net has no heads.
+
+def of_steps(heads: Heads, heard: Mapping[str, Embedding], count: int) -> list[Step]:
+    """The best classes of each time step, in the order of time; heads of one geometry share their steps."""
+    steps: dict[float, list[Tag]] = {}
+    for head in heads:
+        for time, probabilities in zip(heard[head].times, heard[head].values, strict=True):
+            steps.setdefault(float(time), []).extend(top(head, heads[head], probabilities, count))
+    return [(time, steps[time]) for time in sorted(steps)]
+
+
+def tag_files(
+    embedder: 'Embedder', files: Sequence[SoundFile], format: str = 'text', count: int = 5, per: str = 'clip'
+) -> Tally:
+    """Print the tags of each file as 'text', 'json' (a line for each file) or 'csv' (a line for each tag).
+
+    `per` is 'clip' or 'step'. A bad sound is told and counted, see `files.listen`. Raises SoundNetError where the net
+    has no heads.
     """
-    heads = embedder.heads()
+    heads = {head: embedder.labels[head] for head in embedder.heads()}
+    form = _FORMS[format]()
+    steps_of = {'clip': of_clip, 'step': of_steps}[per]
+    tally = Tally()
 
-    def work(file: SoundFile) -> bool:
-        heard = embedder.listen_file(file.path, heads)
-        tags = embedder.tags_in(heard, count)
-        first = heard[heads[0]]
-        if format == 'json':
-            facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled}
-            tell(json.dumps({**facts, 'tags': as_json(tags)}), aloud=True)
-            return True
-        if first.tiled:
-            tell(f'{file.path} is {first.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was tiled')
-        tell(as_text(file.path, tags), aloud=True)
-        return True
+    def done(file: SoundFile, heard: 'Heard | None') -> None:
+        if heard is None:
+            return
+        first = next(iter(heard.values()))
+        if format != 'json' and (first.tiled or first.padded):
+            what = 'tiled' if first.tiled else 'padded with silence'
+            tell(
+                f'{file.path} is {first.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was {what}'
+            )
+        facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
+        tell(form(facts, steps_of(heads, heard, count)), aloud=True)
 
-    return each(files, work, embedder.decoder)
+    listen(embedder, files, list(heads), done, tally, len(files))
+    return tally
 
 
-def as_text(path: str, tags: Sequence[Tag]) -> str:
+def tag_live(
+    embedder: 'Embedder', pieces: Iterator[NDArray[Any]], sample_rate: int, name: str, format: str, count: int
+) -> float:
+    """Print the tags of each time step as soon as it is settled; return the seconds of sound that came.
+
+    `pieces` are `[n, channels]`, as they come in. Raises ShortClip where the sound ends before a first step.
+    """
+    heads = {head: embedder.labels[head] for head in embedder.heads()}
+    form = _FORMS[format]()
+    streams = embedder.streams(list(heads), sample_rate, name)
+
+    def show(heard: Mapping[str, Embedding]) -> None:
+        for step in of_steps(heads, heard, count):
+            print(form({'path': name, 'seconds': streams.seconds}, [step]), flush=True)
+
+    for piece in pieces:
+        show(streams.push(piece))
+    show(streams.finish())
+    return streams.seconds
+
+
+def _is_file(facts: Mapping[str, Any]) -> bool:
+    """Whether all of a file is told at once; of live sound each step is told as it comes."""
+    return 'tiled' in facts
+
+
+class _Text:
     """For people: the file's name, and below it a line per tag in columns."""
+
+    def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
+        lines = [facts['path']] if _is_file(facts) else []
+        for time, tags in steps:
+            lines += [] if time is None else [f' {time:9.2f} s']
+            lines += _columns(tags)
+        return '\n'.join(lines)
+
+
+def _columns(tags: Sequence[Tag]) -> Iterator[str]:
     width = max(len(tag.head) for tag in tags)
     heads = [tag.head for tag in tags]
-    lines = [path]
     for index, tag in enumerate(tags):
         head = '' if tag.head in heads[:index] else tag.head
-        lines.append(f'  {head:{width}}  {tag.probability:6.1%}  {tag.name}')
-    return '\n'.join(lines)
+        yield f'  {head:{width}}  {tag.probability:6.1%}  {tag.name}'
 
 
-def as_json(tags: Sequence[Tag]) -> dict[str, list[dict[str, Any]]]:
-    """By head: a list of names and probabilities, the most probable first."""
+class _Json:
+    """A line of JSON: by head a list of names and probabilities, the most probable first; a list of such by steps."""
+
+    def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
+        shown = [({} if time is None else {'time': time}) | {'tags': _by_head(tags)} for time, tags in steps]
+        several = _is_file(facts) and steps[0][0] is not None
+        return json.dumps({**facts, **({'steps': shown} if several else shown[0])})
+
+
+def _by_head(tags: Sequence[Tag]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for tag in tags:
         found.setdefault(tag.head, []).append({'name': tag.name, 'probability': round(tag.probability, 6)})
     return found
+
+
+class _Csv:
+    """A line for each tag, after one that names the columns; no time where the tags are of the whole clip."""
+
+    def __init__(self) -> None:
+        self._header: list[tuple[str, ...]] = [('path', 'time', 'head', 'rank', 'name', 'probability')]
+
+    def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
+        lines: list[tuple[Any, ...]] = list(self._header)
+        self._header = []
+        for time, tags in steps:
+            ranks: dict[str, int] = {}
+            for tag in tags:
+                ranks[tag.head] = ranks.get(tag.head, 0) + 1
+                shown = '' if time is None else round(time, 3)
+                lines.append((facts['path'], shown, tag.head, ranks[tag.head], tag.name, round(tag.probability, 6)))
+        text = io.StringIO()
+        csv.writer(text, lineterminator='\n').writerows(lines)
+        return text.getvalue().removesuffix('\n')
+
+
+_FORMS: dict[str, Callable[[], Callable[[Mapping[str, Any], Sequence[Step]], str]]] = {
+    'text': _Text,
+    'json': _Json,
+    'csv': _Csv,
+}

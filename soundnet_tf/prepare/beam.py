@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from soundnet_tf import records
-from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf import records, runners
+from soundnet_tf.errors import MissingTool
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
@@ -22,16 +22,12 @@ from soundnet_tf.teachers import Teacher
 try:
     import apache_beam
     from apache_beam.metrics.metric import Metrics, MetricsFilter
-    from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.transforms.window import GlobalWindow
     from apache_beam.utils.windowed_value import WindowedValue
 except ImportError:
     raise MissingTool('apache-beam', 'preparing on a cluster', 'beam') from None
 
 COUNTERS = 'soundnet'
-
-RUNNERS = {'DirectRunner': 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'}
-"""By its short name it would fetch and run a program of the web (Prism) where there is one to be had."""
 
 
 def run(
@@ -60,7 +56,7 @@ def run(
         classes = shards.classes_of(loaded)
         todo = shards.missing(paths, videos, classes, retry)
         waiting = [(index, video) for index, members in todo.items() for video in members]
-        pipeline = apache_beam.Pipeline(options=_options(runner, options))
+        pipeline = apache_beam.Pipeline(options=runners.options(runner, options))
         samples = (
             pipeline
             | 'videos' >> apache_beam.Create(waiting)
@@ -80,13 +76,6 @@ def run(
         result.wait_until_finish()
         said = pace.table(_seconds(result), {}, len(waiting))
         return shards.finish(folder, paths, len(videos), loaded, settings, said)
-
-
-def _options(runner: str, options: Sequence[str]) -> PipelineOptions:
-    try:
-        return PipelineOptions([f'--runner={RUNNERS.get(runner, runner)}', *options])
-    except SystemExit:
-        raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(options)}') from None
 
 
 def _seconds(result: Any) -> dict[str, float]:

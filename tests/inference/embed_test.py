@@ -19,6 +19,7 @@ class FakeEngine:
 
     def __init__(self, spec=None):
         self.spec = spec or thin_spec()
+        self.precision = 'float32'
         self.labels = {head.name: tuple(f'{head.name} {i}' for i in range(head.classes)) for head in self.spec.heads}
 
     def serves(self, layer):
@@ -29,9 +30,30 @@ class FakeEngine:
         channels = {head.name: head.classes for head in self.spec.heads}
         return {layer: self.values(layer, len(waveform), channels.get(layer, 3)) for layer in layers}
 
+    def run_many(self, waveforms, layers):
+        return [self.run(waveform, layers) for waveform in waveforms]
+
+    def whole_s(self, layers):
+        return 60.0
+
+    def flow(self, layers):
+        return FakeFlow(self, layers)
+
     def values(self, layer, samples, channels):
         frames = geometry.frames(self.spec, layer, samples)
         return np.arange(frames * channels, dtype=np.float32).reshape(frames, channels) + samples
+
+
+class FakeFlow:
+    """Gives nothing before the end, and then what the engine gives for all."""
+
+    def __init__(self, engine, layers):
+        self.engine, self.layers, self.heard = engine, layers, [np.zeros(0, np.float32)]
+
+    def push(self, waveform, last):
+        self.heard.append(waveform)
+        whole = self.engine.run(np.concatenate(self.heard), self.layers)
+        return whole if last else {layer: values[:0] for layer, values in whole.items()}
 
 
 @pytest.fixture
@@ -76,6 +98,16 @@ def test_any_samples_are_listened_to(plain_folder, samples, sample_rate):
     embedder = load(plain_folder)
     wanted = embedder.embed(audio.to_waveform(samples, sample_rate), SAMPLE_RATE)
     np.testing.assert_array_equal(embedder.embed(samples, sample_rate).values, wanted.values)
+
+
+def test_tensors_are_listened_to(plain_folder):
+    import tensorflow as tf
+
+    embedder, waveform = load(plain_folder), noise(1)
+    wanted = embedder.embed(waveform, SAMPLE_RATE).values
+    np.testing.assert_array_equal(embedder.embed(tf.constant(waveform), SAMPLE_RATE).values, wanted)
+    batch = embedder.embed_batch(tf.stack([waveform, waveform]), SAMPLE_RATE)
+    np.testing.assert_allclose(batch[1].values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
 @settings(max_examples=50, deadline=None)
@@ -156,8 +188,8 @@ def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path):
         embedder.tag(noise(10), SAMPLE_RATE, top=0)
     with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):
         Embedder(FakeEngine(thin_spec(heads={}))).tag(noise(10), SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match="short is 'error' or 'tile', not 'pad'"):
-        load(plain_folder, short='pad')
+    with pytest.raises(SoundNetError, match="short is 'error', 'tile' or 'pad', not 'drop'"):
+        load(plain_folder, short='drop')
     with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
         load()
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):

@@ -1,5 +1,6 @@
 """Engines: Keras against plain numpy, LiteRT against Keras, and which of them is asked."""
 
+import pathlib
 import shutil
 import sys
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from soundnet_tf import geometry, model, saved
 from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference import engine as engine_module
 from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, engine_of
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -24,9 +26,12 @@ def keras_engine(net):
     return KerasEngine(net)
 
 
-@pytest.fixture(scope='module')
-def litert(quick_folder):
-    return LiteRTEngine(quick_folder)
+@pytest.fixture(scope='module', params=[1e9, 0], ids=['at once', 'packed'])
+def litert(quick_folder, request):
+    """With the kernels that it starts with, and with those that it takes later."""
+    before, engine_module.AT_ONCE_S = engine_module.AT_ONCE_S, request.param
+    yield LiteRTEngine(quick_folder)
+    engine_module.AT_ONCE_S = before
 
 
 def close(given, wanted):
@@ -50,7 +55,8 @@ def test_keras_traces_one_graph_for_all_lengths(net):
     engine = KerasEngine(net)
     for seconds in (0.3, 1, 1.01, 5):
         engine.run(noise(seconds), ['conv7'])
-    assert engine._function(('conv7',)).experimental_get_tracing_count() == 1
+    one_length, _ = engine._whole(('conv7',))
+    assert one_length.experimental_get_tracing_count() == 1
 
 
 @settings(max_examples=12, deadline=None)
@@ -72,8 +78,21 @@ def test_litert_is_keras_from_the_shortest_clip_on(keras_engine, litert, layer, 
 
 
 def test_litert_announces_nothing(quick_folder, capfd):
-    LiteRTEngine(quick_folder).run(noise(1), ['conv7'])
+    engine = LiteRTEngine(quick_folder)
+    for seconds in (1, 70, 1):
+        engine.run(noise(seconds), ['conv7'])
+    assert engine._packed
     assert capfd.readouterr() == ('', '')
+
+
+def test_litert_takes_its_quicker_kernels_after_a_while(quick_folder, monkeypatch):
+    monkeypatch.setattr(engine_module, 'AT_ONCE_S', 3)
+    engine, given = LiteRTEngine(quick_folder), []
+    for _ in range(5):
+        given.append(engine.run(noise(1), ['conv7', 'pool5']))
+        assert engine._packed == (len(given) > 3)
+    for later in given:
+        close(later, given[0])
 
 
 def test_a_net_keeps_its_own_names(tmp_path):
@@ -119,3 +138,29 @@ def test_a_damaged_file_is_named(quick_folder, tmp_path):
     (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SoundNetError, match=r'net\.tflite cannot be read .*: delete it, or write it again'):
         engine_of(folder)
+
+
+@pytest.mark.skipif(
+    'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
+)
+def test_half_precision_whole_and_streamed(quick_folder):
+    engine = engine_of(quick_folder, 'bfloat16')
+    assert isinstance(engine, KerasEngine)
+    wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
+    flow = engine.flow(['pool5', 'conv7'])
+    parts = [flow.push(noise(3)[:30_000]), flow.push(noise(3)[30_000:], last=True)]
+    streamed = {layer: np.concatenate([part[layer] for part in parts]) for layer in wanted}
+    for outputs in (engine.run(noise(3), ['pool5', 'conv7']), streamed):
+        for layer, values in wanted.items():
+            assert outputs[layer].dtype == np.float32
+            assert not np.array_equal(outputs[layer], values)
+            cosine = (outputs[layer] * values).sum() / np.linalg.norm(outputs[layer]) / np.linalg.norm(values)
+            assert cosine > 0.999
+
+
+def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
+    monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
+    with pytest.raises(SoundNetError, match=r"this processor has no bfloat16 .*: use precision='float32'"):
+        engine_module.checked_precision('bfloat16')
+    with pytest.raises(SoundNetError, match="precision is 'float32' or 'bfloat16', not 'int8'"):
+        engine_module.checked_precision('int8')

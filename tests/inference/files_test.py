@@ -1,9 +1,14 @@
 """Which files are taken, and what a bad one does to a run."""
 
+import io
+import sys
+import types
+
 import pytest
 
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
-from soundnet_tf.inference.files import Tally, each, find
+from soundnet_tf.inference import listening
+from soundnet_tf.inference.files import Tally, find, listed, listen, pace
 
 
 @pytest.fixture
@@ -40,35 +45,73 @@ def test_nothing_to_do_is_a_mistake(tree):
         find(['a', 'empty'])
 
 
-def test_a_bad_file_does_not_stop_the_run(tree, capsys):
-    outcomes = {'rain.wav': True, 'deep/rain.MP3': BadAudio('rain.MP3 is\nno sound')}
-    outcomes |= {'b.wav': ShortClip('b.wav is short'), 'c.wav': MissingTool('av', 'decoding'), 'd.wav': False}
+def test_globs_and_lists(tree, monkeypatch):
+    assert [file.path for file in find(['a/**/rain.*'])] == ['a/deep/rain.MP3', 'a/rain.wav']
+    assert [file.name.as_posix() for file in find(['*/rain.wav'])] == ['a/rain.wav', 'b/rain.wav']
+    (tree / 'odd[1].wav').touch()
+    assert [file.path for file in find(['odd[1].wav'])] == ['odd[1].wav']
+    (tree / 'list.txt').write_text('a\n\nb/*.wav\n')
+    assert listed('list.txt') == ['a', 'b/*.wav']
+    monkeypatch.setattr(sys, 'stdin', io.StringIO('b/rain.wav\n'))
+    assert listed('-') == ['b/rain.wav']
+    (tree / 'empty.txt').touch()
+    (tree / 'list.wav').write_bytes(b'\xff\xfe\x00')
+    for call, words in [
+        (lambda: find(['*.mp3']), r'\*\.mp3: nothing fits this glob'),
+        (lambda: listed('gone.txt'), r'gone\.txt: the list cannot be read \(No such file'),
+        (lambda: listed('empty.txt'), r'empty\.txt lists nothing'),
+        (lambda: listed('list.wav'), r'list\.wav is no list'),
+        (lambda: listed('-'), 'standard input lists nothing'),
+    ]:
+        with pytest.raises(SoundNetError, match=words):
+            call()
 
-    def work(file):
-        outcome = outcomes.get(file.name.as_posix().removeprefix('a/'), False)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
 
-    tally = each(find(['a', 'b.wav', 'c.wav', 'd.wav']), work)
+class Heard:
+    seconds = 1800.0
+
+
+@pytest.fixture
+def outcomes(monkeypatch):
+    """What listening says of each file, by its name."""
+    said = {}
+    monkeypatch.setattr(listening, 'each', lambda embedder, paths, layers: (said.get(path) for path in paths))
+    return said
+
+
+def embedder(decoder='auto'):
+    return types.SimpleNamespace(decoder=decoder)
+
+
+def test_a_bad_file_does_not_stop_the_run(tree, capsys, outcomes):
+    outcomes |= {'a/rain.wav': {'x': Heard}, 'a/deep/rain.MP3': BadAudio('rain.MP3 is\nno sound')}
+    outcomes |= {'b.wav': ShortClip('b.wav is short'), 'c.wav': MissingTool('av', 'decoding')}
+    files, done, tally = find(['a', 'b.wav', 'c.wav', 'd.wav']), {}, Tally()
+
+    def todo():
+        for file in files:
+            tally.skipped += file.path == 'd.wav'
+            if file.path != 'd.wav':
+                yield file
+
+    listen(embedder(), todo(), ['x'], lambda file, heard: done.update({file.path: heard}), tally, 5)
+    assert done == {'a/rain.wav': {'x': Heard}, 'a/deep/rain.MP3': None, 'b.wav': None, 'c.wav': None}
     told = capsys.readouterr().err.splitlines()
     assert told[:2] == ['rain.MP3 is no sound', 'b.wav is short']
     assert 'pip install' in told[2]
+    tally.elsewhere = 2
     assert str(tally) == (
-        '1 done; 1 skipped, finished before; 3 failed (1 unreadable, 1 too short, 1 without a decoder)'
+        '1 done; 1 skipped, finished before; 2 left to another run that is at them; '
+        '3 failed (1 unreadable, 1 too short, 1 without a decoder)'
     )
-    assert tally.status == 1
+    assert (tally.status, tally.files, tally.hours) == (1, 7, 0.5)
     assert Tally(done=2).status == 0
+    assert pace(tally.hours, 2) == '0.250 h of sound/s'
 
 
-def test_other_errors_end_the_run(tree):
-    def raises(error):
-        def work(file):
-            raise error
-
-        return work
-
-    with pytest.raises(ZeroDivisionError):
-        each(find(['a']), raises(ZeroDivisionError()))
+def test_without_the_decoder_that_was_asked_for_nothing_goes_on(tree, outcomes):
+    outcomes['a/rain.wav'] = MissingTool('av', 'decoding')
+    done = []
     with pytest.raises(MissingTool):
-        each(find(['a']), raises(MissingTool('av', 'decoding')), decoder='pyav')
+        listen(embedder('pyav'), find(['a']), ['x'], lambda *it: done.append(it), Tally(), 2)
+    assert done[0][1] is None

@@ -1,15 +1,18 @@
 """Tags: the best of each head, for people and for programs."""
 
+import csv
+import io
 import json
 
 import numpy as np
 import pytest
 import soundfile
 
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.inference import Embedder
+from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.tag import Tag, as_text, tag_files, top
+from soundnet_tf.inference.tag import Tag, _Text, tag_files, tag_live, top
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -23,7 +26,7 @@ def test_top():
 
 def test_as_text():
     tags = [Tag('imagenet', 'bell', 0.5), Tag('imagenet', 'dog, hound', 0.0312), Tag('esc10', 'rain', 1.0)]
-    assert as_text('rain.wav', tags).splitlines() == [
+    assert _Text()({'path': 'rain.wav', 'tiled': False}, [(None, tags)]).splitlines() == [
         'rain.wav',
         '  imagenet   50.0%  bell',
         '              3.1%  dog, hound',
@@ -49,6 +52,80 @@ def test_tiled_clips_are_told(tmp_path, capsys, format):
             ('imagenet', 'imagenet 9'),
             ('places', 'places 3'),
         ]
+
+
+@pytest.fixture
+def wav(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write('rain.wav', noise(14), SAMPLE_RATE)
+    return find(['rain.wav'])
+
+
+def test_each_time_step(plain_folder, wav, capsys):
+    embedder = load(plain_folder)
+    tag_files(embedder, wav, 'json', 2, 'step')
+    facts = json.loads(capsys.readouterr().out)
+    heard = embedder.listen_file('rain.wav', embedder.heads())
+    assert facts['seconds'] == 14.0
+    assert [step['time'] for step in facts['steps']] == heard['places'].times.tolist()
+    for index, step in enumerate(facts['steps']):
+        for head, tags in step['tags'].items():
+            best = np.argsort(-heard[head].values[index])[:2]
+            assert [tag['name'] for tag in tags] == [embedder.labels[head][i] for i in best]
+            probabilities = heard[head].values[index][best]
+            np.testing.assert_allclose([tag['probability'] for tag in tags], probabilities, atol=1e-6)
+    tag_files(embedder, wav, 'text', 1, 'step')
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[1].strip(), len(lines)) == ('rain.wav', '4.75 s', 1 + 2 * 3)
+
+
+@pytest.mark.parametrize('per', ['clip', 'step'])
+def test_csv_is_one_table(plain_folder, wav, capsys, per):
+    embedder = load(plain_folder)
+    tag_files(embedder, [*wav, *wav], 'csv', 2, per)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 2 * 2 * 2 * (2 if per == 'step' else 1)
+    best = embedder.tag_file('rain.wav', top=2)
+    if per == 'clip':
+        for row, tag in zip(rows[:4], best, strict=True):
+            assert (row['path'], row['time'], row['head'], row['name']) == ('rain.wav', '', tag.head, tag.name)
+            assert float(row['probability']) == pytest.approx(tag.probability, abs=1e-6)
+        assert [row['rank'] for row in rows[:4]] == ['1', '2', '1', '2']
+    else:
+        assert [row['time'] for row in rows[::4]] == ['4.748', '7.72'] * 2
+
+
+@pytest.mark.parametrize('format', ['text', 'json', 'csv'])
+def test_live_sound_is_told_as_it_comes(plain_folder, capsys, format):
+    """Each step is out before the next piece is asked for, with the tags that the whole file has there."""
+    embedder, sound = load(plain_folder), (noise(17) * 32767).astype(np.int16)
+    known = [geometry.final_frames(embedder.spec, 'places', samples) for samples in range(0, len(sound) + 1, 22_050)]
+    shown = []
+
+    def pieces():
+        for at in range(0, len(sound), 22_050):
+            shown.append(capsys.readouterr().out)
+            yield sound[at : at + 22_050, None]
+
+    assert tag_live(embedder, pieces(), SAMPLE_RATE, '-', format, 1) == 17.0
+    shown.append(capsys.readouterr().out)
+    counts = [text.count('imagenet') for text in shown]
+    assert np.cumsum(counts)[:-1].tolist() == known[:-1]
+    assert sum(counts) == 3
+    wanted = embedder.listen(sound / np.float32(32768), ['imagenet'])['imagenet']
+    names = [embedder.labels['imagenet'][i] for i in wanted.values.argmax(axis=1)]
+    told = ''.join(shown)
+    if format == 'json':
+        steps = [json.loads(line) for line in told.splitlines()]
+        assert [step['time'] for step in steps] == wanted.times.tolist()
+        assert [step['tags']['imagenet'][0]['name'] for step in steps] == names
+    elif format == 'csv':
+        rows = [row for row in csv.DictReader(io.StringIO(told)) if row['head'] == 'imagenet']
+        assert [row['name'] for row in rows] == names
+    else:
+        lines = told.splitlines()
+        assert [float(line.split()[0]) for line in lines[::3]] == [round(time, 2) for time in wanted.times]
+        assert [line.split('%')[1].strip() for line in lines[1::3]] == names
 
 
 def test_odd_names_are_printed(tmp_path, capsys):

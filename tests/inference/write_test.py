@@ -3,16 +3,20 @@
 import json
 import os
 import pathlib
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import soundfile
 
+from soundnet_tf import locks
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference import Embedder
+from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference import Embedder, listening, tables
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.write import embed_files, whole_file
+from soundnet_tf.inference.write import embed_files, npz_path, whole_file
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -52,11 +56,14 @@ def test_an_npz_for_each_sound(embedder, sounds):
         'layer': 'conv7',
         'pool': 'none',
         'short': 'error',
+        'channel': 'first',
+        'precision': 'float32',
         'model': 'soundnet8-thin',
         'weights_sha256': 'abc',
         'sample_rate': 22_050,
         'seconds': 2.0,
         'tiled': False,
+        'padded': False,
     }
 
 
@@ -94,6 +101,105 @@ def test_a_line_of_json_for_each_sound(plain_folder, sounds):
     assert lines[0]['seconds'] == 2.0
 
 
+@pytest.mark.parametrize('pool', ['none', 'mean'])
+def test_a_parquet_table(embedder, sounds, pool, monkeypatch):
+    parquet = pytest.importorskip('pyarrow.parquet')
+    monkeypatch.setattr(tables, 'ROWS_TOGETHER', 2)
+    embed_files(embedder, sounds, 'out.parquet', 'parquet', pool=pool)
+    assert sorted(os.listdir('.')) == ['in', 'out.parquet']
+    table = parquet.read_table('out.parquet')
+    assert table.column('path').to_pylist() == [sound.path for sound in sounds]
+    assert str(table.schema.field('values').type).count('list') == (2 if pool == 'none' else 1)
+    for row, sound in zip(table.to_pylist(), sounds, strict=True):
+        wanted = embedder.embed_file(sound.path)
+        np.testing.assert_array_equal(row['values'], wanted.values if pool == 'none' else wanted.mean())
+        assert (row['seconds'], row['layer'], row['weights_sha256']) == (2.0, 'pool5', 'abc')
+        assert pool != 'none' or row['times'] == wanted.times.tolist()
+
+
+def test_without_pyarrow(embedder, sounds, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
+    with pytest.raises(MissingTool, match=r"needs pyarrow, .* pip install 'soundnet_tf\[parquet\]'"):
+        embed_files(embedder, sounds, 'out.parquet', 'parquet')
+    assert os.listdir('.') == ['in']
+
+
+@pytest.mark.parametrize('format', ['jsonl', 'parquet'])
+def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, format):
+    if format == 'parquet':
+        pytest.importorskip('pyarrow')
+    assert embed_files(embedder, sounds, 'out', format).done == 3
+    before = os.stat('out').st_mtime_ns
+    assert embed_files(embedder, sounds, 'out', format).skipped == 3
+    assert os.stat('out').st_mtime_ns == before
+    assert embed_files(embedder, sounds, 'out', format, layer='conv7').done == 3
+    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
+    os.truncate('out', os.path.getsize('out') - 20)
+    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
+    future = os.stat('out').st_mtime + 10
+    os.utime('in/a/rain.wav', (future, future))
+    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
+
+
+def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
+    """What was finished before the stop is not done again, and neither is it after a file that failed."""
+    calls, clips = [], embedder.listen_clips
+
+    def some(batch, layers):
+        calls.append(len(batch))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return clips(batch, layers)
+
+    monkeypatch.setattr(embedder, 'listen_clips', some)
+    monkeypatch.setattr(listening, 'CLIPS_WAITING', 1)
+    with pytest.raises(KeyboardInterrupt):
+        embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
+    assert not os.path.exists('out.jsonl')
+    soundfile.write('in/z.wav', noise(0.1), SAMPLE_RATE)
+    again = embed_files(embedder, [*sounds, *find(['in/z.wav'])], 'out.jsonl', 'jsonl')
+    assert str(again) == '2 done; 1 skipped, finished before; 1 failed (1 too short)'
+    assert len(pathlib.Path('out.jsonl').read_text().splitlines()) == 3
+    soundfile.write('in/z.wav', noise(1), SAMPLE_RATE)
+    last = embed_files(embedder, [*sounds, *find(['in/z.wav'])], 'out.jsonl', 'jsonl')
+    assert (last.done, last.skipped) == (1, 3)
+    assert sorted(os.listdir('.')) == ['in', 'out.jsonl']
+
+
+def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
+    claim = locks.Claim.of(npz_path('out', sounds[1]))
+    tally = embed_files(embedder, sounds, 'out')
+    assert (tally.done, tally.elsewhere) == (2, 1)
+    claim.release()
+    assert embed_files(embedder, sounds, 'out').done == 1
+    assert all(name.endswith('.npz') for name in written('out'))
+    claim = locks.Claim.of(pathlib.Path('out.jsonl.parts'))
+    with pytest.raises(SoundNetError, match=r'another run is writing out\.jsonl: wait for it'):
+        embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
+    claim.release()
+
+
+def test_several_runs_share_the_work(embedder, sounds, tmp_path, monkeypatch):
+    """As threads, whose locks hold against each other as those of processes do."""
+    for index in range(30):
+        soundfile.write(f'in/{index}.wav', noise(1, seed=index), SAMPLE_RATE)
+    files = find(['in'])
+    monkeypatch.setattr(listening, 'CLIPS_WAITING', 2)
+    wait = threading.Barrier(3)
+
+    def one(_):
+        wait.wait()
+        return embed_files(Embedder(FakeEngine(), facts={'weights_sha256': 'abc'}), files, 'out')
+
+    with ThreadPoolExecutor(3) as pool:
+        tallies = list(pool.map(one, range(3)))
+    assert sum(tally.done for tally in tallies) == len(files) == 33
+    assert all(tally.files == 33 for tally in tallies)
+    assert len(written('out')) == 33
+    assert embed_files(embedder, files, 'out').skipped == 33
+
+
 @pytest.mark.parametrize('pool', ['mean', 'max'])
 def test_pooled(embedder, sounds, pool):
     wanted = getattr(embedder.embed_file(sounds[0].path), pool)()
@@ -120,13 +226,14 @@ def test_a_bad_sound_leaves_no_file(embedder, sounds, capsys):
 
 def test_a_broken_run_leaves_no_half_file(embedder, sounds, monkeypatch):
     pathlib.Path('out.jsonl').write_text('before\n')
-    monkeypatch.setattr(embedder, 'embed_file', lambda *_: 1 / 0)
+    monkeypatch.setattr(embedder, 'listen_clips', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     assert pathlib.Path('out.jsonl').read_text() == 'before\n'
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out')
-    assert sorted(os.listdir('.')) == ['in', 'out.jsonl']
+    assert written('out') == written('out.jsonl.parts') == []
+    assert sorted(os.listdir('.')) == ['in', 'out', 'out.jsonl', 'out.jsonl.parts']
 
 
 def test_a_file_that_cannot_be_finished_leaves_nothing(tmp_path):

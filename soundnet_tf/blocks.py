@@ -1,0 +1,99 @@
+"""Sound files of any length piece by piece: what `decoding.read` gives, in constant memory.
+
+The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at
+a time, and that is resampled as it comes. Only a decoder that knows no pieces of a format (tensorflow-io; miniaudio,
+asked for by name, with WAV and FLAC) decodes it whole.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import containers, decoding
+from soundnet_tf.audio import Channel, Intake, Waveform
+from soundnet_tf.containers import AGAIN, Part
+from soundnet_tf.decoding import BLOCK, DECODERS, Decoded
+from soundnet_tf.errors import BadAudio, MissingTool
+
+WHOLE_BYTES = 1 << 20
+"""A smaller file is decoded whole, by whichever decoder manages it."""
+
+
+def read(path: str | os.PathLike[str], decoder: str = 'auto', channel: Channel = 'first') -> Iterator[Waveform]:
+    """The sound file at `path` as pieces `[samples]` that, joined, are what `decoding.read` gives.
+
+    Raises what that raises; a damaged place in a long file only after the pieces before it.
+    """
+    path = os.fspath(path)
+    if os.path.isfile(path) and os.path.getsize(path) > WHOLE_BYTES:
+        yield from _long(path, decoder, channel)
+    else:
+        yield decoding.read(path, decoder, channel)
+
+
+def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
+    with decoding.readable(path):
+        file = open(path, 'rb')  # noqa: SIM115
+    with file:
+        part = Part(file)
+        part = part.part(containers.start(part))
+        format = containers.sniff(part[:64])
+        decoder = _decoder(name, format)
+        if format is None or decoder is None:
+            yield decoding.read(path, name, channel)
+            return
+        decoded = _decoded(decoder, part, format)
+        yield from _taken(_gathered(decoded), channel, path)
+
+
+def _decoder(name: str, format: str | None) -> decoding.Decoder | None:
+    """The decoder to take, or None where none that is asked for gives pieces."""
+    asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
+    return next((one for one in asked if format in one.streams and decoding.installed(one)), None)
+
+
+def _decoded(decoder: decoding.Decoder, part: Part, format: str) -> Iterator[Decoded]:
+    total = 0
+    try:
+        end, least = containers.extent(part, format)
+        for samples, sample_rate in decoder.blocks(part.part(0, end), format):
+            total += len(samples)
+            yield samples, sample_rate
+        decoding.check_length(total, max(least, 1))
+    except BadAudio as error:
+        raise BadAudio(f'{part.path}: {error}') from None
+    except MissingTool:
+        raise
+    except Exception as error:  # every library has errors of its own
+        raise BadAudio(f'{part.path}: {decoding.damaged(decoder.name, error)}') from error
+
+
+def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
+    """The same in pieces that are worth the calls: decoders give as little as 576 samples at a time."""
+    waiting, count, rate = [], 0, 0
+    for samples, rate in decoded:
+        waiting.append(samples)
+        count += len(samples)
+        if count >= BLOCK:
+            yield np.concatenate(waiting), rate
+            waiting, count = [], 0
+    if waiting:
+        yield np.concatenate(waiting), rate
+
+
+def _taken(decoded: Iterable[Decoded], channel: Channel, path: str) -> Iterator[Waveform]:
+    intake = None
+    for samples, sample_rate in decoded:
+        intake = intake or Intake(sample_rate, channel, path)
+        yield _pushed(intake, samples)
+    if intake:
+        yield _pushed(intake, np.zeros(0, np.float32), last=True)
+
+
+def _pushed(intake: Intake, samples: NDArray[np.float32], last: bool = False) -> Waveform:
+    try:
+        return intake.push(samples, last)
+    except BadAudio as error:
+        raise BadAudio(f'{error}. {AGAIN}') from None

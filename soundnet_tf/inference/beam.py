@@ -1,0 +1,98 @@
+"""Embedding on a cluster: the same functions as on one machine, as a pipeline of Apache Beam."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from soundnet_tf import runners
+from soundnet_tf.errors import MissingTool
+from soundnet_tf.inference import write
+from soundnet_tf.inference.embed import Embedder
+from soundnet_tf.inference.files import SoundFile, Tally
+from soundnet_tf.inference.listening import CLIPS_WAITING
+
+try:
+    import apache_beam
+    from apache_beam.metrics.metric import Metrics, MetricsFilter
+except ImportError:
+    raise MissingTool('apache-beam', 'embedding on a cluster', 'beam') from None
+
+COUNTERS = 'soundnet'
+
+_FAILED = 'failed: '
+
+Named = tuple[SoundFile, Mapping[str, str]]
+
+
+def embed_files(
+    load: Callable[[], Embedder],
+    files: Sequence[SoundFile],
+    out: str,
+    format: str = 'npz',
+    layer: str | None = None,
+    pool: str = 'none',
+    *,
+    runner: str = 'DirectRunner',
+    options: Sequence[str] = (),
+) -> Tally:
+    """`write.embed_files`, by workers that each `load` the net; they and this process see the same files and folders.
+
+    A table is put together here at the end. What is wrong with a file is in the logs of the worker that had it, and
+    counted here. `options` go to the runner untouched.
+    """
+    embedder = load()
+    layer = embedder.known(layer)
+
+    def to_npz(facts: write.Facts, folder: str) -> Tally:
+        pipeline = apache_beam.Pipeline(options=runners.options(runner, options))
+        _ = (
+            pipeline
+            | 'files' >> apache_beam.Create(list(facts.items()))
+            | 'spread' >> apache_beam.Reshuffle()
+            | 'embed' >> apache_beam.ParDo(_Embed(load, folder, layer))
+        )
+        result = pipeline.run()
+        result.wait_until_finish()
+        counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
+        return _tally({counter.key.metric.name: counter.result for counter in counters})
+
+    return write.write(embedder, files, out, format, layer, pool, to_npz)
+
+
+def _tally(counted: Mapping[str, int]) -> Tally:
+    tally = Tally(counted.get('done', 0), counted.get('skipped', 0), counted.get('elsewhere', 0))
+    tally.hours = counted.get('seconds of sound', 0) / 3600
+    tally.failed.update({name.removeprefix(_FAILED): n for name, n in counted.items() if name.startswith(_FAILED)})
+    return tally
+
+
+class _Embed(apache_beam.DoFn):
+    """`write.to_folder`: (file, what its output states) -> its npz; nothing comes after it."""
+
+    def __init__(self, load: Callable[[], Embedder], folder: str, layer: str) -> None:
+        self._load, self._folder, self._layer = load, folder, layer
+
+    def setup(self) -> None:
+        self._embedder = self._load()
+
+    def start_bundle(self) -> None:
+        self._waiting: dict[SoundFile, Mapping[str, str]] = {}
+
+    def process(self, element: Named) -> Iterator[None]:
+        file, facts = element
+        self._waiting[file] = facts
+        if len(self._waiting) >= CLIPS_WAITING:
+            self._embed()
+        yield from ()
+
+    def finish_bundle(self) -> None:
+        self._embed()
+
+    def _embed(self) -> None:
+        if not self._waiting:
+            return
+        tally = write.to_folder(self._embedder, self._waiting, self._folder, self._layer)
+        self._waiting = {}
+        counts = {'done': tally.done, 'skipped': tally.skipped, 'elsewhere': tally.elsewhere}
+        counts |= {'seconds of sound': round(3600 * tally.hours)}
+        counts |= {_FAILED + reason: count for reason, count in tally.failed.items()}
+        for name, count in counts.items():
+            Metrics.counter(COUNTERS, name).inc(count)

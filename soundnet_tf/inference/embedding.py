@@ -1,0 +1,56 @@
+"""What a layer gave for a sound."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.audio import SAMPLE_RATE, Short
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Embedding:
+    """What a layer gave for a sound.
+
+    `values` is float32 `[time, channels]`, `times` the centre of each step in seconds from the first sample.
+    `seconds` is the length of the sound itself, or of what a stream had heard of it; `tiled` says that it was
+    repeated to be long enough, `padded` that silence was put behind it.
+    """
+
+    values: NDArray[np.float32]
+    times: NDArray[np.float64]
+    layer: str
+    seconds: float = 0.0
+    tiled: bool = False
+    padded: bool = False
+
+    @classmethod
+    def of(
+        cls, values: NDArray[np.float32], times: NDArray[np.float64], layer: str, samples: int, filled: Short
+    ) -> 'Embedding':
+        """Of a sound of so many samples, and how it was filled up; 'error' where it was not."""
+        return cls(values, times, layer, samples / SAMPLE_RATE, filled == 'tile', filled == 'pad')
+
+    def mean(self) -> NDArray[np.float32]:
+        """`[channels]`: the average over time."""
+        return self.values.mean(axis=0)
+
+    def max(self) -> NDArray[np.float32]:
+        """`[channels]`: the maximum over time."""
+        return self.values.max(axis=0)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        time, channels = self.values.shape
+        steps = f'{time} {"step" if time == 1 else "steps"} x {channels} channels'
+        filled = ', tiled' if self.tiled else ', padded' if self.padded else ''
+        return f'Embedding({self.layer}: {steps} of {self.seconds:.2f} s{filled})'
+
+
+def join(parts: Sequence[Embedding]) -> Embedding:
+    """One embedding of the parts that a stream gave."""
+    values, times = (np.concatenate([getattr(part, name) for part in parts]) for name in ('values', 'times'))
+    return dataclasses.replace(parts[-1], values=values, times=times)

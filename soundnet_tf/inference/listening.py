@@ -1,0 +1,115 @@
+"""Many sound files through one net: decoded ahead by threads, batched with others of like length, given in order."""
+
+import collections
+import contextlib
+import functools
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
+from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.embedding import Embedding
+
+if TYPE_CHECKING:
+    from soundnet_tf.inference.embed import Embedder
+
+BATCH_S = 160
+"""Seconds of sound that go through the net together: more is no quicker, and takes more memory."""
+
+CLIPS_WAITING = 64
+"""Clips that are sorted by length into batches."""
+
+FILLED = 1.1
+"""In a batch the longest clip is at most so much longer than the shortest: all cost what the longest does."""
+
+Heard = dict[str, Embedding]
+
+Unusable = BadAudio | ShortClip | MissingTool
+"""What may be wrong with one file, and say nothing of the others."""
+
+A = TypeVar('A')
+B = TypeVar('B')
+
+
+def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> Generator[Heard | Unusable]:
+    """What the net hears in each file, in order, with the numbers of each alone; of a bad one, what is wrong with it.
+
+    `paths` may be an iterator: it is asked a little ahead of what is given.
+    """
+
+    def opened(path: str) -> tuple[str, Clip | Iterator[Waveform] | Unusable]:
+        try:
+            return path, embedder.open_file(path, layers)
+        except (BadAudio, ShortClip, MissingTool) as error:
+            return path, error
+
+    waiting: list[Clip | Unusable] = []
+    with contextlib.closing(_ahead(opened, paths)) as sounds:
+        for path, sound in sounds:
+            if not isinstance(sound, Iterator):
+                waiting.append(sound)
+            if isinstance(sound, Iterator) or _is_full(waiting):
+                yield from _listened(embedder, waiting, layers)
+                waiting = []
+            if isinstance(sound, Iterator):
+                yield _listened_through(embedder, sound, layers, path)
+    yield from _listened(embedder, waiting, layers)
+
+
+def _is_full(waiting: Sequence[Clip | Unusable]) -> bool:
+    seconds = sum(len(clip.waveform) for clip in waiting if isinstance(clip, Clip)) / SAMPLE_RATE
+    return len(waiting) >= CLIPS_WAITING or seconds >= BATCH_S
+
+
+def _listened(
+    embedder: 'Embedder', sounds: Sequence[Clip | Unusable], layers: Sequence[str]
+) -> Iterator[Heard | Unusable]:
+    heard: dict[int, Heard] = {}
+    for batch in batches([len(sound.waveform) if isinstance(sound, Clip) else 0 for sound in sounds]):
+        clips = [sounds[index] for index in batch]
+        heard |= zip(batch, embedder.listen_clips([c for c in clips if isinstance(c, Clip)], layers), strict=True)
+    for index, sound in enumerate(sounds):
+        yield heard[index] if isinstance(sound, Clip) else sound
+
+
+def batches(lengths: Sequence[int]) -> list[list[int]]:
+    """The clips to take together, by index: of like length, and not too much sound; those of length 0 are left out."""
+    found: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        length = lengths[index]
+        if (
+            found
+            and length <= FILLED * lengths[found[-1][0]]
+            and (len(found[-1]) + 1) * length <= BATCH_S * SAMPLE_RATE
+        ):
+            found[-1].append(index)
+        elif length:
+            found.append([index])
+    return found
+
+
+def _listened_through(
+    embedder: 'Embedder', pieces: Iterator[Waveform], layers: Sequence[str], path: str
+) -> Heard | Unusable:
+    try:
+        return embedder.listen_pieces(pieces, layers, path)
+    except (BadAudio, MissingTool) as error:  # a damaged place in the middle of a long file
+        return error
+
+
+def _ahead(function: Callable[[A], B], items: Iterable[A]) -> Generator[B]:
+    """`function` of each item, in order, by threads that are a few items ahead."""
+    items, jobs = iter(items), min(4, os.cpu_count() or 1)
+    pool, waiting = ThreadPoolExecutor(jobs), collections.deque[Future[B]]()
+    begin = functools.partial(pool.submit, function)
+    try:
+        waiting.extend(map(begin, itertools.islice(items, 2 * jobs)))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(map(begin, itertools.islice(items, 1)))
+    finally:
+        pool.shutdown(cancel_futures=True)

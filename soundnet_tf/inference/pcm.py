@@ -1,0 +1,43 @@
+"""Raw sound that comes through a pipe, as from a microphone."""
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import SoundNetError
+
+DTYPES = ('int16', 'int32', 'uint8', 'float32')
+
+AT_ONCE = 1 << 16
+"""Bytes that are asked for; what is there already is taken, so that nothing waits for more."""
+
+
+def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArray[Any]]:
+    """`[n, channels]` of interleaved samples as they arrive at a file or pipe, `-` for standard input; n varies.
+
+    It ends with the pipe, or with Ctrl-C. Raises SoundNetError, at once, where it cannot be read.
+    """
+    try:
+        file = sys.stdin.fileno() if path == '-' else os.open(path, os.O_RDONLY)
+    except (OSError, ValueError) as error:
+        raise SoundNetError(f'{path}: cannot be read ({error}). Give - for standard input, or a pipe') from None
+    return _read(file, channels, np.dtype(dtype))
+
+
+def _read(file: int, channels: int, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    size, waiting = channels * dtype.itemsize, b''
+    try:
+        while arrived := os.read(file, AT_ONCE):
+            waiting += arrived
+            whole = len(waiting) // size * size
+            yield np.frombuffer(waiting[:whole], dtype).reshape(-1, channels)
+            waiting = waiting[whole:]
+    except KeyboardInterrupt:
+        return
+    finally:
+        if file > 2:  # not standard input
+            os.close(file)

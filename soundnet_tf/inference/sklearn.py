@@ -1,0 +1,101 @@
+"""A net as a step of a scikit-learn pipeline: sounds in, one vector for each out.
+
+make_pipeline(SoundNetTransformer('runs/first/net'), LinearSVC()).fit(paths, names)
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE, Short
+from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference.embed import Embedder, load
+
+try:
+    from sklearn.base import BaseEstimator, TransformerMixin
+except ImportError:
+    raise MissingTool('scikit-learn', 'SoundNetTransformer', 'transfer') from None
+
+Sound = str | os.PathLike[str] | ArrayLike
+
+
+class SoundNetTransformer(TransformerMixin, BaseEstimator):
+    """Sounds to `[sounds, channels]`: a layer of a net, summed up over time.
+
+    Args:
+      model: the folder of a saved net, or an Embedder, whose own way with short clips then holds.
+      layer: a layer or head of the net; its feature layer where none is named.
+      pool: 'mean' or 'max' over time, or 'mean+max' for both one after the other, `[sounds, 2 * channels]`.
+      sample_rate: in Hz, of sounds that are given as arrays; files know their own.
+      short: what becomes of a clip that is too short: 'tile' repeats it, 'pad' adds silence, 'error' raises ShortClip.
+
+    Nothing is learned in `fit`. The net is loaded when it is first needed, and not stored when the step is pickled.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        layer: str | None = None,
+        pool: str = 'mean',
+        sample_rate: int = SAMPLE_RATE,
+        short: Short = 'tile',
+    ) -> None:
+        self.model = model
+        self.layer = layer
+        self.pool = pool
+        self.sample_rate = sample_rate
+        self.short: Short = short
+
+    def fit(self, sounds: Sequence[Sound], y: Any = None) -> 'SoundNetTransformer':
+        """Check the settings; raises SoundNetError where they do not fit the net."""
+        if self.pool not in ('mean', 'max', 'mean+max'):
+            raise SoundNetError(f'there is no pool {self.pool!r}: give mean, max or mean+max')
+        self._embedder().known(self.layer)
+        return self
+
+    def transform(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
+        """Paths, or waveforms `[samples]` or `[samples, channels]`, to `[sounds, channels]` float32.
+
+        Raises what `embed_file` and `embed` raise for the first sound that is of no use.
+        """
+        self.fit(sounds)
+        embedder = self._embedder()
+        paths = [isinstance(sound, str | os.PathLike) for sound in sounds]
+        if all(paths):
+            heard = embedder.embed_files(sounds, self.layer)  # type: ignore[arg-type]
+        elif not any(paths):
+            heard = iter(embedder.embed_batch(sounds, self.sample_rate, self.layer))  # type: ignore[arg-type]
+        else:
+            raise SoundNetError('the sounds are partly paths and partly arrays: give one or the other')
+        pools = [getattr(embedding, pool)() for embedding in heard for pool in self.pool.split('+')]
+        return np.array(pools, np.float32).reshape(len(paths), self._width())
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The layer, channel and pool of each column."""
+        layer, pools = self._embedder().known(self.layer), self.pool.split('+')
+        channels = self._width() // len(pools)
+        return np.array([f'{layer}_{index}_{pool}' for pool in pools for index in range(channels)], object)
+
+    def _width(self) -> int:
+        embedder = self._embedder()
+        return geometry.channels(embedder.spec, embedder.known(self.layer)) * len(self.pool.split('+'))
+
+    def _embedder(self) -> Embedder:
+        if isinstance(self.model, Embedder):
+            return self.model
+        wanted = (self.model, self.short)
+        if getattr(self, '_loaded', (None,))[0] != wanted:
+            self._loaded = wanted, load(self.model, short=self.short)
+        return self._loaded[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {key: value for key, value in state.items() if key != '_loaded'}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True

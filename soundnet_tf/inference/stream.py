@@ -1,0 +1,199 @@
+"""Sound that comes piece by piece: the numbers of the whole, each as soon as it is settled, in constant memory.
+
+A step of a layer is settled when all the samples that it sees were heard (`geometry.final_frames`), so it comes
+`geometry.latency` after the sound at its centre. What is kept is the input that each part of the net needs again:
+less than one kernel, and a pool, of steps per layer. docs/streaming.md has the table.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundnet_tf import audio, geometry
+from soundnet_tf.audio import SAMPLE_RATE, Short, Waveform
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.spec import NetSpec
+
+if TYPE_CHECKING:
+    from soundnet_tf.fast import Stage
+
+BLOCK_S = 20
+"""More sound than this at once goes through the net in such blocks: conv1 gives 14 MB of it, and more gains no time."""
+
+Outputs = dict[str, NDArray[np.float32]]
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
+    """The same sound in blocks of that length, the next of them being made, by a thread, while one is listened to."""
+    end: Waveform = np.zeros(0, np.float32)
+
+    def gathered() -> Iterator[Waveform]:
+        waiting, samples = [], 0
+        for piece in pieces:
+            waiting.append(piece)
+            samples += len(piece)
+            if samples >= BLOCK_S * SAMPLE_RATE:
+                yield np.concatenate(waiting)
+                waiting, samples = [], 0
+        yield np.concatenate([end, *waiting])
+
+    blocks, pool = gathered(), ThreadPoolExecutor(1)
+    try:
+        coming = pool.submit(next, blocks, end)
+        while (block := coming.result()) is not end:
+            coming = pool.submit(next, blocks, end)
+            yield block
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Flow:
+    """A net that is fed: samples in, the steps of its layers that they settle out.
+
+    `stages` lead to all `layers`, each with its `run` on arrays `[1, time, channels]`.
+    """
+
+    def __init__(self, spec: NetSpec, layers: Sequence[str], stages: Sequence[tuple['Stage', Run]]) -> None:
+        self._layers = tuple(layers)
+        widths = {None: 1} | {stage.name: geometry.channels(spec, stage.name) for stage, _ in stages}
+        self._steps = [_Step(stage, run, widths[stage.source], widths[stage.name]) for stage, run in stages]
+
+    def push(self, waveform: Waveform, last: bool = False) -> Outputs:
+        """`[samples]`, from 0 upward, to `[time, channels]` of each layer, of the steps that are settled now."""
+        given: dict[str | None, NDArray[np.float32]] = {None: waveform[:, None]}
+        for step in self._steps:
+            given[step.stage.name] = step.push(given[step.stage.source], last)
+        return {layer: given[layer] for layer in self._layers}
+
+    def numbers(self) -> int:
+        """How many numbers are kept from push to push."""
+        return sum(step.kept.size for step in self._steps)
+
+
+class _Step:
+    """A stage, and what it still needs of its input."""
+
+    def __init__(self, stage: 'Stage', run: Run, channels: int, outputs: int) -> None:
+        self.stage, self._run = stage, run
+        self.kept = np.zeros([stage.padding, channels], np.float32)
+        self._nothing = np.zeros([0, outputs], np.float32)
+        self._skip = 0  # with a stride longer than the kernel: what lies between two steps
+        self._begun = False
+
+    def push(self, x: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
+        self._begun = self._begun or len(x) > 0
+        if not self._begun:  # padding alone gives no step, as `geometry.frames` has it
+            return self._nothing
+        stage = self.stage
+        behind = [np.zeros([stage.padding, x.shape[1]], np.float32)] if last else []
+        x = np.concatenate([self.kept, x, *behind])
+        self._skip, x = max(0, self._skip - len(x)), x[self._skip :]
+        steps = max(0, (len(x) - stage.kernel) // stage.stride + 1)
+        used = steps * stage.stride
+        y = self._run(x[None, : used - stage.stride + stage.kernel])[0] if steps else self._nothing
+        # A copy: a view would keep the whole block in memory.
+        self._skip, self.kept = self._skip + max(0, used - len(x)), x[used:].copy()
+        return y
+
+
+class Streams:
+    """Several layers and heads of one sound that comes piece by piece; `Embedder.streams` opens it.
+
+    What the pushes and the finish give, joined, is what `Embedder.listen` gives for the whole sound.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        spec: NetSpec,
+        layers: Sequence[str],
+        intake: audio.Intake,
+        short: Short = 'error',
+        name: str = 'the sound',
+    ) -> None:
+        self._flow, self._spec, self._layers = flow, spec, tuple(layers)
+        self._intake, self._name = intake, name
+        self._short: Short = short
+        self._least = max(geometry.min_samples(spec, layer) for layer in self._layers)
+        # To fill up too short a sound it has to be remembered until it is long enough.
+        self._beginning = np.zeros(0 if short == 'error' else self._least, np.float32)
+        self._samples = 0
+        self._given = dict.fromkeys(self._layers, 0)
+        self._finished = False
+
+    @property
+    def seconds(self) -> float:
+        """How much sound was taken in."""
+        return self._samples / SAMPLE_RATE
+
+    def push(self, samples: ArrayLike) -> dict[str, Embedding]:
+        """The steps that are settled with these samples, `[n]` or `[n, channels]` with n from 0 upward.
+
+        Raises BadAudio for what is no sound, SoundNetError once the stream is finished.
+        """
+        return self._take(samples)
+
+    def finish(self) -> dict[str, Embedding]:
+        """The sound is over: the rest. Too short a sound raises ShortClip or is filled up, as the embedder does it."""
+        return self._take([], last=True)
+
+    def _take(self, samples: ArrayLike, last: bool = False) -> dict[str, Embedding]:
+        if self._finished:
+            raise SoundNetError('the stream is finished: open another one for another sound')
+        self._finished = last
+        waveform = self._intake.push(samples, last)
+        room = self._beginning[self._samples :]
+        room[: len(waveform)] = waveform[: len(room)]
+        self._samples += len(waveform)
+        filled = last and self._short != 'error' and 0 < self._samples < self._least
+        if filled:
+            whole = audio.fill(self._beginning[: self._samples], self._least, self._short)
+            waveform = np.append(waveform, whole[self._samples :])
+        elif last:
+            for layer in self._layers:
+                geometry.require(self._spec, layer, self._samples, self._name)
+        outputs = self._through(waveform, last)
+        return {
+            layer: self._embedding(layer, values, self._short if filled else 'error')
+            for layer, values in outputs.items()
+        }
+
+    def _through(self, waveform: Waveform, last: bool) -> Outputs:
+        size = BLOCK_S * SAMPLE_RATE
+        parts = [
+            self._flow.push(waveform[at : at + size], last and at + size >= len(waveform))
+            for at in range(0, max(1, len(waveform)), size)
+        ]
+        return {layer: np.concatenate([part[layer] for part in parts]) for layer in self._layers}
+
+    def _embedding(self, layer: str, values: NDArray[np.float32], filled: Short) -> Embedding:
+        before = self._given[layer]
+        self._given[layer] += len(values)
+        times = np.array(geometry.frame_times(self._spec, layer, len(values), before))
+        return Embedding.of(values, times, layer, self._samples, filled)
+
+
+class Stream:
+    """One layer of a sound that comes piece by piece; `Embedder.stream` opens it."""
+
+    def __init__(self, streams: Streams, layer: str) -> None:
+        self._streams, self._layer = streams, layer
+
+    @property
+    def seconds(self) -> float:
+        """How much sound was taken in."""
+        return self._streams.seconds
+
+    def push(self, samples: ArrayLike) -> Embedding:
+        """The steps that are settled with these samples, maybe none; see `Streams.push`."""
+        return self._streams.push(samples)[self._layer]
+
+    def finish(self) -> Embedding:
+        """The steps that are left when the sound is over, maybe none; see `Streams.finish`."""
+        return self._streams.finish()[self._layer]

@@ -1,0 +1,114 @@
+"""Many files: in order, in batches, each with the numbers of its own."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import BadAudio, ShortClip
+from soundnet_tf.inference import Embedder, listening, load
+from soundnet_tf.inference.engine import WHOLE_S
+from soundnet_tf.testing import noise
+from tests.inference.embed_test import FakeEngine
+
+
+@given(st.lists(st.integers(0, 20_000_000), max_size=80))
+def test_batches(lengths):
+    found = listening.batches(lengths)
+    assert sorted(index for batch in found for index in batch) == [i for i, length in enumerate(lengths) if length]
+    for batch in found:
+        longest, shortest = max(lengths[i] for i in batch), min(lengths[i] for i in batch)
+        assert longest <= 1.1 * shortest
+        assert len(batch) == 1 or len(batch) * longest <= 160 * SAMPLE_RATE
+
+
+def test_like_lengths_go_together():
+    assert listening.batches([100, 0, 105, 200, 100]) == [[0, 4, 2], [3]]
+
+
+@pytest.fixture(scope='module')
+def paths(tmp_path_factory):
+    """Equal and like lengths, a bad one, a short one, one that is too long to be taken whole."""
+    home = tmp_path_factory.mktemp('sounds')
+    for index, seconds in enumerate([2, 2.1, 5, 2, 0.1, 1.95, 70, 2, 5.2]):
+        soundfile.write(home / f'{index}.wav', noise(seconds, seed=index), SAMPLE_RATE, subtype='FLOAT')
+    (home / 'bad.wav').write_text('dear sir')
+    return [str(home / f'{name}.wav') for name in (0, 1, 2, 'bad', 3, 4, 5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize('waiting', [1, 4, 64])
+def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
+    monkeypatch.setattr(listening, 'CLIPS_WAITING', waiting)
+    embedder, layers = load(plain_folder), ['pool5', 'conv7']
+    given = list(listening.each(embedder, iter(paths), layers))
+    for path, heard in zip(paths, given, strict=True):
+        if path.endswith('bad.wav'):
+            assert isinstance(heard, BadAudio)
+        elif path.endswith('4.wav'):
+            assert isinstance(heard, ShortClip)
+            assert str(heard).startswith(f'{path} is 0.10 s')
+        else:
+            for layer, wanted in embedder.listen_file(path, layers).items():
+                assert heard[layer].values.shape == wanted.values.shape
+                scale = np.abs(wanted.values).max()
+                np.testing.assert_allclose(heard[layer].values, wanted.values, rtol=0, atol=1e-5 * scale)
+                np.testing.assert_array_equal(heard[layer].times, wanted.times)
+                assert (heard[layer].seconds, heard[layer].tiled) == (wanted.seconds, wanted.tiled)
+
+
+def test_a_long_file_goes_through_the_stream(plain_folder, paths):
+    embedder, long = load(plain_folder), paths[7]
+    assert not hasattr(embedder.open_file(long, ['pool5']), 'waveform')
+    (heard,) = listening.each(embedder, [long], ['pool5'])
+    waveform = noise(70, seed=6)
+    assert len(waveform) > WHOLE_S * SAMPLE_RATE
+    whole = embedder._engine.run(waveform, ['pool5'])['pool5']
+    np.testing.assert_allclose(heard['pool5'].values, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
+    assert heard['pool5'].seconds == 70
+
+
+def test_a_long_file_that_is_damaged_in_the_middle(plain_folder, tmp_path):
+    path = tmp_path / 'hole.flac'
+    soundfile.write(path, noise(200), SAMPLE_RATE)
+    data = bytearray(path.read_bytes())
+    data[-len(data) // 4 : -len(data) // 4 + 2000] = bytes(2000)
+    path.write_bytes(data)
+    (heard,) = listening.each(load(plain_folder), [str(path)], ['pool5'])
+    assert isinstance(heard, BadAudio)
+    assert str(heard).startswith(f'{path}: ')
+
+
+def test_files_are_decoded_a_little_ahead(paths):
+    asked = []
+
+    def names():
+        for _ in range(1000):
+            asked.append(1)
+            yield paths[0]
+
+    heard = listening.each(Embedder(FakeEngine()), names(), ['pool5'])
+    next(heard)
+    assert len(asked) < 64 + 20
+    heard.close()
+
+
+def test_embed_files(plain_folder, paths):
+    embedder = load(plain_folder)
+    given = list(embedder.embed_files(paths[:3], 'conv5'))
+    assert [len(one) for one in given] == [len(embedder.embed_file(path, 'conv5')) for path in paths[:3]]
+    with pytest.raises(BadAudio, match=r'bad\.wav: not a sound file'):
+        list(embedder.embed_files(paths))
+
+
+def test_embed_batch(plain_folder):
+    embedder = load(plain_folder)
+    clips = [noise(1, seed=1), noise(2, seed=2), noise(1, seed=3).tolist()]
+    for heard, clip in zip(embedder.embed_batch(clips, SAMPLE_RATE), clips, strict=True):
+        wanted = embedder.embed(clip, SAMPLE_RATE).values
+        np.testing.assert_allclose(heard.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    stacked = np.stack([noise(1, seed=seed) for seed in range(3)])
+    assert [len(one) for one in embedder.embed_batch(stacked, SAMPLE_RATE)] == [3, 3, 3]
+    with pytest.raises(ShortClip, match=r'^clip 1 is 0\.10 s'):
+        embedder.embed_batch([noise(1), noise(0.1)], SAMPLE_RATE)

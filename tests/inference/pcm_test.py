@@ -1,0 +1,62 @@
+"""Raw samples as they come through a pipe."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import pcm
+
+
+@pytest.mark.parametrize('dtype', pcm.DTYPES)
+@pytest.mark.parametrize('channels', [1, 2, 3])
+def test_samples_arrive_however_the_bytes_are_cut(tmp_path, dtype, channels):
+    sound = np.arange(6000).astype(dtype).reshape(-1, channels)
+    data, path = sound.tobytes(), str(tmp_path / 'pipe')
+    os.mkfifo(path)
+
+    def play():
+        with open(path, 'wb', buffering=0) as pipe:
+            for start, end in [(0, 1), (1, 5), (5, 2001), (2001, len(data))]:
+                pipe.write(data[start:end])
+            pipe.write(b'x' * (sound.itemsize * channels - 1))  # a last sample of which a byte is missing
+
+    with_thread = threading.Thread(target=play)
+    with_thread.start()
+    given = list(pcm.pieces(path, channels, dtype))
+    with_thread.join()
+    assert all(piece.dtype == dtype for piece in given)
+    np.testing.assert_array_equal(np.concatenate(given), sound)
+
+
+def test_what_is_there_is_not_kept_waiting(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, bytes(10))
+    pieces = pcm.pieces(f'/dev/fd/{reading}')
+    assert len(next(pieces)) == 5
+    os.write(writing, bytes(4))
+    assert len(next(pieces)) == 2
+    os.close(writing)
+    assert list(pieces) == []
+    os.close(reading)
+
+
+def test_ctrl_c_ends_the_sound(tmp_path, monkeypatch):
+    (tmp_path / 'sound').write_bytes(bytes(100))
+    read, calls = os.read, []
+
+    def once(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return read(*arguments)
+
+    monkeypatch.setattr(os, 'read', once)
+    assert [len(piece) for piece in pcm.pieces(str(tmp_path / 'sound'))] == [50]
+
+
+def test_no_pipe(tmp_path):
+    with pytest.raises(SoundNetError, match=r'gone: cannot be read .* Give - for standard input'):
+        pcm.pieces(str(tmp_path / 'gone'))
