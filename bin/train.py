@@ -40,7 +40,7 @@ OWN = {
         flags.DEFINE_string('decoder', None, 'auto, miniaudio, soundfile, pyav or tfio.'),
         flags.DEFINE_enum('distribution', None, config.DISTRIBUTIONS, 'One device, a machine, or several machines.'),
         flags.DEFINE_integer('seed', None, 'Of the weights, the order of the records, and augmentation.'),
-        flags.DEFINE_boolean('deterministic', None, 'The same numbers to the bit, run by run; slower.'),
+        flags.DEFINE_boolean('deterministic', None, 'The same numbers to the bit, run by run.'),
         flags.DEFINE_boolean('skip_bad_records', None, 'Leave out what is damaged, and count it, instead of stopping.'),
         flags.DEFINE_integer('save_every', None, 'Steps from checkpoint to checkpoint.'),
     )
@@ -69,7 +69,9 @@ def main(arguments: Sequence[str]) -> int | None:
     from soundnet_tf.export import tflite
 
     trained = training.train(RECORDS.value, experiment, OUT.value)
-    if trained.net.is_dir() and not (trained.net / saved.TFLITE).exists():
+    if not trained.chief:
+        return
+    if not (trained.net / saved.TFLITE).exists():
         tflite.add_tflite(trained.net)
     print(f'the net is in {trained.net}')
 

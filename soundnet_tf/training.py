@@ -49,6 +49,8 @@ class Trained:
 
     net: pathlib.Path
     history: Mapping[str, list[float]]
+    chief: bool = True
+    """Whether this worker, of several, is the one that writes."""
 
 
 def train(
@@ -89,7 +91,7 @@ def train(
     checkpoints.restore()
     if state.done >= config.steps and (run / 'net').is_dir():
         print(f'{run} has its {state.done} steps already: give more to go on')
-        return Trained(run / 'net', {head: [] for head in spec.head_names})
+        return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
     lost = data.Lost()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
@@ -112,7 +114,7 @@ def train(
     if chief:
         with state.averaged():
             saved.save(net, run / 'net', origin=origin)
-    return Trained(run / 'net', history)
+    return Trained(run / 'net', history, chief)
 
 
 def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Training) -> NetSpec:

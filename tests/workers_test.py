@@ -93,7 +93,11 @@ def test_when_one_dies_the_other_ends_and_the_next_start_goes_on(records, alone,
         if int(index.name.removeprefix('step-').partition('.')[0]) > 3:
             index.unlink()
     workers = begin(records, run, '--steps=6')
+    told = []
     for worker in workers:
-        _, said = worker.communicate(timeout=180)
+        out, said = worker.communicate(timeout=180)
         assert worker.returncode == 0, said
+        told.append(out)
     same(run, alone)
+    # One of them writes, and says so.
+    assert told == [f'the net is in {run / "net"}\n', '']
