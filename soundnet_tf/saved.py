@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
-from soundnet_tf.spec import NetSpec
+from soundnet_tf.spec import Conv, Head, NetSpec, Pool
 from soundnet_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -108,31 +108,82 @@ def load_weights(net: 'keras.Model', folder: Path) -> None:
     """
     from soundnet_tf import model
 
-    path = pathlib.Path(folder) / 'weights.npz'
     read_spec(folder)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            tensors = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsMismatch(f'{path} cannot be read ({error}): save the net again') from error
-    variables = model.variables_of(net)
-    trunk = {row.name for row in model.spec_of(net).layers}
-    if not model.spec_of(net).heads:
-        tensors = {key: value for key, value in tensors.items() if key.split('/')[0] in trunk}
-    wrong = [f'{key} is missing' for key in variables if key not in tensors]
-    wrong += [f'{key} has no place' for key in tensors if key not in variables]
-    wrong += [
-        f'{key} is {list(tensors[key].shape)}, not {list(variable.shape)}'
-        for key, variable in variables.items()
-        if key in tensors and tuple(variable.shape) != tensors[key].shape
-    ]
-    if wrong:
-        raise WeightsMismatch(
-            f'{path} does not fit {model.spec_of(net).name}: {"; ".join(wrong)}. '
-            'Load the net as it was saved with load_net, or build one with the same widths and teachers'
-        )
-    for key, variable in variables.items():
-        variable.assign(tensors[key].astype('float32'))
+    tensors = Tensors(folder, model.spec_of(net))
+    for key, variable in model.variables_of(net).items():
+        variable.assign(tensors[key])
+
+
+class Tensors(Mapping[str, NDArray[np.float32]]):
+    """The weights of a saved net by row and kind, as `model.variables_of` has them, each read when it is asked for.
+
+    They are those of a net of `spec`; without heads there those of the trunk. Raises WeightsMismatch, listing all that
+    is missing, left over or misshapen, and where the file is damaged.
+    """
+
+    def __init__(self, folder: Path, spec: NetSpec) -> None:
+        self._path = pathlib.Path(folder) / 'weights.npz'
+        with self._readable():
+            found = {name.removesuffix('.npy'): shape for name, shape in _shapes_in(self._path)}
+        if not spec.heads:
+            found = {key: shape for key, shape in found.items() if key.split('/')[0] in spec.layer_names}
+        self._shapes = shapes(spec)
+        wrong = [f'{key} is missing' for key in self._shapes if key not in found]
+        wrong += [f'{key} has no place' for key in found if key not in self._shapes]
+        wrong += [
+            f'{key} is {list(found[key])}, not {list(shape)}'
+            for key, shape in self._shapes.items()
+            if found.get(key, shape) != shape
+        ]
+        if wrong:
+            raise WeightsMismatch(
+                f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
+                'Load the net as it was saved with load_net, or build one with the same widths and teachers'
+            )
+
+    def __getitem__(self, key: str) -> NDArray[np.float32]:
+        if key not in self._shapes:
+            raise KeyError(key)
+        with self._readable(), np.load(self._path, allow_pickle=False) as file:
+            return file[key].astype(np.float32, copy=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise WeightsMismatch(f'{self._path} cannot be read ({error}): save the net again') from error
+
+
+def _shapes_in(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What an npz file says it holds, without reading it all."""
+    with zipfile.ZipFile(path) as file:
+        for name in file.namelist():
+            with file.open(name) as array:
+                np.lib.format.read_magic(array)
+                yield name, np.lib.format.read_array_header_1_0(array)[0]
+
+
+def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
+    """The shape of every variable of a net, under the keys of `model.variables_of`."""
+    found: dict[str, tuple[int, ...]] = {}
+    channels = 1
+    for row in spec.rows:
+        if isinstance(row, Pool):
+            continue
+        width = row.classes if isinstance(row, Head) else row.filters
+        found |= {f'{row.name}/kernel': (row.kernel, channels, width), f'{row.name}/bias': (width,)}
+        if isinstance(row, Conv):
+            norms = ('gamma', 'beta', 'moving_mean', 'moving_variance')
+            found |= {f'{row.name}/{kind}': (width,) for kind in norms}
+            channels = width
+    return found
 
 
 def read_spec(folder: Path) -> NetSpec:

@@ -80,6 +80,12 @@ def test_weights_without_top(net, tmp_path):
     np.testing.assert_array_equal(trunk(x), model.features(net, ['conv7'])(x)['conv7'])
 
 
+@pytest.mark.parametrize('spec', [thin_spec(), thin_spec(SOUNDNET5, heads={'esc10': 3})], ids=lambda spec: spec.name)
+def test_shapes_are_those_of_the_variables(spec):
+    variables = model.variables_of(model.build(spec))
+    assert saved.shapes(spec) == {key: tuple(variable.shape) for key, variable in variables.items()}
+
+
 def test_nothing_is_set_where_something_does_not_fit(net, tmp_path):
     saved.save(net, tmp_path / 'net')
     other = model.build(thin_spec(heads={'imagenet': 7, 'esc10': 3}))

@@ -3,7 +3,7 @@
 import os
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -62,18 +62,18 @@ class Engine(Protocol):
         ...
 
 
-class KerasEngine:
-    """A net in memory, through TensorFlow. It sees every change of the net's variables.
+class TensorFlowEngine:
+    """Runs the net that `weights` are of, through TensorFlow.
 
     `precision` 'bfloat16' multiplies in half precision: quicker on processors that have it, SoundNetError elsewhere.
     """
 
-    def __init__(self, net: 'keras.Model', precision: 'fast.Precision' = 'float32'):
-        from soundnet_tf import model
-
-        self.spec = model.spec_of(net)
-        self.labels = model.labels_of(net)
-        self._net: Any = net
+    def __init__(
+        self, weights: 'fast.Weights', labels: dict[str, tuple[str, ...]], precision: 'fast.Precision' = 'float32'
+    ):
+        self.spec = weights.spec
+        self.labels = labels
+        self._weights = weights
         self.precision: fast.Precision = checked_precision(precision)
         self._wholes: dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
@@ -107,7 +107,7 @@ class KerasEngine:
         if tuple(layers) not in self._stages:
             from soundnet_tf import fast
 
-            stages = fast.stages(self._net, layers, self.precision)
+            stages = fast.stages(self._weights, layers, self.precision)
             self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
         return Flow(self.spec, layers, self._stages[tuple(layers)])
 
@@ -118,7 +118,7 @@ class KerasEngine:
 
             from soundnet_tf import fast
 
-            form = fast.inference_form(self._net, layers, self.precision)
+            form = fast.inference_form(self._weights, layers, self.precision)
             # Without a signature each new clip length would be traced anew.
             batch, lengths = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)
             one_length = tf.function(lambda waveforms: form(waveforms), input_signature=[batch])
@@ -132,6 +132,28 @@ class KerasEngine:
         signature = [tf.TensorSpec([1, None, channels], tf.float32)]
         graph: Any = tf.function(lambda x: tf.cast(stage.run(x), tf.float32), input_signature=signature)
         return lambda x: graph(x).numpy()
+
+
+class KerasEngine(TensorFlowEngine):
+    """A net in memory. It sees every change of the net's variables."""
+
+    def __init__(self, net: 'keras.Model', precision: 'fast.Precision' = 'float32'):
+        from soundnet_tf import fast, model
+
+        labels, known = model.labels_of(net), cast(model.SoundNet, net)
+        super().__init__(fast.Weights.of(known), labels, precision)
+
+
+def stored(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32') -> TensorFlowEngine:
+    """The net of a saved folder, of which only what is asked for is ever read, and no Keras model is made.
+
+    Raises SoundNetError where the folder is no saved net, WeightsMismatch where its parts disagree.
+    """
+    spec, labels = saved.read_spec(folder), saved.read_labels(folder)
+    tensors = saved.Tensors(folder, spec)
+    from soundnet_tf import fast
+
+    return TensorFlowEngine(fast.Weights(spec, tensors, constant=True), labels, precision)
 
 
 def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
@@ -258,7 +280,7 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
     """
 
     def whole() -> Engine:
-        return KerasEngine(saved.load_net(folder), precision)
+        return stored(folder, precision)
 
     saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
     if precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():

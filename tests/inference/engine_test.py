@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf import geometry, model, saved
-from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
+from soundnet_tf.fast import inference
 from soundnet_tf.inference import engine as engine_module
-from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, engine_of
+from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests import numpy_net
@@ -107,29 +108,48 @@ def test_a_net_keeps_its_own_names(tmp_path):
     assert LiteRTEngine(folder).run(noise(10), ['places'])['places'].shape == (1, 365)
 
 
-def test_keras_is_loaded_for_other_layers_only(quick_folder, keras_engine, monkeypatch):
-    loads = []
-    load_net = saved.load_net
-    monkeypatch.setattr(saved, 'load_net', lambda folder: loads.append(folder) or load_net(folder))
+def test_the_weights_are_read_for_other_layers_only(quick_folder, keras_engine, monkeypatch):
+    made, whole = [], engine_module.stored
+    monkeypatch.setattr(engine_module, 'stored', lambda *arguments: made.append(arguments) or whole(*arguments))
     engine = engine_of(quick_folder)
     assert isinstance(engine, FirstThatServes)
     engine.run(noise(10), SERVED)
-    assert not loads
+    assert not made
     assert engine.serves('conv3')
     assert not engine.serves('conv8')
     for _ in range(2):
         close(engine.run(noise(1), ['conv3', 'conv7']), keras_engine.run(noise(1), ['conv3', 'conv7']))
-    assert loads == [quick_folder]
+    assert made == [(quick_folder, 'float32')]
 
 
-def test_without_litert_or_its_file_keras_serves(quick_folder, plain_folder, monkeypatch):
-    assert isinstance(engine_of(plain_folder), KerasEngine)
+def test_without_litert_or_its_file_tensorflow_serves(quick_folder, plain_folder, monkeypatch):
+    assert isinstance(engine_of(plain_folder), TensorFlowEngine)
     for name in ('ai_edge_litert', 'ai_edge_litert.interpreter'):
         monkeypatch.setitem(sys.modules, name, None)
-    assert isinstance(engine_of(quick_folder), KerasEngine)
+    assert isinstance(engine_of(quick_folder), TensorFlowEngine)
     assert engine_of(quick_folder).labels['places'] == PLACES
     with pytest.raises(MissingTool, match=r"pip install 'soundnet_tf\[litert\]'"):
         LiteRTEngine(quick_folder)
+
+
+@pytest.mark.parametrize('most', [0, 1 << 22])
+def test_a_stored_net_is_the_net_in_memory(plain_folder, keras_engine, monkeypatch, most):
+    monkeypatch.setattr(inference, 'MOST_CONSTANT', most)  # as parts of the graph, and handed to it
+    engine, rows = engine_of(plain_folder), [row.name for row in keras_engine.spec.rows]
+    close(engine.run(noise(10), rows), keras_engine.run(noise(10), rows))
+
+
+def test_of_a_stored_net_only_what_is_asked_for_is_read(plain_folder, tmp_path, keras_engine):
+    folder = shutil.copytree(plain_folder, tmp_path / 'net')
+    path = folder / 'weights.npz'
+    data = bytearray(path.read_bytes())
+    at = data.index(b'imagenet/kernel.npy') + 3_000
+    data[at] ^= 255
+    path.write_bytes(data)
+    engine = engine_of(folder)
+    close(engine.run(noise(1), ['conv7']), keras_engine.run(noise(1), ['conv7']))
+    with pytest.raises(WeightsMismatch, match=r'weights.npz cannot be read .*: save the net again'):
+        engine.run(noise(10), ['imagenet'])
 
 
 def test_a_damaged_file_is_named(quick_folder, tmp_path):
@@ -145,7 +165,7 @@ def test_a_damaged_file_is_named(quick_folder, tmp_path):
 )
 def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16')
-    assert isinstance(engine, KerasEngine)
+    assert isinstance(engine, TensorFlowEngine)
     wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
     flow = engine.flow(['pool5', 'conv7'])
     parts = [flow.push(noise(3)[:30_000]), flow.push(noise(3)[30_000:], last=True)]
