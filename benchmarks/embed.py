@@ -3,7 +3,8 @@
 python benchmarks/embed.py [rounds]
 
 PyTorch and OpenVINO run in `.venv-bench`, which `make bench` makes; without it they are left out. Each contender is a
-process of its own that sleeps while others run.
+process of its own that sleeps while others run. Time of the processors is the steadier where other work runs too, but
+PyTorch's and OpenVINO's threads also spend it on waiting.
 """
 
 import pathlib
@@ -76,14 +77,16 @@ def main():
             for turn in range(rounds):
                 for kind, worker in workers.items():
                     if kind != 'predict' or seconds == 5:
-                        once = float(worker.ask(f'{clips} {seconds * SAMPLE_RATE}'))
+                        once = [float(took) for took in worker.ask(f'{clips} {seconds * SAMPLE_RATE}').split()]
                         took.setdefault((kind, clips, seconds), []).append(once)
                         if not turn:
                             worker.ask(f'save {folder}/{kind}.npy')
             agree(folder, workers, clips, seconds)
         for worker in workers.values():
             worker.close()
-    table(workers, {key: statistics.median(times) for key, times in took.items()})
+    for index, what in enumerate(['by the clock', 'of the processors']):
+        table(workers, {key: statistics.median(once[index] for once in times) for key, times in took.items()}, what)
+    rates({key: statistics.median(once[0] for once in times) for key, times in took.items()})
 
 
 def agree(folder, workers, clips, seconds):
@@ -101,17 +104,21 @@ def agree(folder, workers, clips, seconds):
             raise SystemExit(f'{kind} differs by {off:.1e} at {clips} x {seconds} s')
 
 
-def table(workers, took):
+def table(workers, took, what):
     names = {kind: name for kind, name in {**OURS, **PEERS, **ELSEWHERE}.items() if kind in workers}
-    heads = [f'{clips} x {seconds} s' for clips, seconds in SHAPES]
-    print('\n| ms | ' + ' | '.join(heads) + ' |\n|---' * 1 + '|---' * len(heads) + '|')
-    for kind, name in names.items():
-        cells = [f'{1000 * took[kind, *shape]:.1f}' if (kind, *shape) in took else '' for shape in SHAPES]
-        print(f'| {name} | ' + ' | '.join(cells) + ' |')
-    print('\n| times as long as ours | ' + ' | '.join(heads) + ' |\n|---' + '|---' * len(heads) + '|')
-    for kind, name in names.items():
-        cells = [f'{took[kind, *s] / took["ours", *s]:.2f}' if (kind, *s) in took else '' for s in SHAPES]
-        print(f'| {name} | ' + ' | '.join(cells) + ' |')
+    heads = ' | '.join(f'{clips} x {seconds} s' for clips, seconds in SHAPES)
+    for title, unit, form in [
+        (f'ms {what}', lambda shape: 1e-3, '{:.1f}'),
+        (f'times as long as ours, {what}', lambda shape: took['ours', *shape], '{:.2f}'),
+    ]:
+        print(f'\n| {title} | {heads} |' + '\n|---' + '|---' * len(SHAPES) + '|')
+        for kind, name in names.items():
+            cells = [form.format(took[kind, *s] / unit(s)) if (kind, *s) in took else '' for s in SHAPES]
+            print(f'| {name} | ' + ' | '.join(cells) + ' |')
+
+
+def rates(took):
+    print()
     for clips, seconds in SHAPES:
         rate = clips * operations(seconds * SAMPLE_RATE) / took['ours', clips, seconds] / 1e9
         most = 2 * 2048**3 / took['peak', clips, seconds] / 1e9

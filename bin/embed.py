@@ -5,8 +5,9 @@
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 
 Arguments are files of any length, folders, globs; --paths_from names a file that lists more of them.
-npz: a file for each sound in the folder --out, in folders as the inputs lie, rain.wav.npz. Several runs may share it.
-jsonl, parquet: one table, the file --out, with a row for each sound.
+npz: a file for each sound in the folder --out, in folders as the inputs lie, rain.wav.npz. Several runs may share it;
+where each has its own list of sounds, give all the same --root.
+jsonl, parquet: one table, the file --out, with a row for each sound; made anew where the list of sounds is another.
 A stopped run goes on when the same command is given again; what is finished is skipped. Bad files are told, counted
 by reason and stop nothing: the exit status is 1 then.
 
@@ -34,6 +35,9 @@ SHORT: flags.FlagHolder[Any] = flags.DEFINE_enum(
 PATHS_FROM = flags.DEFINE_string(
     'paths_from', None, 'a file that lists files, folders or globs, one per line; - is stdin'
 )
+ROOT = flags.DEFINE_string(
+    'root', None, 'outputs are named by the paths below this folder (default: the one that all inputs have in common)'
+)
 DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, or one of miniaudio, soundfile, pyav, tfio')
 CHANNEL: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'channel', 'first', ['first', 'mean'], 'which mono signal a recording of several channels becomes'
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
     if OPTIONS and not RUNNER.value:
         raise SoundNetError(f'{OPTIONS[0]} after -- is for a runner of Apache Beam: name one with --runner')
-    sounds = files.find([*arguments, *(files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])])
+    sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [], ROOT.value)
     options = {'short': SHORT.value, 'decoder': DECODER.value, 'channel': CHANNEL.value, 'precision': PRECISION.value}
     load = functools.partial(inference.load, MODEL.value, **options)
     out, form = cast(str, OUT.value), cast(str, FORMAT.value)

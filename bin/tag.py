@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         seconds = tag.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), name, form, count)
         files.tell(f'{seconds:.2f} s of sound')
         return 0
-    sounds = files.find([*arguments, *(files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])])
+    sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])
     tally = tag.tag_files(load(), sounds, form, count, cast(str, PER.value))
     if len(sounds) > 1 or tally.failed:
         files.tell(str(tally))

@@ -4,7 +4,7 @@ A **waveform** is float32, mono, 22,050 Hz, in [-1, 1], shape `[samples]`. The f
 authors' net expects is the net's own first node (`GAIN`), never applied here.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ __all__ = [
     'fill',
     'fit_length',
     'resample',
+    'to_array',
     'to_float',
     'to_mono',
     'to_waveform',
@@ -43,12 +44,23 @@ Short = Literal['error', 'tile', 'pad']
 """What becomes of a clip that is too short: refused, repeated as the authors did, or followed by silence."""
 
 
+def to_array(samples: ArrayLike) -> NDArray[Any]:
+    """Lists and tensors as an array. Raises BadAudio where they are none of one clip."""
+    try:
+        values = np.asarray(samples)
+    except ValueError:
+        raise BadAudio('samples of several lengths: give one clip, [samples] or [samples, channels]') from None
+    if not values.ndim:
+        raise BadAudio('a single value is no sound: give [samples] or [samples, channels]')
+    return values
+
+
 def to_float(samples: ArrayLike) -> NDArray[np.float32]:
     """Samples of any PCM type as float32 in [-1, 1]: whole numbers are divided by their full scale.
 
     8-bit unsigned samples are centred on 128, as in WAV files. Raises BadAudio for other types.
     """
-    values = np.asarray(samples)
+    values = to_array(samples)
     if values.dtype == np.uint8:
         return (values.astype(np.float32) - 128) / 128
     if values.dtype in (np.int16, np.int32):

@@ -1,8 +1,8 @@
 """Sound files of any length piece by piece: what `decoding.read` gives, in constant memory.
 
 The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at
-a time, and that is resampled as it comes. Only a decoder that knows no pieces of a format (tensorflow-io; miniaudio,
-asked for by name, with WAV and FLAC) decodes it whole.
+a time, and that is resampled as it comes. Only what no decoder gives in pieces is decoded whole: all formats by
+tensorflow-io, some by a decoder that is asked for by name, and WAV files of anything but PCM.
 """
 
 import os
@@ -40,18 +40,25 @@ def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
         part = Part(file)
         part = part.part(containers.start(part))
         format = containers.sniff(part[:64])
-        decoder = _decoder(name, format)
-        if format is None or decoder is None:
-            yield decoding.read(path, name, channel)
-            return
-        decoded = _decoded(decoder, part, format)
-        yield from _taken(_gathered(decoded), channel, path)
+        for decoder in _decoders(name, format, part):
+            pieces = _taken(_gathered(_decoded(decoder, part, str(format))), channel, path)
+            try:
+                first = next(pieces, None)
+            except BadAudio:  # another may manage, and `decoding.read` says what is wrong
+                continue
+            if first is not None:
+                yield first
+                yield from pieces
+                return
+        yield decoding.read(path, name, channel)
 
 
-def _decoder(name: str, format: str | None) -> decoding.Decoder | None:
-    """The decoder to take, or None where none that is asked for gives pieces."""
+def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.Decoder]:
+    """Those that are asked for, and give pieces of such a file."""
+    if format == 'wav' and not containers.is_pcm(part):
+        return
     asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
-    return next((one for one in asked if format in one.streams and decoding.installed(one)), None)
+    yield from (one for one in asked if format in one.streams and decoding.installed(one))
 
 
 def _decoded(decoder: decoding.Decoder, part: Part, format: str) -> Iterator[Decoded]:

@@ -71,10 +71,21 @@ def _check_wav(data: Any) -> None:
 
 def is_int32(data: bytes) -> bool:
     """Whether a WAV holds whole numbers of 32 bits."""
-    start, _ = _wav_chunks(data)[b'fmt ']
+    kind, bits = _wav_kind(data)
+    return kind == 1 and bits == 32
+
+
+def is_pcm(data: Any) -> bool:
+    """Whether a WAV holds samples as they are, whole or floating; it may hold MP3 and much else."""
+    return _wav_kind(data)[0] in (1, 3)
+
+
+def _wav_kind(data: Any) -> tuple[int, int]:
+    """The code of what a WAV holds, 0 where it does not say, and the bits of a sample."""
+    start, _ = _wav_chunks(data).get(b'fmt ', (len(data), 0))
     kind, bits = data[start : start + 2], data[start + 14 : start + 16]
     kind = data[start + 24 : start + 26] if kind == b'\xfe\xff' else kind
-    return kind == b'\x01\x00' and bits == b'\x20\x00'
+    return int.from_bytes(kind, 'little'), int.from_bytes(bits, 'little')
 
 
 def without_id3(data: bytes) -> bytes:
@@ -108,11 +119,15 @@ class Part:
         """A part of this part."""
         return Part(self._file, self._start + start, self._start + (self._length if end is None else end))
 
+    def __repr__(self) -> str:  # which libraries put into their messages
+        return self.path
+
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, wanted: slice) -> bytes:
         begin, end, _ = wanted.indices(self._length)
+        end = max(begin, end)
         if not self._from <= begin <= end <= self._from + len(self._cached):
             self._file.seek(self._start + begin)
             self._cached, self._from = self._file.read(max(self._window, end - begin)), begin

@@ -32,6 +32,7 @@ class Model(tf.Module):
     def __init__(self, net: Any) -> None:
         super().__init__(name='soundnet_hear')
         spec = net.spec
+        self.net = net
         self.embedder = Embedder(KerasEngine(net), short='tile')
         self.timestamp_layer = timestamp_layer(spec)
         self.scene_layer = spec.feature_layer

@@ -190,7 +190,9 @@ def read_spec(folder: Path) -> NetSpec:
     """The table of a saved net. Raises SoundNetError where there is none."""
     path = pathlib.Path(folder) / 'spec.json'
     if not path.is_file():
-        raise SoundNetError(f'{folder} is not a saved net (it holds no spec.json): give the folder that training wrote')
+        inside = path.parent / 'net'
+        way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
+        raise SoundNetError(f'{folder} is not a saved net (it holds no spec.json): {way_out}')
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
     except ValueError as error:
@@ -211,8 +213,12 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What model.json says: origin, hashes, measured numbers."""
-    return json.loads((pathlib.Path(folder) / 'model.json').read_text(encoding='utf-8'))
+    """What model.json says: origin, hashes, measured numbers. Raises SoundNetError where it cannot be read."""
+    path = pathlib.Path(folder) / 'model.json'
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:

@@ -1,16 +1,19 @@
 """Files piece by piece: the samples, the errors and the checks of whole files, in constant memory."""
 
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf import blocks, containers, decoding
 from soundnet_tf.containers import Part
 from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.testing import noise
 from tests.decoding_test import ALL_DECODERS, DAMAGED, FORMATS, encoded, reads, without_tag
 
 
@@ -49,6 +52,32 @@ def test_pieces_joined_are_the_whole(decoder, format, rate, channels, file):
     assert given.dtype == np.float32
     assert len(given) == len(wanted)
     np.testing.assert_allclose(given, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ('container', 'subtype'), [('WAV', 'MPEG_LAYER_III'), ('WAV', 'DOUBLE'), ('OGG', 'VORBIS'), ('WAV', 'IMA_ADPCM')]
+)
+def test_what_one_decoder_does_not_read_another_does(container, subtype, file):
+    data = io.BytesIO()
+    try:
+        soundfile.write(data, noise(3), 22_050, format=container, subtype=subtype)
+    except soundfile.LibsndfileError:
+        pytest.skip(f'this libsndfile writes no {subtype} in {container}')
+    path = file(data.getvalue())
+    np.testing.assert_allclose(np.concatenate(list(blocks.read(path))), decoding.read(path), atol=2e-6)
+
+
+def test_the_next_decoder_is_tried(file, monkeypatch):
+    path = file(encoded('flac'))
+    wanted = decoding.read(path)
+
+    def fails(*_):
+        raise ValueError('not by me')
+        yield
+
+    first = next(one for one in blocks.DECODERS.values() if 'flac' in one.streams)
+    monkeypatch.setattr(type(first), 'blocks', fails)
+    np.testing.assert_allclose(np.concatenate(list(blocks.read(path))), wanted, atol=2e-6)
 
 
 def test_mp3_with_tags_around_and_without_a_tag(file):

@@ -2,9 +2,9 @@
 
 python benchmarks/peers/worker.py KIND FOLDER LAYER
 
-Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, after one
-that is not counted, since others had the processor's caches meanwhile. PyTorch and OpenVINO need nothing of this
-package but the saved net's files.
+Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, by the
+clock and of the processors, after one that is not counted, since others had the caches meanwhile. PyTorch and
+OpenVINO need nothing of this package but the saved net's files.
 """
 
 import json
@@ -26,7 +26,9 @@ def ours(folder, layer, precision='float32'):
 
     from soundnet_tf import fast, saved
 
-    form = fast.inference_form(saved.load_net(folder), [layer], precision)
+    spec = saved.read_spec(folder)
+    weights = fast.Weights(spec, saved.Tensors(folder, spec), constant=True)
+    form = fast.inference_form(weights, [layer], precision)
     run = tf.function(form, input_signature=[tf.TensorSpec([None, None], tf.float32)])
     return lambda x: run(x)[layer].numpy()
 
@@ -171,9 +173,9 @@ def main():
             continue
         x = noise(int(command), int(shape[0]))
         run(x)
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         last = run(x)
-        print(time.perf_counter() - began, flush=True)
+        print(time.perf_counter() - began[0], time.process_time() - began[1], flush=True)
 
 
 if __name__ == '__main__':

@@ -19,8 +19,6 @@ COUNTERS = 'soundnet'
 
 _FAILED = 'failed: '
 
-Named = tuple[SoundFile, Mapping[str, str]]
-
 
 def embed_files(
     load: Callable[[], Embedder],
@@ -45,9 +43,9 @@ def embed_files(
         pipeline = apache_beam.Pipeline(options=runners.options(runner, options))
         _ = (
             pipeline
-            | 'files' >> apache_beam.Create(list(facts.items()))
+            | 'files' >> apache_beam.Create(list(files))
             | 'spread' >> apache_beam.Reshuffle()
-            | 'embed' >> apache_beam.ParDo(_Embed(load, folder, layer))
+            | 'embed' >> apache_beam.ParDo(_Embed(load, facts, folder, layer))
         )
         result = pipeline.run()
         result.wait_until_finish()
@@ -65,20 +63,19 @@ def _tally(counted: Mapping[str, int]) -> Tally:
 
 
 class _Embed(apache_beam.DoFn):
-    """`write.to_folder`: (file, what its output states) -> its npz; nothing comes after it."""
+    """`write.to_folder`: file -> its npz; nothing comes after it."""
 
-    def __init__(self, load: Callable[[], Embedder], folder: str, layer: str) -> None:
-        self._load, self._folder, self._layer = load, folder, layer
+    def __init__(self, load: Callable[[], Embedder], facts: write.Facts, folder: str, layer: str) -> None:
+        self._load, self._facts, self._folder, self._layer = load, facts, folder, layer
 
     def setup(self) -> None:
         self._embedder = self._load()
 
     def start_bundle(self) -> None:
-        self._waiting: dict[SoundFile, Mapping[str, str]] = {}
+        self._waiting: list[SoundFile] = []
 
-    def process(self, element: Named) -> Iterator[None]:
-        file, facts = element
-        self._waiting[file] = facts
+    def process(self, element: SoundFile) -> Iterator[None]:
+        self._waiting.append(element)
         if len(self._waiting) >= CLIPS_WAITING:
             self._embed()
         yield from ()
@@ -89,8 +86,8 @@ class _Embed(apache_beam.DoFn):
     def _embed(self) -> None:
         if not self._waiting:
             return
-        tally = write.to_folder(self._embedder, self._waiting, self._folder, self._layer)
-        self._waiting = {}
+        tally = write.to_folder(self._embedder, self._waiting, self._facts, self._folder, self._layer)
+        self._waiting = []
         counts = {'done': tally.done, 'skipped': tally.skipped, 'elsewhere': tally.elsewhere}
         counts |= {'seconds of sound': round(3600 * tally.hours)}
         counts |= {_FAILED + reason: count for reason, count in tally.failed.items()}

@@ -16,11 +16,12 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
 from soundnet_tf.inference.embedding import Embedding, join
 from soundnet_tf.inference.engine import Engine, engine_of
-from soundnet_tf.inference.stream import Stream, Streams, blocks_of
+from soundnet_tf.inference.stream import BLOCK_S, Stream, Streams, blocks_of
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     from soundnet_tf.fast import Precision
+    from soundnet_tf.inference.listening import Heard, Unusable
 
 Path = str | os.PathLike[str]
 
@@ -56,6 +57,8 @@ class Embedder:
     ):
         if short not in get_args(Short):
             raise SoundNetError(f"short is 'error', 'tile' or 'pad', not {short!r}")
+        if channel not in get_args(Channel):
+            raise SoundNetError(f"channel is 'first' or 'mean', not {channel!r}")
         self.facts = dict(facts or {})
         self._engine = engine
         self.short: Short = short
@@ -85,18 +88,21 @@ class Embedder:
         samples, SoundNetError for an unknown layer.
         """
         layer = self.known(layer)
-        return self.listen(self._waveform(waveform, sample_rate), [layer])[layer]
+        return self._listen_to(waveform, sample_rate, [layer])[layer]
 
     def embed_batch(
         self, waveforms: Iterable[ArrayLike], sample_rate: int, layer: str | None = None
     ) -> list[Embedding]:
         """`embed` of each, with the same numbers in less time: `[batch, samples]`, or clips of several lengths."""
+        from soundnet_tf.inference import listening
+
         layer = self.known(layer)
-        clips = [
-            self.fitted(audio.to_waveform(waveform, sample_rate, self.channel, name), [layer], name)
-            for waveform, name in zip(waveforms, (f'clip {number}' for number in itertools.count()), strict=False)
-        ]
-        return [heard[layer] for heard in self.listen_clips(clips, [layer])]
+        names = (f'clip {number}' for number in itertools.count())
+        sounds = (
+            (name, self._opened(waveform, sample_rate, [layer], name))
+            for waveform, name in zip(waveforms, names, strict=False)
+        )
+        return [_or_raise(heard)[layer] for heard in listening.together(self, sounds, [layer])]
 
     def embed_file(self, path: Path, layer: str | None = None) -> Embedding:
         """As `embed`, of a sound file of any length. Errors name it."""
@@ -107,15 +113,15 @@ class Embedder:
         """As `embed_file`, of each file in turn, decoded ahead and batched. The first bad file ends it."""
         from soundnet_tf.inference import listening
 
+        if isinstance(paths, str | os.PathLike):
+            raise SoundNetError(f'{paths}: give a list of paths')
         layer = self.known(layer)
         for heard in listening.each(self, (os.fspath(path) for path in paths), [layer]):
-            if isinstance(heard, Exception):
-                raise heard
-            yield heard[layer]
+            yield _or_raise(heard)[layer]
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[tags.Tag]:
         """The `top` most probable classes of each head, by their mean over time; arguments and errors as `embed`."""
-        return self.tags_in(self.listen(self._waveform(waveform, sample_rate), self.heads()), top)
+        return self.tags_in(self._listen_to(waveform, sample_rate, self.heads()), top)
 
     def tag_file(self, path: Path, top: int = 5) -> list[tags.Tag]:
         """As `tag`, of a sound file. Errors name it."""
@@ -141,7 +147,8 @@ class Embedder:
         Too short a clip is filled up to the length that the most demanding of them needs, where `short` says so.
         """
         if len(waveform) > SAMPLE_RATE * self._engine.whole_s(layers):
-            return self.listen_pieces([waveform], layers, name)
+            size = SAMPLE_RATE * BLOCK_S
+            return self.listen_pieces((waveform[at : at + size] for at in range(0, len(waveform), size)), layers, name)
         return self.listen_clips([self.fitted(waveform, layers, name)], layers)[0]
 
     def listen_file(self, path: Path, layers: Sequence[str]) -> dict[str, Embedding]:
@@ -214,8 +221,22 @@ class Embedder:
             raise SoundNetError(f'{self.spec.name} has no heads, so it cannot tag: use a net with heads, or embed')
         return self.spec.head_names
 
-    def _waveform(self, samples: ArrayLike, sample_rate: int) -> Waveform:
-        return audio.to_waveform(samples, sample_rate, self.channel, 'the clip')
+    def _listen_to(self, samples: ArrayLike, sample_rate: int, layers: Sequence[str]) -> dict[str, Embedding]:
+        sound = self._opened(samples, sample_rate, layers, 'the clip')
+        if isinstance(sound, Clip):
+            return self.listen_clips([sound], layers)[0]
+        return self.listen_pieces(sound, layers, 'the clip')
+
+    def _opened(
+        self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str
+    ) -> Clip | Iterator[Waveform]:
+        """Samples as a clip, or as the pieces of a sound that is too long to be listened to whole."""
+        samples = audio.to_array(samples)
+        if len(samples) <= sample_rate * self._engine.whole_s(layers):
+            return self.fitted(audio.to_waveform(samples, sample_rate, self.channel, name), layers, name)
+        intake, size = audio.Intake(sample_rate, self.channel, name), sample_rate * BLOCK_S
+        starts = range(0, len(samples), size)
+        return (intake.push(samples[at : at + size], last=at + size >= len(samples)) for at in starts)
 
     def _embedding(self, values: NDArray[np.float32], layer: str, clip: Clip) -> Embedding:
         times = np.array(geometry.frame_times(self.spec, layer, len(values)))
@@ -226,6 +247,12 @@ class Embedder:
         return (
             f'Embedder({self.spec.name}: {self.spec.feature_layer}, heads {", ".join(self.spec.head_names) or "none"})'
         )
+
+
+def _or_raise(heard: 'Heard | Unusable') -> 'Heard':
+    if isinstance(heard, Exception):
+        raise heard
+    return heard
 
 
 def load(
@@ -248,8 +275,4 @@ def load(
         raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
     folder = registry.find(name_or_path)
     engine = engine_of(folder, precision)
-    try:
-        facts = saved.read_facts(folder)
-    except (OSError, ValueError) as error:
-        raise SoundNetError(f'{folder}: model.json cannot be read ({error}): save the net again') from error
-    return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=facts)
+    return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=saved.read_facts(folder))

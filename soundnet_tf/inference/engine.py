@@ -75,7 +75,7 @@ class TensorFlowEngine:
         self.labels = labels
         self._weights = weights
         self.precision: fast.Precision = checked_precision(precision)
-        self._wholes: dict[tuple[str, ...], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._graphs: dict[tuple[tuple[str, ...], bool], Callable[..., Any]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 
     def serves(self, layer: str) -> bool:
@@ -88,15 +88,14 @@ class TensorFlowEngine:
         return self.run_many([waveform], layers)[0]
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
-        one_length, several = self._whole(tuple(layers))
         lengths = [len(waveform) for waveform in waveforms]
         if len(set(lengths)) == 1:
-            outputs = one_length(np.stack(waveforms))
+            outputs = self._whole(tuple(layers), False)(np.stack(waveforms))
         else:
             batch = np.zeros([len(waveforms), max(lengths)], np.float32)
             for row, waveform in zip(batch, waveforms, strict=True):
                 row[: len(waveform)] = waveform
-            outputs = several(batch, np.array(lengths, np.int32))
+            outputs = self._whole(tuple(layers), True)(batch, np.array(lengths, np.int32))
         values = {layer: output.numpy() for layer, output in outputs.items()}
         return [
             {layer: values[layer][index, : geometry.frames(self.spec, layer, length)] for layer in layers}
@@ -111,19 +110,20 @@ class TensorFlowEngine:
             self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
         return Flow(self.spec, layers, self._stages[tuple(layers)])
 
-    def _whole(self, layers: tuple[str, ...]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """One graph for clips of one length and one for several, called: `predict` costs 50 ms at each call."""
-        if layers not in self._wholes:
+    def _whole(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
+        """A graph, called: `predict` costs 50 ms at each call."""
+        if (layers, of_several_lengths) not in self._graphs:
             import tensorflow as tf
 
             from soundnet_tf import fast
 
             form = fast.inference_form(self._weights, layers, self.precision)
             # Without a signature each new clip length would be traced anew.
-            batch, lengths = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)
-            one_length = tf.function(lambda waveforms: form(waveforms), input_signature=[batch])
-            self._wholes[layers] = one_length, tf.function(form, input_signature=[batch, lengths])
-        return self._wholes[layers]
+            signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
+            graph: Any = tf.function(form, input_signature=signature if of_several_lengths else signature[:1])
+            concrete = graph.get_concrete_function()
+            self._graphs[layers, of_several_lengths] = lambda *arrays: concrete(*map(tf.constant, arrays))
+        return self._graphs[layers, of_several_lengths]
 
     def _compiled(self, stage: 'fast.Stage') -> Run:
         import tensorflow as tf
@@ -131,7 +131,9 @@ class TensorFlowEngine:
         channels = 1 if stage.source is None else geometry.channels(self.spec, stage.source)
         signature = [tf.TensorSpec([1, None, channels], tf.float32)]
         graph: Any = tf.function(lambda x: tf.cast(stage.run(x), tf.float32), input_signature=signature)
-        return lambda x: graph(x).numpy()
+        # Not by its first call: TensorFlow warns where several calls trace, as there are stages.
+        concrete = graph.get_concrete_function()
+        return lambda x: concrete(tf.constant(x)).numpy()
 
 
 class KerasEngine(TensorFlowEngine):
@@ -279,10 +281,14 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
     Raises SoundNetError where the folder is no saved net.
     """
 
+    saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
+    weights = saved.read_facts(folder).get('weights_sha256')
+
     def whole() -> Engine:
+        if saved.read_facts(folder).get('weights_sha256') != weights:
+            raise SoundNetError(f'{folder} holds another net than when it was loaded: load it again')
         return stored(folder, precision)
 
-    saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
     if precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
         return whole()
     try:

@@ -1,5 +1,6 @@
 """Many sound files: which ones, what their outputs are called, and a run that a bad file does not stop."""
 
+import codecs
 import collections
 import dataclasses
 import glob
@@ -28,24 +29,32 @@ class SoundFile:
     name: pathlib.PurePath
 
 
-def find(arguments: Sequence[str]) -> list[SoundFile]:
+def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None = None) -> list[SoundFile]:
     """The named files, those that globs fit, and those in folders at any depth, each once; hidden ones are left out.
 
-    Raises SoundNetError for no arguments, for folders that hold no sound and globs that fit nothing.
+    Names begin at `root`, or at the folder that all have in common. Of those that are `listed` a folder may be empty,
+    and a glob that fits nothing is a name. What cannot be looked into stands for itself. Raises SoundNetError for
+    nothing named, for folders that hold no sound, globs that fit nothing, and for files that do not lie below `root`.
     """
-    if not arguments:
+    if not arguments and not listed:
         raise SoundNetError('name sound files, globs, or folders that hold them')
     named = [path for argument in arguments for path in _fitting(argument)]
+    named += [path for line in listed for path in _fitting(line, may_be_a_name=True)]
     paths: dict[str, str] = {}
     for argument in named:
         inside = _walk(argument) if os.path.isdir(argument) else [argument]
-        if not inside:
+        if not inside and argument not in listed:
             raise SoundNetError(f'{argument} holds no sound files ({" ".join(SUFFIXES)})')
         for path in inside:
             paths.setdefault(os.path.abspath(path), path)
+    if not paths:
+        raise SoundNetError(f'what is listed holds no sound files ({" ".join(SUFFIXES)})')
     tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}
-    common = os.path.commonpath(tops)
-    return [SoundFile(path, pathlib.PurePath(os.path.relpath(full, common))) for full, path in paths.items()]
+    common = os.path.commonpath(tops) if root is None else os.path.abspath(root)
+    names = {full: pathlib.PurePath(os.path.relpath(full, common)) for full in paths}
+    if outside := [paths[full] for full, name in names.items() if name.parts[0] == os.pardir]:
+        raise SoundNetError(f'{outside[0]} does not lie below {root}: give another --root, or none')
+    return [SoundFile(path, names[full]) for full, path in paths.items()]
 
 
 def listed(path: str) -> list[str]:
@@ -54,33 +63,39 @@ def listed(path: str) -> list[str]:
     Raises SoundNetError where there is no such list, or nothing in it.
     """
     try:
-        lines = sys.stdin.read() if path == '-' else pathlib.Path(path).read_text(encoding='utf-8')
+        data = sys.stdin.buffer.read() if path == '-' else pathlib.Path(path).read_bytes()
     except OSError as error:
         raise SoundNetError(f'{path}: the list cannot be read ({error.strerror}). Check the path') from None
-    except UnicodeDecodeError:
-        raise SoundNetError(f'{path} is no list: give a text file with a path on each line') from None
-    found = [line for line in lines.splitlines() if line.strip()]
+    if b'\0' in data:
+        raise SoundNetError(f'{path} is no list: give a text file with a path on each line, as of find -print')
+    # As the system has names, which may be no UTF-8 and hold any other sign.
+    lines = map(os.fsdecode, data.removeprefix(codecs.BOM_UTF8).split(b'\n'))
+    found = [line.removesuffix('\r') for line in lines if line.strip()]
     if not found:
         raise SoundNetError(f'{"standard input" if path == "-" else path} lists nothing: a path on each line is needed')
     return found
 
 
-def _fitting(argument: str) -> list[str]:
+def _fitting(argument: str, may_be_a_name: bool = False) -> list[str]:
     if not glob.has_magic(argument) or os.path.exists(argument):
         return [argument]
     found = sorted(glob.glob(argument, recursive=True))
+    if not found and may_be_a_name:
+        return [argument]
     if not found:
         raise SoundNetError(f'{argument}: nothing fits this glob. Check the path, and quote it against the shell')
     return found
 
 
 def _walk(folder: str) -> list[str]:
-    found = []
-    for parent, folders, names in os.walk(folder):
+    found: list[str] = []
+    unreadable: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if name[0] != '.')
         sounds = sorted(name for name in names if name[0] != '.' and name.lower().endswith(SUFFIXES))
         found += [os.path.join(parent, name) for name in sounds]
-    return found
+    # Given as if they were files: reading them says what is wrong with them.
+    return found + [error.filename for error in unreadable]
 
 
 @dataclasses.dataclass
@@ -177,3 +192,4 @@ def tell(line: str, *, aloud: bool = False) -> None:
     # A file's name may hold what the terminal's encoding lacks.
     encoding = stream.encoding or 'utf-8'
     tqdm.tqdm.write(line.encode(encoding, 'backslashreplace').decode(encoding), file=stream)
+    stream.flush()

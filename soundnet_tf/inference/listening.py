@@ -47,16 +47,23 @@ def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> G
         except (BadAudio, ShortClip, MissingTool) as error:
             return path, error
 
-    waiting: list[Clip | Unusable] = []
     with contextlib.closing(_ahead(opened, paths)) as sounds:
-        for path, sound in sounds:
-            if not isinstance(sound, Iterator):
-                waiting.append(sound)
-            if isinstance(sound, Iterator) or _is_full(waiting):
-                yield from _listened(embedder, waiting, layers)
-                waiting = []
-            if isinstance(sound, Iterator):
-                yield _listened_through(embedder, sound, layers, path)
+        yield from together(embedder, sounds, layers)
+
+
+def together(
+    embedder: 'Embedder', sounds: Iterable[tuple[str, Clip | Iterator[Waveform] | Unusable]], layers: Sequence[str]
+) -> Iterator[Heard | Unusable]:
+    """What the net hears in each named sound: clips in batches, what comes in pieces through a stream."""
+    waiting: list[Clip | Unusable] = []
+    for name, sound in sounds:
+        if not isinstance(sound, Iterator):
+            waiting.append(sound)
+        if isinstance(sound, Iterator) or _is_full(waiting):
+            yield from _listened(embedder, waiting, layers)
+            waiting = []
+        if isinstance(sound, Iterator):
+            yield _listened_through(embedder, sound, layers, name)
     yield from _listened(embedder, waiting, layers)
 
 
@@ -97,7 +104,7 @@ def _listened_through(
 ) -> Heard | Unusable:
     try:
         return embedder.listen_pieces(pieces, layers, path)
-    except (BadAudio, MissingTool) as error:  # a damaged place in the middle of a long file
+    except (BadAudio, ShortClip, MissingTool) as error:  # such as a damaged place in the middle of a long file
         return error
 
 

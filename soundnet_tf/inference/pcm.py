@@ -19,7 +19,7 @@ AT_ONCE = 1 << 16
 def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArray[Any]]:
     """`[n, channels]` of interleaved samples as they arrive at a file or pipe, `-` for standard input; n varies.
 
-    It ends with the pipe, or with Ctrl-C. Raises SoundNetError, at once, where it cannot be read.
+    Raises SoundNetError, at once, where it cannot be read.
     """
     try:
         file = sys.stdin.fileno() if path == '-' else os.open(path, os.O_RDONLY)
@@ -31,13 +31,15 @@ def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArr
 def _read(file: int, channels: int, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     size, waiting = channels * dtype.itemsize, b''
     try:
+        begun = False
         while arrived := os.read(file, AT_ONCE):
+            if not begun and arrived.startswith((b'RIFF', b'OggS', b'fLaC', b'ID3')):
+                raise SoundNetError('this is a sound file, not raw samples: name it, without --pcm')
+            begun = True
             waiting += arrived
             whole = len(waiting) // size * size
             yield np.frombuffer(waiting[:whole], dtype).reshape(-1, channels)
             waiting = waiting[whole:]
-    except KeyboardInterrupt:
-        return
     finally:
         if file > 2:  # not standard input
             os.close(file)

@@ -63,6 +63,8 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
 
         Raises what `embed_file` and `embed` raise for the first sound that is of no use.
         """
+        if isinstance(sounds, str | os.PathLike):
+            raise SoundNetError(f'{sounds}: give a list of paths, or of arrays')
         self.fit(sounds)
         embedder = self._embedder()
         paths = [isinstance(sound, str | os.PathLike) for sound in sounds]

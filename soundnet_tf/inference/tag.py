@@ -1,5 +1,6 @@
 """The most probable classes of each head: of a clip, of each time step, and of sound as it comes in."""
 
+import contextlib
 import csv
 import io
 import json
@@ -72,11 +73,8 @@ def tag_files(
         if heard is None:
             return
         first = next(iter(heard.values()))
-        if format != 'json' and (first.tiled or first.padded):
-            what = 'tiled' if first.tiled else 'padded with silence'
-            tell(
-                f'{file.path} is {first.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was {what}'
-            )
+        if format != 'json':
+            _tell_filled(file.path, embedder, first)
         facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
         tell(form(facts, steps_of(heads, heard, count)), aloud=True)
 
@@ -97,12 +95,22 @@ def tag_live(
 
     def show(heard: Mapping[str, Embedding]) -> None:
         for step in of_steps(heads, heard, count):
-            print(form({'path': name, 'seconds': streams.seconds}, [step]), flush=True)
+            tell(form({'path': name, 'seconds': streams.seconds}, [step]), aloud=True)
 
-    for piece in pieces:
-        show(streams.push(piece))
-    show(streams.finish())
+    # Ctrl-C, whenever it comes, ends the sound.
+    with contextlib.suppress(KeyboardInterrupt):
+        for piece in pieces:
+            show(streams.push(piece))
+    rest = streams.finish()
+    _tell_filled(name, embedder, next(iter(rest.values())))
+    show(rest)
     return streams.seconds
+
+
+def _tell_filled(name: str, embedder: 'Embedder', heard: Embedding) -> None:
+    if heard.tiled or heard.padded:
+        what = 'tiled' if heard.tiled else 'padded with silence'
+        tell(f'{name} is {heard.seconds:.2f} s, too short for the heads of {embedder.spec.name}: it was {what}')
 
 
 def _is_file(facts: Mapping[str, Any]) -> bool:

@@ -1,12 +1,14 @@
 """Embeddings as files: an npz for each sound, or all in one table; whole or not at all."""
 
 import contextlib
+import hashlib
+import io
 import os
 import pathlib
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -17,7 +19,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tables
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding
-from soundnet_tf.inference.files import SoundFile, Tally, listen
+from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
 from soundnet_tf.inference.listening import Heard
 
 Pool = Literal['none', 'mean', 'max']
@@ -31,7 +33,14 @@ _POOLS: dict[str, Callable[[Embedding], Any]] = {
 
 FORMATS = ('npz', *tables.TABLES)
 
-Facts = Mapping[SoundFile, Mapping[str, str]]
+LONGEST_NAME = 255
+"""Bytes that a file's name may have on the usual systems."""
+
+Facts = Mapping[str, str]
+"""What every output of a run states of how it was listened to."""
+
+STAMPS = ('source_bytes', 'source_mtime_ns')
+"""How large a sound's file was, and when it was last changed, as the run came to it."""
 
 
 def embed_files(
@@ -45,14 +54,15 @@ def embed_files(
     """Embed each file and write it: npz files below the folder `out`, or all as rows of one table, the file `out`.
 
     What an earlier run finished is skipped, and what another run is at is left to it. A table is put together at the
-    end, of npz files in the folder `out`.parts; that stays where files failed, so that a next run does only those. A
-    bad sound is told and counted, see `files.listen`. Raises SoundNetError, before anything is written, for an unknown
-    layer or pool, and where `out` cannot be what it must be.
+    end, of npz files in the hidden folder `.out.parts` beside it; that stays where files failed, so that a next run
+    does only those. A bad sound is told and counted, see `files.listen`; so is one whose npz would take the place of
+    another sound's. Raises SoundNetError for an unknown layer or pool, where `out` cannot be what it must be, and where
+    it was made with another net, layer or pool.
     """
     layer = embedder.known(layer)
 
     def to_npz(facts: Facts, folder: str) -> Tally:
-        return to_folder(embedder, facts, folder, layer)
+        return to_folder(embedder, files, facts, folder, layer)
 
     return write(embedder, files, out, format, layer, pool, to_npz)
 
@@ -69,80 +79,100 @@ def write(
     """`embed_files`, where `to_npz` makes the npz files in a folder: `to_folder`, or a cluster that does the same."""
     if format not in FORMATS:
         raise SoundNetError(f'there is no format {format!r}: give {", ".join(FORMATS)}')
-    if os.path.exists(out) and os.path.isdir(out) != (format == 'npz'):
-        raise SoundNetError(f'{out} exists: {format} needs a {"folder" if format == "npz" else "file"} to write to')
-    facts = {file: describe(embedder, file, layer, pool) for file in files}
+    is_folder = os.path.isdir(out) if os.path.exists(out) else format == 'npz' or out.endswith(os.sep)
+    if is_folder != (format == 'npz'):
+        raise SoundNetError(
+            f'{out} is a {"folder" if is_folder else "file"}: {format} needs a '
+            f'{"file" if is_folder else "folder"} to write to'
+        )
+    facts = describe(embedder, layer, pool)
     if format == 'npz':
         return to_npz(facts, out)
-    table = tables.TABLES[format]()
-    if _is_whole(table, pathlib.Path(out), facts):
+    table, path = tables.TABLES[format](), pathlib.Path(out)
+    if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
-    parts = pathlib.Path(f'{out}.parts')
+    parts = path.with_name(f'.{path.name}.parts')
     claim = locks.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
     try:
+        for file in files:  # of a sound that has changed since, and may be bad now
+            if not is_finished(npz_path(parts, file), file, facts):
+                npz_path(parts, file).unlink(missing_ok=True)
         tally = to_npz(facts, str(parts))
-        finished = [npz_path(parts, file) for file in facts if is_finished(npz_path(parts, file), file, facts[file])]
-        if finished:
-            with whole_file(pathlib.Path(out)) as draft:
-                table.write(draft, map(read_npz, finished))
-        if not tally.failed or not finished:
+        rows = [npz_path(parts, file) for file in files if holds(npz_path(parts, file), file, facts)]
+        if rows:
+            with whole_file(path) as draft:
+                table.write(draft, map(read_npz, rows))
+        if lost := len(files) - len(rows) - tally.failed.total():
+            tally.failed['not in the table, ask again'] += lost
+        if not tally.failed or not rows:
             shutil.rmtree(parts, ignore_errors=True)
     finally:
         claim.release()
     return tally
 
 
-def to_folder(embedder: Embedder, facts: Facts, out: str, layer: str) -> Tally:
+def to_folder(embedder: Embedder, files: Iterable[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
     """An npz for each file that has none yet; of processes that do so at once, each takes what no other is at."""
-    tally, claims = Tally(), dict[SoundFile, locks.Claim]()
+    files, tally = list(files), Tally()
+    claims, stamps = dict[SoundFile, locks.Claim](), dict[SoundFile, dict[str, int]]()
 
     def todo() -> Iterator[SoundFile]:
-        for file in facts:
+        for file in files:
             path = npz_path(out, file)
-            finished = is_finished(path, file, facts[file])
+            finished = is_finished(path, file, facts)
+            if not finished and (other := _is_anothers(path, file, facts)):
+                tell(f'{file.path}: {path} holds {other}. Choose another --out, or say by --root what both lie below')
+                tally.failed["in another sound's place"] += 1
+                continue
             claim = None if finished else locks.Claim.of(path)
             if claim is None:
                 tally.skipped += finished
                 tally.elsewhere += not finished
-            elif is_finished(path, file, facts[file]):  # by another, between the two looks
+            elif is_finished(path, file, facts):  # by another, between the two looks
                 tally.skipped += 1
                 claim.release()
             else:
-                claims[file] = claim
+                # Before it is decoded: what changes it meanwhile is seen by the next run.
+                claims[file], stamps[file] = claim, stamp(file)
                 yield file
 
     def done(file: SoundFile, heard: Heard | None) -> None:
+        stamped = stamps.pop(file)
         if heard is not None:
-            write_npz(npz_path(out, file), heard[layer], facts[file])
+            write_npz(npz_path(out, file), heard[layer], {'path': file.path, **facts}, stamped)
         claims.pop(file).release()
 
     try:
-        listen(embedder, todo(), [layer], done, tally, len(facts))
+        listen(embedder, todo(), [layer], done, tally, len(files))
     finally:
         for claim in claims.values():
             claim.release()
     return tally
 
 
-def _is_whole(table: tables.Table, out: pathlib.Path, facts: Facts) -> bool:
-    """Whether the table has just these rows, and is no older than any of the sounds."""
-    try:
-        written = out.stat().st_mtime
-        if any(os.path.getmtime(file.path) > written for file in facts):
-            return False
-        return list(table.facts(out, list(next(iter(facts.values()))))) == list(facts.values())
-    except (OSError, ValueError, KeyError):
+def _is_whole(table: tables.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
+    """Whether the table has just these rows, of the sounds as they are. Raises SoundNetError where it is no table."""
+    if not out.exists():
         return False
+    try:
+        there = list(table.facts(out, ['path', *facts, *STAMPS]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SoundNetError(
+            f'{out} exists and is no such table of embeddings ({error}). Choose another --out, or remove it'
+        ) from None
+    for row in there:
+        refuse_others(out, row, facts)
+    wanted = [{'path': table.text(file.path), **facts, **stamp(file)} for file in files]
+    return bool(facts['weights_sha256']) and there == wanted
 
 
-def describe(embedder: Embedder, file: SoundFile, layer: str, pool: str) -> dict[str, str]:
-    """What an output states beside its numbers: which sound, and how it was listened to."""
+def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
+    """How every sound of a run is listened to."""
     if pool not in _POOLS:
         raise SoundNetError(f'there is no pool {pool!r}: give {", ".join(_POOLS)}')
     return {
-        'path': file.path,
         'layer': layer,
         'pool': pool,
         'short': embedder.short,
@@ -153,26 +183,49 @@ def describe(embedder: Embedder, file: SoundFile, layer: str, pool: str) -> dict
     }
 
 
-def record(embedding: Embedding, facts: Mapping[str, str]) -> dict[str, Any]:
-    """All that is written of one sound.
+def stamp(file: SoundFile) -> dict[str, int]:
+    """By which a sound's file is known to be as it was; 0 where there is none."""
+    try:
+        found = os.stat(file.path)
+    except OSError:
+        return dict.fromkeys(STAMPS, 0)
+    return dict(zip(STAMPS, (found.st_size, found.st_mtime_ns), strict=True))
+
+
+def record(embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> dict[str, Any]:
+    """All that is written of one sound, whose path is among the `facts`.
 
     `values` is `[time, channels]` with `times` `[time]` in seconds; pooled `[channels]`, without times.
     """
     values = _POOLS[facts['pool']](embedding)
     times = {'times': embedding.times} if facts['pool'] == 'none' else {}
     length = {'sample_rate': SAMPLE_RATE, 'seconds': embedding.seconds}
-    return {**facts, **length, 'tiled': embedding.tiled, 'padded': embedding.padded, **times, 'values': values}
+    return {
+        **facts,
+        **stamped,
+        **length,
+        'tiled': embedding.tiled,
+        'padded': embedding.padded,
+        **times,
+        'values': values,
+    }
 
 
 def npz_path(out: str | os.PathLike[str], file: SoundFile) -> pathlib.Path:
     """Where a sound's npz goes: the inputs' own folders below `out`, `a/rain.wav` as `a/rain.wav.npz`."""
-    return pathlib.Path(out) / file.name.with_name(file.name.name + '.npz')
+    name = file.name.name + '.npz'
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f'{file.name.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.npz'
+    return pathlib.Path(out) / file.name.with_name(name)
 
 
-def write_npz(path: pathlib.Path, embedding: Embedding, facts: Mapping[str, str]) -> None:
+def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> None:
     """One embedding as an npz, with folders made as needed; `record` says what is in it."""
+    # In memory first: on a full disk the zip's own end would complain once more.
+    npz = io.BytesIO()
+    np.savez(npz, **record(embedding, facts, stamped))
     with whole_file(path) as draft:
-        np.savez(draft, **record(embedding, facts))
+        draft.write(npz.getbuffer())
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -181,15 +234,53 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
         return {key: there[key] if there[key].ndim else there[key].item() for key in there.files}
 
 
-def is_finished(path: pathlib.Path, file: SoundFile, facts: Mapping[str, str]) -> bool:
-    """Whether `path` holds what would be written now: same facts, and no older than the sound."""
+def holds(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
+    """Whether `path` holds the sound, listened to just so."""
+    there = _stated(path, ['path', *facts])
+    return there is not None and _is_same(there.pop('path'), file.path) and there == facts
+
+
+def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
+    """Whether `path` holds what would be written now: the sound as it is, by weights that are known."""
+    return bool(facts['weights_sha256']) and holds(path, file, facts) and _stated(path, STAMPS) == stamp(file)
+
+
+def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | None:
+    """The other sound that `path` holds the embedding of, where that sound is still there.
+
+    Raises SoundNetError where it is of the same sound, listened to otherwise: what is finished is not written over.
+    """
+    there = _stated(path, ['path', *facts])
+    if there is None:
+        return None
+    other = there.pop('path')
+    if os.path.exists(other) and not _is_same(other, file.path):
+        return other
+    refuse_others(path, there, facts)
+    return None
+
+
+def refuse_others(path: pathlib.Path, there: Mapping[str, Any], facts: Facts) -> None:
+    """Raises SoundNetError, saying in what, where an output was made otherwise."""
+    other = [f'{key} {there[key][:12]}, not {facts[key][:12]}' for key in facts if there[key] != facts[key]]
+    if other:
+        raise SoundNetError(f'{path} was made with {" and ".join(other)}: choose another --out, or remove it')
+
+
+def _is_same(path: str, other: str) -> bool:
     try:
-        if os.path.getmtime(path) < os.path.getmtime(file.path):
-            return False
-        with np.load(path, allow_pickle=False) as there:
-            return all(str(there[key]) == value for key, value in facts.items())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return path == other or os.path.samefile(path, other)
+    except OSError:
         return False
+
+
+def _stated(path: pathlib.Path, keys: Iterable[str]) -> dict[str, Any] | None:
+    """What an npz of ours says under these keys; None where it is not there, or none of ours."""
+    try:
+        with np.load(path, allow_pickle=False) as there:
+            return {key: there[key].item() for key in keys}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 @contextlib.contextmanager
@@ -201,5 +292,9 @@ def whole_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
         with draft.open('xb') as file:
             yield file
         os.replace(draft, path)
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)

@@ -125,6 +125,33 @@ def test_shapes_and_times_are_those_of_the_geometry(samples, layer):
     assert (embedding.seconds, embedding.tiled) == (samples / SAMPLE_RATE, False)
 
 
+def test_batches_take_what_is_there_to_take(monkeypatch):
+    """Many clips are several batches, and what is too long for one goes through a stream."""
+    engine = FakeEngine()
+    embedder, sizes, streamed = Embedder(engine), [], []
+    run_many, flow = engine.run_many, engine.flow
+    monkeypatch.setattr(engine, 'run_many', lambda clips, layers: sizes.append(len(clips)) or run_many(clips, layers))
+    monkeypatch.setattr(engine, 'flow', lambda layers: streamed.append(layers) or flow(layers))
+    clips = [noise(5, seed=1)] * 40 + [noise(70)] + [noise(1)] * 3
+    given = embedder.embed_batch(clips, SAMPLE_RATE)
+    assert (sizes, streamed) == ([32, 8, 3], [['pool5']])
+    assert [embedding.seconds for embedding in given] == [5.0] * 40 + [70.0] + [1.0] * 3
+    assert embedder.embed_batch([], SAMPLE_RATE) == []
+    with pytest.raises(BadAudio, match='clip 1: it holds no samples'):
+        embedder.embed_batch([noise(1), []], SAMPLE_RATE)
+
+
+@pytest.mark.parametrize('sample_rate', [SAMPLE_RATE, 16_000])
+def test_a_long_array_is_listened_to_in_blocks(plain_folder, sample_rate, monkeypatch):
+    embedder, sound = load(plain_folder), (noise(70) * 32767).astype(np.int16)
+    given = embedder.embed(np.stack([sound, 0 * sound], axis=1), sample_rate)
+    monkeypatch.setattr(embedder._engine, 'whole_s', lambda layers: 1000.0)
+    wanted = embedder.embed(sound, sample_rate)
+    np.testing.assert_allclose(given.values, wanted.values, rtol=0, atol=1e-4 * np.abs(wanted.values).max())
+    assert given.seconds == wanted.seconds
+    np.testing.assert_array_equal(given.times, wanted.times)
+
+
 def test_an_embedding_is_summed_up():
     embedding = Embedding(np.array([[1, 8], [3, 4]], np.float32), np.array([0.5, 1]), 'conv7', 1.5)
     assert embedding.mean().tolist() == [2, 6]
@@ -175,6 +202,14 @@ def test_no_sound_is_refused(embedder, tmp_path):
     for wrong in ([], [0.0, np.nan]):
         with pytest.raises(BadAudio, match=r'^the clip: '):
             embedder.embed(np.array(wrong), SAMPLE_RATE)
+    with pytest.raises(BadAudio, match='samples of several lengths: give one clip'):
+        embedder.embed([[0.0, 0.1], [0.2]], SAMPLE_RATE)
+    with pytest.raises(BadAudio, match='a single value is no sound'):
+        embedder.embed(0.5, SAMPLE_RATE)
+    with pytest.raises(SoundNetError, match=r'rain\.wav: give a list of paths'):
+        list(embedder.embed_files('rain.wav'))
+    with pytest.raises(SoundNetError, match="channel is 'first' or 'mean', not 'left'"):
+        Embedder(FakeEngine(), channel='left')
     with pytest.raises(ShortClip, match='Give a longer clip'):
         Embedder(FakeEngine(), short='tile').listen(np.zeros(0, np.float32), ['pool5'])
     with pytest.raises(BadAudio, match=r'nothing\.wav: '):

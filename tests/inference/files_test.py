@@ -1,6 +1,7 @@
 """Which files are taken, and what a bad one does to a run."""
 
 import io
+import os
 import sys
 import types
 
@@ -45,6 +46,24 @@ def test_nothing_to_do_is_a_mistake(tree):
         find(['a', 'empty'])
 
 
+def test_names_below_a_root(tree):
+    assert [file.name.as_posix() for file in find(['a/deep'], root='.')] == ['a/deep/rain.MP3']
+    with pytest.raises(SoundNetError, match=r'b/rain\.wav does not lie below a: give another --root'):
+        find(['b'], root='a')
+
+
+def test_a_folder_that_may_not_be_read_is_not_left_out(tree, monkeypatch):
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith('deep'):
+            raise PermissionError(13, 'Permission denied', path)
+        return scan(path)
+
+    monkeypatch.setattr(os, 'scandir', closed)
+    assert [file.path for file in find(['a'])] == ['a/rain.wav', 'a/deep']
+
+
 def test_globs_and_lists(tree, monkeypatch):
     assert [file.path for file in find(['a/**/rain.*'])] == ['a/deep/rain.MP3', 'a/rain.wav']
     assert [file.name.as_posix() for file in find(['*/rain.wav'])] == ['a/rain.wav', 'b/rain.wav']
@@ -52,8 +71,12 @@ def test_globs_and_lists(tree, monkeypatch):
     assert [file.path for file in find(['odd[1].wav'])] == ['odd[1].wav']
     (tree / 'list.txt').write_text('a\n\nb/*.wav\n')
     assert listed('list.txt') == ['a', 'b/*.wav']
-    monkeypatch.setattr(sys, 'stdin', io.StringIO('b/rain.wav\n'))
+    monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(b'b/rain.wav\n')))
     assert listed('-') == ['b/rain.wav']
+    (tree / 'odd.txt').write_bytes(b'\xef\xbb\xbfa\r\nform\x0cfeed\nlatin\xe9\n')
+    assert listed('odd.txt') == ['a', 'form\x0cfeed', 'latin\udce9']
+    # A line of a list stops nothing: what is not there is told when it is read.
+    assert [file.path for file in find([], ['b', 'empty', 'gone[1].wav'])] == ['b/rain.wav', 'gone[1].wav']
     (tree / 'empty.txt').touch()
     (tree / 'list.wav').write_bytes(b'\xff\xfe\x00')
     for call, words in [

@@ -43,18 +43,11 @@ def test_what_is_there_is_not_kept_waiting(tmp_path):
     os.close(reading)
 
 
-def test_ctrl_c_ends_the_sound(tmp_path, monkeypatch):
-    (tmp_path / 'sound').write_bytes(bytes(100))
-    read, calls = os.read, []
-
-    def once(*arguments):
-        calls.append(1)
-        if len(calls) > 1:
-            raise KeyboardInterrupt
-        return read(*arguments)
-
-    monkeypatch.setattr(os, 'read', once)
-    assert [len(piece) for piece in pcm.pieces(str(tmp_path / 'sound'))] == [50]
+@pytest.mark.parametrize('begin', [b'RIFF', b'OggS', b'fLaC', b'ID3\x03'])
+def test_a_sound_file_is_no_raw_sound(tmp_path, begin):
+    (tmp_path / 'sound').write_bytes(begin + bytes(100))
+    with pytest.raises(SoundNetError, match='this is a sound file, not raw samples: name it, without --pcm'):
+        next(pcm.pieces(str(tmp_path / 'sound')))
 
 
 def test_no_pipe(tmp_path):

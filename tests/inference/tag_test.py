@@ -128,6 +128,20 @@ def test_live_sound_is_told_as_it_comes(plain_folder, capsys, format):
         assert [line.split('%')[1].strip() for line in lines[1::3]] == names
 
 
+def test_ctrl_c_ends_live_sound(plain_folder, capsys):
+    """Whenever it comes: what was heard is told to its end."""
+    embedder = load(plain_folder, short='tile')
+
+    def pieces():
+        yield noise(5)[:, None]
+        raise KeyboardInterrupt
+
+    assert tag_live(embedder, pieces(), SAMPLE_RATE, 'stdin', 'text', 1) == 5.0
+    out, err = capsys.readouterr()
+    assert out.count('imagenet') == 1
+    assert err == 'stdin is 5.00 s, too short for the heads of soundnet8-thin: it was tiled\n'
+
+
 def test_odd_names_are_printed(tmp_path, capsys):
     path = str(tmp_path / 'r\udce4in.wav')  # a name that is not UTF-8, as Python gives it
     soundfile.write(tmp_path / 'x.wav', noise(10), SAMPLE_RATE)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,8 @@ def test_an_npz_for_each_sound(embedder, sounds):
         'precision': 'float32',
         'model': 'soundnet8-thin',
         'weights_sha256': 'abc',
+        'source_bytes': os.path.getsize('in/a/rain.wav'),
+        'source_mtime_ns': os.stat('in/a/rain.wav').st_mtime_ns,
         'sample_rate': 22_050,
         'seconds': 2.0,
         'tiled': False,
@@ -78,14 +81,98 @@ def test_finished_files_are_skipped(embedder, sounds):
 def test_what_is_not_finished_is_done_again(embedder, sounds):
     embed_files(embedder, sounds, 'out')
     os.truncate('out/a/rain.wav.npz', 100)
-    future = os.stat('out/b/rain.wav.npz').st_mtime + 10
-    os.utime('in/b/rain.wav', (future, future))
+    os.utime('in/b/rain.wav', (0, 0))  # an older file that took its place
     assert embed_files(embedder, sounds, 'out').done == 2
-    assert embed_files(embedder, sounds[:1], 'out', layer='conv7').done == 1
-    assert embed_files(embedder, sounds[:1], 'out', layer='conv7', pool='max').done == 1
+    nameless = Embedder(FakeEngine())  # a net in memory may have learned since
+    for _ in range(2):
+        assert embed_files(nameless, sounds, 'nameless').done == 3
+
+
+@pytest.mark.parametrize('format', ['npz', 'jsonl'])
+def test_what_was_made_otherwise_is_not_written_over(embedder, sounds, format):
+    embed_files(embedder, sounds, 'out', format)
     other = Embedder(FakeEngine(), facts={'weights_sha256': 'def'})
-    assert embed_files(other, sounds[:1], 'out', layer='conv7', pool='max').done == 1
-    assert embed_files(other, sounds[:1], 'out', layer='conv7', pool='max').skipped == 1
+    for listener, options, words in [
+        (embedder, {'layer': 'conv7'}, 'layer pool5, not conv7'),
+        (embedder, {'layer': 'conv7', 'pool': 'max'}, 'layer pool5, not conv7 and pool none, not max'),
+        (other, {}, 'weights_sha256 abc, not def'),
+    ]:
+        with pytest.raises(SoundNetError, match=f'was made with {words}: choose another --out, or remove it'):
+            embed_files(listener, sounds, 'out', format, **options)
+    assert embed_files(embedder, sounds, 'out', format).skipped == 3
+
+
+def test_two_lists_do_not_write_over_each_other(embedder, sounds, capsys):
+    one, other = find([sounds[0].path]), find([sounds[2].path])
+    assert one[0].name == other[0].name
+    assert embed_files(embedder, one, 'out').done == 1
+    assert str(embed_files(embedder, other, 'out')) == "0 done; 1 failed (1 in another sound's place)"
+    name = one[0].name
+    assert capsys.readouterr().err.startswith(f'{sounds[2].path}: out/{name}.npz holds {sounds[0].path}. Choose')
+    assert embed_files(embedder, one, 'out').skipped == 1
+    rooted = [find([file.path], root='in')[0] for file in sounds]
+    assert sum(embed_files(embedder, [file], 'rooted').done for file in rooted) == 3
+    # Named another way, or moved as a whole, it is the same sound.
+    assert embed_files(embedder, find([os.path.abspath(one[0].path)]), 'out').skipped == 1
+    os.rename('in', 'moved')
+    assert embed_files(embedder, find(['moved'])[:1], 'rooted').done == 1
+
+
+def test_a_sound_that_changes_meanwhile_is_done_again(embedder, sounds, monkeypatch):
+    clips = embedder.listen_clips
+
+    def changed(batch, layers):
+        soundfile.write(sounds[0].path, noise(3), SAMPLE_RATE)
+        return clips(batch, layers)
+
+    monkeypatch.setattr(embedder, 'listen_clips', changed)
+    embed_files(embedder, sounds, 'out')
+    monkeypatch.setattr(embedder, 'listen_clips', clips)
+    assert str(embed_files(embedder, sounds, 'out')) == '1 done; 2 skipped, finished before'
+    with np.load(npz_path('out', sounds[0])) as there:
+        assert there['seconds'] == 3
+
+
+def test_a_table_has_a_row_for_all_that_was_done(embedder, sounds, monkeypatch):
+    clips = embedder.listen_clips
+
+    def gone(batch, layers):
+        os.utime(sounds[0].path, (0, 0))
+        os.remove(sounds[1].path)
+        return clips(batch, layers)
+
+    monkeypatch.setattr(embedder, 'listen_clips', gone)
+    assert str(embed_files(embedder, sounds, 'out.jsonl', 'jsonl')) == '3 done'
+    assert len(pathlib.Path('out.jsonl').read_text().splitlines()) == 3
+
+
+def test_a_sound_that_is_bad_by_now_has_no_row(embedder, sounds):
+    pathlib.Path('in/bad.wav').write_text('dear sir')
+    embed_files(embedder, find(['in']), 'out.jsonl', 'jsonl')
+    pathlib.Path(sounds[0].path).write_text('dear madam')
+    tally = embed_files(embedder, find(['in']), 'out.jsonl', 'jsonl')
+    assert str(tally) == '0 done; 2 skipped, finished before; 2 failed (2 unreadable)'
+    assert len(pathlib.Path('out.jsonl').read_text().splitlines()) == 2
+
+
+def test_long_names(embedder, sounds):
+    long = 'in/a/' + 'r' * 251 + '.wav'
+    os.rename(sounds[0].path, long)
+    files = find(['in'])
+    assert embed_files(embedder, files, 'out').done == 3
+    assert embed_files(embedder, files, 'out').skipped == 3
+    (short,) = pathlib.Path('out').glob('*/rrr*.npz')
+    with np.load(short) as there:
+        assert there['path'] == long
+
+
+@pytest.mark.parametrize('format', ['jsonl', 'parquet'])
+def test_names_that_are_no_text(embedder, sounds, format):
+    if format == 'parquet':
+        pytest.importorskip('pyarrow')
+    os.rename(sounds[0].path, b'in/bad\xff.wav')
+    assert embed_files(embedder, find(['in']), 'out', format).done == 3
+    assert embed_files(embedder, find(['in']), 'out', format).skipped == 3
 
 
 def test_a_line_of_json_for_each_sound(plain_folder, sounds):
@@ -104,7 +191,7 @@ def test_a_line_of_json_for_each_sound(plain_folder, sounds):
 @pytest.mark.parametrize('pool', ['none', 'mean'])
 def test_a_parquet_table(embedder, sounds, pool, monkeypatch):
     parquet = pytest.importorskip('pyarrow.parquet')
-    monkeypatch.setattr(tables, 'ROWS_TOGETHER', 2)
+    monkeypatch.setattr(tables, 'BYTES_TOGETHER', 10_000)
     embed_files(embedder, sounds, 'out.parquet', 'parquet', pool=pool)
     assert sorted(os.listdir('.')) == ['in', 'out.parquet']
     table = parquet.read_table('out.parquet')
@@ -133,13 +220,38 @@ def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, for
     before = os.stat('out').st_mtime_ns
     assert embed_files(embedder, sounds, 'out', format).skipped == 3
     assert os.stat('out').st_mtime_ns == before
-    assert embed_files(embedder, sounds, 'out', format, layer='conv7').done == 3
-    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
-    os.truncate('out', os.path.getsize('out') - 20)
-    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
-    future = os.stat('out').st_mtime + 10
-    os.utime('in/a/rain.wav', (future, future))
-    assert embed_files(embedder, sounds[:2], 'out', format, layer='conv7').done == 2
+    assert embed_files(embedder, sounds[:2], 'out', format).done == 2
+    os.utime('in/a/rain.wav', (0, 0))
+    assert embed_files(embedder, sounds[:2], 'out', format).done == 2
+    os.truncate('out', 20)
+    with pytest.raises(SoundNetError, match=r'out exists and is no such table of embeddings .* Choose another --out'):
+        embed_files(embedder, sounds[:2], 'out', format)
+    pathlib.Path('out').write_text('[1, 2]\n')
+    with pytest.raises(SoundNetError, match='out exists and is no such table'):
+        embed_files(embedder, sounds[:2], 'out', format)
+
+
+@pytest.mark.parametrize('format', ['jsonl', 'parquet'])
+def test_a_table_of_hours_takes_little_memory(tmp_path, format):
+    """Two rows of 10 hours of pool5 each, 99 MB, are written, and looked through."""
+    if format == 'parquet':
+        pytest.importorskip('pyarrow')
+    code = f"""
+import pathlib, re, numpy as np
+from soundnet_tf.inference import tables
+def peak():
+    return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024
+table, path = tables.TABLES[{format!r}](), pathlib.Path({str(tmp_path / 'table')!r})
+values = np.random.default_rng(0).normal(size=(97_000, 256)).astype(np.float32)
+before = peak()
+rows = ({{'path': str(i), 'times': np.arange(97_000.0), 'values': values}} for i in range(2))
+with path.open('wb') as file:
+    table.write(file, rows)
+assert [row['path'] for row in table.facts(path, ['path'])] == ['0', '1']
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 600
 
 
 def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
@@ -174,7 +286,7 @@ def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
     claim.release()
     assert embed_files(embedder, sounds, 'out').done == 1
     assert all(name.endswith('.npz') for name in written('out'))
-    claim = locks.Claim.of(pathlib.Path('out.jsonl.parts'))
+    claim = locks.Claim.of(pathlib.Path('.out.jsonl.parts'))
     with pytest.raises(SoundNetError, match=r'another run is writing out\.jsonl: wait for it'):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     claim.release()
@@ -225,15 +337,16 @@ def test_a_bad_sound_leaves_no_file(embedder, sounds, capsys):
 
 
 def test_a_broken_run_leaves_no_half_file(embedder, sounds, monkeypatch):
-    pathlib.Path('out.jsonl').write_text('before\n')
+    embed_files(embedder, sounds[:1], 'out.jsonl', 'jsonl')
+    before = pathlib.Path('out.jsonl').read_bytes()
     monkeypatch.setattr(embedder, 'listen_clips', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
-    assert pathlib.Path('out.jsonl').read_text() == 'before\n'
+    assert pathlib.Path('out.jsonl').read_bytes() == before
     with pytest.raises(ZeroDivisionError):
         embed_files(embedder, sounds, 'out')
-    assert written('out') == written('out.jsonl.parts') == []
-    assert sorted(os.listdir('.')) == ['in', 'out', 'out.jsonl', 'out.jsonl.parts']
+    assert written('out') == written('.out.jsonl.parts') == []
+    assert sorted(os.listdir('.')) == ['.out.jsonl.parts', 'in', 'out', 'out.jsonl']
 
 
 def test_a_file_that_cannot_be_finished_leaves_nothing(tmp_path):
@@ -250,8 +363,9 @@ def test_a_file_that_cannot_be_finished_leaves_nothing(tmp_path):
 def test_mistakes_come_before_any_work(embedder, sounds):
     os.mkdir('folder')
     for wrong, words in [
-        ({'out': 'folder', 'format': 'jsonl'}, 'folder exists: jsonl needs a file'),
-        ({'out': sounds[0].path}, 'exists: npz needs a folder'),
+        ({'out': 'folder', 'format': 'jsonl'}, 'folder is a folder: jsonl needs a file'),
+        ({'out': 'new/', 'format': 'jsonl'}, 'new/ is a folder: jsonl needs a file'),
+        ({'out': sounds[0].path}, 'is a file: npz needs a folder'),
         ({'out': 'out', 'layer': 'conv9'}, "no layer 'conv9'"),
         ({'out': 'out', 'pool': 'sum'}, "no pool 'sum': give none, mean, max"),
         ({'out': 'out', 'format': 'csv'}, "no format 'csv'"),
