@@ -2,6 +2,7 @@
 
 import codecs
 import collections
+import contextlib
 import dataclasses
 import glob
 import os
@@ -9,7 +10,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
 
@@ -149,8 +150,6 @@ def listen(
     that was asked for by name, which no file could be read without. `files` may be an iterator that leaves out some
     of the `total` and counts them in the `tally`.
     """
-    import tqdm
-
     from soundnet_tf.inference import listening
 
     taken: collections.deque[SoundFile] = collections.deque()
@@ -161,8 +160,7 @@ def listen(
             yield file.path
 
     began = time.monotonic()
-    # None: a bar on terminals only.
-    with tqdm.tqdm(total=total, unit='file', leave=False, disable=None if total > 1 else True) as bar:
+    with _progress(total) as bar:
         for heard in listening.each(embedder, paths(), layers):
             file = taken.popleft()
             if isinstance(heard, Exception):
@@ -175,8 +173,18 @@ def listen(
                 done(file, heard)
                 tally.done += 1
                 tally.hours += heard[layers[0]].seconds / 3600
-            bar.set_postfix_str(pace(tally.hours, time.monotonic() - began), refresh=False)
-            bar.update(tally.files - bar.n)
+            if bar is not None:
+                bar.set_postfix_str(pace(tally.hours, time.monotonic() - began), refresh=False)
+                bar.update(tally.files - bar.n)
+
+
+def _progress(total: int) -> Any:
+    """A bar on terminals, for several files; without one the library need not be loaded either."""
+    if total < 2 or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    import tqdm
+
+    return tqdm.tqdm(total=total, unit='file', leave=False)
 
 
 def pace(hours: float, seconds: float) -> str:
@@ -186,10 +194,10 @@ def pace(hours: float, seconds: float) -> str:
 
 def tell(line: str, *, aloud: bool = False) -> None:
     """A line on stderr, or on stdout where it is `aloud`, that leaves the progress bar whole."""
-    import tqdm
-
     stream = sys.stdout if aloud else sys.stderr
     # A file's name may hold what the terminal's encoding lacks.
     encoding = stream.encoding or 'utf-8'
-    tqdm.tqdm.write(line.encode(encoding, 'backslashreplace').decode(encoding), file=stream)
+    bar = sys.modules.get('tqdm')
+    write = bar.tqdm.write if bar else print
+    write(line.encode(encoding, 'backslashreplace').decode(encoding), file=stream)
     stream.flush()
