@@ -43,12 +43,12 @@ class Lite:
     def known(self, layer: str | None) -> str:
         """The output of that name; the feature layer, or the only one, where none is named."""
         there = list(self._signature_of)
-        if layer is None:
-            layer = there[0] if len(there) == 1 else next((name for name in FEATURES if name in there), '')
-        if layer not in there:
-            asked = repr(layer) if layer else 'feature layer'
+        default = there[0] if len(there) == 1 else next((name for name in FEATURES if name in there), '')
+        chosen = default if layer is None else layer
+        if chosen not in there:
+            asked = repr(chosen) if chosen else 'feature layer'
             raise SoundNetError(f'{self.name} has no {asked}: name one of its outputs, {", ".join(there)} (layer)')
-        return layer
+        return chosen
 
     def hop_s(self, layer: str) -> float:
         return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)), self.name)
