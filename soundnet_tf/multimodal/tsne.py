@@ -24,7 +24,10 @@ def place(vectors: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
         raise SoundNetError(f'a map of {len(vectors)} embeddings shows nothing: give 4 or more')
     deviation = vectors.std(axis=0)
     scaled = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    places = TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init='pca', random_state=seed).fit_transform(scaled)
+    # The tree that saves time with thousands costs more than it saves with few, and makes threads wait for each other.
+    how = 'exact' if len(vectors) <= 500 else 'barnes_hut'
+    perplexity = min(30, (len(vectors) - 1) / 3)
+    places = TSNE(perplexity=perplexity, init='pca', random_state=seed, method=how).fit_transform(scaled)
     return (places - places.min(axis=0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
 
 

@@ -63,7 +63,9 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     """
     _agree(out, material, effort)
     # Rows of several tables may be the same but for their names.
-    jobs = {job.name: job for job in _jobs(tables, material, seeds)}
+    jobs: dict[str, Job] = {}
+    for job in _jobs(tables, material, seeds):
+        jobs.setdefault(job.name, job)
     waiting = {name: job for name, job in jobs.items() if not _path(out, job).exists()}
     failed: dict[str, str] = {}
     (out / 'results').mkdir(parents=True, exist_ok=True)
