@@ -43,8 +43,9 @@ def decoder(spec: NetSpec) -> keras.Model:
 def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec | None = None) -> pathlib.Path:
     """Learn to give back the sound of the records in `folder`; returns the saved trunk, `run/net`.
 
-    The net, steps, batch, clips, learning rate and seed are the experiment's, or the net that of another `spec`; the loss is the mean squared error of the
-    waveform. Goes on from the last checkpoint. Raises SoundNetError where the error is no number any more.
+    The net, or another `spec`, and steps, batch, clips, learning rate and seed are the experiment's; the loss is the
+    mean squared error of the waveform. Goes on from the last checkpoint. Raises SoundNetError where the error is no
+    number any more.
     """
     config, spec = experiment.training, trunk_of(spec or experiment.spec())
     about = experiment.to_dict() | {'training': config.to_dict() | {'loss': 'autoencoder'}}
