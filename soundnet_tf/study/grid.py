@@ -7,6 +7,7 @@ grid.run(TABLES, made, DEMO, seeds=3, out=pathlib.Path('study'))
 import dataclasses
 import hashlib
 import json
+import logging
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -62,6 +63,8 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort.
     """
     _agree(out, material, effort)
+    # TensorFlow wonders at every new net that it is asked for a graph of its own.
+    logging.getLogger('tensorflow').setLevel(logging.ERROR)
     # Rows of several tables may be the same but for their names.
     jobs: dict[str, Job] = {}
     for job in _jobs(tables, material, seeds):

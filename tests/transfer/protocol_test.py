@@ -9,10 +9,13 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.transfer import datasets, features, fewshot, svm
+from soundnet_tf.spec import Conv, NetSpec, Pool
+from soundnet_tf.transfer import datasets, embedders, features, fewshot, svm
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
+from soundnet_tf.transfer.finetune import finetune
 from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, check_unseen, evaluate
+from soundnet_tf.transfer.recipes import Recipe
 from tests.transfer.made import folders
 
 SHORT = Protocol(clip_s=2.0, window_s=0.5, C=(1.0,))
@@ -145,6 +148,16 @@ def test_a_net_is_not_judged_by_what_it_has_learned_from(made):
         check_unseen(made, [1, 2], origin)
     with pytest.raises(SoundNetError, match='take another net'):
         check_unseen(made, [2], {**origin, 'held_out': {'test_fold': None}})
+
+
+def test_a_net_that_was_trained_here_is_refused_where_it_has_learned(made, tmp_path):
+    spec = NetSpec('small', (Conv('conv1', 4, 64, 32), Pool('pool1', 16), Conv('conv2', 8, 16, 8)), (), 'conv2')
+    recipe = Recipe(epochs=1, batch=18, crop_s=1, head_kernel=1)
+    net = finetune(made, recipe, tmp_path / 'run', spec=spec, test_fold=2).net
+    renamed = dataclasses.replace(made, clips=made.clips[::-1])
+    with pytest.raises(SoundNetError, match='has learned from fold 1 of pitches'):
+        evaluate(renamed, embedders.make(net), SHORT)
+    assert [fold.fold for fold in evaluate(renamed, embedders.make(net), SHORT, test_folds=[2]).folds] == [2]
 
 
 def test_what_is_told(made, values):
