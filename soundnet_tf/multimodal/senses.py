@@ -40,8 +40,10 @@ class Sight:
         if not pathlib.Path(path).is_file():
             raise SoundNetError(f'there is no file {path}: give a Keras model that names what is in a picture')
         net: Any = keras.saving.load_model(path, compile=False)
+        if not isinstance(net.input_shape, tuple) or len(net.input_shape) != 4 or not net.input_shape[1]:
+            raise SoundNetError(f'{path} takes {net.input_shape}, not pictures [n, size, size, 3] of one size')
         names = [own.name for own in net.layers]
-        layer = names[-2] if layer is None else layer
+        layer = names[-2:][0] if layer is None else layer
         if layer not in names:
             raise SoundNetError(f'{path} has no layer {layer!r}; its last ones are {", ".join(names[-5:])}')
         self.name, self.layer = path, layer

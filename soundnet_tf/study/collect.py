@@ -13,6 +13,9 @@ from soundnet_tf.study.material import Material
 
 MARKDOWN, JSON = 'tables.md', 'tables.json'
 
+DEFAULT = Row('', 'distilled')
+"""The 8-layer net on its own layer."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -40,7 +43,7 @@ def write(
         f'# {material.name}',
         f'In %, mean and deviation over seeds; width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
         f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.',
-        *(f'Protocol of {name}: {effort.protocols[own.stands_for]}.' for name, own in material.data.items()),
+        *(f'Protocol of {name}: {effort.protocol(own, DEFAULT)}.' for name, own in material.data.items()),
         *(_table(table, material, told) for table in tables),
     ]
     if material.published:

@@ -70,8 +70,9 @@ def read(path: pathlib.Path) -> Material:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SoundNetError(f'{path} describes no material ({error}): see docs/reproduce.md') from error
 
+    # Absolute, so that a study goes on wherever it is called from.
     def below(name: str) -> str:
-        return str(path.parent / name)
+        return str((path.parent / name).resolve())
 
     return dataclasses.replace(
         material,

@@ -67,7 +67,8 @@ class Protocol:
         return dataclasses.asdict(self) | {'C': list(self.C)}
 
     def __str__(self) -> str:
-        return ', '.join(f'{name} {value}' for name, value in self.to_dict().items())
+        own = {**self.to_dict(), 'layer': self.layer or 'its own', 'C': ' or '.join(f'{c:g}' for c in self.C)}
+        return ', '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in own.items())
 
 
 PROTOCOLS = {

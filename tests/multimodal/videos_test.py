@@ -69,6 +69,9 @@ def test_each_video_is_heard_and_seen(listed, tmp_path):
     np.testing.assert_allclose(sight.look(_frames()), own, rtol=1e-4, atol=1e-5)
     with pytest.raises(SoundNetError, match=r"has no layer 'fc2'; its last ones are "):
         senses.Sight(str(tmp_path / 'eye.keras'), 'fc2')
+    keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / 'any.keras')
+    with pytest.raises(SoundNetError, match=r'any\.keras takes \(None, None, None, 3\), not pictures'):
+        senses.Sight(str(tmp_path / 'any.keras'))
     with pytest.raises(SoundNetError, match='there is no file'):
         senses.Sight('nowhere.keras')
 
