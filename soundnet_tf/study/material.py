@@ -9,6 +9,11 @@ from typing import Any
 from soundnet_tf import saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import ROLES
+from soundnet_tf.transfer import datasets
+from soundnet_tf.transfer.datasets import DataSet
+
+SETS = ('esc50', 'esc10', 'dcase')
+"""The paper's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +22,21 @@ class Labelled:
 
     path: str
     stands_for: str
-    """`esc50`, `esc10` or `dcase`."""
     esc10: bool = False
     """Take of ESC-50 the ten classes of ESC-10."""
     test_folds: tuple[int, ...] | None = None
     """All, where none are named."""
+    folds: int | None = None
+    """Deal the clips into so many, recordings whole: for data that comes without folds."""
+
+    def __post_init__(self) -> None:
+        if self.stands_for not in SETS:
+            raise SoundNetError(f'{self.path} stands for {", ".join(SETS)}, not {self.stands_for!r}')
+
+    def load(self, name: str) -> DataSet:
+        """The clips. Raises SoundNetError or BadAudio where they are not there."""
+        dataset = datasets.load(self.path, name=name, esc10=self.esc10)
+        return dataset if self.folds is None else datasets.dealt(dataset, self.folds)
 
 
 @dataclasses.dataclass(frozen=True)

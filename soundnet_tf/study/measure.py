@@ -11,7 +11,7 @@ from soundnet_tf.multimodal import precision, senses, tsne, videos
 from soundnet_tf.study import nets
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
-from soundnet_tf.transfer import datasets
+from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.protocol import evaluate
 
 VIDEOS = 'videos'
@@ -38,7 +38,7 @@ def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, 
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
     data = material.data[name]
-    dataset = datasets.load(data.path, name=name, esc10=data.esc10)
+    dataset = data.load(name)
     if row.start == 'scratch':
         return _from_scratch(row, dataset, data, effort, seed, out)
     embedder = nets.embedder_of(row, material, effort, seed, out)
@@ -47,7 +47,7 @@ def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, 
 
 
 def _from_scratch(
-    row: Row, dataset: datasets.DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
+    row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
 ) -> dict[str, Any]:
     results = nets.from_scratch(row, dataset, data, effort, seed, out)
     by_fold = [result.accuracy['test'] for result in results.values()]

@@ -10,6 +10,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
 from soundnet_tf.study import effort, grid, material, measure
 from soundnet_tf.study.material import Labelled, Material
+from tests.transfer.made import folders
 
 ROWS = (
     Row('transferred', 'distilled', published={'esc50': (74.2, 'E'), 'dcase': (88, 'U')}),
@@ -138,12 +139,21 @@ def test_windows_begin_together_on_every_layer():
     assert moves == {'conv4': 8, 'conv5': 4, 'pool5': 1, 'conv6': 1}
 
 
+def test_data_without_folds_has_them_dealt(tmp_path):
+    folders(tmp_path / 'scenes', clips=3, folds=1)
+    assert Labelled(str(tmp_path / 'scenes'), 'dcase').load('scenes').folds == (1,)
+    assert Labelled(str(tmp_path / 'scenes'), 'dcase', folds=3).load('scenes').folds == (1, 2, 3)
+
+
 def test_a_material_is_written_and_read(tmp_path):
     material.write(dataclasses.replace(SOME, videos='v.csv'), tmp_path / 'm.json')
     found = material.read(tmp_path / 'm.json')
     assert found.data['barks'].path == str(tmp_path / 'barks')
     assert found.records == {'vgg': str(tmp_path / 'r')}
     assert found.videos == str(tmp_path / 'v.csv')
+    (tmp_path / 'm.json').write_text('{"name": "x", "data": {"a": {"path": "p", "stands_for": "gtzan"}}}')
+    with pytest.raises(SoundNetError, match="p stands for esc50, esc10, dcase, not 'gtzan'"):
+        material.read(tmp_path / 'm.json')
     (tmp_path / 'm.json').write_text('{"name": "x"}')
     with pytest.raises(SoundNetError, match=r"m\.json describes no material \('data'\): see docs/reproduce\.md"):
         material.read(tmp_path / 'm.json')
