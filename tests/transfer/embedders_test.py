@@ -1,5 +1,7 @@
 """Anything that embeds, through one face: each kind gives the numbers of the net behind it."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -12,7 +14,7 @@ from soundnet_tf.export import write_tflite
 from soundnet_tf.inference import files, load, write
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise, thin_spec, tone
-from soundnet_tf.transfer import embedders
+from soundnet_tf.transfer import embedders, windows
 from soundnet_tf.transfer.embedders import kinds, mfcc, nets
 from tests.transfer import made
 
@@ -39,7 +41,7 @@ def forms(net, tmp_path_factory):
         def outputs(self, waveform):
             found = self.net(waveform, training=False)
             times = tf.range(tf.shape(found['pool5'])[1], dtype=tf.float32) * (8192 / SAMPLE_RATE)
-            return {'embedding': found['pool5'], 'times': times, **found}
+            return {'embedding': tf.reduce_mean(found['pool5'], axis=1), 'times': times, **found}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
         def alone(self, waveform):
@@ -180,11 +182,17 @@ def test_ready_made_features_in_one_file(tmp_path):
         ready.of_file('c.wav')
 
 
-def test_a_box_without_time_has_no_hop():
-    with pytest.raises(SoundNetError, match='x gives no more time steps for longer sounds'):
-        kinds.measured_hop_s(lambda samples: 1, 'x')
+def test_one_vector_for_a_whole_clip_is_one_window(forms):
+    embedder = embedders.make(str(forms / 'module'))
+    (values,) = embedder.embed(CLIPS[:1], embedder.known('embedding'))
+    np.testing.assert_allclose(values[0], embedder.embed(CLIPS[:1], 'pool5')[0].mean(axis=0), rtol=1e-4, atol=1e-6)
+    assert embedder.hop_s('embedding') == math.inf
+    np.testing.assert_array_equal(windows.windows(values, 1.0, 0.0, math.inf), values)
+
+
+def test_the_hop_of_a_black_box():
     # 160 ms at 16 kHz, whose hop is no power of two.
-    assert kinds.measured_hop_s(lambda samples: samples // 3528, 'x') == pytest.approx(0.16, rel=1e-2)
+    assert kinds.measured_hop_s(lambda samples: samples // 3528) == pytest.approx(0.16, rel=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What an evaluation asks of anything that embeds."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -36,16 +37,31 @@ class AnyEmbedder(Protocol):
         ...
 
 
+FEATURES = ('pool5', 'conv4', 'embedding')
+"""Which of several outputs of a black box is read where none is named: those over time before one vector."""
+
+
+def chosen(layer: str | None, there: Sequence[str], name: str) -> str:
+    """The output of that name; where none is named the only one, or the first of FEATURES. Raises SoundNetError."""
+    if layer is None:
+        layer = there[0] if len(there) == 1 else next((own for own in FEATURES if own in there), '')
+    if layer not in there:
+        asked = f'output {layer!r}' if layer else 'output for features'
+        raise SoundNetError(f'{name} has no {asked}: name one of {", ".join(there)} (layer)')
+    return layer
+
+
 HOPS = 2**20
 """Samples (48 s) by which two probes differ: a whole number of hops where strides are powers of two."""
 
 
-def measured_hop_s(frames: Callable[[int], int], name: str) -> float:
-    """The hop of a black box, by how many time steps more it gives for so many samples more."""
+def measured_hop_s(frames: Callable[[int], int]) -> float:
+    """The hop of a black box, by how many time steps more it gives for so many samples more.
+
+    Infinite where it gives one vector whatever the length: any window then is that vector.
+    """
     steps = frames(20 * SAMPLE_RATE + HOPS) - frames(20 * SAMPLE_RATE)
-    if steps < 1:
-        raise SoundNetError(f'{name} gives no more time steps for longer sounds: take a layer that has time')
-    return HOPS / steps / SAMPLE_RATE
+    return HOPS / steps / SAMPLE_RATE if steps else math.inf
 
 
 def over_time(values: Any, name: str) -> Values:

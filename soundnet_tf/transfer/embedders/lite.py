@@ -10,10 +10,7 @@ from soundnet_tf import litert
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.options import fingerprint
-from soundnet_tf.transfer.embedders.kinds import Values, measured_hop_s, over_time
-
-FEATURES = ('embedding', 'pool5', 'conv4')
-"""Which output is read where none is named and there are several, the first that is there."""
+from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, over_time
 
 
 class Lite:
@@ -42,16 +39,10 @@ class Lite:
 
     def known(self, layer: str | None) -> str:
         """The output of that name; the feature layer, or the only one, where none is named."""
-        there = list(self._signature_of)
-        default = there[0] if len(there) == 1 else next((name for name in FEATURES if name in there), '')
-        chosen = default if layer is None else layer
-        if chosen not in there:
-            asked = repr(chosen) if chosen else 'feature layer'
-            raise SoundNetError(f'{self.name} has no {asked}: name one of its outputs, {", ".join(there)} (layer)')
-        return chosen
+        return chosen(layer, list(self._signature_of), self.name)
 
     def hop_s(self, layer: str) -> float:
-        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)), self.name)
+        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         return [self._one(waveform, layer) for waveform in waveforms]

@@ -10,10 +10,10 @@ import numpy as np
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.teachers.options import fingerprint
-from soundnet_tf.transfer.embedders.kinds import Values, measured_hop_s, over_time
+from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, over_time
 
 DEFAULT = 'embedding'
-"""The output that is read where none is named."""
+"""What an output without a name is called."""
 
 Call = Callable[[Waveform], Mapping[str, Any]]
 
@@ -41,15 +41,11 @@ class Module:
             raise SoundNetError(f'{where} takes no waveform: give a module from a waveform to a dict of outputs')
 
     def known(self, layer: str | None) -> str:
-        """The output of that name; the one called `embedding`, or the only one, where none is named."""
-        there = [output for output in self._calls if output != 'times']
-        layer = (DEFAULT if len(there) > 1 else there[0]) if layer is None else layer
-        if layer not in there:
-            raise SoundNetError(f'{self.name} has no output {layer!r}; it has {", ".join(there)}')
-        return layer
+        """The output of that name; the feature layer over time, or else `embedding`, where none is named."""
+        return chosen(layer, [output for output in self._calls if output != 'times'], self.name)
 
     def hop_s(self, layer: str) -> float:
-        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)), self.name)
+        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         return [self._one(waveform, layer) for waveform in waveforms]
