@@ -19,7 +19,7 @@ DEFAULT = Row('', 'distilled')
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """The values, one for each seed that was run, of a row on a data set."""
+    """The values, one for each seed that was run, of a row on a data set; none where all failed."""
 
     table: str
     row: str
@@ -29,6 +29,8 @@ class Cell:
     """How many were asked for."""
 
     def __str__(self) -> str:
+        if not self.values:
+            return 'failed'
         mean = f'{100 * statistics.fmean(self.values):.1f}'
         spread = f' ± {100 * statistics.stdev(self.values):.1f}' if len(self.values) > 1 else ''
         return mean + spread + (f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else '')
@@ -56,7 +58,10 @@ def write(
         {
             'material': material.name,
             'effort': effort.to_dict(),
-            'cells': [dataclasses.asdict(cell) | {'mean': statistics.fmean(cell.values)} for cell in cells],
+            'cells': [
+                dataclasses.asdict(cell) | {'mean': statistics.fmean(cell.values) if cell.values else None}
+                for cell in cells
+            ],
             'published': _published(tables) if material.published else [],
         },
     )

@@ -79,9 +79,11 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
                 found = measure.measure(job.row, job.data, material, effort, job.seed, out)
             except SoundNetError as error:
                 failed[name] = str(error)
+                saved.write_json(_failure(out, job), {'error': str(error)})
                 tqdm.tqdm.write(f'{name}: {error}')
             else:
                 saved.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
+                _failure(out, job).unlink(missing_ok=True)
             # Graphs of nets that are not needed again.
             keras.utils.clear_session()
             report(tables, material, effort, seeds, out)
@@ -106,13 +108,16 @@ def _path(out: pathlib.Path, job: Job) -> pathlib.Path:
     return out / 'results' / f'{job.name}.json'
 
 
+def _failure(out: pathlib.Path, job: Job) -> pathlib.Path:
+    """Why the last try failed, where it did."""
+    return _path(out, job).with_suffix('.failed')
+
+
 def _values(row: Row, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
-    found = []
-    for seed in _seeds(row, seeds):
-        path = _path(out, Job(row, data, seed))
-        if path.exists():
-            found.append(json.loads(path.read_text())['value'])
-    return tuple(found) or None
+    """Of the seeds that were measured; none of those that failed; None where nothing was tried."""
+    jobs = [Job(row, data, seed) for seed in _seeds(row, seeds)]
+    found = [json.loads(path.read_text())['value'] for job in jobs if (path := _path(out, job)).exists()]
+    return tuple(found) if found or any(_failure(out, job).exists() for job in jobs) else None
 
 
 def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[Job]:

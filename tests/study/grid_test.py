@@ -51,6 +51,17 @@ def test_all_rows_with_one_seed_come_before_the_next_and_what_is_there_is_not_ru
         *[(name, 'barks', s) for s in (1, 2) for name in ('transferred', 'fails')],
     ]
     assert (again.done, again.before, len(again.failed)) == (2, 2, 3)
+    (failed,) = (cell for cell in json.loads((tmp_path / 'tables.json').read_text())['cells'] if cell['row'] == 'fails')
+    assert (failed['values'], failed['mean']) == ([], None)
+    assert len(list(tmp_path.glob('results/*.failed'))) == 3
+
+
+def test_what_failed_once_may_be_tried_again(asked, tmp_path, monkeypatch):
+    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    monkeypatch.setattr(measure, 'measure', lambda *job: {'value': 0.25})
+    assert grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path).done == 1
+    assert '| fails | 25.0 |  |' in (tmp_path / 'tables.md').read_text()
+    assert not list(tmp_path.glob('results/*.failed'))
 
 
 def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
@@ -80,7 +91,7 @@ def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
         '| --- | --- | --- |',
         '| transferred | 55.0 ± 7.1 | 74.2 E |',
         '| the same | 55.0 ± 7.1 |  |',
-        '| fails | not run |  |',
+        '| fails | failed |  |',
         '| MFCC | 50.0 |  |',
         '| objects by another | not run: no records with alexnet teachers |  |',
         '| human |  | 81.3 E |',
