@@ -56,6 +56,8 @@ class Material:
     """The vision network whose penultimate layer stands beside the sound's; a Keras file."""
     eye_layer: str | None = None
     """That layer's name."""
+    eye_scale: str = '0..255'
+    """What the network takes, as in `--teacher`: `0..255`, `0..1`, `-1..1` or `caffe`."""
     published: bool = True
     """Whether the paper's numbers are told beside ours: they say nothing about another world."""
 

@@ -67,7 +67,7 @@ def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pa
     place = out / 'senses' / f'seed{seed}.npz'
     if not place.exists():
         embedder = nets.embedder_of(dataclasses.replace(row, start='distilled'), material, effort, seed, out)
-        sight = senses.Sight(str(material.eye), material.eye_layer)
+        sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
         heard, seen = senses.perceive(listed, embedder, sight, row.layer)
         place.parent.mkdir(parents=True, exist_ok=True)
         labels = [' and '.join(video.labels[:1]) for video in listed.videos]
