@@ -52,7 +52,7 @@ setup(
         'litert': ['ai-edge-litert>=2.0'],
         # Embeddings as one Parquet table.
         'parquet': ['pyarrow>=16'],
-        # Linear SVMs, and SoundNetTransformer.
+        # Linear SVMs and other probes, t-SNE, and SoundNetTransformer.
         'transfer': ['scikit-learn>=1.4'],
         'dev': ['coverage', 'hypothesis', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
     },

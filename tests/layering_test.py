@@ -38,7 +38,12 @@ DOORS = {'bin'}
 FACES = {'soundnet_tf', 'testing', 'cli', 'hear'}
 LAYERS = [TABLES, NUMBERS, TENSORFLOW, ROOMS, TOP, DOORS]
 # The rooms that may ask another room.
-MAY_ASK = {'transfer': {'inference'}, 'multimodal': {'inference'}, 'visualize': {'inference'}, 'export': {'transfer'}}
+MAY_ASK = {
+    'transfer': {'inference'},
+    'multimodal': {'inference', 'prepare', 'transfer'},
+    'visualize': {'inference'},
+    'export': {'transfer'},
+}
 # What each module may take from elsewhere, where that is less than everything.
 PURE = TABLES
 KERAS_ALONE = {'model', 'losses'}

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from soundnet_tf.demo import world
 
+PENULTIMATE = 'seen'
+"""The layer before the classes, `[batch, 128]`: what an eye makes of a picture before it names it."""
 
-def build() -> keras.Model:
-    """`[batch, 96, 96, 3]` RGB in 0..255 to `[batch, kinds]` probabilities."""
+
+def build(classes: int = len(world.KINDS)) -> keras.Model:
+    """`[batch, 96, 96, 3]` RGB in 0..255 to `[batch, classes]` probabilities."""
     picture = keras.Input((world.SIZE, world.SIZE, 3), name='picture')
     x = keras.layers.Rescaling(1 / 127.5, -1)(picture)
     for filters, size, stride, pool in ((16, 5, 2, 2), (32, 3, 1, 2), (64, 3, 1, 2), (128, 3, 1, 1)):
@@ -23,17 +26,25 @@ def build() -> keras.Model:
         x = keras.layers.MaxPooling2D(pool)(x)
         x = keras.layers.BatchNormalization(momentum=0.9)(x)
         x = keras.layers.ReLU()(x)
-    x = keras.layers.GlobalMaxPooling2D()(x)
+    x = keras.layers.GlobalMaxPooling2D(name=PENULTIMATE)(x)
     x = keras.layers.Dropout(0.2)(x)
-    return keras.Model(picture, keras.layers.Dense(len(world.KINDS), activation='softmax')(x), name='eye')
+    return keras.Model(picture, keras.layers.Dense(classes, activation='softmax')(x), name='eye')
 
 
 def learn(
-    path: str | os.PathLike[str], frames: NDArray[np.uint8], kinds: NDArray[np.int64], epochs: int, seed: int
+    path: str | os.PathLike[str],
+    frames: NDArray[np.uint8],
+    kinds: NDArray[np.int64],
+    epochs: int,
+    seed: int,
+    classes: int = len(world.KINDS),
 ) -> float:
-    """Train an eye, save it as a Keras file, and give its accuracy on the last tenth, which it did not see."""
+    """Train an eye to tell so many classes apart and save it as a Keras file.
+
+    Returns its accuracy on the last tenth of the frames, which it did not see.
+    """
     keras.utils.set_random_seed(seed)
-    net: Any = build()
+    net: Any = build(classes)
     held_out = len(frames) // 10
     steps = epochs * ((len(frames) - held_out) // 64 + 1)
     rate: Any = keras.optimizers.schedules.CosineDecay(3e-3, steps)

@@ -1,8 +1,9 @@
-"""Labelled sounds as a value: from a CSV, from a folder for each class, or from ESC-50's own layout.
+"""Labelled sounds as a value: from a CSV, a folder for each class, or the layouts of ESC-50 and the DCASE scenes.
 
 dataset = datasets.load('sounds.csv')      # columns path, label and, optionally, fold and source
 dataset = datasets.load('esc10/')          # esc10/dog/1-30226-A.ogg, ...
 dataset = datasets.load('ESC-50/', esc10=True)
+dataset = datasets.load('TAU-urban-acoustic-scenes-2019/')
 print(dataset.table())
 """
 
@@ -11,12 +12,13 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import random
 import re
 from collections.abc import Callable
 
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.inference import files
-from soundnet_tf.transfer import listing
+from soundnet_tf.transfer import dcase, listing
 from soundnet_tf.transfer.tables import columns
 
 Path = str | os.PathLike[str]
@@ -97,10 +99,12 @@ class DataSet:
 
 
 def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:
-    """The data set at `path`: a CSV, ESC-50's folder (`meta/esc50.csv` beside `audio/`), or a folder of class folders.
+    """The data set at `path`: a CSV, or a folder in one of the layouts of `LAYOUTS`, which tells itself.
 
-    `name`, by default that of the file or folder, is what its head is called; `esc10` takes of ESC-50 the ten classes
-    of ESC-10. Raises SoundNetError where the layout is none of these, BadAudio where clips are missing.
+    These are ESC-50's (`meta/esc50.csv` beside `audio/`), that of the DCASE scenes since 2016 (`meta.txt` or `meta.csv`
+    beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ...), and a folder for each class. `name`, by default that
+    of the file or folder, is what its head is called; `esc10` takes of ESC-50 the ten classes of ESC-10. Raises
+    SoundNetError where the layout is none of these, BadAudio where clips are missing.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -120,7 +124,11 @@ def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet
 def _layout(path: pathlib.Path) -> str:
     if path.is_file():
         return 'csv'
-    return 'esc50' if (path / 'meta' / 'esc50.csv').is_file() else 'folders'
+    if (path / 'meta' / 'esc50.csv').is_file():
+        return 'esc50'
+    if dcase.meta_file(path) is not None:
+        return 'dcase'
+    return 'dcase2013' if dcase.scenes_2013(path) else 'folders'
 
 
 def _head_name(name: str) -> str:
@@ -183,10 +191,45 @@ def from_esc50(path: pathlib.Path, name: str, *, esc10: bool = False) -> DataSet
     return DataSet(name, tuple(sorted(targets, key=targets.__getitem__)), tuple(clips))
 
 
+def from_dcase(path: pathlib.Path, name: str) -> DataSet:
+    """DCASE acoustic scenes since 2016; a clip that no fold tests has no fold, and is always learned from."""
+    clips = [LabelledClip(*row) for row in dcase.rows(path)]
+    return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
+
+
+def from_dcase2013(path: pathlib.Path, name: str) -> DataSet:
+    """The scenes of DCASE 2013, `bus01.wav` to `tubestation10.wav` in one folder, which come without folds."""
+    clips = [LabelledClip(str(file), label) for file, label in dcase.scenes_2013(path)]
+    return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
+
+
+def dealt(dataset: DataSet, folds: int, seed: int = 0) -> DataSet:
+    """The same clips in `folds` folds of about equal size, drawn from `seed`: each class evenly, recordings whole.
+
+    For a data set that comes without folds. Raises SoundNetError where a class has fewer recordings than folds.
+    """
+    chance, fold_of = random.Random(seed), dict[str, int]()
+    for label in dataset.classes:
+        own = sorted({clip.source or clip.path for clip in dataset.clips if clip.label == label} - set(fold_of))
+        if folds < 2 or len(own) < folds:
+            raise SoundNetError(
+                f'{dataset.name}: {label!r} has {len(own)} recordings of its own, which do not make {folds} folds. '
+                'Give 2 folds or more, and not more than the smallest class has recordings'
+            )
+        chance.shuffle(own)
+        # Each class begins with another fold, lest the first ones get all that does not divide.
+        begin = len(fold_of)
+        fold_of |= {source: (begin + index) % folds + 1 for index, source in enumerate(own)}
+    clips = tuple(dataclasses.replace(clip, fold=fold_of[clip.source or clip.path]) for clip in dataset.clips)
+    return dataclasses.replace(dataset, clips=clips)
+
+
 LAYOUTS: dict[str, Callable[[pathlib.Path, str], DataSet]] = {
     'csv': from_csv,
     'folders': from_folders,
     'esc50': from_esc50,
+    'dcase': from_dcase,
+    'dcase2013': from_dcase2013,
     'esc10': lambda path, name: from_esc50(path, name, esc10=True),
 }
 """By name: a path and a name to a data set."""

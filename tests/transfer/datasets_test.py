@@ -151,3 +151,82 @@ def test_the_words_of_a_wrong_value():
 def test_missing_is_a_kind_of_its_own(clips):
     with pytest.raises(BadAudio):
         datasets.load(listing(clips, 'path,label\nno.wav,rain\nclips/x.wav,dog\n'))
+
+
+def scenes(top, names):
+    for name in names:
+        write(top / name, noise(0.1))
+    return top
+
+
+def test_dcase_since_2016(tmp_path):
+    top = scenes(tmp_path / 'TUT', [f'audio/{name}.wav' for name in ('b1_0_30', 'b1_30_60', 'b2_0_30', 'c1_0_30')])
+    rows = [f'audio/{name}.wav\t{label}\n' for name, label in (('b1_0_30', 'beach'), ('b1_30_60', 'beach'))]
+    rows += ['audio/b2_0_30.wav\tbeach\n', 'audio/c1_0_30.wav\tcity_center\n']
+    (top / 'meta.txt').write_text(''.join(rows))
+    (top / 'evaluation_setup').mkdir()
+    (top / 'evaluation_setup' / 'fold1_train.txt').write_text(''.join(rows[:2]))
+    (top / 'evaluation_setup' / 'fold1_evaluate.txt').write_text(rows[3])
+    (top / 'evaluation_setup' / 'fold2_evaluate.txt').write_text(''.join(rows[:2]))
+    (top / 'evaluation_setup' / 'fold1_test.txt').write_text('audio/c1_0_30.wav\n')
+    dataset = datasets.load(top)
+    assert dataset.classes == ('beach', 'city center')
+    # b2 is learned from in no fold, nor tested.
+    assert [(pathlib.Path(c.path).stem, c.fold, c.source) for c in dataset.clips] == [
+        ('b1_0_30', 2, 'b1'),
+        ('b1_30_60', 2, 'b1'),
+        ('c1_0_30', 1, 'c1'),
+    ]
+    (top / 'evaluation_setup' / 'fold3_evaluate.txt').write_text(rows[3])
+    with pytest.raises(
+        SoundNetError, match=r'fold3_evaluate\.txt: line 1: audio/c1_0_30\.wav is tested in fold 1 alre'
+    ):
+        datasets.load(top)
+    (top / 'evaluation_setup' / 'fold3_evaluate.txt').write_text('audio/x.wav\tbeach\n')
+    with pytest.raises(SoundNetError, match=r'evaluation_setup lists audio/x\.wav, which meta\.txt does not'):
+        datasets.load(top)
+
+
+def test_dcase_since_2018_has_a_header_one_fold_and_names_the_recording(tmp_path):
+    top = scenes(tmp_path / 'TAU', ['audio/a-1.wav', 'audio/b-2.wav', 'audio/b-3.wav'])
+    head = 'filename\tscene_label\tidentifier\tsource_label\n'
+    rows = [
+        'audio/a-1.wav\tairport\tparis-1\ta\n',
+        'audio/b-2.wav\tbus\tlyon-2\ta\n',
+        'audio/b-3.wav\tbus\tlyon-3\ta\n',
+    ]
+    (top / 'meta.csv').write_text(head + ''.join(rows))
+    (top / 'evaluation_setup').mkdir()
+    (top / 'evaluation_setup' / 'fold1_train.csv').write_text('filename\tscene_label\n' + ''.join(rows[:2]))
+    (top / 'evaluation_setup' / 'fold1_evaluate.csv').write_text('filename\tscene_label\n' + rows[2])
+    dataset = datasets.load(top)
+    assert [(c.label, c.fold, c.source) for c in dataset.clips] == [
+        ('airport', None, 'paris-1'),
+        ('bus', None, 'lyon-2'),
+        ('bus', 1, 'lyon-3'),
+    ]
+
+
+def test_dcase_of_2013(tmp_path):
+    dataset = datasets.load(scenes(tmp_path / 'scenes', ['bus01.wav', 'bus02.wav', 'busystreet01.wav']))
+    assert (dataset.classes, dataset.folds) == (('bus', 'busystreet'), ())
+    scenes(tmp_path / 'scenes', ['mine.wav'])
+    with pytest.raises(SoundNetError, match='holds no folders'):
+        datasets.load(tmp_path / 'scenes')
+
+
+def test_folds_are_dealt_evenly_and_in_whole_recordings(tmp_path):
+    clips = [
+        LabelledClip(f'{label}{n}{take}', label, 7, f'{label}{n}') for label in 'ab' for n in range(5) for take in '01'
+    ]
+    dataset = DataSet('own', ('a', 'b'), tuple(clips))
+    dealt = datasets.dealt(dataset, 3)
+    assert dealt.folds == (1, 2, 3)
+    assert datasets.dealt(dataset, 3) == dealt != datasets.dealt(dataset, 3, seed=1)
+    for label in 'ab':
+        counts = [sum(c.label == label and c.fold == fold for c in dealt.clips) for fold in dealt.folds]
+        assert sorted(counts) == [2, 4, 4]
+    assert all(len({c.fold for c in dealt.clips if c.source == source}) == 1 for source in {c.source for c in clips})
+    for folds in (1, 6):
+        with pytest.raises(SoundNetError, match=f"'a' has 5 recordings of its own, which do not make {folds} folds"):
+            datasets.dealt(dataset, folds)

@@ -1,0 +1,130 @@
+"""The paper's tables as values: what each row is, how its net comes about, and what was published.
+
+Sources of published numbers: E, the table of results in the ESC-50 data set's repository; U, remembered from the
+paper's tables and not checked against its text.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+ROLES = ('objects', 'scenes')
+"""What a teacher plays: ImageNet's objects, Places' scenes."""
+
+NETWORKS = ('vgg', 'alexnet')
+STARTS = ('distilled', 'scratch', 'autoencoder', 'random', 'mfcc', 'multimodal', 'published')
+
+TRUST = {'E': "the ESC-50 repository's table of results", 'U': 'remembered from the paper, unchecked'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    `published` is in percent, by data set (`esc50`, `esc10`, `dcase`, `videos`), with its source's letter.
+    """
+
+    name: str
+    start: str
+    net: str = 'soundnet8'
+    layer: str | None = None
+    """The net's own feature layer where none is named."""
+    loss: str = 'kl'
+    roles: tuple[str, ...] = ROLES
+    network: str = 'vgg'
+    modalities: tuple[str, ...] = ()
+    """Of a multimodal row: `sound`, `vision` or both."""
+    published: Mapping[str, tuple[float, str]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of the paper; `measure` is accuracy, or mAP: average precision, averaged over classes."""
+
+    name: str
+    about: str
+    rows: tuple[Row, ...]
+    data: tuple[str, ...] = ('esc50', 'esc10')
+    """The paper's data sets that it is about."""
+    measure: str = 'accuracy'
+
+
+def _layers(network: str, published: bool) -> tuple[Row, ...]:
+    dcase = {'conv4': 77, 'conv5': 88, 'pool5': 88, 'conv6': 87, 'conv7': 84, 'conv8': 74}
+    esc50 = {'conv4': 66.0, 'conv5': 69.3, 'pool5': 72.9, 'conv6': 73.3, 'conv7': 59.8, 'conv8': 43.7}
+    return tuple(
+        Row(
+            f'{layer}, {network} teachers',
+            'distilled',
+            layer=layer,
+            network=network,
+            published={'dcase': (dcase[layer], 'U'), 'esc50': (esc50[layer], 'U')} if published else {},
+        )
+        for layer in dcase
+    )
+
+
+TABLES = (
+    Table(
+        'scenes',
+        'acoustic scenes',
+        (
+            Row('best before SoundNet', 'published', published={'dcase': (78, 'U')}),
+            Row('SoundNet8', 'distilled', published={'dcase': (88, 'U')}),
+        ),
+        data=('dcase',),
+    ),
+    Table(
+        'sounds',
+        'environmental sounds: transferred, from scratch, autoencoder, and without learning',
+        (
+            Row('SoundNet8', 'distilled', published={'esc50': (74.2, 'E'), 'esc10': (92.2, 'U')}),
+            Row('SoundNet5', 'distilled', 'soundnet5', published={'esc50': (66.1, 'E'), 'esc10': (86.8, 'U')}),
+            Row('SoundNet8 from scratch', 'scratch', published={'esc50': (51.1, 'E'), 'esc10': (75.5, 'U')}),
+            Row(
+                'SoundNet5 from scratch', 'scratch', 'soundnet5', published={'esc50': (65.0, 'E'), 'esc10': (82.3, 'U')}
+            ),
+            Row('convolutional autoencoder', 'autoencoder', published={'esc50': (39.9, 'E'), 'esc10': (74.3, 'U')}),
+            Row('SoundNet8, random weights', 'random'),
+            Row('SoundNet5, random weights', 'random', 'soundnet5'),
+            Row('MFCC', 'mfcc'),
+            Row('human', 'published', published={'esc50': (81.3, 'E'), 'esc10': (95.7, 'U')}),
+        ),
+    ),
+    Table(
+        'loss',
+        'the loss between teachers and student',
+        (
+            Row('l2', 'distilled', loss='l2', published={'esc50': (47.8, 'U'), 'esc10': (81.5, 'U')}),
+            Row('KL', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
+        ),
+    ),
+    Table(
+        'teachers',
+        'which teachers, and which network they are',
+        (
+            Row(
+                'objects alone', 'distilled', roles=('objects',), published={'esc50': (69.5, 'U'), 'esc10': (89.8, 'U')}
+            ),
+            Row('scenes alone', 'distilled', roles=('scenes',), published={'esc50': (71.1, 'U'), 'esc10': (89.5, 'U')}),
+            Row('both', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
+            Row('both, AlexNet', 'distilled', network='alexnet'),
+        ),
+    ),
+    Table(
+        'layers',
+        "which layer, by the teachers' network",
+        (*_layers('vgg', True), *_layers('alexnet', False)),
+        data=('dcase', 'esc50', 'esc10'),
+    ),
+    Table(
+        'multimodal',
+        'sound, vision and both of videos with labels',
+        (
+            Row('sound', 'multimodal', modalities=('sound',), published={'videos': (32.4, 'U')}),
+            Row('vision', 'multimodal', modalities=('vision',), published={'videos': (49.4, 'U')}),
+            Row('sound and vision', 'multimodal', modalities=('sound', 'vision'), published={'videos': (51.4, 'U')}),
+        ),
+        data=('videos',),
+        measure='mAP',
+    ),
+)

@@ -1,0 +1,68 @@
+"""A map of embeddings by t-SNE: neighbours there are neighbours here, and distances far apart mean nothing."""
+
+import colorsys
+import html
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import MissingTool, SoundNetError
+
+SIDE, MARGIN, LEGEND = 420, 16, 130
+"""Pixels: of a map, around it, and of the names beside all maps."""
+
+
+def place(vectors: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
+    """`[n, channels]` to `[n, 2]`, of which each coordinate goes from 0 to 1."""
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError:
+        raise MissingTool('scikit-learn', 'a map by t-SNE', 'transfer') from None
+    if len(vectors) < 4:
+        raise SoundNetError(f'a map of {len(vectors)} embeddings shows nothing: give 4 or more')
+    deviation = vectors.std(axis=0)
+    scaled = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    # The tree that saves time with thousands costs more than it saves with few, and makes threads wait for each other.
+    how = 'exact' if len(vectors) <= 500 else 'barnes_hut'
+    perplexity = min(30, (len(vectors) - 1) / 3)
+    places = TSNE(perplexity=perplexity, init='pca', random_state=seed, method=how).fit_transform(scaled)
+    return (places - places.min(axis=0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
+
+
+def draw(maps: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> str:
+    """An SVG with a map for each title, its points coloured by their labels, whose names stand on the right."""
+    classes = sorted(set(labels))
+    hues = {label: _colour(index / len(classes)) for index, label in enumerate(classes)}
+    width, height = len(maps) * (SIDE + 2 * MARGIN) + LEGEND, SIDE + 4 * MARGIN
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+        f'font-size="13"><rect width="100%" height="100%" fill="white"/>'
+    ]
+    for number, (title, places) in enumerate(maps.items()):
+        left = MARGIN + number * (SIDE + 2 * MARGIN)
+        lines.append(f'<text x="{left}" y="{MARGIN + 4}">{html.escape(title)}</text>')
+        for (x, y), label in zip(places, labels, strict=True):
+            cx, cy = left + x * SIDE, 2 * MARGIN + y * SIDE
+            lines.append(
+                f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="4" fill="{hues[label]}" fill-opacity="0.75">'
+                f'<title>{html.escape(label)}</title></circle>'
+            )
+    for index, label in enumerate(classes):
+        y = 2 * MARGIN + 18 * index
+        lines.append(f'<circle cx="{width - LEGEND + 6}" cy="{y}" r="5" fill="{hues[label]}"/>')
+        lines.append(f'<text x="{width - LEGEND + 18}" y="{y + 4}">{html.escape(label)}</text>')
+    return '\n'.join([*lines, '</svg>\n'])
+
+
+def write(path: pathlib.Path, maps: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> None:
+    """`draw`, as a file."""
+    draft = path.with_name(f'{path.name}.part')
+    draft.write_text(draw(maps, labels), encoding='utf-8')
+    draft.replace(path)
+
+
+def _colour(turn: float) -> str:
+    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(turn, 0.42, 0.75))
+    return f'#{red:02x}{green:02x}{blue:02x}'

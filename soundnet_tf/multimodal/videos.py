@@ -1,0 +1,66 @@
+"""Videos with labels, from a CSV: columns path (relative to the CSV), labels (between `;`) and fold."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.transfer import listing
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """A video file and what it is about."""
+
+    path: str
+    labels: tuple[str, ...]
+    fold: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Videos:
+    """Videos of two folds or more; every class has videos within and without each fold."""
+
+    name: str
+    classes: tuple[str, ...]
+    videos: tuple[Video, ...]
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """In order."""
+        return tuple(sorted({video.fold for video in self.videos}))
+
+    @property
+    def truth(self) -> NDArray[np.bool_]:
+        """`[videos, classes]`: what each video is about."""
+        return np.array([[label in video.labels for label in self.classes] for video in self.videos])
+
+    def fold_of(self) -> NDArray[np.int64]:
+        """`[videos]`."""
+        return np.array([video.fold for video in self.videos])
+
+
+def load(path: str | os.PathLike[str]) -> Videos:
+    """Read the list. Raises SoundNetError where a file is missing or a fold holds all or none of a class."""
+    path, found = pathlib.Path(path), []
+    for where, row in listing.rows(path, ('path', 'labels', 'fold'), ()):
+        labels = tuple(dict.fromkeys(label.strip() for label in row['labels'].split(';') if label.strip()))
+        file = os.path.normpath(path.parent / row['path'])
+        if not os.path.isfile(file):
+            raise SoundNetError(f'{where}: there is no file {file}')
+        found.append(Video(file, labels, listing.whole(row['fold'], 'fold', where)))
+    videos = Videos(path.stem, tuple(sorted({label for video in found for label in video.labels})), tuple(found))
+    if len(videos.folds) < 2:
+        raise SoundNetError(f'{path} has {len(videos.folds)} folds: to hold one out, two are needed')
+    for fold in videos.folds:
+        inside = videos.truth[videos.fold_of() == fold]
+        for label, held_out, every in zip(videos.classes, inside.sum(axis=0), videos.truth.sum(axis=0), strict=True):
+            if held_out in (0, every):
+                raise SoundNetError(
+                    f'{path}: {"all" if held_out else "none"} of {label!r} lie in fold {fold}: '
+                    'every fold needs some videos of every class, and the others too. Deal them anew'
+                )
+    return videos

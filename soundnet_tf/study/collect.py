@@ -1,0 +1,113 @@
+"""Numbers into tables: ours beside the published ones, and nothing that was not run."""
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Sequence
+
+from soundnet_tf import saved
+from soundnet_tf.experiments.tables import TRUST, Row, Table
+from soundnet_tf.study import measure
+from soundnet_tf.study.effort import Effort
+from soundnet_tf.study.material import Material
+
+MARKDOWN, JSON = 'tables.md', 'tables.json'
+
+DEFAULT = Row('', 'distilled')
+"""The 8-layer net on its own layer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """The values, one for each seed that was run, of a row on a data set; none where all failed."""
+
+    table: str
+    row: str
+    data: str
+    values: tuple[float, ...]
+    seeds: int
+    """How many were asked for."""
+
+    def __str__(self) -> str:
+        if not self.values:
+            return 'failed'
+        mean = f'{100 * statistics.fmean(self.values):.1f}'
+        spread = f' ± {100 * statistics.stdev(self.values):.1f}' if len(self.values) > 1 else ''
+        return mean + spread + (f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else '')
+
+
+def write(
+    tables: Sequence[Table], material: Material, effort: Effort, cells: Sequence[Cell], out: pathlib.Path
+) -> pathlib.Path:
+    """`out/tables.md` and `out/tables.json`; returns the first."""
+    told = {(cell.table, cell.row, cell.data): cell for cell in cells}
+    parts = [
+        f'# {material.name}',
+        f'In %, mean and deviation over seeds; width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
+        f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.',
+        *(f'Protocol of {name}: {effort.protocol(own, DEFAULT)}.' for name, own in material.data.items()),
+        *(_table(table, material, told) for table in tables),
+    ]
+    if material.published:
+        parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
+    draft = out / f'{MARKDOWN}.part'
+    draft.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
+    draft.replace(out / MARKDOWN)
+    saved.write_json(
+        out / JSON,
+        {
+            'material': material.name,
+            'effort': effort.to_dict(),
+            'cells': [
+                dataclasses.asdict(cell) | {'mean': statistics.fmean(cell.values) if cell.values else None}
+                for cell in cells
+            ],
+            'published': _published(tables) if material.published else [],
+        },
+    )
+    return out / MARKDOWN
+
+
+def _table(table: Table, material: Material, told: dict[tuple[str, str, str], Cell]) -> str:
+    data = {name: own.stands_for for name, own in material.data.items() if own.stands_for in table.data}
+    if measure.VIDEOS in table.data and material.videos:
+        data[measure.VIDEOS] = measure.VIDEOS
+    # Without data of ours the published numbers stand alone.
+    columns = list(data.items()) or [(None, name) for name in table.data]
+    head, rows = ['', *(name or stands_for for name, stands_for in columns)], []
+    if material.published:
+        head += [f'{stands_for}, published' for _, stands_for in columns]
+    for row in table.rows:
+        cells = [_cell(table, row, name, material, told) for name, _ in columns]
+        if material.published:
+            cells += [_of_paper(row, stands_for) for _, stands_for in columns]
+        elif row.start == 'published':
+            continue
+        rows.append([row.name, *cells])
+    if not rows or not (data or material.published):
+        return f'## {table.about}\n\nNot run: the material has no {" or ".join(table.data)}.'
+    lines = [head, ['---'] * len(head), *rows]
+    return f'## {table.about} ({table.measure})\n\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _cell(table: Table, row: Row, data: str | None, material: Material, told: dict[tuple[str, str, str], Cell]) -> str:
+    if data is not None and (table.name, row.name, data) in told:
+        return str(told[table.name, row.name, data])
+    if row.start == 'published':
+        return ''
+    why = measure.lacking(row, material)
+    return f'not run: {why}' if why else 'not run'
+
+
+def _of_paper(row: Row, data: str) -> str:
+    percent, letter = row.published.get(data, (0, ''))
+    return f'{percent:g} {letter}' if letter else ''
+
+
+def _published(tables: Sequence[Table]) -> list[dict[str, object]]:
+    return [
+        {'table': table.name, 'row': row.name, 'data': data, 'percent': percent, 'source': TRUST[letter]}
+        for table in tables
+        for row in table.rows
+        for data, (percent, letter) in row.published.items()
+    ]

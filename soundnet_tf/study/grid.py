@@ -1,0 +1,155 @@
+"""A study: every row of some tables, with every seed, on all data that the material has; stops and goes on.
+
+made = world.make(pathlib.Path('study/world'), world.Scale())
+grid.run(TABLES, made, DEMO, seeds=3, out=pathlib.Path('study'))
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tqdm
+
+from soundnet_tf import saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.tables import Row, Table
+from soundnet_tf.study import collect, measure, nets
+from soundnet_tf.study.effort import Effort
+from soundnet_tf.study.material import Material
+
+STUDY = 'study.json'
+
+ALIKE = ('mfcc',)
+"""What chance has no part in: one seed says it all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One number: a row on a data set with a seed."""
+
+    row: Row
+    data: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The same for rows of several tables that are the same but for their names."""
+        own = {
+            f.name: getattr(self.row, f.name) for f in dataclasses.fields(Row) if f.name not in ('name', 'published')
+        }
+        digest = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
+        return f'{nets.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How many numbers were measured now and before, and what failed, by the job's name."""
+
+    done: int
+    before: int
+    failed: dict[str, str]
+    tables: pathlib.Path
+
+
+def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:
+    """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
+
+    All rows with one seed come before the next seed. A row that fails, such as a loss that diverged, is told and
+    counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort.
+    """
+    _agree(out, material, effort)
+    # TensorFlow wonders at every new net that it is asked for a graph of its own.
+    logging.getLogger('tensorflow').setLevel(logging.ERROR)
+    # Rows of several tables may be the same but for their names.
+    jobs: dict[str, Job] = {}
+    for job in _jobs(tables, material, seeds):
+        jobs.setdefault(job.name, job)
+    waiting = {name: job for name, job in jobs.items() if not _path(out, job).exists()}
+    failed: dict[str, str] = {}
+    (out / 'results').mkdir(parents=True, exist_ok=True)
+    with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
+        for name, job in waiting.items():
+            bar.set_postfix_str(name)
+            try:
+                found = measure.measure(job.row, job.data, material, effort, job.seed, out)
+            except SoundNetError as error:
+                failed[name] = str(error)
+                saved.write_json(_failure(out, job), {'error': str(error)})
+                tqdm.tqdm.write(f'{name}: {error}')
+            else:
+                saved.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
+                _failure(out, job).unlink(missing_ok=True)
+            # Graphs of nets that are not needed again.
+            keras.utils.clear_session()
+            report(tables, material, effort, seeds, out)
+            bar.update()
+    written = report(tables, material, effort, seeds, out)
+    return Outcome(len(waiting) - len(failed), len(jobs) - len(waiting), failed, written)
+
+
+def report(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> pathlib.Path:
+    """Write the tables of what is measured so far."""
+    cells = [
+        collect.Cell(table.name, row.name, data, values, len(_seeds(row, seeds)))
+        for table in tables
+        for row in table.rows
+        for data in _data(table, material)
+        if (values := _values(row, data, seeds, out)) is not None
+    ]
+    return collect.write(tables, material, effort, cells, out)
+
+
+def _path(out: pathlib.Path, job: Job) -> pathlib.Path:
+    return out / 'results' / f'{job.name}.json'
+
+
+def _failure(out: pathlib.Path, job: Job) -> pathlib.Path:
+    """Why the last try failed, where it did."""
+    return _path(out, job).with_suffix('.failed')
+
+
+def _values(row: Row, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
+    """Of the seeds that were measured; none of those that failed; None where nothing was tried."""
+    jobs = [Job(row, data, seed) for seed in _seeds(row, seeds)]
+    found = [json.loads(path.read_text())['value'] for job in jobs if (path := _path(out, job)).exists()]
+    return tuple(found) if found or any(_failure(out, job).exists() for job in jobs) else None
+
+
+def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[Job]:
+    for seed in range(seeds):
+        for table in tables:
+            for row in table.rows:
+                if seed in _seeds(row, seeds) and measure.lacking(row, material) is None:
+                    for data in _data(table, material):
+                        yield Job(row, data, seed)
+
+
+def _seeds(row: Row, seeds: int) -> range:
+    return range(1 if row.start in ALIKE else seeds)
+
+
+def _data(table: Table, material: Material) -> list[str]:
+    """The material's data sets that stand for one of the table's."""
+    if table.data == (measure.VIDEOS,):
+        return [measure.VIDEOS] if material.videos else []
+    return [name for name, own in material.data.items() if own.stands_for in table.data]
+
+
+def _agree(out: pathlib.Path, material: Material, effort: Effort) -> None:
+    about: dict[str, Any] = json.loads(
+        json.dumps({'material': dataclasses.asdict(material), 'effort': effort.to_dict()})
+    )
+    path = out / STUDY
+    if path.exists():
+        was = json.loads(path.read_text())
+        for part in about:
+            other = [key for key in about[part] if was.get(part, {}).get(key) != about[part][key]]
+            if other:
+                raise SoundNetError(f'{out} was begun with another {part} ({", ".join(other)}): choose another --out')
+    out.mkdir(parents=True, exist_ok=True)
+    saved.write_json(path, about)

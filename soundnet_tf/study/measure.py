@@ -1,0 +1,81 @@
+"""What a row gives on a data set, with one seed: a plain dict that is written as JSON."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf.experiments.tables import Row
+from soundnet_tf.multimodal import precision, senses, tsne, videos
+from soundnet_tf.study import nets
+from soundnet_tf.study.effort import Effort
+from soundnet_tf.study.material import Labelled, Material
+from soundnet_tf.transfer.datasets import DataSet
+from soundnet_tf.transfer.protocol import evaluate
+
+VIDEOS = 'videos'
+"""What the material's videos are called among its data sets."""
+
+
+def lacking(row: Row, material: Material) -> str | None:
+    """What a row needs and the material does not have, in words; None where it has all."""
+    if row.start == 'published':
+        return 'nothing of ours to run'
+    learns = row.start in ('distilled', 'autoencoder', 'multimodal')
+    if learns and row.network not in material.records:
+        return f'no records with {row.network} teachers'
+    for role in row.roles if row.start in ('distilled', 'multimodal') else ():
+        if material.head(row.network, role) is None:
+            return f'no {row.network} teacher of {role}'
+    if row.start == 'multimodal' and not (material.videos and material.eye):
+        return 'no videos with labels, or no vision network'
+    return None
+
+
+def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
+    """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and all that it comes of."""
+    if name == VIDEOS:
+        return _multimodal(row, material, effort, seed, out)
+    data = material.data[name]
+    dataset = data.load(name)
+    if row.start == 'scratch':
+        return _from_scratch(row, dataset, data, effort, seed, out)
+    embedder = nets.embedder_of(row, material, effort, seed, out)
+    found = evaluate(dataset, embedder, effort.protocol(data, row), test_folds=data.test_folds, cache=out / 'features')
+    return {'value': found.accuracy, 'by_fold': [f.scores.accuracy for f in found.folds], 'evaluation': found.to_dict()}
+
+
+def _from_scratch(
+    row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
+) -> dict[str, Any]:
+    results = nets.from_scratch(row, dataset, data, effort, seed, out)
+    by_fold = [result.accuracy['test'] for result in results.values()]
+    confusion = sum(np.array(result.confusion['test']) for result in results.values())
+    return {
+        'value': float(np.mean(by_fold)),
+        'by_fold': by_fold,
+        'recipe': effort.recipe().to_dict(),
+        'classes': list(dataset.classes),
+        'confusion': np.asarray(confusion).tolist(),
+    }
+
+
+def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
+    # `lacking` has seen that both are there.
+    listed = videos.load(str(material.videos))
+    place = out / 'senses' / f'seed{seed}.npz'
+    if not place.exists():
+        embedder = nets.embedder_of(dataclasses.replace(row, start='distilled'), material, effort, seed, out)
+        sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
+        heard, seen = senses.perceive(listed, embedder, sight, row.layer)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        labels = [' and '.join(video.labels[:1]) for video in listed.videos]
+        maps = {'what is heard': tsne.place(heard, seed), 'what is seen': tsne.place(seen, seed)}
+        tsne.write(out / f'map-seed{seed}.svg', maps, labels)
+        draft = place.with_suffix('.part.npz')
+        np.savez(draft, sound=heard, vision=seen)
+        draft.replace(place)
+    with np.load(place) as vectors:
+        found = precision.precision(listed, vectors, row.modalities)
+    return {'value': found.mean, 'precision': found.to_dict()}

@@ -1,0 +1,149 @@
+"""The made world of the demo as material of a study: three eyes, records of what they see, and labelled sounds.
+
+Its teachers play the paper's parts. `things` names the ten kinds (objects); `spots` names where such a thing belongs,
+of three places (scenes); `weak_things` and `weak_spots` have learned from a sixth of the pictures, as AlexNet stands
+beside VGG. A scene's place follows from its kind, which is not so in the real world.
+"""
+
+import csv
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import soundfile
+
+from soundnet_tf import saved, teachers
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.demo import eye, world
+from soundnet_tf.demo.stage import KINDS, Scene, scenes
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import local, manifest, stages
+from soundnet_tf.study import material
+from soundnet_tf.study.material import Labelled, Material
+
+SPOTS = {
+    'home': ('clock', 'dog', 'drum'),
+    'street': ('bell', 'engine', 'siren'),
+    'outdoors': ('bird', 'fire', 'rain', 'waves'),
+}
+
+MATERIAL, STORY = 'material.json', 'world.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much of a world."""
+
+    videos: int = 600
+    """Without labels: the records."""
+    labelled_videos: int = 160
+    sounds: int = 200
+    """With labels."""
+    sound_s: float = 5.0
+    video_s: float = 10.0
+    pictures: int = 3000
+    epochs: int = 10
+    """Of the eyes."""
+    folds: int = 4
+    """Of videos and sounds with labels."""
+    seed: int = 0
+
+
+TINY = Scale(videos=8, labelled_videos=20, sounds=20, sound_s=2.0, pictures=240, epochs=1, folds=2)
+"""For a test: everything is there, and nothing can be learned from it."""
+
+
+def make(folder: pathlib.Path, scale: Scale) -> Material:
+    """The material in `folder`, made where it is not there yet. Raises SoundNetError where another world is there."""
+    _agree(folder, scale)
+    path = folder / MATERIAL
+    if not path.exists():
+        # The seeds of the demo's world.
+        unlabelled = scenes(scale.videos, 2 * scale.seed + 1)
+        labelled = scenes(scale.labelled_videos, 2 * scale.seed + 2)
+        world.write_world(folder / 'videos' / 'learned', unlabelled, scale.video_s)
+        world.write_world(folder / 'videos' / 'held_out', labelled, scale.video_s)
+        _list_videos(folder, labelled, scale)
+        _write_sounds(folder / 'sounds', scale)
+        _open_eyes(folder, scale)
+        _prepare(folder, scale)
+        sounds = Labelled('sounds.csv', 'esc50')
+        heads = {'vgg': {'objects': 'things', 'scenes': 'spots'}}
+        heads['alexnet'] = {role: f'weak_{head}' for role, head in heads['vgg'].items()}
+        made = Material(
+            'made world',
+            {'sounds': sounds},
+            dict.fromkeys(heads, 'records'),
+            heads,
+            'videos.csv',
+            'things.keras',
+            eye.PENULTIMATE,
+            published=False,
+        )
+        material.write(made, path)
+    return material.read(path)
+
+
+def _agree(folder: pathlib.Path, scale: Scale) -> None:
+    path, story = folder / STORY, dataclasses.asdict(scale)
+    if path.exists() and json.loads(path.read_text()) != story:
+        raise SoundNetError(f'{folder} holds another world ({path}): choose another --out, or remove it')
+    folder.mkdir(parents=True, exist_ok=True)
+    saved.write_json(path, story)
+
+
+def _dealt(scenes: list[Scene], folds: int) -> list[int]:
+    """Kinds come in turn before they are shuffled: each fold gets as many of each."""
+    seen = dict.fromkeys(KINDS, 0)
+    dealt = []
+    for scene in scenes:
+        dealt.append(seen[scene.kind] % folds + 1)
+        seen[scene.kind] += 1
+    return dealt
+
+
+def _list_videos(folder: pathlib.Path, labelled: list[Scene], scale: Scale) -> None:
+    with (folder / 'videos.csv').open('w', newline='') as file:
+        rows = csv.writer(file, lineterminator='\n')
+        rows.writerow(['path', 'labels', 'fold'])
+        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
+            rows.writerow([f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold])
+
+
+def _write_sounds(folder: pathlib.Path, scale: Scale) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Of one kind each: what an answer is judged by must not be a matter of taste.
+    labelled = scenes(scale.sounds, 2 * scale.seed + 5, company=0.0)
+    with (folder.parent / 'sounds.csv').open('w', newline='') as file:
+        rows = csv.writer(file, lineterminator='\n')
+        rows.writerow(['path', 'label', 'fold'])
+        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
+            path = folder / f'{scene.id}.flac'
+            if not path.exists():
+                soundfile.write(path, world.sound(scene, scale.sound_s), SAMPLE_RATE)
+            rows.writerow([f'sounds/{path.name}', scene.kind, fold])
+
+
+def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
+    heads = {'things': KINDS, 'spots': tuple(SPOTS)}
+    spot_of = np.array([[kind in kinds for kinds in SPOTS.values()].index(True) for kind in KINDS])
+    if all((folder / f'{weak}{name}.keras').exists() for name in heads for weak in ('', 'weak_')):
+        return
+    pictures, kinds = world.labelled_frames(scale.pictures, 2 * scale.seed + 3)
+    targets = {'things': kinds, 'spots': spot_of[kinds]}
+    for name, classes in heads.items():
+        for weak, count in (('', len(pictures)), ('weak_', len(pictures) // 6)):
+            path = folder / f'{weak}{name}.keras'
+            path.with_suffix('.txt').write_text('\n'.join(classes) + '\n')
+            if not path.exists():
+                few = pictures[:count], targets[name][:count]
+                right = eye.learn(path, *few, scale.epochs, scale.seed, len(classes))
+                print(f'{weak}{name} names {right:.0%} of the pictures that were kept from it', flush=True)
+
+
+def _prepare(folder: pathlib.Path, scale: Scale) -> None:
+    names = [f'{weak}{name}' for weak in ('', 'weak_') for name in ('things', 'spots')]
+    seeing = teachers.parse_all([f'{name}={folder / name}.keras,labels={folder / name}.txt,crop=1' for name in names])
+    videos = manifest.videos([str(folder / 'videos' / 'learned')])
+    print(local.run(videos, seeing, folder / 'records', stages.Settings(clip_s=scale.video_s)))

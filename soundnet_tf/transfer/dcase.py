@@ -1,0 +1,73 @@
+"""The acoustic scenes of the DCASE challenges, as their archives are unpacked.
+
+2013:       bus01.wav ... tubestation10.wav in one folder
+since 2016: meta.txt or meta.csv (path, scene and perhaps a recording), evaluation_setup/fold1_evaluate.txt or .csv, ...
+"""
+
+import csv
+import pathlib
+import re
+from collections.abc import Iterator
+
+from soundnet_tf.errors import SoundNetError
+
+Row = tuple[str, str, int | None, str]
+"""Path, scene, fold, recording."""
+
+_2013 = re.compile(r'([a-z]+)\d\d\.wav')
+_FOLD = re.compile(r'fold(\d+)_(train|evaluate)\.(txt|csv)')
+
+
+def meta_file(path: pathlib.Path) -> pathlib.Path | None:
+    """The list of all clips, where the folder has one."""
+    return next((file for file in (path / 'meta.txt', path / 'meta.csv') if file.is_file()), None)
+
+
+def rows(path: pathlib.Path) -> Iterator[Row]:
+    """The clips of `meta.*`, each in the fold whose `evaluation_setup/fold<k>_evaluate.*` lists it.
+
+    What no fold tests has none; what no fold learns from either is left out, as the challenge does.
+    """
+    meta = meta_file(path)
+    if meta is None:
+        raise SoundNetError(f'{path} holds neither meta.txt nor meta.csv: give the folder of a DCASE scene set')
+    fold_of, learned = dict[str, int](), set[str]()
+    for setup in sorted((path / 'evaluation_setup').glob('fold*')):
+        match = _FOLD.fullmatch(setup.name)
+        for where, cells in _lines(setup) if match else ():
+            if match and match[2] == 'train':
+                learned.add(cells[0])
+            elif match and fold_of.setdefault(cells[0], int(match[1])) != int(match[1]):
+                raise SoundNetError(f'{where}: {cells[0]} is tested in fold {fold_of[cells[0]]} already')
+    listed = set[str]()
+    for where, cells in _lines(meta):
+        if len(cells) < 2 or not cells[1]:
+            raise SoundNetError(f'{where} names no scene: its columns are the path and the scene')
+        # Where no recording is named, files are called place_from_to, or scene-place-recording-part-device.
+        source = cells[2] if len(cells) > 2 else re.split(r'[_.]', pathlib.PurePosixPath(cells[0]).name)[0]
+        listed.add(cells[0])
+        if learned and cells[0] not in learned and cells[0] not in fold_of:
+            continue
+        yield str(path / cells[0]), cells[1].replace('_', ' '), fold_of.get(cells[0]), source
+    unknown = sorted((set(fold_of) | learned) - listed)
+    if unknown:
+        raise SoundNetError(f'{path}: evaluation_setup lists {unknown[0]}, which {meta.name} does not')
+
+
+def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
+    """Cells between tabs, each line with where it stands; a header begins with `filename`."""
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except (OSError, UnicodeDecodeError) as error:
+        raise SoundNetError(f'{path} cannot be read as text ({error})') from error
+    for number, cells in enumerate(csv.reader(text.splitlines(), delimiter='\t'), 1):
+        cells = [cell.strip() for cell in cells]
+        if cells and cells[0] and cells[0] != 'filename':
+            yield f'{path}: line {number}', cells
+
+
+def scenes_2013(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
+    """Each file and its scene; nothing where the folder holds other files than those of 2013."""
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() == '.wav')
+    matches = [_2013.fullmatch(file.name) for file in files]
+    return [(file, match[1]) for file, match in zip(files, matches, strict=True) if match] if all(matches) else []

@@ -1,0 +1,55 @@
+"""TFLite files: a waveform in, layers by name, or one output, out."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import litert
+from soundnet_tf.audio import Waveform
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.teachers.options import fingerprint
+from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, over_time
+
+
+class Lite:
+    """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz, of any length."""
+
+    origin: Mapping[str, Any] = {}
+
+    def __init__(self, path: str):
+        self.name = path
+        if not pathlib.Path(path).is_file():
+            raise SoundNetError(f'there is no file {path}')
+        self.fingerprint = f'tflite {fingerprint(pathlib.Path(path))}'
+        try:
+            self._interpreter = litert.interpreter(path)
+            signatures = self._interpreter.get_signature_list()
+        except (ValueError, RuntimeError) as error:
+            raise SoundNetError(f'{path} cannot be read as TFLite ({str(error).splitlines()[0]})') from error
+        self._signature_of = {
+            layer: (key, names['inputs'][0])
+            for key, names in signatures.items()
+            if len(names['inputs']) == 1
+            for layer in names['outputs']
+        }
+        if not self._signature_of:
+            raise SoundNetError(f'{path} has no signature with one input: write it from a SavedModel with signatures')
+
+    def known(self, layer: str | None) -> str:
+        """The output of that name; the feature layer, or the only one, where none is named."""
+        return chosen(layer, list(self._signature_of), self.name)
+
+    def hop_s(self, layer: str) -> float:
+        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
+
+    def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
+        return [self._one(waveform, layer) for waveform in waveforms]
+
+    def _one(self, waveform: Waveform, layer: str) -> Values:
+        key, entry = self._signature_of[layer]
+        runner = self._interpreter.get_signature_runner(key)
+        shape = runner.get_input_details()[entry]['shape_signature']
+        given = waveform if len(shape) == 1 else waveform[None]
+        return over_time(runner(**{entry: given})[layer], f'{self.name}: {layer}')

@@ -1,0 +1,66 @@
+"""Saved nets, nets in memory, and nets as chance makes them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import config, geometry, model, saved
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import Embedder, embed
+from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.transfer.embedders.kinds import Values
+
+
+class Net:
+    """A net of this package; too short a clip is repeated as far as the layer needs."""
+
+    def __init__(self, embedder: Embedder, name: str, fingerprint: str, origin: Mapping[str, Any]):
+        self.name, self.fingerprint, self.origin = name, fingerprint, origin
+        self._embedder = embedder
+
+    def known(self, layer: str | None) -> str:
+        """The layer itself, or the net's feature layer."""
+        spec = self._embedder.spec
+        # conv8 stands for its heads one after the other, as the authors read it.
+        return spec.head_alias if layer == spec.head_alias and spec.heads else self._embedder.known(layer)
+
+    def hop_s(self, layer: str) -> float:
+        return geometry.hop(self._embedder.spec, self._rows(layer)[0]) / SAMPLE_RATE
+
+    def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
+        rows = self._rows(layer)
+        clips = [self._embedder.fitted(waveform, rows) for waveform in waveforms]
+        heard = self._embedder.listen_clips(clips, rows)
+        return [np.concatenate([own[row].values for row in rows], axis=1) for own in heard]
+
+    def _rows(self, layer: str) -> list[str]:
+        spec = self._embedder.spec
+        return list(spec.head_names) if layer == spec.head_alias else [layer]
+
+
+def saved_net(folder: saved.Path) -> Net:
+    """The net of a saved folder, or one that is registered under that name."""
+    embedder = embed.load(folder, short='tile')
+    facts = embedder.facts
+    return Net(embedder, str(folder), f'net {facts["weights_sha256"]}', facts.get('origin', {}))
+
+
+def in_memory(net: model.SoundNet, name: str) -> Net:
+    """A net as it is now; later changes of its weights would be changes behind the cache's back."""
+    digest = hashlib.sha256(repr(net.spec.to_dict()).encode())
+    for key, variable in sorted(model.variables_of(net).items()):
+        digest.update(key.encode() + np.asarray(variable).tobytes())
+    return Net(Embedder(KerasEngine(net), short='tile'), name, f'net {digest.hexdigest()}', {})
+
+
+def random_net(net: str = 'soundnet8', seed: int = 0) -> Net:
+    """A fresh net, its weights drawn from `seed`."""
+    import keras
+
+    if net not in config.NETS:
+        raise SoundNetError(f'there is no net {net!r}: give {" or ".join(config.NETS)}')
+    keras.utils.set_random_seed(seed)
+    return in_memory(model.build(config.NETS[net]), f'{net}, random weights')

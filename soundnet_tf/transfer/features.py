@@ -1,0 +1,85 @@
+"""Features of all clips of a data set, computed once: they lie in a folder by the hash of all that they come of."""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tqdm
+from numpy.typing import NDArray
+
+from soundnet_tf import audio, decoding
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.inference.write import whole_file
+from soundnet_tf.transfer.datasets import DataSet
+from soundnet_tf.transfer.embedders.kinds import AnyEmbedder
+from soundnet_tf.transfer.embedders.ready import Ready
+
+Values = NDArray[np.float32]
+
+BATCH = 16
+"""Clips that are decoded and embedded together."""
+
+
+def of_clips(
+    dataset: DataSet,
+    embedder: AnyEmbedder,
+    layer: str,
+    clip_s: float = 0.0,
+    gain: float = 1.0,
+    cache: str | os.PathLike[str] | None = None,
+    decoder: str = 'auto',
+) -> list[Values]:
+    """`[time, channels]` of each clip, repeated up to `clip_s` seconds and multiplied by `gain`.
+
+    Raises BadAudio, naming the file. What is in the folder `cache` stays there: a stopped run goes on.
+    """
+    if isinstance(embedder, Ready):
+        return [embedder.of_file(clip.path) for clip in dataset.clips]
+    paths = [_place(clip.path, embedder, layer, clip_s, gain, cache) for clip in dataset.clips]
+    found: dict[int, Values] = {}
+    for index, path in enumerate(paths):
+        if path is not None and (values := _read(path)) is not None:
+            found[index] = values
+    missing = [index for index in range(len(paths)) if index not in found]
+    with tqdm.tqdm(total=len(missing), unit='clip', leave=False, disable=None) as bar:
+        for batch in _batches(missing):
+            sounds = [sound(dataset.clips[index].path, clip_s, gain, decoder) for index in batch]
+            for index, values in zip(batch, embedder.embed(sounds, layer), strict=True):
+                found[index] = values
+                if (path := paths[index]) is not None:
+                    with whole_file(path) as draft:
+                        np.save(draft, values)
+            bar.update(len(batch))
+    return [found[index] for index in range(len(paths))]
+
+
+def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
+    """A file's waveform, as the protocol wants it."""
+    waveform = audio.fill(decoding.read(path, decoder), round(clip_s * SAMPLE_RATE), 'tile')
+    return waveform if gain == 1 else (waveform * np.float32(gain)).astype(np.float32)
+
+
+def _place(
+    path: str, embedder: AnyEmbedder, layer: str, clip_s: float, gain: float, cache: str | os.PathLike[str] | None
+) -> pathlib.Path | None:
+    """By content: a clip that is moved, or is in two data sets, is the same clip."""
+    if cache is None:
+        return None
+    with open(path, 'rb') as file:
+        content = hashlib.file_digest(file, 'sha256').hexdigest()
+    key = repr((content, embedder.fingerprint, layer, float(clip_s), float(gain)))
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
+
+
+def _read(path: pathlib.Path) -> Values | None:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there, or damaged: it is computed again
+        return None
+
+
+def _batches(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    yield from (indices[begin : begin + BATCH] for begin in range(0, len(indices), BATCH))

@@ -1,0 +1,89 @@
+"""Linear classifiers of scikit-learn behind one face: windows in, one value for each class out."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.errors import MissingTool, SoundNetError
+
+Windows = NDArray[np.float32]
+Targets = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Classifier:
+    """`[windows, features]` to `[windows, classes]`, of which the greatest is the answer."""
+
+    decide: Callable[[Windows], NDArray[np.float64]]
+
+    def clip(self, windows: Windows) -> NDArray[np.float64]:
+        """`[classes]`: the mean over the windows of one clip."""
+        return self.decide(windows).mean(axis=0)
+
+
+def fit(probe: str, windows: Windows, targets: Targets, classes: int, c: float, standardise: bool) -> Classifier:
+    """Learn all `classes`, each of which is among the `targets` `[windows]`.
+
+    `probe` is a name of PROBES, `c` its C; `standardise` first gives each feature mean 0 and deviation 1 here.
+    """
+    if probe not in PROBES:
+        raise SoundNetError(f'there is no probe {probe!r}: give {", ".join(PROBES)}')
+    mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)
+    if standardise:
+        mean, scale = windows.mean(axis=0), windows.std(axis=0)
+        # A feature that never changes says nothing, and must not become noise.
+        scale = np.where(scale > 1e-8 * (1e-30 + abs(mean)), scale, 1)
+    own = PROBES[probe]((windows - mean) / scale, targets, c)
+    if not np.array_equal(own.classes_, np.arange(classes)):
+        raise SoundNetError('a class has no window to learn from')
+    decide = getattr(own, 'decision_function', None) or own.predict_proba
+
+    def of(given: Windows) -> NDArray[np.float64]:
+        values = decide((given - mean) / scale)
+        # Of two classes the library gives the second one's value alone.
+        return np.stack([-values, values], axis=1) if values.ndim == 1 else values
+
+    return Classifier(of)
+
+
+def linear_svm(windows: Windows, targets: Targets, c: float) -> Any:
+    """One-vs-rest, L2-regularised squared hinge: liblinear's default, as the authors have it."""
+    # The seed serves its coordinate descent, which it takes where there are more features than windows.
+    return _sklearn().svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(windows, targets)
+
+
+def logistic(windows: Windows, targets: Targets, c: float) -> Any:
+    """Multinomial logistic regression, L2-regularised: the usual linear probe."""
+    return _sklearn().linear_model.LogisticRegression(C=c, max_iter=2_000).fit(windows, targets)
+
+
+def nearest(windows: Windows, targets: Targets, c: float) -> Any:
+    """The nearest neighbour by the cosine; there is nothing to regularise, so C has no say."""
+    del c
+    return _sklearn().neighbors.KNeighborsClassifier(n_neighbors=1, metric='cosine').fit(windows, targets)
+
+
+PROBES: dict[str, Callable[[Windows, Targets, float], Any]] = {
+    'svm': linear_svm,
+    'logistic': logistic,
+    'nearest': nearest,
+}
+"""By name: windows, targets and C to a fitted estimator of scikit-learn."""
+
+
+def require() -> None:
+    """Raise MissingTool where scikit-learn is not installed."""
+    _sklearn()
+
+
+def _sklearn() -> Any:
+    try:
+        import sklearn.linear_model
+        import sklearn.neighbors
+        import sklearn.svm
+    except ImportError:
+        raise MissingTool('scikit-learn', 'classification', 'transfer') from None
+    return sklearn

@@ -1,0 +1,151 @@
+"""Videos with labels: a list, what is heard and seen, average precision, and a map."""
+
+import csv
+import xml.etree.ElementTree
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from soundnet_tf.demo import eye, world
+from soundnet_tf.demo.stage import Scene
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.multimodal import precision, senses, tsne, videos
+from soundnet_tf.multimodal.videos import Video, Videos
+from soundnet_tf.transfer.embedders.mfcc import Mfcc
+
+
+@pytest.fixture(scope='module')
+def listed(tmp_path_factory):
+    """Two kinds in two folds, a video each, and one with both."""
+    top = tmp_path_factory.mktemp('videos')
+    rows = []
+    for index, (kind, other, fold) in enumerate(
+        [('siren', None, 1), ('rain', None, 1), ('siren', 'rain', 2), ('rain', None, 2), ('siren', None, 2)]
+    ):
+        scene = Scene(f'v{index}', kind, other, 100 + index)
+        world.write_video(scene, top / f'{scene.id}.mp4', seconds=6.0)
+        rows.append([f'{scene.id}.mp4', ';'.join(filter(None, (kind, other))), fold])
+    with (top / 'list.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([['path', 'labels', 'fold'], *rows])
+    return top / 'list.csv'
+
+
+def test_a_list(listed):
+    found = videos.load(listed)
+    assert (found.name, found.classes, found.folds) == ('list', ('rain', 'siren'), (1, 2))
+    assert found.truth.tolist() == [[False, True], [True, False], [True, True], [True, False], [False, True]]
+    assert found.fold_of().tolist() == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a,1\n', 'has 1 folds: to hold one out, two are needed'),
+        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a;b,2\n', "none of 'b' lie in fold 1"),
+        ('path,labels,fold\nv9.mp4,a,1\n', r'line 2: there is no file .*v9\.mp4'),
+        ('path,labels,fold\nv0.mp4,a,one\n', "line 2 has fold 'one'"),
+    ],
+)
+def test_the_words_of_a_wrong_list(listed, text, words):
+    wrong = listed.with_name('wrong.csv')
+    wrong.write_text(text)
+    with pytest.raises(SoundNetError, match=words):
+        videos.load(wrong)
+
+
+def test_each_video_is_heard_and_seen(listed, tmp_path):
+    found, net = videos.load(listed), eye.build()
+    net.save(tmp_path / 'eye.keras')
+    sight = senses.Sight(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)
+    heard, seen = senses.perceive(found, Mfcc(), sight)
+    assert (heard.shape, seen.shape) == ((5, 80), (5, 128))
+    # The layer before the names, in inference, is the input of dropout and so its output: the default is the same.
+    np.testing.assert_array_equal(senses.Sight(str(tmp_path / 'eye.keras')).look(_frames()), sight.look(_frames()))
+    # By hand: the network up to there, on each frame.
+    part = keras.Model(net.input, net.get_layer(eye.PENULTIMATE).output)
+    own = np.mean([np.asarray(part(frame[None].astype(np.float32)))[0] for frame in _frames()], axis=0)
+    np.testing.assert_allclose(sight.look(_frames()), own, rtol=1e-4, atol=1e-5)
+    with pytest.raises(SoundNetError, match=r"has no layer 'fc2'; its last ones are "):
+        senses.Sight(str(tmp_path / 'eye.keras'), 'fc2')
+    keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / 'any.keras')
+    with pytest.raises(SoundNetError, match=r'any\.keras takes \(None, None, None, 3\), not pictures'):
+        senses.Sight(str(tmp_path / 'any.keras'))
+    with pytest.raises(SoundNetError, match='there is no file'):
+        senses.Sight('nowhere.keras')
+
+
+def _frames():
+    return world.labelled_frames(3, 0)[0]
+
+
+def test_a_video_without_sound_is_named(listed, tmp_path):
+    bad = tmp_path / 'bad.mp4'
+    bad.write_text('dear sir')
+    net = tmp_path / 'eye.keras'
+    eye.build().save(net)
+    one = Videos('x', ('a', 'b'), (Video(str(bad), ('a',), 1),))
+    with pytest.raises(SoundNetError, match=r'bad\.mp4: damaged.*Mend it, or take it off the list'):
+        senses.perceive(one, Mfcc(), senses.Sight(str(net)))
+
+
+@pytest.fixture(scope='module')
+def many():
+    """120 videos of 3 classes that may come together; each sense tells of two of them."""
+    rng = np.random.default_rng(0)
+    truth = rng.random([120, 3]) < 0.4
+    made = Videos(
+        'many', ('a', 'b', 'c'),
+        tuple(Video(f'{k}', tuple(np.array(['a', 'b', 'c'])[row]), k % 4 + 1) for k, row in enumerate(truth)),
+    )  # fmt: skip
+    sound, vision = (rng.normal(size=[120, 10]).astype(np.float32) for _ in range(2))
+    sound[:, :2] += 2.5 * truth[:, :2]
+    vision[:, :2] += 2.5 * truth[:, 1:]
+    return made, {'sound': sound, 'vision': vision}
+
+
+def test_both_senses_know_more_than_either(many):
+    made, vectors = many
+    sound, vision, both = (
+        precision.precision(made, vectors, names) for names in (['sound'], ['vision'], ['sound', 'vision'])
+    )
+    assert both.mean > max(sound.mean, vision.mean) > 0.5
+    assert sound.values[2] < sound.values[0]
+    assert vision.values[0] < vision.values[2]
+    assert both.to_dict()['average_precision']['b'] == both.values[1]
+    assert precision.table([sound, both]).splitlines()[0].split() == [
+        'average', 'precision', 'sound', 'sound', 'and', 'vision',
+    ]  # fmt: skip
+
+
+def test_precision_is_that_of_machines_that_never_saw_the_fold(many):
+    made, vectors = many
+    found = precision.precision(made, vectors, ['sound'])
+    # What is held out cannot change what is learned: other vectors there, another order there only.
+    changed = vectors['sound'].copy()
+    held_out = made.fold_of() == 1
+    changed[held_out] = -changed[held_out]
+    other = precision.precision(made, {'sound': changed}, ['sound'])
+    assert other.mean < found.mean
+    # Average precision by its own words: the mean precision at each video that is of the class.
+    scores, about = np.array([0.9, 0.8, 0.7, 0.1]), np.array([1, 0, 1, 0])
+    assert average_precision_score(about, scores) == pytest.approx((1 / 1 + 2 / 3) / 2)
+
+
+def test_a_map_keeps_neighbours_together():
+    rng = np.random.default_rng(0)
+    labels = ['<a>', 'b'] * 30
+    vectors = rng.normal(size=[60, 8]).astype(np.float32) + 8 * (np.arange(60) % 2)[:, None]
+    places = tsne.place(vectors)
+    assert places.min() == 0
+    assert places.max() == 1
+    np.testing.assert_array_equal(places, tsne.place(vectors))
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + 9 * np.eye(60)
+    assert np.mean(apart.argmin(axis=1) % 2 == np.arange(60) % 2) == 1
+    drawn = xml.etree.ElementTree.fromstring(tsne.draw({'heard & seen': places}, labels))
+    circles = drawn.findall('{http://www.w3.org/2000/svg}circle')
+    assert len(circles) == 60 + 2
+    assert len({circle.get('fill') for circle in circles}) == 2
+    with pytest.raises(SoundNetError, match='a map of 3 embeddings shows nothing'):
+        tsne.place(vectors[:3])

@@ -1,0 +1,172 @@
+"""A study runs, stops, goes on, counts what failed, and tells nothing that was not run."""
+
+import dataclasses
+import json
+
+import pytest
+
+from soundnet_tf.config import NETS
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
+from soundnet_tf.study import effort, grid, material, measure
+from soundnet_tf.study.material import Labelled, Material
+from tests.transfer.made import folders
+
+ROWS = (
+    Row('transferred', 'distilled', published={'esc50': (74.2, 'E'), 'dcase': (88, 'U')}),
+    Row('the same', 'distilled'),
+    Row('fails', 'distilled', loss='l2'),
+    Row('MFCC', 'mfcc'),
+    Row('objects by another', 'distilled', network='alexnet'),
+    Row('human', 'published', published={'esc50': (81.3, 'E')}),
+)
+TABLE = (Table('sounds', 'sounds', ROWS), Table('scenes', 'scenes', ROWS[:1], ('dcase',)))
+SOME = Material(
+    'some world', {'barks': Labelled('barks', 'esc50')}, {'vgg': 'r'}, {'vgg': {'objects': 'o', 'scenes': 's'}}
+)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Measures by arithmetic, and remembers what it was asked for; the l2 row diverges."""
+    jobs = []
+
+    def measured(row, name, made, how, seed, out):
+        jobs.append((row.name, name, seed))
+        if row.loss == 'l2':
+            raise SoundNetError('the loss is not a number')
+        return {'value': 0.5 + 0.1 * seed, 'by_fold': []}
+
+    monkeypatch.setattr(measure, 'measure', measured)
+    return jobs
+
+
+def test_all_rows_with_one_seed_come_before_the_next_and_what_is_there_is_not_run_again(asked, tmp_path):
+    first = grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    assert asked == [('transferred', 'barks', 0), ('fails', 'barks', 0), ('MFCC', 'barks', 0)]
+    assert (first.done, first.before, list(first.failed.values())) == (2, 0, ['the loss is not a number'])
+    again = grid.run(TABLE, SOME, effort.SMOKE, 3, tmp_path)
+    assert asked[3:] == [
+        ('fails', 'barks', 0),
+        *[(name, 'barks', s) for s in (1, 2) for name in ('transferred', 'fails')],
+    ]
+    assert (again.done, again.before, len(again.failed)) == (2, 2, 3)
+    (failed,) = (cell for cell in json.loads((tmp_path / 'tables.json').read_text())['cells'] if cell['row'] == 'fails')
+    assert (failed['values'], failed['mean']) == ([], None)
+    assert len(list(tmp_path.glob('results/*.failed'))) == 3
+
+
+def test_what_failed_once_may_be_tried_again(asked, tmp_path, monkeypatch):
+    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    monkeypatch.setattr(measure, 'measure', lambda *job: {'value': 0.25})
+    assert grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path).done == 1
+    assert '| fails | 25.0 |  |' in (tmp_path / 'tables.md').read_text()
+    assert not list(tmp_path.glob('results/*.failed'))
+
+
+def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
+    plain = measure.measure
+
+    def stopped(row, *rest):
+        if row.start == 'mfcc':
+            raise KeyboardInterrupt
+        return plain(row, *rest)
+
+    monkeypatch.setattr(measure, 'measure', stopped)
+    with pytest.raises(KeyboardInterrupt):
+        grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    assert '| transferred | 50.0 | 74.2 E |' in (tmp_path / 'tables.md').read_text()
+    assert '| MFCC | not run |  |' in (tmp_path / 'tables.md').read_text()
+    monkeypatch.setattr(measure, 'measure', plain)
+    assert grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path).before == 1
+
+
+def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
+    written = grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path).tables.read_text()
+    lines = written.splitlines()
+    assert lines[0] == '# some world'
+    table = [line for line in lines if line.startswith('|')]
+    assert table == [
+        '|  | barks | esc50, published |',
+        '| --- | --- | --- |',
+        '| transferred | 55.0 ± 7.1 | 74.2 E |',
+        '| the same | 55.0 ± 7.1 |  |',
+        '| fails | failed |  |',
+        '| MFCC | 50.0 |  |',
+        '| objects by another | not run: no records with alexnet teachers |  |',
+        '| human |  | 81.3 E |',
+        '|  | dcase | dcase, published |',
+        '| --- | --- | --- |',
+        '| transferred | not run | 88 U |',
+    ]
+    assert "E, the ESC-50 repository's table of results; U, remembered from the paper, unchecked." in lines[-1]
+    told = json.loads((tmp_path / 'tables.json').read_text())
+    assert [cell['values'] for cell in told['cells'] if cell['row'] == 'transferred'] == [[0.5, 0.6]]
+    # Numbers of one world say nothing about another.
+    made = dataclasses.replace(SOME, published=False)
+    text = grid.run(TABLE, made, effort.SMOKE, 2, tmp_path / 'made').tables.read_text()
+    assert '74.2' not in text
+    assert 'human' not in text
+    assert 'Not run: the material has no dcase.' in text
+
+
+def test_seeds_that_are_missing_are_told(asked, tmp_path):
+    grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path)
+    (tmp_path / 'results' / next(p.name for p in tmp_path.glob('results/*seed1.json'))).unlink()
+    grid.report(TABLE, SOME, effort.SMOKE, 2, tmp_path)
+    assert '| transferred | 50.0 (1 of 2 seeds) |' in (tmp_path / 'tables.md').read_text()
+
+
+def test_another_study_needs_another_folder(asked, tmp_path):
+    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    with pytest.raises(SoundNetError, match=r'was begun with another effort \(steps\): choose another --out'):
+        grid.run(TABLE, SOME, dataclasses.replace(effort.SMOKE, steps=9), 1, tmp_path)
+    with pytest.raises(SoundNetError, match=r'was begun with another material \(name\)'):
+        grid.run(TABLE, dataclasses.replace(SOME, name='other'), effort.SMOKE, 1, tmp_path)
+
+
+def test_the_papers_tables_can_be_run():
+    for table in TABLES:
+        assert len({row.name for row in table.rows}) == len(table.rows), table.name
+        for row in table.rows:
+            assert row.start in STARTS
+            assert row.net in NETS
+            assert row.network in NETWORKS
+            assert set(row.roles) <= set(ROLES)
+            assert set(row.published) <= set(table.data), f'{table.name}: {row.name}'
+            assert row.layer is None or row.layer in (*NETS[row.net].layer_names, 'conv8')
+            assert all(0 < percent < 100 and letter in TRUST for percent, letter in row.published.values())
+
+
+def test_windows_begin_together_on_every_layer():
+    from soundnet_tf import geometry
+    from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
+    from soundnet_tf.transfer.windows import steps
+
+    moves = {}
+    for layer in ('conv4', 'conv5', 'pool5', 'conv6'):
+        protocol = effort.Effort().protocol(SOME.data['barks'], Row('x', 'distilled', layer=layer))
+        moves[layer] = steps(protocol.step_s, geometry.hop(SOUNDNET8, layer) / SAMPLE_RATE)
+    assert moves == {'conv4': 8, 'conv5': 4, 'pool5': 1, 'conv6': 1}
+
+
+def test_data_without_folds_has_them_dealt(tmp_path):
+    folders(tmp_path / 'scenes', clips=3, folds=1)
+    assert Labelled(str(tmp_path / 'scenes'), 'dcase').load('scenes').folds == (1,)
+    assert Labelled(str(tmp_path / 'scenes'), 'dcase', folds=3).load('scenes').folds == (1, 2, 3)
+
+
+def test_a_material_is_written_and_read(tmp_path):
+    material.write(dataclasses.replace(SOME, videos='v.csv'), tmp_path / 'm.json')
+    found = material.read(tmp_path / 'm.json')
+    assert found.data['barks'].path == str(tmp_path / 'barks')
+    assert found.records == {'vgg': str(tmp_path / 'r')}
+    assert found.videos == str(tmp_path / 'v.csv')
+    (tmp_path / 'm.json').write_text('{"name": "x", "data": {"a": {"path": "p", "stands_for": "gtzan"}}}')
+    with pytest.raises(SoundNetError, match="p stands for esc50, esc10, dcase, not 'gtzan'"):
+        material.read(tmp_path / 'm.json')
+    (tmp_path / 'm.json').write_text('{"name": "x"}')
+    with pytest.raises(SoundNetError, match=r"m\.json describes no material \('data'\): see docs/reproduce\.md"):
+        material.read(tmp_path / 'm.json')
+    with pytest.raises(SoundNetError, match='the material cannot be read'):
+        material.read(tmp_path / 'nowhere.json')
