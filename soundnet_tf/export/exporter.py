@@ -1,0 +1,90 @@
+"""An export from beginning to end: written, checked, described, and only then put in its place."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from soundnet_tf import saved
+from soundnet_tf.audio import Waveform
+from soundnet_tf.errors import ExportRefused, SoundNetError
+from soundnet_tf.export.verify import Measured, Plan, check
+from soundnet_tf.version import __version__
+
+if TYPE_CHECKING:
+    from soundnet_tf.model import SoundNet
+
+PACKAGES = ('tensorflow', 'keras', 'numpy', 'ai-edge-litert', 'flatbuffers', 'onnx', 'onnxruntime', 'tf2onnx')
+
+
+def carry_out(
+    net: 'SoundNet',
+    plan: Plan,
+    out: str | os.PathLike[str],
+    clip: Waveform | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> tuple[int, Measured]:
+    """Make the folder `out`: the export and its model.json; return the export's bytes and how far it is from Keras.
+
+    `origin` is the model.json of the saved net. An older export there is replaced whole. Raises ExportRefused, and
+    leaves `out` as it was, where the export is past its tolerance; SoundNetError where `out` holds something else.
+    """
+    target = pathlib.Path(out)
+    if target.exists() and not is_export(target):
+        raise SoundNetError(f'{target} exists and is not an export: choose another folder')
+    with saved.whole_folder(target) as draft:
+        plan.write(draft)
+        try:
+            measured = check(net, plan, draft, clip)
+        except ExportRefused as error:
+            raise ExportRefused(f'{target} was not kept: {error}') from None
+        files = {path: path.stat().st_size for path in sorted(draft.rglob('*')) if path.is_file()}
+        facts = {
+            'export': plan.form,
+            'outputs': plan.outputs,
+            'samples': plan.samples,
+            **plan.about,
+            'measured': {
+                'sounds': measured.sounds,
+                'difference': measured.difference,
+                'cosine': measured.cosine,
+                'top1': measured.top1,
+            },
+            'files': {
+                path.relative_to(draft).as_posix(): {'bytes': size, 'sha256': _sha256(path)}
+                for path, size in files.items()
+            },
+            'spec': net.spec.to_dict(),
+            'net': dict(origin or {}),
+            'written_by': f'soundnet_tf {__version__}',
+            'written_at': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+            'versions': {'python': platform.python_version(), **_versions()},
+        }
+        saved.write_json(draft / 'model.json', facts)
+    return sum(files.values()), measured
+
+
+def is_export(folder: pathlib.Path) -> bool:
+    """Whether `carry_out` made the folder."""
+    try:
+        return 'export' in saved.read_facts(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _sha256(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
