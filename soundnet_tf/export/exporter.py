@@ -52,6 +52,7 @@ def carry_out(
                 'sounds': measured.sounds,
                 'difference': measured.difference,
                 'cosine': measured.cosine,
+                'clip_cosine': measured.clip_cosine,
                 'top1': measured.top1,
             },
             'files': {
