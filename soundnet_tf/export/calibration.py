@@ -25,7 +25,8 @@ class Clip:
 
 def read(paths: Sequence[str | os.PathLike[str]]) -> list[Clip]:
     """The sound files at `paths`, evenly thinned out to MOST_CLIPS of them. Raises BadAudio for one of no use."""
-    chosen = [paths[index] for index in np.unique(np.linspace(0, len(paths) - 1, MOST_CLIPS).round().astype(int))]
+    count = min(MOST_CLIPS, len(paths))
+    chosen = [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
     return [
         Clip(decoding.read(path), pathlib.Path(path).parent.name)
         for path in tqdm(chosen, desc='clips', unit='clip', leave=False, disable=None)

@@ -46,8 +46,8 @@ TOLERANCES: dict[str, Tolerance] = {
 ENOUGH = 0.9993
 """The cosine to float32 on clips, loud and quiet, from which on no further layer is kept in float."""
 
-TRIED = 12
-"""Clips on which that is tried."""
+SEEN, TRIED = 64, 12
+"""Clips that int8's ranges are taken from, and on which its precision is tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,13 +172,13 @@ def _eight_bit(
     import tensorflow as tf
 
     least = truth.min_samples(spec, asked.outputs)
-    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in waveforms]
+    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in _some(waveforms, SEEN)]
 
     def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
         yield from ({'waveform': waveform} for waveform in fitted)
 
     plain = make().convert()
-    tried = fitted[:: -(-len(fitted) // TRIED)]
+    tried = _some(fitted, TRIED)
     tried = [*tried, *(quiet(waveform) for waveform in tried)]
     wanted, found = _run(plain, tried), []
     convolutions = [row.name for row in spec.layers if isinstance(row, Conv)]
@@ -200,6 +200,11 @@ def _eight_bit(
             break
     _, model, in_float = max(found, key=lambda one: one[0])
     return model, in_float
+
+
+def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:
+    """Evenly thinned out."""
+    return clips[:: -(-len(clips) // most)]
 
 
 def _names(model: bytes, rows: Sequence[str]) -> list[str]:

@@ -50,7 +50,7 @@ def with_metadata(model: bytes, name: str, description: str, outputs: Mapping[st
     parsed.metadata = [*(parsed.metadata or []), entry]
     builder = flatbuffers.Builder(len(model) + 65_536)
     builder.Finish(parsed.Pack(builder), MODEL_IDENTIFIER)
-    return bytes(builder.Output()) + _zipped(ordered)
+    return _with_files(bytes(builder.Output()), ordered)
 
 
 def metadata(name: str, description: str, outputs: Sequence[Output]) -> bytes:
@@ -115,13 +115,15 @@ def _file_name(output: Output) -> str:
     return f'{output.name}.txt'
 
 
-def _zipped(outputs: Sequence[Output]) -> bytes:
-    """The label files as a zip, uncompressed, as readers map them into memory; nothing where there are none."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, 'w', zipfile.ZIP_STORED) as file:
+def _with_files(model: bytes, outputs: Sequence[Output]) -> bytes:
+    """The model and, behind it, its label files as a zip, uncompressed, as readers map them into memory."""
+    if not any(output.labels for output in outputs):
+        return model
+    archive = io.BytesIO(model)
+    with zipfile.ZipFile(archive, 'a', zipfile.ZIP_STORED) as file:
         for output in outputs:
             if output.labels:
                 # A date of its own would make each export another.
                 entry = zipfile.ZipInfo(_file_name(output), (1980, 1, 1, 0, 0, 0))
                 file.writestr(entry, '\n'.join(output.labels) + '\n')
-    return archive.getvalue() if any(output.labels for output in outputs) else b''
+    return archive.getvalue()

@@ -42,7 +42,13 @@ def keras(folder: pathlib.Path) -> Run:
     from soundnet_tf import model as model  # its class has to be known
 
     net: Any = keras.saving.load_model(folder / FILES['keras'])
-    return lambda waveform: {name: np.asarray(values)[0] for name, values in net(waveform[None]).items()}
+
+    def run(waveform: NDArray[np.float32]) -> Mapping[str, Any]:
+        outputs = net(waveform[None])
+        named = outputs if isinstance(outputs, dict) else {net.spec.layer_names[-1]: outputs}
+        return {name: np.asarray(values)[0] for name, values in named.items()}
+
+    return run
 
 
 def onnx(folder: pathlib.Path) -> Run:
