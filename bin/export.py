@@ -5,10 +5,10 @@
     soundnet-export --model=runs/first/net --format=tflite --output=embedding --precision=int8 \\
       --calibration=my_sounds/ --length_s=5 --out=exports/embedding
 
-The folder --out gets the export (a SavedModel, or model.tflite, model.keras, model.onnx) and model.json: the net's table
-and origin, hashes, versions, and how far the export is from Keras. That is measured in a fresh process, on silence,
-noise, a tone and a real clip (--clip, or the first of --calibration); an export past its tolerance is deleted, and the
-exit status is 1.
+The folder --out gets the export (a SavedModel, or model.tflite, model.keras, model.onnx) and model.json: the net's
+table and origin, hashes, versions, and how far the export is from Keras. That is measured in a fresh process, on
+silence, noise, a tone and a real clip (--clip, or the first of --calibration); an export past its tolerance is deleted,
+and the exit status is 1.
 
 TFLite files hold the metadata that MediaPipe's AudioClassifier (tags) and AudioEmbedder (embedding) read.
 """

@@ -7,7 +7,6 @@ from typing import Any
 
 from soundnet_tf.errors import MissingTool
 
-
 Model = str | os.PathLike[str] | bytes
 """The path of a TFLite file, or what it holds."""
 

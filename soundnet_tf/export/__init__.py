@@ -4,10 +4,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from soundnet_tf.export.tflite import add_tflite, write_tflite
-
 if TYPE_CHECKING:
     from soundnet_tf.export.lite import Kind, Length, Precision
+    from soundnet_tf.export.tflite import add_tflite, write_tflite
 
 __all__ = ['add_tflite', 'export', 'write_tflite']
 
@@ -43,6 +42,9 @@ def export(
     from soundnet_tf.export import exporter
 
     folder = registry.find(model)
+    # A mistaken folder is told before TensorFlow is loaded.
+    saved.read_spec(folder)
+    exporter.place(out)
     net, own = saved.load_net(folder), clips.read(calibration)
     sound = clips.read([clip])[0].waveform if clip is not None else own[0].waveform if own else None
     if format == 'tflite':
@@ -66,3 +68,12 @@ def _plan(net: Any, format: Format) -> Any:
     from soundnet_tf.export import onnx
 
     return onnx.plan(net)
+
+
+def __getattr__(name: str) -> Any:
+    # At first use: what is exported without TensorFlow is loaded again without it.
+    if name not in ('add_tflite', 'write_tflite'):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from soundnet_tf.export import tflite
+
+    return getattr(tflite, name)

@@ -56,9 +56,7 @@ def carry_out(
     export's features are worth. An older export there is replaced whole. Raises ExportRefused, and leaves `out` as it
     was, where the export is past its tolerance; SoundNetError where `out` holds something else.
     """
-    target = pathlib.Path(out)
-    if target.exists() and not is_export(target):
-        raise SoundNetError(f'{target} exists and is not an export: choose another folder')
+    target = place(out)
     with saved.whole_folder(target) as draft:
         plan.write(draft)
         try:
@@ -95,12 +93,17 @@ def carry_out(
     return Exported(sum(files.values()), measured, fall)
 
 
-def is_export(folder: pathlib.Path) -> bool:
-    """Whether `carry_out` made the folder."""
-    try:
-        return 'export' in saved.read_facts(folder)
-    except (OSError, ValueError):
-        return False
+def place(out: str | os.PathLike[str]) -> pathlib.Path:
+    """Where an export is to stand. Raises SoundNetError where something else does."""
+    target = pathlib.Path(out)
+    if target.exists():
+        try:
+            is_export = 'export' in saved.read_facts(target)
+        except (OSError, ValueError):
+            is_export = False
+        if not is_export:
+            raise SoundNetError(f'{target} exists and is not an export: choose another folder')
+    return target
 
 
 def _sha256(path: pathlib.Path) -> str:

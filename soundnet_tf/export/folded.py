@@ -43,8 +43,8 @@ class Operations:
         self.spec = spec
         self.module: Any = tf.Module()
         # Two-dimensional kernels of height 1, as TFLite knows no other: else every layer reshapes to and fro.
-        self.module.kernels = {name: tf.Variable(kernel[None]) for name, (kernel, _) in weights.items()}
-        self.module.biases = {name: tf.Variable(bias) for name, (_, bias) in weights.items()}
+        self.module.kernels = {name: tf.Variable(tf.constant(kernel[None])) for name, (kernel, _) in weights.items()}
+        self.module.biases = {name: tf.Variable(tf.constant(bias)) for name, (_, bias) in weights.items()}
 
     def __call__(self, waveform: Any, layers: Iterable[str]) -> dict[str, Any]:
         """`[batch, samples]` to `[batch, time, channels]` of each layer; a head's are its logits."""

@@ -140,7 +140,7 @@ def _run(stages: Iterable[Stage], waveform: Any) -> dict[str | None, Any]:
     for stage in stages:
         x = outputs[stage.source]
         steps = tf.shape(x)[1]
-        missing = tf.maximum(0, stage.kernel - 2 * stage.padding - steps)
+        missing: Any = tf.maximum(0, stage.kernel - 2 * stage.padding - steps)
         x = tf.pad(x, [[0, 0], [stage.padding, stage.padding + missing], [0, 0]])
         frames = tf.where(steps > 0, tf.maximum(0, stage.frames(steps)), 0)
         outputs[stage.name] = stage.run(x)[:, :frames]

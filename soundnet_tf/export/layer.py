@@ -1,8 +1,8 @@
 """A TF-Hub module of a net as a layer of Keras 3, where `hub.KerasLayer` does not go.
 
-    waveform = keras.Input([None])                                       # 22,050 Hz, in [-1, 1]
-    embedding = SoundNetLayer('exports/hub', trainable=True)(waveform)   # [batch, channels]
-    net = keras.Model(waveform, keras.layers.Dense(10)(embedding))
+waveform = keras.Input([None])  # 22,050 Hz, in [-1, 1]
+embedding = SoundNetLayer('exports/hub', trainable=True)(waveform)  # [batch, channels]
+net = keras.Model(waveform, keras.layers.Dense(10)(embedding))
 """
 
 import os
@@ -28,7 +28,9 @@ class SoundNetLayer(keras.layers.TFSMLayer):
     Raises ShortClip for a clip of a known length that is too short for the output, SoundNetError for a wrong folder.
     """
 
-    def __init__(self, path: str | os.PathLike[str], output: str = 'embedding', trainable: bool = False, **options: Any):
+    def __init__(
+        self, path: str | os.PathLike[str], output: str = 'embedding', trainable: bool = False, **options: Any
+    ):
         folder = pathlib.Path(path)
         facts = saved.read_facts(folder) if (folder / 'model.json').is_file() else {}
         if facts.get('export') != 'hub':

@@ -27,7 +27,7 @@ from soundnet_tf.export.folded import Operations, folded
 from soundnet_tf.export.metadata import Output, with_metadata
 from soundnet_tf.export.reload import FILES
 from soundnet_tf.export.verify import Plan, Tolerance, cosine, quiet
-from soundnet_tf.spec import Conv, NetSpec
+from soundnet_tf.spec import Conv, NetSpec, Pool
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
@@ -183,8 +183,10 @@ def _eight_bit(
     wanted, found = _run(plain, tried), []
     convolutions = [row.name for row in spec.layers if isinstance(row, Conv)]
     for last in convolutions[:-1]:
-        in_float = spec.layer_names[: spec.layer_names.index(last) + 1]
-        in_float += tuple(row.name for row in spec.layers[len(in_float) : len(in_float) + 1] if row.name not in convolutions)
+        upto = spec.layer_names.index(last) + 1
+        # A pool is done in what it is given.
+        upto += upto < len(spec.layers) and isinstance(spec.layers[upto], Pool)
+        in_float = list(spec.layer_names[:upto])
         converter = make()
         converter.representative_dataset = examples
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -194,8 +196,8 @@ def _eight_bit(
         )
         model = debugger.get_nondebug_quantized_model()
         given = _run(model, tried)
-        close = min(cosine(given[index][name], value) for index, one in enumerate(wanted) for name, value in one.items())
-        found.append((close, model, [*in_float]))
+        close = min(cosine(new[name], old[name]) for new, old in zip(given, wanted, strict=True) for name in old)
+        found.append((close, model, in_float))
         if close >= ENOUGH:
             break
     _, model, in_float = max(found, key=lambda one: one[0])

@@ -8,7 +8,7 @@ numbers of fields below are those of that schema and of the schema of TFLite mod
 import dataclasses
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -97,7 +97,7 @@ def _offsets(builder: Any, fields: Mapping[int, int]) -> int:
     return _table(builder, dict.fromkeys(fields, builder.PrependUOffsetTRelativeSlot), fields)
 
 
-def _table(builder: Any, slots: Mapping[int, Callable[..., None]], fields: Mapping[int, int]) -> int:
+def _table(builder: Any, slots: Mapping[int, Any], fields: Mapping[int, int]) -> int:
     builder.StartObject(max(fields) + 1)
     for field, value in fields.items():
         slots[field](field, value, 0)

@@ -1,7 +1,7 @@
 """A net as an ONNX file, written node by node from its table: feature layer, last layer and heads.
 
-Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length of
-the most demanding of them: `soundnet-export` says which.
+Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length
+that the most demanding of them needs.
 """
 
 import pathlib
@@ -11,7 +11,6 @@ import numpy as np
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool
-from soundnet_tf.export.folded import folded
 from soundnet_tf.export.reload import FILES
 from soundnet_tf.export.verify import Plan, Tolerance
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
@@ -26,6 +25,8 @@ OPSET, IR = 17, 8
 
 def plan(net: 'SoundNet') -> Plan:
     """The export of a net as `model.onnx`."""
+    from soundnet_tf.export.folded import folded
+
     spec = net.spec
     outputs = tuple(dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)))
 

@@ -1,11 +1,11 @@
 """What an export must give: the plain Keras net's numbers, by the names of an export's outputs.
 
-    pool5, conv7, ...   a layer, [time, channels]
-    embedding           the feature layer's mean over time, [channels]
-    times               the centres of its time steps in seconds, [time]
-    HEAD, HEAD_logits   [time, classes]
-    HEAD_clip           the mean over time of a head's probabilities, [classes]
-    HEAD_frames         how many time steps the head has
+- `pool5`, `conv7`, ...: a layer, `[time, channels]`
+- `embedding`: the feature layer's mean over time, `[channels]`
+- `times`: the centres of its time steps in seconds, `[time]`
+- `HEAD`, `HEAD_logits`: `[time, classes]`
+- `HEAD_clip`: the mean over time of a head's probabilities, `[classes]`
+- `HEAD_frames`: how many time steps the head has
 """
 
 from collections.abc import Callable, Iterable
