@@ -53,7 +53,7 @@ def test_what_differs_is_deleted_and_the_old_export_stays(net, tmp_path):
     other = enliven(model.build(net.spec, labels=net.labels), seed=3)
     exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
     before = {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
-    with pytest.raises(ExportRefused, match='out was not kept: embedding differs by .*2e-04 is allowed') as raised:
+    with pytest.raises(ExportRefused, match=r'out was not kept: embedding differs by .*2e-04 is allowed') as raised:
         exporter.carry_out(net, lite.plan(other, 'embedding'), tmp_path / 'out')
     assert raised.value.status == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()} == before
