@@ -2,11 +2,12 @@
 
 python benchmarks/export.py [NET] [rounds]
 
-NET is a saved 8-layer net; without it, one with random weights, whose 8 bits say less than a trained net's. SOUNDNET_DATA
-names the folder of esc10/ (real clips, which int8 is set by and judged on) and peers/ (YAMNet). OpenVINO runs in
-`.venv-bench`, which `make bench` makes. What is missing is left out. Contenders take turns within one run: read ratios.
+NET is a saved 8-layer net; without it, one with random weights, whose 8 bits say less than a trained net's.
+SOUNDNET_DATA names the folder of esc10/ (real clips, which int8 is set by and judged on) and peers/ (YAMNet). OpenVINO
+runs in `.venv-bench`, which `make bench` makes. What is missing is left out. Contenders take turns: read ratios.
 """
 
+import functools
 import os
 import pathlib
 import statistics
@@ -16,8 +17,8 @@ import time
 
 import numpy as np
 import tensorflow as tf
-
 from embed import BENCH, Worker
+
 from soundnet_tf import decoding, fast, litert, model, saved
 from soundnet_tf.audio import SAMPLE_RATE, fit_length
 from soundnet_tf.export import add_tflite, calibration, classifier, hub, lite
@@ -100,7 +101,7 @@ def speed(net, files, home, rounds):
             other.invoke()
 
         runs['YAMNet, 0.975 s'] = timed(hear)
-    seconds = {name: SECONDS for name in runs} | {'YAMNet, 0.975 s': YAMNET_SAMPLES / YAMNET_RATE}
+    seconds = dict.fromkeys(runs, SECONDS) | {'YAMNet, 0.975 s': YAMNET_SAMPLES / YAMNET_RATE}
     print(f'| 1 x {SECONDS} s to conv7 | ms | least ms | of float32 | ms per second of sound |\n|---|---|---|---|---|')
     for name, (ms, least, ratio) in in_turns(runs, rounds).items():
         print(f'| {name} | {ms:.2f} | {least:.2f} | {ratio:.2f} | {ms / seconds[name]:.2f} |', flush=True)
@@ -117,23 +118,23 @@ def hub_speed(net, home, rounds):
     cells = {}
     for batch in (1, 16):
         waveform = tf.constant(np.stack([noise(10, seed=seed) for seed in range(batch)]))
-        runs = {'fast.inference_form': timed(lambda: form(waveform)), 'TF-Hub module': timed(lambda: module(waveform))}
+        contenders = {'fast.inference_form': form, 'TF-Hub module': module}
+        runs = {name: timed(functools.partial(call, waveform)) for name, call in contenders.items()}
         for name, (ms, _, ratio) in in_turns(runs, rounds).items():
             cells.setdefault(name, []).append(f'{ms:.1f} ({ratio:.2f})')
     for name, row in cells.items():
         print(f'| {name} | ' + ' | '.join(row) + ' |', flush=True)
 
 
-def faithful(files, clips, judged):
-    """How far 8 bits are from float32, on clips as they are and at a peak of -40 dBFS."""
+def faithful(files, judged):
+    """How far each precision is from float32, on clips as they are and at a peak of -40 dBFS."""
     run = {name: litert.light(folder / 'model.tflite').get_signature_runner() for name, (_, folder) in files.items()}
-    print('\n| cosine to float32, least of the clips | as they are | at -40 dBFS |\n|---|---|---|')
     cosines = {}
     for clip in judged:
         whole = fit_length(clip, SECONDS * SAMPLE_RATE)
         for loudness, waveform in (('loud', whole), ('quiet', quiet(whole))):
             wanted = run['float32'](waveform=waveform[None])
-            for precision in ('float16', 'dynamic', 'int8'):
+            for precision in list(run)[1:]:
                 for name, values in run[precision](waveform=waveform[None]).items():
                     cosines.setdefault((precision, name), {}).setdefault(loudness, []).append(
                         cosine(values, wanted[name])
@@ -162,10 +163,14 @@ def main():
         speed(trunk, files, home, rounds)
         hub_speed(net, home, max(5, rounds // 4))
         if clips:
-            faithful(files, clips, judged)
-            plan, folder = made(net, 'embedding', 'int8', clips, home)
-            kept = ' '.join(plan.about['in_float'])
-            print(f'\nembedding, int8, in float: {kept}: {classifier.fall(net, plan, folder, clips)}')
+            print('\n| cosine to float32, least of the clips | as they are | at -40 dBFS |\n|---|---|---|')
+            faithful(files, judged)
+            for kind in ('embedding', 'tags') if net.spec.heads else ('embedding',):
+                files = {precision: made(net, kind, precision, clips, home) for precision in ('float32', 'int8')}
+                faithful(files, judged)
+                plan, folder = files['int8']
+                kept = ' '.join(plan.about['in_float'])
+                print(f'\n{kind}, int8, in float: {kept}; {classifier.fall(net, plan, folder, clips)}\n', flush=True)
 
 
 if __name__ == '__main__':

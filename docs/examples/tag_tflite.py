@@ -1,4 +1,5 @@
 """Tags of a WAV file on a device: ai-edge-litert, numpy and Python alone.   tag_tflite.py model.tflite rain.wav"""
+
 import sys
 import wave
 import zipfile
