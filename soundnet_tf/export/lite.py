@@ -28,7 +28,7 @@ from soundnet_tf.export.halves import with_halves
 from soundnet_tf.export.metadata import Output, with_metadata
 from soundnet_tf.export.reload import FILES
 from soundnet_tf.export.verify import Plan, Tolerance, cosine, quiet
-from soundnet_tf.spec import Conv, NetSpec, Pool
+from soundnet_tf.spec import Conv, NetSpec, Pool, Row
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
@@ -139,10 +139,10 @@ def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> 
     graph = tf.function(lambda waveform: _outputs(operations, asked, waveform), input_signature=[waveform])
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(operations.module, folder, signatures={asked.kind: graph.get_concrete_function()})
-        make = functools.partial(_converter, folder, asked)
+        make = functools.partial(_converter, folder, asked.kind)
         with litert.silent_stderr():
             if asked.precision != 'int8':
-                return make().convert(), []
+                return make(asked.precision).convert(), []
             return _eight_bit(net.spec, asked, make, waveforms)
 
 
@@ -160,19 +160,19 @@ def _outputs(operations: Operations, asked: Asked, waveform: Any) -> dict[str, A
     return results
 
 
-def _converter(folder: str, asked: Asked) -> Any:
+def _converter(folder: str, kind: str, precision: Precision) -> Any:
     import tensorflow as tf
 
-    converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[asked.kind])
-    if asked.precision != 'float32':
+    converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[kind])
+    if precision != 'float32':
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if asked.precision == 'float16':
+    if precision == 'float16':
         converter.target_spec.supported_types = [tf.float16]
     return converter
 
 
 def _eight_bit(
-    spec: NetSpec, asked: Asked, make: Callable[[], Any], waveforms: Sequence[Waveform]
+    spec: NetSpec, asked: Asked, make: Callable[[Precision], Any], waveforms: Sequence[Waveform]
 ) -> tuple[bytes, list[str]]:
     """With as few of the first convolutions in float as give clips, loud and quiet, the numbers of float32."""
     import tensorflow as tf
@@ -183,15 +183,16 @@ def _eight_bit(
     def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
         yield from ({'waveform': waveform} for waveform in fitted)
 
-    plain = make().convert()
+    plain = make('float32').convert()
     tried = _some(fitted, TRIED)
     tried = [*tried, *(quiet(waveform) for waveform in tried)]
     # What comes out of the last layers is in 8 bits itself, whatever the first do.
     judged = asked.outputs[:1] if asked.kind == 'layers' else asked.outputs
     wanted, found = _run(plain, tried), []
-    for in_float in _beginnings(spec):
+    deepest = max((truth.row_of(spec, name) for name in asked.outputs), key=lambda row: len(geometry.path(spec, row)))
+    for in_float in _beginnings(geometry.path(spec, deepest)):
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_names(plain, in_float))
-        converter = make()
+        converter = make('int8')
         converter.representative_dataset = examples
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         # The one way that the converter offers to leave some operations as they are.
@@ -208,12 +209,12 @@ def _eight_bit(
     return next((model, in_float) for close, model, in_float in found if close >= enough)
 
 
-def _beginnings(spec: NetSpec) -> Iterator[list[str]]:
+def _beginnings(rows: Sequence[Row]) -> Iterator[list[str]]:
     """The rows up to the first convolution, the second, and so on but for the last; each with the pool after it."""
-    convolutions = [index for index, row in enumerate(spec.layers) if isinstance(row, Conv)]
-    for index in convolutions[:-1]:
-        pooled = isinstance(spec.layers[index + 1], Pool)
-        yield list(spec.layer_names[: index + 1 + pooled])
+    convolutions = [index for index, row in enumerate(rows) if isinstance(row, Conv)]
+    for index in convolutions[:-1] or convolutions:
+        pooled = isinstance(rows[min(index + 1, len(rows) - 1)], Pool)
+        yield [row.name for row in rows[: index + 1 + pooled]]
 
 
 def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:

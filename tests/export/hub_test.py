@@ -71,7 +71,7 @@ def test_signatures(shared, net):
         close(layers[name], np.array(values))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(samples=st.integers(0, 230_000), training=st.booleans(), single=st.booleans())
 def test_short_clips_have_the_frames_that_count_and_no_nan(shared, net, samples, training, single):
     waveform = noise(11)[:samples]

@@ -95,6 +95,20 @@ def test_a_batch_is_never_folded_into_time(net, tmp_path, which):
     assert sorted(tuple(interpreter.get_tensor(o['index']).shape) for o in interpreter.get_output_details()) == shapes
 
 
+@pytest.mark.parametrize(
+    ('layer', 'ends'),
+    [
+        ('conv7', ['pool1', 'pool2', 'conv3', 'conv4', 'pool5', 'conv6']),
+        ('pool5', ['pool1', 'pool2', 'conv3', 'conv4']),
+        ('conv1', ['conv1']),
+    ],
+)
+def test_how_much_of_a_net_int8_may_keep_in_float(net, layer, ends):
+    found = list(lite._beginnings(geometry.path(net.spec, layer)))
+    assert [rows[-1] for rows in found] == ends
+    assert all(rows == list(net.spec.layer_names[: len(rows)]) for rows in found)
+
+
 @pytest.mark.slow
 def test_eight_bits_loud_and_quiet(net, tmp_path):
     plan, content = written(net, tmp_path, 'embedding', 'int8', 2, clips())
