@@ -42,11 +42,12 @@ def export(
     from soundnet_tf.export import exporter
 
     folder = registry.find(model)
-    # A mistaken folder is told before TensorFlow is loaded.
+    # Mistaken folders and files are told before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)
-    net, own = saved.load_net(folder), clips.read(calibration)
+    own = clips.read(calibration)
     sound = clips.read([clip])[0].waveform if clip is not None else own[0].waveform if own else None
+    net = saved.load_net(folder)
     if format == 'tflite':
         from soundnet_tf.export import lite
 

@@ -21,7 +21,7 @@ from soundnet_tf.version import __version__
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
 
-PACKAGES = ('tensorflow', 'keras', 'numpy', 'ai-edge-litert', 'flatbuffers', 'onnx', 'onnxruntime', 'tf2onnx')
+PACKAGES = ('tensorflow', 'keras', 'numpy', 'ai-edge-litert', 'flatbuffers', 'onnx', 'onnxruntime')
 
 
 QUANTISED = ('dynamic', 'int8')

@@ -101,7 +101,8 @@ def plan(
 
     def write(folder: pathlib.Path) -> None:
         model, in_float = _converted(net, asked, [clip.waveform for clip in clips])
-        about.update({'in_float': in_float} if precision == 'int8' else {})
+        if precision == 'int8':
+            about['in_float'] = in_float  # what model.json tells beside the rest
         (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
 
     tolerance = TOLERANCES.get(f'{precision} {kind}', TOLERANCES[precision])

@@ -36,9 +36,16 @@ def test_what_model_json_tells(hub_folder, net, net_folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'spec', [thin_spec(SOUNDNET5), thin_spec(heads={}), OTHERS[2]], ids=['soundnet5', 'no heads', 'odd']
+    ('spec', 'form'),
+    [
+        (thin_spec(SOUNDNET5), onnx),
+        (thin_spec(heads={}), onnx),
+        (OTHERS[2], onnx),
+        (thin_spec(heads={}), keras_file),
+        (OTHERS[2], keras_file),
+    ],
+    ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'keras, no heads', 'keras, odd'],
 )
-@pytest.mark.parametrize('form', [onnx, keras_file], ids=['onnx', 'keras'])
 def test_other_forms_give_the_numbers_of_any_net(spec, form, tmp_path):
     if form is onnx:
         pytest.importorskip('onnx')

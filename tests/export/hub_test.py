@@ -214,12 +214,19 @@ def test_our_layer_frozen_saved_and_wrong(hub_folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('spec', [thin_spec(SOUNDNET5, heads={}), OTHERS[2]], ids=lambda spec: spec.name)
-def test_any_other_table(spec, tmp_path):
+def test_any_other_table(tmp_path):
+    spec = OTHERS[2]
     net = enliven(model.build(spec))
     measured = exporter.carry_out(net, hub.plan(net), tmp_path / 'hub').measured
     assert max(measured.difference.values()) < 1e-5
     assert json.loads((tmp_path / 'hub' / 'model.json').read_text())['spec'] == json.loads(json.dumps(spec.to_dict()))
+
+
+@pytest.mark.parametrize('heads', [{}, {'esc10': 10}], ids=['no heads', 'one'])
+def test_what_a_module_gives(heads):
+    names = [f'{head}{kind}' for head in heads for kind in ('', '_logits', '_clip', '_frames')]
+    # The feature layer of this net is its last.
+    assert hub.output_names(thin_spec(SOUNDNET5, heads)) == ('embedding', 'times', 'conv4', *names)
 
 
 def test_names_that_cannot_be(net):

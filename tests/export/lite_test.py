@@ -1,5 +1,7 @@
 """TFLite files for one purpose: Keras' numbers in each precision, on both interpreters, and nothing folded silently."""
 
+import os
+import pathlib
 import zipfile
 
 import numpy as np
@@ -9,7 +11,7 @@ import tensorflow as tf
 from soundnet_tf import geometry, model
 from soundnet_tf.audio import fit_length
 from soundnet_tf.errors import ShortClip, SoundNetError
-from soundnet_tf.export import lite, truth
+from soundnet_tf.export import calibration, lite, truth
 from soundnet_tf.export.verify import cosine, difference, quiet
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -123,6 +125,17 @@ def test_eight_bits_loud_and_quiet(net, tmp_path):
         for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
             given = run(waveform=waveform[None])['embedding'][0]
             assert cosine(given, wanted(waveform)['embedding']) > 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='SOUNDNET_DATA names no folder of real clips')
+def test_eight_bits_on_real_clips(net, tmp_path):
+    paths = sorted(pathlib.Path(os.environ['SOUNDNET_DATA']).glob('esc10/*/*.ogg'))[::10]
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 5, calibration.read(paths[::2]))
+    run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
+    for clip in calibration.read(paths[1::2]):
+        for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
+            assert cosine(run(waveform=waveform[None])['embedding'][0], wanted(waveform)['embedding']) > 0.999
 
 
 def test_class_names_lie_in_the_file(net, tmp_path):
