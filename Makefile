@@ -28,7 +28,7 @@ demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
 test: $(if $(REFERENCE),test-reference) test-latest
-test-reference: .venv/made
+test-reference: .venv/made .venv-mediapipe/made
 	.venv/bin/python -m pytest
 test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
 	.venv-latest/bin/python -m pytest -m 'not slow'
@@ -64,5 +64,12 @@ demo-run/records/learned/dataset.json:
 	.venv-bench/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
+# MediaPipe, the reader of exported TFLite files that counts; its tests are skipped without it.
+.venv-mediapipe/made: requirements/mediapipe.txt
+	@rm -rf .venv-mediapipe
+	@$(REFERENCE) -m venv .venv-mediapipe
+	@.venv-mediapipe/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-latest .venv-bench build *.egg-info demo-run
+	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run

@@ -28,6 +28,7 @@ setup(
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries
         'av>=18',  # PyAV: pictures and sound of any video, MP3 encoding, without a program such as ffmpeg
+        'flatbuffers>=23.5',  # the metadata of TFLite files; TensorFlow needs it too
         'google-crc32c>=1.5',  # the checksums of TFRecord files
         'h5py>=3.10',  # posteriors in HDF5 files; keras needs it too
         'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
@@ -50,6 +51,8 @@ setup(
         'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
         # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
         'litert': ['ai-edge-litert>=2.0'],
+        # Nets as ONNX files, written and then checked.
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # Embeddings as one Parquet table.
         'parquet': ['pyarrow>=16'],
         # Linear SVMs and other probes, t-SNE, and SoundNetTransformer.

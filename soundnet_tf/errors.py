@@ -34,6 +34,12 @@ class LostWorker(SoundNetError):
     status = 1
 
 
+class ExportRefused(SoundNetError):
+    """What was exported does not give the net's numbers, and was deleted: no mistake of the user's."""
+
+    status = 1
+
+
 class MissingTool(SoundNetError, ImportError):
     """An optional package is needed and not installed."""
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from soundnet_tf.errors import MissingTool
 
+Model = str | os.PathLike[str] | bytes
+"""The path of a TFLite file, or what it holds."""
 
-def light(path: str | os.PathLike[str], packed: bool = True) -> Any:
+
+def light(model: Model, packed: bool = True) -> Any:
     """An interpreter that comes without TensorFlow. Raises MissingTool without ai-edge-litert.
 
     `packed` is three times as quick, by XNNPACK, once it has copied all weights into an order of its own; without
@@ -21,17 +24,21 @@ def light(path: str | os.PathLike[str], packed: bool = True) -> Any:
     kernels = OpResolverType.AUTO if packed else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     # Without packing, several threads would copy the weights as well.
     threads = min(4, os.cpu_count() or 1) if packed else 1
-    return Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=kernels)
+    return Interpreter(**_given(model), num_threads=threads, experimental_op_resolver_type=kernels)
 
 
-def interpreter(path: str | os.PathLike[str]) -> Any:
+def interpreter(model: Model) -> Any:
     """An interpreter of either kind. Raises ValueError or RuntimeError for a file that is none."""
     try:
-        return light(path)
+        return light(model)
     except MissingTool:
         import tensorflow as tf
 
-        return tf.lite.Interpreter(str(path), num_threads=min(4, os.cpu_count() or 1))
+        return tf.lite.Interpreter(**_given(model), num_threads=min(4, os.cpu_count() or 1))
+
+
+def _given(model: Model) -> dict[str, Any]:
+    return {'model_content': model} if isinstance(model, bytes) else {'model_path': str(model)}
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def save(
     target = pathlib.Path(folder)
     if target.exists() and not (target / 'spec.json').is_file():
         raise SoundNetError(f'{target} exists and is not a saved net: choose another folder')
-    with _whole_folder(target) as draft:
+    with whole_folder(target) as draft:
         weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
         np.savez(draft / 'weights.npz', **weights)
         write_json(draft / 'spec.json', spec.to_dict())
@@ -229,7 +229,7 @@ def write_json(path: pathlib.Path, values: Any) -> None:
 
 
 @contextmanager
-def _whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
+def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """A new folder to fill, which takes the place of `target` at the end if nothing was raised."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = pathlib.Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))

@@ -1,5 +1,80 @@
 """Nets in other forms than the saved folder. Each is read again and compared before it is kept."""
 
-from soundnet_tf.export.tflite import add_tflite, write_tflite
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ['add_tflite', 'write_tflite']
+if TYPE_CHECKING:
+    from soundnet_tf.export.lite import Kind, Length, Precision
+    from soundnet_tf.export.tflite import add_tflite, write_tflite
+
+__all__ = ['add_tflite', 'export', 'write_tflite']
+
+Path = str | os.PathLike[str]
+
+Format = Literal['hub', 'tflite', 'keras', 'onnx']
+
+
+def export(
+    model: Path,
+    out: Path,
+    format: Format = 'hub',
+    *,
+    clip: Path | None = None,
+    output: 'Kind' = 'tags',
+    precision: 'Precision' = 'float32',
+    length_s: 'Length' = None,
+    calibration: Sequence[Path] = (),
+) -> list[str]:
+    """Export a saved net as the folder `out`; return what was measured, in lines for people.
+
+    Args:
+      model: the folder of a saved net, or the name of a registered one.
+      clip: a real sound to check the export with; the first of `calibration` where none is given.
+      output, precision, length_s: of a TFLite file, as in `lite.plan`.
+      calibration: sound files, best in a folder for each class: int8 is set by them, and where there are classes, a
+        quantised file is tried with a linear classifier on its features.
+
+    Raises ExportRefused where the export does not give Keras' numbers, and leaves `out` as it was.
+    """
+    from soundnet_tf import registry, saved
+    from soundnet_tf.export import calibration as clips
+    from soundnet_tf.export import exporter
+
+    folder = registry.find(model)
+    # Mistaken folders and files are told before TensorFlow is loaded.
+    saved.read_spec(folder)
+    exporter.place(out)
+    own = clips.read(calibration)
+    sound = clips.read([clip])[0].waveform if clip is not None else own[0].waveform if own else None
+    net = saved.load_net(folder)
+    if format == 'tflite':
+        from soundnet_tf.export import lite
+
+        plan = lite.plan(net, output, precision, length_s, own)
+    else:
+        plan = _plan(net, format)
+    return exporter.carry_out(net, plan, out, sound, saved.read_facts(folder), own).lines()
+
+
+def _plan(net: Any, format: Format) -> Any:
+    if format == 'hub':
+        from soundnet_tf.export import hub
+
+        return hub.plan(net)
+    if format == 'keras':
+        from soundnet_tf.export import keras_file
+
+        return keras_file.plan(net)
+    from soundnet_tf.export import onnx
+
+    return onnx.plan(net)
+
+
+def __getattr__(name: str) -> Any:
+    # At first use: what is exported without TensorFlow is loaded again without it.
+    if name not in ('add_tflite', 'write_tflite'):
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from soundnet_tf.export import tflite
+
+    return getattr(tflite, name)

@@ -3,9 +3,7 @@
 Layers that need clips of different lengths get signatures of their own, as LiteRT runs a signature whole: a 5 s clip
 gives conv7 of the 8-layer net but no head. The weights are in the file once.
 
-What the converter cannot be given: a Keras model itself, which aborts the process or gives NaN, depending on the
-version; an input `[1, None]`, which silently folds a batch into time; and batch norm, which it then leaves unfused.
-So the net goes in as plain TensorFlow operations, input `[batch, samples]`, with batch norm folded into the weights.
+An input `[1, None]` would silently fold a batch into time; so the input is `[batch, samples]`.
 """
 
 import hashlib
@@ -20,15 +18,14 @@ from numpy.typing import NDArray
 
 from soundnet_tf import geometry, litert, model, saved
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
+from soundnet_tf.export.folded import Operations, Weights, folded
+from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     import keras
 
 TOLERANCE = 2e-4
 """The greatest difference from Keras that is let pass, relative to a layer's largest value."""
-
-Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Iterable[str] | None = None) -> float:
@@ -51,7 +48,7 @@ def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Itera
     path = pathlib.Path(path)
     draft = path.with_name(path.name + '.part')
     try:
-        draft.write_bytes(_convert(spec, _folded(net), signatures))
+        draft.write_bytes(_convert(spec, folded(net), signatures))
         differences = _compare(net, draft, signatures)
         # Not `>`: a difference that is no number must not pass.
         wrong = [f'{layer} by {off:.1e}' for layer, off in differences.items() if not off <= TOLERANCE]
@@ -74,48 +71,14 @@ def add_tflite(folder: str | os.PathLike[str]) -> pathlib.Path:
     return path
 
 
-def _folded(net: 'keras.Model') -> Weights:
-    """Kernel and bias of each row, with the trunk's batch norm worked into both."""
-    values = {key: np.asarray(variable) for key, variable in model.variables_of(net).items()}
-    weights = {}
-    for row in model.spec_of(net).rows:
-        if isinstance(row, Head):
-            weights[row.name] = values[f'{row.name}/kernel'], values[f'{row.name}/bias']
-        elif isinstance(row, Conv):
-            kinds = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
-            kernel, bias, gamma, beta, mean, variance = (values[f'{row.name}/{kind}'] for kind in kinds)
-            scale = gamma / np.sqrt(variance + model.BATCH_NORM_EPSILON)
-            weights[row.name] = kernel * scale, (bias - mean) * scale + beta
-    return weights
-
-
 def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]]) -> bytes:
     import tensorflow as tf
 
-    module: Any = tf.Module()
-    # Two-dimensional kernels of height 1, as TFLite knows no other: else every layer reshapes to and fro.
-    module.kernels = {name: tf.Variable(tf.constant(kernel[None])) for name, (kernel, _) in weights.items()}
-    module.biases = {name: tf.Variable(tf.constant(bias)) for name, (_, bias) in weights.items()}
-
-    def convolve(row: Conv | Head, x: Any) -> Any:
-        padded = tf.pad(x, [[0, 0], [0, 0], [row.padding, row.padding], [0, 0]]) if row.padding else x
-        kernel, bias = module.kernels[row.name], module.biases[row.name]
-        if x.shape[3] == 1:
-            # The same sums, without a copy of the waveform for each sample of the kernel: 18 MB less for 9.5 s.
-            return tf.nn.depthwise_conv2d(padded, kernel, [1, row.stride, row.stride, 1], 'VALID') + bias
-        return tf.nn.conv2d(padded, kernel, [1, row.stride], 'VALID') + bias
+    operations = Operations(spec, weights)
 
     def forward(waveform: Any, layers: Iterable[str]) -> dict[str, Any]:
-        x = tf.expand_dims(tf.expand_dims(waveform, 1), 3) * GAIN
-        outputs = {}
-        for row in spec.layers:
-            if isinstance(row, Conv):
-                x = tf.nn.relu(convolve(row, x))
-            else:
-                x = tf.nn.max_pool2d(x, [1, row.kernel], [1, row.stride], 'VALID')
-            outputs[row.name] = x
-        outputs |= {head.name: tf.nn.softmax(convolve(head, x)) for head in spec.heads}
-        return {layer: tf.squeeze(outputs[layer], 1) for layer in layers}
+        outputs = operations(waveform, layers)
+        return {name: tf.nn.softmax(values) if name in spec.head_names else values for name, values in outputs.items()}
 
     functions = {}
     for name, layers in signatures.items():
@@ -123,7 +86,7 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
         graph = tf.function(lambda waveform, layers=layers: forward(waveform, layers), input_signature=[waveform])
         functions[name] = graph.get_concrete_function()
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=functions)
+        tf.saved_model.save(operations.module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
         with litert.silent_stderr():
             return converter.convert()

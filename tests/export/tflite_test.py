@@ -15,11 +15,6 @@ from tests.model_test import OTHERS
 interpreter = pytest.importorskip('ai_edge_litert.interpreter')
 
 
-@pytest.fixture(scope='module')
-def net():
-    return enliven(model.build(thin_spec()))
-
-
 @pytest.mark.parametrize('spec', [thin_spec(SOUNDNET5), *OTHERS], ids=lambda spec: spec.name)
 def test_any_table_is_converted(spec, tmp_path):
     assert write_tflite(enliven(model.build(spec)), tmp_path / 'net.tflite') < 1e-5
@@ -54,14 +49,14 @@ def test_a_batch_stays_a_batch(net, tmp_path):
 def test_a_file_that_differs_is_not_kept(net, tmp_path, monkeypatch, factor):
     write_tflite(net, tmp_path / 'net.tflite')
     before = (tmp_path / 'net.tflite').read_bytes()
-    folded = tflite._folded
+    folded = tflite.folded
 
     def wrong(net):
         weights = folded(net)
         kernel, bias = weights['conv7']
         return {**weights, 'conv7': (kernel * np.float32(factor), bias)}
 
-    monkeypatch.setattr(tflite, '_folded', wrong)
+    monkeypatch.setattr(tflite, 'folded', wrong)
     with pytest.raises(
         SoundNetError, match=r'new\.tflite was not kept, it differs from Keras in conv7 by .*largest value'
     ):

@@ -1,0 +1,184 @@
+"""A net as a TF-Hub module: a SavedModel that is called, and fine-tuned, without this package.
+
+    module = hub.load(folder)                      # or tf.saved_model.load
+    module(waveform)['embedding']                  # [samples] or [batch, samples], 22,050 Hz, in [-1, 1]
+    module(waveforms, training=True)               # batch norm by the batch, moving statistics move
+    module.label_path('places')                    # the file of a head's class names
+
+Inference folds batch norm within the graph from the live variables, so it is right after fine-tuning and as quick as
+`fast.inference_form`. A clip too short for a layer gives that layer no time steps and everything else its numbers.
+
+The root is a checkpoint with functions, since what else there is fails somewhere: a `tf.Module` has no `variables` once
+it is loaded, and the object that Keras' own export leaves cannot be called.
+"""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from soundnet_tf import fast, geometry, model
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export.verify import Plan, Tolerance
+from soundnet_tf.fast import Stage
+from soundnet_tf.spec import GAIN, Conv, NetSpec, Row
+
+Tensors = dict[str, Any]
+
+
+def plan(net: model.SoundNet) -> Plan:
+    """The export of a net as a TF-Hub module: its folder is the SavedModel."""
+    return Plan('hub', output_names(net.spec), lambda folder: write(net, folder), Tolerance(difference=2e-4))
+
+
+def write(net: model.SoundNet, folder: str | os.PathLike[str]) -> None:
+    """Write the module as a SavedModel into `folder`; the class names of the heads become its assets."""
+    with tempfile.TemporaryDirectory() as home:
+        for head, classes in net.labels.items():
+            (pathlib.Path(home) / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
+        root, signatures = module_of(net, pathlib.Path(home))
+        tf.saved_model.save(root, os.fspath(folder), signatures=signatures)
+
+
+def output_names(spec: NetSpec) -> tuple[str, ...]:
+    """What the module gives. Raises SoundNetError where a head or layer bears the name of another output."""
+    names = ['embedding', 'times', *dict.fromkeys((spec.feature_layer, spec.layer_names[-1]))]
+    for head in spec.head_names:
+        names += [head, f'{head}_logits', f'{head}_clip', f'{head}_frames']
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SoundNetError(f'the module would have two outputs {twice[0]!r}: give the head or layer another name')
+    return tuple(names)
+
+
+def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str, Any]]:
+    """The module on variables of its own, and its signatures; `labels` is a folder of `<head>.txt`."""
+    spec = net.spec
+    output_names(spec)
+    net = _with_logits(net)
+    last = dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names))
+    quick, trained = fast.stages(net, last), _plain(net, training=True)
+    every = _plain(net, training=False)
+
+    def call(waveform: Any, training: bool = False) -> Tensors:
+        return _each(waveform, lambda batch: _results(spec, _run(trained if training else quick, batch)))
+
+    def embed(waveform: Any) -> Tensors:
+        outputs = _run(fast.stages(net, [spec.feature_layer]), waveform)
+        return _embedding(spec, outputs) | {spec.feature_layer: outputs[spec.feature_layer]}
+
+    def layers(waveform: Any) -> Tensors:
+        outputs = _run(every, waveform)
+        heads = {head: tf.nn.softmax(outputs[head]) for head in spec.head_names}
+        logits = {model.logits_name(head): outputs[head] for head in spec.head_names}
+        return {name: outputs[name] for name in spec.layer_names} | heads | logits
+
+    def label_path(head: str) -> Any:
+        return root.assets[head].asset_path
+
+    one, many = tf.TensorSpec([None], tf.float32, 'waveform'), tf.TensorSpec([None, None], tf.float32, 'waveform')
+    root: Any = tf.train.Checkpoint()
+    root.variables = [variable.value for variable in net.variables]
+    root.trainable_variables = [variable.value for variable in net.trainable_variables]
+    root.regularization_losses = []
+    root.assets = {head: tf.saved_model.Asset(os.fspath(labels / f'{head}.txt')) for head in spec.head_names}
+    root.__call__ = tf.function(call)
+    for waveform in (one, many):
+        for training in (False, True):
+            root.__call__.get_concrete_function(waveform, training)
+    # Of a fixed kind each, as Keras' TFSMLayer wants its endpoints.
+    root.infer = tf.function(lambda waveform: call(waveform, False), input_signature=[many])
+    root.train = tf.function(lambda waveform: call(waveform, True), input_signature=[many])
+    root.embed = tf.function(embed, input_signature=[many])
+    root.layers = tf.function(layers, input_signature=[many])
+    root.label_path = tf.function(label_path)
+    for head in spec.head_names:
+        root.label_path.get_concrete_function(head)
+    return root, {'serving_default': root.infer, 'embed': root.embed, 'layers': root.layers}
+
+
+def _with_logits(net: model.SoundNet) -> model.SoundNet:
+    """A copy whose heads give logits."""
+    copy = model.build(net.spec, labels=net.labels, classifier_activation=None)
+    for row in net.spec.layers:
+        if isinstance(row, Conv):
+            # What asks other replicas for their statistics would be traced here, where there are none.
+            copy.get_layer(f'{row.name}_bn').synchronized = False
+    for mine, theirs in zip(copy.variables, net.variables, strict=True):
+        mine.assign(theirs)
+    return copy
+
+
+def _plain(net: model.SoundNet, training: bool) -> list[Stage]:
+    """Each row by itself, through the layers of the Keras net; heads give logits."""
+
+    def runner(row: Row, gain: float) -> Callable[[Any], Any]:
+        if isinstance(row, Conv):
+            convolution, norm = net.get_layer(f'{row.name}_conv'), net.get_layer(f'{row.name}_bn')
+            return lambda x: tf.nn.relu(norm(convolution(x * gain), training=training))
+        layer = net.get_layer(row.name if row in net.spec.layers else model.logits_name(row.name))
+        return lambda x: layer(x * gain if gain != 1 else x)
+
+    stages, source = [], None
+    for row in net.spec.rows:
+        run = runner(row, 1.0 if stages else GAIN)
+        stages.append(Stage(row.name, source, row.kernel, row.stride, row.padding, run))
+        source = row.name if row in net.spec.layers else source
+    return stages
+
+
+def _run(stages: Iterable[Stage], waveform: Any) -> dict[str | None, Any]:
+    """`[batch, samples]` of any length to the stages' `[batch, time, channels]`, as `geometry.frames` counts them.
+
+    What is shorter than a kernel is filled up to it, and the step that comes of that is cut off again.
+    """
+    outputs: dict[str | None, Any] = {None: waveform[..., None]}
+    for stage in stages:
+        x = outputs[stage.source]
+        steps = tf.shape(x)[1]
+        missing: Any = tf.maximum(0, stage.kernel - 2 * stage.padding - steps)
+        x = tf.pad(x, [[0, 0], [stage.padding, stage.padding + missing], [0, 0]])
+        frames = tf.where(steps > 0, tf.maximum(0, stage.frames(steps)), 0)
+        outputs[stage.name] = stage.run(x)[:, :frames]
+    return outputs
+
+
+def _each(waveform: Any, run: Callable[[Any], Tensors]) -> Tensors:
+    """`run` takes a batch; a single clip goes through it as a batch of one, which its outputs then lose."""
+    if waveform.shape.rank == 2:
+        return run(waveform)
+    outputs = run(waveform[None])
+    return {name: values if _of_all(name) else values[0] for name, values in outputs.items()}
+
+
+def _of_all(name: str) -> bool:
+    """What the clips of a batch have in common, being of one length."""
+    return name == 'times' or name.endswith('_frames')
+
+
+def _results(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
+    results = _embedding(spec, outputs)
+    results |= {name: outputs[name] for name in (spec.feature_layer, spec.layer_names[-1])}
+    for head in spec.head_names:
+        logits = outputs[head]
+        results[head] = tf.nn.softmax(logits)
+        results[model.logits_name(head)] = logits
+        results[f'{head}_clip'] = _mean(results[head])
+        results[f'{head}_frames'] = tf.shape(logits)[1]
+    return results
+
+
+def _embedding(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
+    values = outputs[spec.feature_layer]
+    (first,), hop = geometry.frame_times(spec, spec.feature_layer, 1), geometry.hop(spec, spec.feature_layer)
+    times = first + tf.range(tf.shape(values)[1], dtype=tf.float32) * (hop / SAMPLE_RATE)
+    return {'embedding': _mean(values), 'times': times}
+
+
+def _mean(values: Any) -> Any:
+    """Over time; zeros where there is none, never NaN."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values, 1), tf.cast(tf.shape(values)[1], values.dtype))

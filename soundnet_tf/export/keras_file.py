@@ -1,0 +1,20 @@
+"""A net as one `.keras` file; whoever loads it imports `soundnet_tf.model` first, which knows its class."""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+from soundnet_tf.export.reload import FILES
+from soundnet_tf.export.verify import Plan, Tolerance
+
+if TYPE_CHECKING:
+    from soundnet_tf.model import SoundNet
+
+
+def plan(net: 'SoundNet') -> Plan:
+    """The export of a net as `model.keras`: its heads, or its last layer where it has none."""
+    outputs = net.spec.head_names or net.spec.layer_names[-1:]
+
+    def write(folder: pathlib.Path) -> None:
+        net.save(folder / FILES['keras'])
+
+    return Plan('keras', outputs, write, Tolerance(difference=2e-4))

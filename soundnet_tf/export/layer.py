@@ -1,0 +1,55 @@
+"""A TF-Hub module of a net as a layer of Keras 3, where `hub.KerasLayer` does not go.
+
+waveform = keras.Input([None])  # 22,050 Hz, in [-1, 1]
+embedding = SoundNetLayer('exports/hub', trainable=True)(waveform)  # [batch, channels]
+net = keras.Model(waveform, keras.layers.Dense(10)(embedding))
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import keras
+
+from soundnet_tf import geometry, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export import truth
+from soundnet_tf.spec import NetSpec
+
+
+class SoundNetLayer(keras.layers.TFSMLayer):
+    """From `[batch, samples]` to one output of a TF-Hub module that `soundnet-export` wrote.
+
+    Args:
+      path: the module's folder.
+      output: 'embedding', the feature layer averaged over time, or another that model.json names.
+      trainable: whether `fit` changes all of the net's weights, and training moves its batch norm's statistics.
+
+    Raises ShortClip for a clip of a known length that is too short for the output, SoundNetError for a wrong folder.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], output: str = 'embedding', trainable: bool = False, **options: Any
+    ):
+        folder = pathlib.Path(path)
+        facts = saved.read_facts(folder) if (folder / 'model.json').is_file() else {}
+        if facts.get('export') != 'hub':
+            raise SoundNetError(f'{folder} is no TF-Hub module of this package: write one with soundnet-export')
+        if output not in facts['outputs']:
+            raise SoundNetError(f'{folder} has no output {output!r}; it has {", ".join(facts["outputs"])}')
+        self.output_name = output
+        self._spec = NetSpec.from_dict(facts['spec'])
+        super().__init__(
+            os.fspath(folder), call_endpoint='infer', call_training_endpoint='train', trainable=trainable, **options
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        samples = inputs.shape[-1]
+        if samples is not None:
+            geometry.require(self._spec, truth.row_of(self._spec, self.output_name), samples)
+        return super().call(inputs, training=training and self.trainable)[self.output_name]
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        own = {'path': config.pop('filepath'), 'output': self.output_name}
+        return {key: value for key, value in config.items() if not key.startswith('call_')} | own

@@ -1,0 +1,237 @@
+"""A net as a TFLite file for one purpose on a device: tags, an embedding, or layers; in float or in 8 bits.
+
+    float32, float16   the same numbers; float16 halves the file
+    dynamic            8-bit weights, float values: a quarter of the file
+    int8               8-bit weights and values, set by a user's clips; sound goes in and values come out as float
+
+An 8-bit waveform would have 48 dB of range, and so would what conv1 makes of it. So int8 keeps conv1 in float, and as
+many of the layers after it as quiet clips turn out to need; they have few weights, kept as float16.
+"""
+
+import dataclasses
+import functools
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import geometry, litert
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export import truth
+from soundnet_tf.export.calibration import Clip
+from soundnet_tf.export.folded import Operations, folded
+from soundnet_tf.export.halves import with_halves
+from soundnet_tf.export.metadata import Output, with_metadata
+from soundnet_tf.export.reload import FILES
+from soundnet_tf.export.verify import Plan, Tolerance, cosine, quiet
+from soundnet_tf.spec import Conv, NetSpec, Pool, Row
+
+if TYPE_CHECKING:
+    from soundnet_tf.model import SoundNet
+
+Precision = Literal['float32', 'float16', 'dynamic', 'int8']
+Kind = Literal['tags', 'embedding', 'layers']
+Length = float | Literal['dynamic'] | None
+
+TOLERANCES: dict[str, Tolerance] = {
+    'float32': Tolerance(difference=2e-4),
+    'float16': Tolerance(difference=1e-2, cosine=0.9999),
+    'dynamic': Tolerance(cosine=0.99),
+    'int8': Tolerance(cosine=0.98, clip_cosine=0.999),
+    'int8 layers': Tolerance(cosine=0.98, clip_cosine=0.995),
+}
+
+ENOUGH = 0.9991
+"""The cosine to float32 on clips, loud and quiet, from which on no further layer is kept in float."""
+
+SLACK = 2e-4
+"""Where that is never reached, since the output itself is in 8 bits, so much less than the best is as good."""
+
+SEEN, TRIED = 64, 40
+"""Clips that int8's ranges are taken from, and on which its precision is tried."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a file is to be: of which outputs, for how many samples (None: any), and in which precision."""
+
+    kind: Kind
+    outputs: tuple[str, ...]
+    samples: int | None
+    precision: Precision
+
+
+def plan(
+    net: 'SoundNet',
+    kind: Kind = 'tags',
+    precision: Precision = 'float32',
+    length_s: Length = None,
+    clips: Sequence[Clip] = (),
+) -> Plan:
+    """The export of a net as a TFLite file with metadata; its input is `waveform` `[1, samples]`.
+
+    tags: a head's probabilities, averaged over time, `HEAD_clip` `[1, classes]`. embedding: the feature layer so,
+    `[1, channels]`. layers: `[1, time, channels]` of the feature layer, the last, and the heads that have a time step.
+
+    Args:
+      length_s: seconds; None for the least whole number of them, 'dynamic' for any length, input `[batch, samples]`.
+      clips: sounds like those that the file will hear, for int8.
+
+    Raises ShortClip for a length that gives nothing, SoundNetError for tags without heads and int8 without clips.
+    """
+    spec = net.spec
+    if kind == 'tags' and not spec.heads:
+        raise SoundNetError(f'{spec.name} has no heads, so there are no tags: export the embedding')
+    if precision == 'int8' and not clips:
+        raise SoundNetError('int8 is set by clips like those that it will hear: name a folder of them (calibration)')
+    outputs: tuple[str, ...] = ('embedding',)
+    if kind == 'tags':
+        outputs = tuple(f'{head}_clip' for head in spec.head_names)
+    if kind == 'layers':
+        outputs = tuple(dict.fromkeys((spec.feature_layer, spec.layer_names[-1])))
+    samples = _samples(spec, outputs, length_s)
+    if kind == 'layers' and samples is not None:
+        outputs += tuple(head for head in spec.head_names if geometry.min_samples(spec, head) <= samples)
+    asked = Asked(kind, outputs, samples, precision)
+    about: dict[str, Any] = {'kind': kind, 'precision': precision}
+
+    def write(folder: pathlib.Path) -> None:
+        model, in_float = _converted(net, asked, [clip.waveform for clip in clips])
+        if precision == 'int8':
+            about['in_float'] = in_float  # what model.json tells beside the rest
+        (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
+
+    tolerance = TOLERANCES.get(f'{precision} {kind}', TOLERANCES[precision])
+    return Plan('tflite', outputs, write, tolerance, samples, about)
+
+
+def _samples(spec: NetSpec, outputs: Sequence[str], length_s: Length) -> int | None:
+    if length_s == 'dynamic':
+        return None
+    least = truth.min_samples(spec, outputs)
+    if length_s is None:
+        return -(-least // SAMPLE_RATE) * SAMPLE_RATE
+    samples = round(float(length_s) * SAMPLE_RATE)
+    for name in outputs:
+        geometry.require(spec, truth.row_of(spec, name), samples, f'length_s={length_s:g}', 'give a longer one')
+    return samples
+
+
+def _described(net: 'SoundNet', asked: Asked, model: bytes) -> bytes:
+    outputs = {}
+    for name in asked.outputs:
+        row = truth.row_of(net.spec, name)
+        said = 'averaged over time' if row != name else 'by time steps'
+        outputs[name] = Output(row, f'{row}, {said}', net.labels.get(row, ()) if asked.kind == 'tags' else ())
+    return with_metadata(model, f'{net.spec.name}, {asked.kind}', f'SoundNet: {asked.kind} of sound', outputs)
+
+
+def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> tuple[bytes, list[str]]:
+    """The model, and the rows that int8 keeps in float."""
+    import tensorflow as tf
+
+    operations = Operations(net.spec, folded(net))
+    shape = [None, None] if asked.samples is None else [1, asked.samples]
+    waveform = tf.TensorSpec(shape, tf.float32, name='waveform')
+    graph = tf.function(lambda waveform: _outputs(operations, asked, waveform), input_signature=[waveform])
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(operations.module, folder, signatures={asked.kind: graph.get_concrete_function()})
+        make = functools.partial(_converter, folder, asked.kind)
+        with litert.silent_stderr():
+            if asked.precision != 'int8':
+                return make(asked.precision).convert(), []
+            return _eight_bit(net.spec, asked, make, waveforms)
+
+
+def _outputs(operations: Operations, asked: Asked, waveform: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    spec, results = operations.spec, {}
+    rows = {name: truth.row_of(spec, name) for name in asked.outputs}
+    values = operations(waveform, dict.fromkeys(rows.values()))
+    with tf.name_scope('result'):
+        for name, row in rows.items():
+            results[name] = tf.nn.softmax(values[row]) if row in spec.head_names else values[row]
+            if name != row:
+                results[name] = tf.reduce_mean(results[name], 1)
+    return results
+
+
+def _converter(folder: str, kind: str, precision: Precision) -> Any:
+    import tensorflow as tf
+
+    converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[kind])
+    if precision != 'float32':
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == 'float16':
+        converter.target_spec.supported_types = [tf.float16]
+    return converter
+
+
+def _eight_bit(
+    spec: NetSpec, asked: Asked, make: Callable[[Precision], Any], waveforms: Sequence[Waveform]
+) -> tuple[bytes, list[str]]:
+    """With as few of the first convolutions in float as give clips, loud and quiet, the numbers of float32."""
+    import tensorflow as tf
+
+    least = truth.min_samples(spec, asked.outputs)
+    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in _some(waveforms, SEEN)]
+
+    def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
+        yield from ({'waveform': waveform} for waveform in fitted)
+
+    plain = make('float32').convert()
+    tried = _some(fitted, TRIED)
+    tried = [*tried, *(quiet(waveform) for waveform in tried)]
+    # What comes out of the last layers is in 8 bits itself, whatever the first do.
+    judged = asked.outputs[:1] if asked.kind == 'layers' else asked.outputs
+    wanted, found = _run(plain, tried), []
+    deepest = max((truth.row_of(spec, name) for name in asked.outputs), key=lambda row: len(geometry.path(spec, row)))
+    for in_float in _beginnings(geometry.path(spec, deepest)):
+        options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_names(plain, in_float))
+        converter = make('int8')
+        converter.representative_dataset = examples
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        # The one way that the converter offers to leave some operations as they are.
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=examples, debug_options=options
+        )
+        model = with_halves(debugger.get_nondebug_quantized_model())
+        given = _run(model, tried)
+        close = min(cosine(new[name], old[name]) for new, old in zip(given, wanted, strict=True) for name in judged)
+        found.append((close, model, in_float))
+        if close >= ENOUGH:
+            break
+    enough = min(ENOUGH, max(close for close, _, _ in found) - SLACK)
+    return next((model, in_float) for close, model, in_float in found if close >= enough)
+
+
+def _beginnings(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """The rows up to the first convolution, the second, and so on but for the last; each with the pool after it."""
+    convolutions = [index for index, row in enumerate(rows) if isinstance(row, Conv)]
+    for index in convolutions[:-1] or convolutions:
+        pooled = isinstance(rows[min(index + 1, len(rows) - 1)], Pool)
+        yield [row.name for row in rows[: index + 1 + pooled]]
+
+
+def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:
+    """Evenly thinned out."""
+    return clips[:: -(-len(clips) // most)]
+
+
+def _names(model: bytes, rows: Sequence[str]) -> list[str]:
+    """The tensors that the operations of these rows make, those around the net, and the model's outputs."""
+    interpreter = litert.interpreter(model)
+    scopes = ('channel', 'result', *rows)
+    names = [tensor['name'] for tensor in interpreter.get_tensor_details()]
+    chosen = [name for name in names if any(f'{scope}/' in name for scope in scopes)]
+    return chosen + [tensor['name'] for tensor in interpreter.get_output_details()]
+
+
+def _run(model: bytes, waveforms: Sequence[NDArray[np.float32]]) -> list[dict[str, NDArray[np.float32]]]:
+    runner = litert.interpreter(model).get_signature_runner()
+    return [runner(waveform=waveform) for waveform in waveforms]

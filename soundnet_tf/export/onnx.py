@@ -1,0 +1,111 @@
+"""A net as an ONNX file, written node by node from its table: feature layer, last layer and heads.
+
+Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length
+that the most demanding of them needs.
+"""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from soundnet_tf import geometry
+from soundnet_tf.errors import MissingTool
+from soundnet_tf.export.reload import FILES
+from soundnet_tf.export.verify import Plan, Tolerance
+from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
+
+if TYPE_CHECKING:
+    from soundnet_tf.export.folded import Weights
+    from soundnet_tf.model import SoundNet
+
+OPSET, IR = 17, 8
+"""Of ONNX 1.12, which every runtime of today reads."""
+
+
+def plan(net: 'SoundNet') -> Plan:
+    """The export of a net as `model.onnx`."""
+    from soundnet_tf.export.folded import folded
+
+    spec = net.spec
+    outputs = tuple(dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)))
+
+    def write(folder: pathlib.Path) -> None:
+        (folder / FILES['onnx']).write_bytes(_model(spec, folded(net), outputs))
+
+    return Plan('onnx', outputs, write, Tolerance(difference=2e-4))
+
+
+def session(path: pathlib.Path) -> Any:
+    """The file opened by onnxruntime on the CPU. Raises MissingTool without it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingTool('onnxruntime', 'running an ONNX file', 'onnx') from None
+    return onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+
+
+def _model(spec: NetSpec, weights: 'Weights', outputs: tuple[str, ...]) -> bytes:
+    try:
+        from onnx import TensorProto, checker, helper, numpy_helper
+    except ImportError:
+        raise MissingTool('onnx', 'writing an ONNX file', 'onnx') from None
+    constants: dict[str, np.ndarray] = {'channel': np.array([1]), 'gain': np.array(GAIN, np.float32)}
+    for name, (kernel, bias) in weights.items():
+        # ONNX has channels before time, and filters first.
+        constants |= {f'{name}/kernel': kernel.transpose(2, 1, 0).copy(), f'{name}/bias': bias}
+    nodes = [
+        helper.make_node('Unsqueeze', ['waveform', 'channel'], ['mono']),
+        helper.make_node('Mul', ['mono', 'gain'], ['scaled']),
+    ]
+    at = 'scaled'
+    for row in spec.layers:
+        if isinstance(row, Pool):
+            nodes.append(_pool(helper, row, at))
+        else:
+            nodes += [_convolution(helper, row, at), helper.make_node('Relu', [f'{row.name}/sum'], [f'{row.name}/t'])]
+        at = f'{row.name}/t'
+    nodes += [_convolution(helper, head, at) for head in spec.heads]
+    for name in outputs:
+        is_head = name in spec.head_names
+        nodes.append(
+            helper.make_node(
+                'Transpose',
+                [f'{name}/{"sum" if is_head else "t"}'],
+                [f'{name}/logits' if is_head else name],
+                perm=[0, 2, 1],
+            )
+        )
+        nodes += [helper.make_node('Softmax', [f'{name}/logits'], [name], axis=-1)] if is_head else []
+    graph = helper.make_graph(
+        nodes,
+        spec.name,
+        [helper.make_tensor_value_info('waveform', TensorProto.FLOAT, ['batch', 'samples'])],
+        [
+            helper.make_tensor_value_info(
+                name, TensorProto.FLOAT, ['batch', f'{name} time', geometry.channels(spec, name)]
+            )
+            for name in outputs
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opset = helper.make_opsetid('', OPSET)
+    model = helper.make_model(graph, producer_name='soundnet_tf', opset_imports=[opset], ir_version=IR)
+    checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def _convolution(helper: Any, row: Conv | Head, source: str) -> Any:
+    inputs = [source, f'{row.name}/kernel', f'{row.name}/bias']
+    return helper.make_node(
+        'Conv',
+        inputs,
+        [f'{row.name}/sum'],
+        kernel_shape=[row.kernel],
+        strides=[row.stride],
+        pads=[row.padding, row.padding],
+    )
+
+
+def _pool(helper: Any, row: Pool, source: str) -> Any:
+    return helper.make_node('MaxPool', [source], [f'{row.name}/t'], kernel_shape=[row.kernel], strides=[row.stride])

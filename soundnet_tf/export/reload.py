@@ -1,0 +1,77 @@
+"""An export in a process that has never seen the net: `verify` runs this, so that nothing is taken on trust.
+
+python -m soundnet_tf.export.reload FORM FOLDER SOUNDS.npz OUTPUTS.npz
+
+Each sound `[samples]` goes through the export; its outputs are written as `sound/output`.
+"""
+
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Run = Callable[[NDArray[np.float32]], Mapping[str, Any]]
+
+FILES = {'tflite': 'model.tflite', 'keras': 'model.keras', 'onnx': 'model.onnx'}
+"""What an export is called in its folder; a TF-Hub module is the folder itself."""
+
+
+def hub(folder: pathlib.Path) -> Run:
+    """A TF-Hub module."""
+    import tensorflow as tf
+
+    return tf.saved_model.load(str(folder))
+
+
+def tflite(folder: pathlib.Path) -> Run:
+    """A TFLite file of one signature."""
+    from soundnet_tf import litert
+
+    interpreter = litert.interpreter(folder / FILES['tflite'])
+    runner = interpreter.get_signature_runner()
+    return lambda waveform: {name: values[0] for name, values in runner(waveform=waveform[None]).items()}
+
+
+def keras(folder: pathlib.Path) -> Run:
+    """A `.keras` file."""
+    import keras
+
+    from soundnet_tf import model as model  # its class has to be known
+
+    net: Any = keras.saving.load_model(folder / FILES['keras'])
+
+    def run(waveform: NDArray[np.float32]) -> Mapping[str, Any]:
+        outputs = net(waveform[None])
+        named = outputs if isinstance(outputs, dict) else {net.spec.layer_names[-1]: outputs}
+        return {name: np.asarray(values)[0] for name, values in named.items()}
+
+    return run
+
+
+def onnx(folder: pathlib.Path) -> Run:
+    """An ONNX file."""
+    from soundnet_tf.export.onnx import session
+
+    opened = session(folder / FILES['onnx'])
+    names = [output.name for output in opened.get_outputs()]
+    return lambda waveform: {
+        name: values[0] for name, values in zip(names, opened.run(names, {'waveform': waveform[None]}), strict=True)
+    }
+
+
+FORMS = {'hub': hub, 'tflite': tflite, 'keras': keras, 'onnx': onnx}
+
+
+def main(form: str, folder: str, sounds: str, outputs: str) -> None:
+    """Run the export on each sound."""
+    run = FORMS[form](pathlib.Path(folder))
+    with np.load(sounds) as file:
+        given = {f'{sound}/{name}': np.asarray(v) for sound in file.files for name, v in run(file[sound]).items()}
+    np.savez(outputs, **given)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,64 @@
+"""What an export must give: the plain Keras net's numbers, by the names of an export's outputs.
+
+- `pool5`, `conv7`, ...: a layer, `[time, channels]`
+- `embedding`: the feature layer's mean over time, `[channels]`
+- `times`: the centres of its time steps in seconds, `[time]`
+- `HEAD`, `HEAD_logits`: `[time, classes]`
+- `HEAD_clip`: the mean over time of a head's probabilities, `[classes]`
+- `HEAD_frames`: how many time steps the head has
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import Waveform
+from soundnet_tf.spec import NetSpec
+
+if TYPE_CHECKING:
+    from soundnet_tf.model import SoundNet
+
+Values = dict[str, NDArray[Any]]
+
+
+def row_of(spec: NetSpec, name: str) -> str:
+    """The layer or head that an output is made of."""
+    if name in ('embedding', 'times'):
+        return spec.feature_layer
+    kinds = {f'{head}_{kind}': head for head in spec.head_names for kind in ('logits', 'clip', 'frames')}
+    return kinds.get(name, name)
+
+
+def min_samples(spec: NetSpec, names: Iterable[str]) -> int:
+    """The shortest sound, in samples, of which all these outputs have something to say."""
+    return max(geometry.min_samples(spec, row_of(spec, name)) for name in names)
+
+
+def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Values]:
+    """A waveform `[samples]`, long enough for all of them, to the outputs of these names."""
+    from soundnet_tf import model
+
+    spec, names = net.spec, tuple(names)
+    logits = {f'{head}_logits' for head in spec.head_names}
+    keras_names = {name: name if name in logits else row_of(spec, name) for name in names}
+    part = model.features(net, keras_names.values())
+
+    def run(waveform: Waveform) -> Values:
+        outputs = part(waveform[None], training=False)
+        values = {name: np.asarray(outputs[layer])[0] for name, layer in keras_names.items()}
+        return {name: _made(spec, name, value) for name, value in values.items()}
+
+    return run
+
+
+def _made(spec: NetSpec, name: str, values: NDArray[np.float32]) -> NDArray[Any]:
+    if name == 'embedding' or (name.endswith('_clip') and name != row_of(spec, name)):
+        return values.mean(axis=0)
+    if name == 'times':
+        return np.array(geometry.frame_times(spec, spec.feature_layer, len(values)), np.float32)
+    if name.endswith('_frames') and name != row_of(spec, name):
+        return np.array(len(values))
+    return values

@@ -1,0 +1,65 @@
+"""The examples of docs/examples run as they stand."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundnet_tf import audio
+from soundnet_tf.export import lite
+from soundnet_tf.testing import noise, tone
+from tests.export.conftest import PLACES
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / 'docs' / 'examples'
+
+
+def call(name, *arguments, cwd):
+    # Without this package on the path: an example is for those who have the export alone.
+    environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert not done.returncode, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def test_tags_of_a_tflite_file(net, tmp_path):
+    pytest.importorskip('ai_edge_litert')
+    lite.plan(net, 'tags').write(tmp_path)
+    soundfile.write(tmp_path / 'rain.wav', noise(4, amplitude=0.5), 22_050, 'PCM_16')
+    said = call('tag_tflite.py', 'model.tflite', 'rain.wav', cwd=tmp_path)
+    assert len((EXAMPLES / 'tag_tflite.py').read_text().splitlines()) <= 25
+    heard = soundfile.read(tmp_path / 'rain.wav', dtype='float32')[0]
+    wanted = np.array(net(audio.fit_length(heard, 220_500)[None], training=False)['places'])[0].mean(0)
+    names = [line for line in said if line.startswith('places')]
+    assert len(said) == 6
+    for line, best in zip(names, np.argsort(-wanted), strict=False):
+        assert line == f'places: {PLACES[best]} {wanted[best]:.1%}'
+
+
+@pytest.mark.slow
+def test_fine_tuning_from_the_module(hub_folder, tmp_path):
+    pytest.importorskip('tensorflow_hub')
+    waveforms = [sound for index in range(6) for sound in (noise(1, seed=index), tone(1, 300 + 40 * index))]
+    np.savez(tmp_path / 'sounds.npz', waveforms=np.stack(waveforms), classes=np.arange(12) % 2)
+    said = call('finetune_hub.py', hub_folder, 'sounds.npz', 40, 16, cwd=tmp_path)
+    losses = [float(line.split()[-1]) for line in said if line.startswith('step')]
+    assert losses[-1] < losses[0]
+    assert said[-1] == '100% of the clips that it learned from are named rightly'
+    assert (tmp_path / 'tuned' / 'saved_model.pb').exists()
+
+
+@pytest.mark.slow
+def test_the_snippet_of_the_docs(hub_folder, tmp_path, monkeypatch):
+    pytest.importorskip('tensorflow_hub')
+    (tmp_path / 'exports').mkdir()
+    (tmp_path / 'exports' / 'hub').symlink_to(hub_folder)
+    monkeypatch.chdir(tmp_path)
+    text = (EXAMPLES.parent / 'export.md').read_text()
+    names = {'waveform': noise(10)}
+    exec(text.split('```python\n')[1].partition('```')[0], names)
+    assert names['names'] == list(PLACES)
+    assert names['outputs']['places_clip'].shape == (4,)

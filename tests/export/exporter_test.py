@@ -1,0 +1,151 @@
+"""Nothing is taken on trust: what is kept was loaded in a fresh process, and what differs is not kept."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from soundnet_tf import model, saved
+from soundnet_tf.errors import ExportRefused, MissingTool, SoundNetError
+from soundnet_tf.export import classifier, export, exporter, keras_file, lite, onnx
+from soundnet_tf.export.verify import Measured, Tolerance, cosine, difference
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests.export.made_clips import clips
+from tests.model_test import OTHERS
+
+
+def test_what_model_json_tells(hub_folder, net, net_folder):
+    facts = json.loads((hub_folder / 'model.json').read_text())
+    assert facts['export'] == 'hub'
+    assert facts['net']['origin'] == {'run': 'here'}
+    assert facts['net']['weights_sha256'] == saved.read_facts(net_folder)['weights_sha256']
+    assert facts['spec'] == json.loads(json.dumps(net.spec.to_dict()))
+    assert {'python', 'tensorflow', 'keras', 'numpy'} <= set(facts['versions'])
+    assert facts['measured']['sounds'] == ['silence', 'noise', '440 Hz', 'clip', 'quiet clip']
+    assert max(facts['measured']['difference'].values()) < 1e-5
+    assert facts['measured']['top1'] == {'imagenet': 1, 'places': 1}
+    there = {path.relative_to(hub_folder).as_posix() for path in hub_folder.rglob('*') if path.is_file()}
+    assert set(facts['files']) == there - {'model.json'}
+    for name, about in facts['files'].items():
+        content = (hub_folder / name).read_bytes()
+        assert about == {'bytes': len(content), 'sha256': hashlib.sha256(content).hexdigest()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('spec', 'form'),
+    [
+        (thin_spec(SOUNDNET5), onnx),
+        (thin_spec(heads={}), onnx),
+        (OTHERS[2], onnx),
+        (thin_spec(heads={}), keras_file),
+        (OTHERS[2], keras_file),
+    ],
+    ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'keras, no heads', 'keras, odd'],
+)
+def test_other_forms_give_the_numbers_of_any_net(spec, form, tmp_path):
+    if form is onnx:
+        pytest.importorskip('onnx')
+        pytest.importorskip('onnxruntime')
+    net = enliven(model.build(spec))
+    done = exporter.carry_out(net, form.plan(net), tmp_path / 'out')
+    assert max(done.measured.difference.values()) < 1e-5
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {f'model.{form.plan(net).form}', 'model.json'}
+
+
+def test_what_differs_is_deleted_and_the_old_export_stays(net, tmp_path):
+    other = enliven(model.build(net.spec, labels=net.labels), seed=3)
+    exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
+    before = {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
+    with pytest.raises(ExportRefused, match=r'out was not kept: embedding differs by .*2e-04 is allowed') as raised:
+        exporter.carry_out(net, lite.plan(other, 'embedding'), tmp_path / 'out')
+    assert raised.value.status == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+    broken = dataclasses.replace(
+        lite.plan(net), write=lambda folder: (folder / 'model.tflite').write_bytes(b'TFL3, so they say')
+    )
+    with pytest.raises(ExportRefused, match='new was not kept: it cannot be run: '):
+        exporter.carry_out(net, broken, tmp_path / 'new')
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_another_folder_is_not_touched(net, tmp_path):
+    (tmp_path / 'letters').mkdir()
+    with pytest.raises(SoundNetError, match='letters exists and is not an export: choose another folder'):
+        exporter.carry_out(net, lite.plan(net), tmp_path / 'letters')
+
+
+@pytest.mark.parametrize(
+    ('values', 'tolerance', 'words'),
+    [
+        ((1e-3, 1.0, 1.0), Tolerance(difference=2e-4), 'x differs by 1.0e-03 of its largest value (2e-04 is allowed)'),
+        ((float('nan'), 1.0, 1.0), Tolerance(difference=2e-4), 'x differs by nan'),
+        ((0.1, 0.97, 1.0), Tolerance(cosine=0.98), 'x has a cosine of 0.9700 (0.98 is asked)'),
+        ((0.1, 0.99, 0.99), Tolerance(cosine=0.98, clip_cosine=0.999), '0.9900 on the clip (0.999 is asked)'),
+        ((0.1, float('nan'), 1.0), Tolerance(cosine=0.98), 'x has a cosine of nan'),
+    ],
+)
+def test_what_is_past_a_tolerance(values, tolerance, words):
+    off, close, on_clip = values
+    (said,) = Measured(('noise',), {'x': off}, {'x': close}, {'x': on_clip}, {}).wrong(tolerance)
+    assert words in said
+
+
+def test_measures():
+    one = np.array([1.0, -2.0])
+    assert difference(one, one) == 0
+    assert difference(one + np.array([0, 0.5]), one) == 0.25
+    assert difference(one[:1], one) == float('inf')
+    assert np.isnan(difference(one * np.nan, one))
+    assert cosine(3 * one, one) == pytest.approx(1)
+    assert cosine(-one, one) == pytest.approx(-1)
+    assert cosine(one, one[:1]) == -1
+    assert cosine(0 * one, 0 * one) == 1
+    assert cosine(one, 0 * one) == 0
+
+
+@pytest.mark.slow
+def test_what_features_lose(net, tmp_path):
+    pytest.importorskip('sklearn')
+    plan = lite.plan(net, 'embedding', length_s=2)
+    plan.write(tmp_path)
+    whole = classifier.fall(net, plan, tmp_path, clips())
+    assert (whole.clips, whole.classes, whole.output) == (12, 3, 'embedding')
+    assert whole.keras == whole.export > 0.6
+    # Another net's features mean nothing to the classifier.
+    lite.plan(enliven(model.build(net.spec), seed=5), 'embedding', length_s=2).write(tmp_path)
+    assert classifier.fall(net, plan, tmp_path, clips()).export < whole.keras
+    assert classifier.fall(net, plan, tmp_path, [clip for clip in clips() if clip.label == 'note']) is None
+
+
+@pytest.mark.slow
+def test_eight_bits_from_a_folder(net_folder, tmp_path):
+    import soundfile
+
+    paths = []
+    for index, clip in enumerate(clips()):
+        paths.append(tmp_path / 'sounds' / clip.label / f'{index}.wav')
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(paths[-1], clip.waveform, 22_050)
+    lines = export(
+        net_folder, tmp_path / 'out', 'tflite', output='embedding', precision='int8', length_s=2, calibration=paths
+    )
+    assert len(lines) == 3
+    assert lines[1].startswith('largest difference from Keras ')
+    assert lines[2].startswith('a linear classifier of 3 classes on embedding: ')
+    facts = saved.read_facts(tmp_path / 'out')
+    assert facts['precision'] == 'int8'
+    assert facts['in_float'][0] == 'conv1'
+    assert min(facts['measured']['clip_cosine'].values()) >= 0.999
+    assert set(facts['measured']['classifier']) == {'output', 'clips', 'classes', 'keras', 'export'}
+
+
+def test_onnx_without_its_packages(net, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'onnx', None)
+    with pytest.raises(MissingTool, match=r"writing an ONNX file needs onnx, .* pip install 'soundnet_tf\[onnx\]'"):
+        exporter.carry_out(net, onnx.plan(net), tmp_path / 'out', noise(1))
+    assert list(tmp_path.iterdir()) == []

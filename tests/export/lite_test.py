@@ -1,0 +1,168 @@
+"""TFLite files for one purpose: Keras' numbers in each precision, on both interpreters, and nothing folded silently."""
+
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from soundnet_tf import geometry, model
+from soundnet_tf.audio import fit_length
+from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.export import calibration, lite, truth
+from soundnet_tf.export.verify import cosine, difference, quiet
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests.export.conftest import PLACES
+from tests.export.made_clips import clips
+
+interpreters = {'tf.lite': tf.lite.Interpreter}
+litert = pytest.importorskip('ai_edge_litert.interpreter')
+interpreters['ai-edge-litert'] = litert.Interpreter
+
+
+def written(net, folder, *asked):
+    plan = lite.plan(net, *asked)
+    plan.write(folder)
+    return plan, (folder / 'model.tflite').read_bytes()
+
+
+def runner_of(content, which='ai-edge-litert'):
+    return interpreters[which](model_content=content).get_signature_runner()
+
+
+@pytest.mark.parametrize(
+    ('kind', 'precision', 'length_s', 'least'),
+    [
+        ('tags', 'float32', None, 0.9999999),
+        ('embedding', 'float16', 2.5, 0.99999),
+        ('layers', 'dynamic', 10, 0.99),
+        ('tags', 'float16', 'dynamic', 0.99999),
+    ],
+)
+def test_each_precision_on_both_interpreters(net, tmp_path, kind, precision, length_s, least):
+    plan, content = written(net, tmp_path, kind, precision, length_s)
+    waveform = noise(11)[: plan.samples or 230_001]
+    wanted = truth.truth_of(net, plan.outputs)(waveform)
+    for which in interpreters:
+        given = runner_of(content, which)(waveform=waveform[None])
+        assert set(given) == set(wanted)
+        for name, values in wanted.items():
+            assert given[name].shape == (1, *values.shape)
+            assert cosine(given[name][0], values) > least
+            assert precision != 'float32' or difference(given[name][0], values) < 1e-5
+    signatures = interpreters['tf.lite'](model_content=content).get_signature_list()
+    assert list(signatures) == [kind]
+    assert signatures[kind]['inputs'] == ['waveform']
+
+
+def test_lengths_and_outputs(net):
+    assert lite.plan(net, 'tags').samples == 10 * 22_050
+    assert lite.plan(net, 'embedding').samples == 22_050
+    assert lite.plan(net, 'embedding', length_s='dynamic').samples is None
+    assert lite.plan(net, 'layers', length_s=5).outputs == ('pool5', 'conv7')
+    assert lite.plan(net, 'layers', length_s=10).outputs == ('pool5', 'conv7', 'imagenet', 'places')
+    five = model.build(thin_spec(SOUNDNET5))
+    assert lite.plan(five, 'tags').samples == 3 * 22_050
+    assert lite.plan(five, 'layers', length_s=3).outputs == ('conv4', 'imagenet', 'places')
+
+
+def test_any_length_and_batch_where_they_are_dynamic(net, tmp_path):
+    _, content = written(net, tmp_path, 'embedding', 'float32', 'dynamic')
+    run, wanted = runner_of(content), model.features(net, ['pool5'])
+    for clips_, samples in ((1, geometry.min_samples(net.spec, 'pool5')), (3, 40_001)):
+        batch = np.stack([noise(2, seed=seed)[:samples] for seed in range(clips_)])
+        given = run(waveform=batch)['embedding']
+        assert difference(given, np.mean(wanted(batch, training=False)['pool5'], 1)) < 1e-5
+
+
+@pytest.mark.parametrize('which', interpreters)
+def test_a_batch_is_never_folded_into_time(net, tmp_path, which):
+    """A file of one clip refuses three, or gives each its own."""
+    plan, content = written(net, tmp_path, 'layers', 'float32', 1)
+    interpreter = interpreters[which](model_content=content)
+    batch = np.stack([noise(1, seed=seed) for seed in range(3)])
+    (waveform,) = interpreter.get_input_details()
+    try:
+        interpreter.resize_tensor_input(waveform['index'], batch.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(waveform['index'], batch)
+        interpreter.invoke()
+    except (RuntimeError, ValueError):
+        return
+    wanted = model.features(net, plan.outputs)(batch, training=False)
+    shapes = sorted(tuple(output.shape) for output in wanted.values())
+    assert sorted(tuple(interpreter.get_tensor(o['index']).shape) for o in interpreter.get_output_details()) == shapes
+
+
+@pytest.mark.parametrize(
+    ('layer', 'ends'),
+    [
+        ('conv7', ['pool1', 'pool2', 'conv3', 'conv4', 'pool5', 'conv6']),
+        ('pool5', ['pool1', 'pool2', 'conv3', 'conv4']),
+        ('conv1', ['conv1']),
+    ],
+)
+def test_how_much_of_a_net_int8_may_keep_in_float(net, layer, ends):
+    found = list(lite._beginnings(geometry.path(net.spec, layer)))
+    assert [rows[-1] for rows in found] == ends
+    assert all(rows == list(net.spec.layer_names[: len(rows)]) for rows in found)
+
+
+@pytest.mark.slow
+def test_eight_bits_loud_and_quiet(net, tmp_path):
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 2, clips())
+    assert plan.about['in_float'][0] == 'conv1'
+    _, plain = written(net, tmp_path, 'embedding', 'float32', 2)
+    # A thin net has few weights beside a graph's own bytes; of its last layers in 8 bits both tell.
+    kinds = {tensor['dtype'] for tensor in litert.Interpreter(model_content=content).get_tensor_details()}
+    assert np.int8 in kinds
+    assert len(content) < len(plain)
+    run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
+    for clip in clips(per_class=2, seed=1):
+        for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
+            given = run(waveform=waveform[None])['embedding'][0]
+            assert cosine(given, wanted(waveform)['embedding']) > 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='SOUNDNET_DATA names no folder of real clips')
+def test_eight_bits_on_real_clips(net, tmp_path):
+    paths = sorted(pathlib.Path(os.environ['SOUNDNET_DATA']).glob('esc10/*/*.ogg'))[::10]
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 5, calibration.read(paths[::2]))
+    run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
+    for clip in calibration.read(paths[1::2]):
+        for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
+            assert cosine(run(waveform=waveform[None])['embedding'][0], wanted(waveform)['embedding']) > 0.999
+
+
+def test_class_names_lie_in_the_file(net, tmp_path):
+    written(net, tmp_path, 'tags')
+    with zipfile.ZipFile(tmp_path / 'model.tflite') as file:
+        assert file.testzip() is None
+        assert file.read('places.txt').decode().splitlines() == list(PLACES)
+        assert sorted(file.namelist()) == ['imagenet.txt', 'places.txt']
+        # Readers map them into memory.
+        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in file.infolist())
+    written(net, tmp_path, 'embedding')
+    assert not zipfile.is_zipfile(tmp_path / 'model.tflite')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error', 'words'),
+    [
+        (('tags', 'int8'), SoundNetError, 'int8 is set by clips like those that it will hear: name a folder of them'),
+        (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Give a'),
+        (('embedding', 'float32', 0.1), ShortClip, 'length_s=0.1 is 0.10 s; pool5 of soundnet8-thin needs 0.21 s'),
+    ],
+)
+def test_what_cannot_be(net, arguments, error, words):
+    with pytest.raises(error, match=words):
+        lite.plan(net, *arguments)
+
+
+def test_no_tags_without_heads():
+    with pytest.raises(SoundNetError, match='has no heads, so there are no tags: export the embedding'):
+        lite.plan(enliven(model.build(thin_spec(heads={}))))

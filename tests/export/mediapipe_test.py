@@ -1,0 +1,64 @@
+"""MediaPipe opens the exported files as they are, at any rate and length, and says what the net says."""
+
+import json
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+
+from soundnet_tf import audio, model
+from soundnet_tf.export import lite
+from soundnet_tf.testing import tone
+from tests.export.conftest import PLACES
+
+HERE = pathlib.Path(__file__).parent
+PYTHON = HERE.parents[1] / '.venv-mediapipe' / 'bin' / 'python'
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PYTHON.exists(), reason='MediaPipe is not there: make .venv-mediapipe/made'),
+]
+
+
+@pytest.fixture(scope='module')
+def files(net, tmp_path_factory):
+    ready = subprocess.run([PYTHON, '-c', 'import mediapipe'], capture_output=True, text=True)
+    if ready.returncode:  # it wants libraries of the system, such as libGL
+        pytest.skip(f'MediaPipe does not start here: {ready.stderr.splitlines()[-1]}')
+    found = {}
+    for kind in ('tags', 'embedding'):
+        folder = tmp_path_factory.mktemp(kind)
+        lite.plan(net, kind).write(folder)
+        found[kind] = str(folder / 'model.tflite')
+    return found
+
+
+def heard(files, sound, rate, tmp_path):
+    np.save(tmp_path / 'sound.npy', sound)
+    command = [PYTHON, HERE / 'mediapipe_reader.py', files['tags'], files['embedding'], tmp_path / 'sound.npy', rate]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={}, cwd=tmp_path)
+    assert not done.returncode, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(('rate', 'seconds'), [(22_050, 20), (44_100, 12.3), (16_000, 1.5)])
+def test_what_it_says_is_what_the_net_says(files, net, rate, seconds, tmp_path):
+    sound = tone(seconds, amplitude=0.3, sample_rate=rate)
+    windows, vectors = heard(files, sound, rate, tmp_path)
+    # A window is what the file takes: 10 s for tags, 1 s for the embedding; the last is filled up with silence.
+    assert len(windows) == -(-seconds // 10)
+    assert len(vectors) == -(-seconds // 1)
+    first = np.zeros(220_500, np.float32)
+    waveform = audio.resample(sound, rate)[:220_500]
+    first[: len(waveform)] = waveform
+    wanted = net(first[None], training=False)
+    # It resamples in its own way.
+    close = {'rtol': 0, 'atol': 1e-4 if rate == 22_050 else 0.02}
+    for head, names in {'places': PLACES, 'imagenet': [f'class {index}' for index in range(10)]}.items():
+        scores = [windows[0][head][name] for name in names]
+        assert len(windows[0][head]) == len(names)
+        np.testing.assert_allclose(scores, np.mean(wanted[head], (0, 1)), **close)
+    pool5 = np.array(model.features(net, ['pool5'])(first[None, :22_050], training=False)['pool5']).mean((0, 1))
+    given = np.array(vectors[0]['pool5'])
+    assert np.dot(given, pool5) / np.linalg.norm(given) / np.linalg.norm(pool5) > 0.999
