@@ -3,14 +3,13 @@
 import base64
 import dataclasses
 import html
-import io
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import encoding
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS
 from soundnet_tf.prepare.manifest import Video
@@ -152,7 +151,7 @@ def _clip(story: Story, row: int) -> str:
     video, settings = Video(test.ids[row], str(path)), Settings(clip_s=10, frame_every_s=10)
     clip: Any = next(extract(video, lambda: video.path, settings, 192, Clock()))
     sound = base64.b64encode(clip.audio).decode()
-    picture = base64.b64encode(png(clip.frames[0])).decode()
+    picture = base64.b64encode(encoding.png(clip.frames[0])).decode()
     eye, ear = (_says(values[row]) for values in (test.eye, test.ear))
     about = KINDS[test.kinds[row]]
     verdict = 'right' if test.ear[row].argmax() == test.kinds[row] else 'wrong'
@@ -167,20 +166,6 @@ def _clip(story: Story, row: int) -> str:
 def _says(probabilities: NDArray[np.float32]) -> str:
     best = np.argsort(probabilities)[::-1][:2]
     return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best if probabilities[kind] >= 0.01)
-
-
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """`[height, width, 3]` RGB as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    with av.open(buffer, 'w', format='image2pipe') as container:
-        stream: Any = container.add_stream('png', rate=1)
-        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], 'rgb24'
-        for packet in [
-            *stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')),
-            *stream.encode(None),
-        ]:
-            container.mux(packet)
-    return buffer.getvalue()
 
 
 def _confusion(counts: NDArray[np.int64]) -> str:

@@ -60,14 +60,3 @@ def test_what_is_counted():
     assert (heard.agreement, heard.eye_right, heard.ear_right) == pytest.approx((2 / 3, 2 / 3, 1 / 3))
     assert heard.confusion[:3, :3].tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
     assert journey._clear(heard) in ('a', 'c')
-
-
-def test_png_gives_the_picture_back():
-    import io
-
-    import av
-
-    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-    with av.open(io.BytesIO(report.png(picture))) as container:
-        (frame,) = container.decode(video=0)
-        np.testing.assert_array_equal(frame.to_ndarray(format='rgb24'), picture)
