@@ -48,14 +48,22 @@ def mp3(waveform: Waveform) -> bytes:
     return buffer.getvalue()
 
 
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """`[height, width, 3]` RGB as a PNG file. Raises MissingTool without PyAV."""
+def png(picture: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """`[height, width, 3]` RGB, or `[height, width]` of numbers of a `palette` `[colours, 3]`, as a PNG file.
+
+    Raises MissingTool without PyAV.
+    """
     av = pyav.library('writing PNG')
+    if palette is None:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+    else:
+        argb = np.full([256, 4], 255, np.uint8)
+        argb[: len(palette), 1:] = palette
+        frame = av.VideoFrame.from_ndarray((np.ascontiguousarray(picture), argb), format='pal8')
     buffer = io.BytesIO()
     with av.open(buffer, 'w', format='image2pipe') as container:
         stream: Any = container.add_stream('png', rate=1)
-        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], 'rgb24'
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], frame.format.name
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     return buffer.getvalue()

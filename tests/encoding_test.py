@@ -17,6 +17,14 @@ def test_png_gives_the_picture_back():
         np.testing.assert_array_equal(frame.to_ndarray(format='rgb24'), picture)
 
 
+def test_png_of_a_palette():
+    rng = np.random.default_rng(0)
+    palette, picture = rng.integers(0, 255, (64, 3), np.uint8), rng.integers(0, 64, (20, 30), np.uint8)
+    with av.open(io.BytesIO(encoding.png(picture, palette))) as container:
+        (frame,) = container.decode(video=0)
+        np.testing.assert_array_equal(frame.to_ndarray(format='rgb24'), palette[picture])
+
+
 def test_without_pyav(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'av', None)
     with pytest.raises(MissingTool, match="writing MP3 needs av, which is not installed: pip install 'av'"):
