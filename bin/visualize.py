@@ -18,7 +18,9 @@ from soundnet_tf import cli
 
 MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
 SOUNDS = flags.DEFINE_string('sounds', None, 'a folder of sounds, at any depth, or a glob', required=True)
-OUT = flags.DEFINE_string('out', None, 'the folder of the report, which an older report there gives way to', required=True)
+OUT = flags.DEFINE_string(
+    'out', None, 'the folder of the report, which an older report there gives way to', required=True
+)
 LAYERS = flags.DEFINE_list(
     'layers', [], 'whose units are shown, heads among them; by default conv5 and conv7 (or what they are) and the heads'
 )

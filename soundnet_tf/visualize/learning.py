@@ -10,8 +10,8 @@ import numpy as np
 
 from soundnet_tf.errors import SoundNetError
 
-POINTS = 300
-"""On a curve at most; more rows are averaged in equal parts."""
+POINTS = 150
+"""On a curve at most; of more rows some are averaged together."""
 
 LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
 """What soundnet-train and soundnet-finetune write, and the column that counts."""
@@ -21,7 +21,7 @@ ASIDE = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
 
 
 def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """A chart for each quantity, with a line for each head and for held-out data. SoundNetError where nothing is logged."""
+    """A chart for each quantity, with a line for each head and for held-out data. SoundNetError without a log."""
     charts: dict[str, dict[str, Any]] = {}
     for log, counter in LOGS.items():
         for column, x, y in _lines(pathlib.Path(run) / log, counter):
@@ -55,7 +55,8 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
             there = [(float(row[counter]), float(row[column])) for row in rows if row[column]]
             if there:
                 x, y = np.array(there).T
-                parts = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
+                together = -(-len(x) // POINTS)
+                parts = [slice(at, at + together) for at in range(0, len(x), together)]
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -32,6 +32,7 @@ def places(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64] | Non
     there = np.isfinite(vectors).all(axis=1)
     if there.sum() < FEWEST:
         return None
+    import threadpoolctl  # scikit-learn's own
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -40,7 +41,9 @@ def places(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64] | Non
     if x.shape[1] > DIMENSIONS:
         x = PCA(min(DIMENSIONS, len(x)), random_state=seed).fit_transform(x)
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
-    xy = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
+    # Its many small steps are no quicker with more threads, and many times slower where others want the processor.
+    with threadpoolctl.threadpool_limits(1):
+        xy = TSNE(perplexity=perplexity, init='pca', random_state=seed).fit_transform(x)
     low, high = xy.min(axis=0), xy.max(axis=0)
     placed = np.full([len(vectors), 2], np.nan)
     placed[there] = (xy - low) / np.maximum(high - low, 1e-12)

@@ -164,7 +164,7 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
 def _begun(embedder: Embedder, sounds: Sequence[files.SoundFile], wanted: Wanted) -> Survey:
     spec = embedder.spec
     mapped = [name for name in spec.layer_names if name in {*default_layers(spec), spec.feature_layer}]
-    return Survey.begin(embedder, len(sounds), wanted.layers, mapped, MAPPED, wanted.top, wanted.seed)
+    return Survey.begin(spec, len(sounds), wanted.layers, mapped, MAPPED, wanted.top, wanted.seed)
 
 
 def _data(
@@ -188,7 +188,7 @@ def _data(
     }
     previews = {int(sound): excerpts.Window(int(sound), None, excerpts.PREVIEW) for sound in mapped}
     paths = {int(sound): sounds[sound].path for sound in usable}
-    lengths = {int(sound): round(known.seconds[sound] * SAMPLE_RATE) for sound in usable}
+    lengths = {int(sound): round(float(known.seconds[sound]) * SAMPLE_RATE) for sound in usable}
     every = [*windows.values(), *previews.values()]
     written = excerpts.write(embedder, paths, lengths, known.layers, every, folder)
     shown = {window.sound for window in every}

@@ -1,9 +1,10 @@
 """Pictures of sound: spectrograms on the mel scale, and the outline of a waveform."""
 
 import functools
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import encoding
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
@@ -19,13 +20,13 @@ SHADES = 64
 _ANCHORS = np.array([(0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)])
 """Black to purple, orange and cream, lighter all the way: read alike with any colour vision, and in print."""
 
-PALETTE = np.stack(
-    [np.interp(np.linspace(0, 5, SHADES), range(6), channel) for channel in _ANCHORS.T], axis=1
-).astype(np.uint8)
+PALETTE = np.stack([np.interp(np.linspace(0, 5, SHADES), range(6), channel) for channel in _ANCHORS.T], axis=1).astype(
+    np.uint8
+)
 """`[SHADES, 3]` RGB."""
 
 
-def mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def mel(hz: ArrayLike) -> Any:
     """Frequency as the ear spaces it (O'Shaughnessy's formula)."""
     return 2595 * np.log10(1 + np.asarray(hz) / 700)
 
@@ -48,7 +49,7 @@ def _bands(rows: int) -> NDArray[np.float64]:
     return shares / shares.sum(0)
 
 
-def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int) -> NDArray[np.float64]:
+def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int) -> NDArray[np.floating]:
     """`[rows, columns]` in dB, low frequencies first, of `samples` of a waveform from `start` on.
 
     A column's window is centred on its own time and may reach beyond the part; beyond the waveform is silence.
@@ -57,7 +58,7 @@ def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int
     firsts = np.round(centres).astype(int)  # in the padded waveform a window begins where its centre was
     padded = np.pad(waveform[max(0, start - WINDOW) : start + samples + WINDOW], WINDOW // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[firsts - max(0, start - WINDOW)]
-    power = abs(np.fft.rfft(windows * np.hanning(WINDOW))) ** 2
+    power: Any = abs(np.fft.rfft(windows * np.hanning(WINDOW))) ** 2
     return 10 * np.log10((power @ _bands(rows)).T + 1e-12)
 
 
@@ -70,11 +71,8 @@ def picture(waveform: Waveform, start: int, samples: int, columns: int = 256, ro
 
 def outline(waveform: Waveform, columns: int = 96) -> str:
     """The least and greatest sample of each column as two bytes in hexadecimal digits: 0 is -1, 255 is 1."""
-    edges = np.linspace(0, len(waveform), columns + 1).astype(int)
-    starts = np.minimum(edges[:-1], max(0, len(waveform) - 1))
     # Two columns may share a sample where there are fewer of them.
-    low, high = (
-        [reduce(waveform[a : max(b, a + 1)]) for a, b in zip(starts, edges[1:], strict=True)] for reduce in (min, max)
-    )
+    starts = (np.arange(columns) * len(waveform)) // columns
+    low, high = (reduce.reduceat(waveform, starts) for reduce in (np.minimum, np.maximum))
     pairs = np.clip(np.stack([low, high], 1) * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
     return pairs.tobytes().hex()

@@ -20,6 +20,7 @@ from soundnet_tf.inference.embed import Clip
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.stream import blocks_of
 from soundnet_tf.inference.write import whole_file
+from soundnet_tf.spec import NetSpec
 from soundnet_tf.visualize.best import Best, Digest
 
 if TYPE_CHECKING:
@@ -79,10 +80,16 @@ class Survey:
 
     @classmethod
     def begin(
-        cls, embedder: Embedder, sounds: int, shown: Sequence[str], maps: Sequence[str], mapped: int, top: int, seed: int
+        cls,
+        spec: NetSpec,
+        sounds: int,
+        shown: Sequence[str],
+        maps: Sequence[str],
+        mapped: int,
+        top: int,
+        seed: int,
     ) -> 'Survey':
         """Nothing known yet; `mapped` of the sounds are on the map, chosen by lot where there are more."""
-        spec = embedder.spec
         chosen = np.sort(np.random.default_rng(seed).permutation(sounds)[:mapped])
         units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
         return cls(
@@ -150,7 +157,7 @@ def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 
 def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile], path: pathlib.Path) -> files.Tally:
-    """Listen to what is left of the sounds, saving to `path` now and then. A bad one is told, counted and passed over."""
+    """Listen to what is left of the sounds, saving to `path` now and then. A bad one is told and counted."""
     tally = files.Tally(skipped=survey.done - survey.failed.total(), failed=survey.failed)
     saved_at = time.monotonic()
 

@@ -17,11 +17,14 @@ LONGEST_S = 120
 CLASSES = 6
 """Of each head, those that are most probable at some moment."""
 
+NOTABLE = 0.02
+"""A class that is never so probable is not shown."""
+
 COLUMNS, ROWS = 1200, 128
 
 
 def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
-    """Write `timeline.mp3` and `timeline.png` into `folder`, and say what the heads hear. A short sound is filled up."""
+    """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
     heads = list(embedder.heads())
     opened = embedder.open_file(path, heads)
     if isinstance(opened, Clip):
@@ -48,7 +51,8 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
 
 
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
-    classes = np.argsort(-values.max(axis=0), kind='stable')[:CLASSES]
+    best = values.max(axis=0)
+    classes = np.argsort(-best, kind='stable')[: max(1, min(CLASSES, int((best >= NOTABLE).sum())))]
     # From top to bottom as they come up in time.
     classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
     return {

@@ -109,14 +109,15 @@ function drawFilters({ layer, ms, hz, items }) {
       drawing(100, 100, line([[0, 50], [100, 50]], { class: 'grid' }), line(wave)),
       el('div', { class: 'axis' }, el('span', {}, '0'), el('span', {}, `${ms.toFixed(1)} ms`)),
       drawing(100, 100,
-        line([[centre, 0], [centre, 100]], { class: 'grid', 'stroke-dasharray': '3 3' }),
+        line([[centre, 0], [centre, 100]], { 'stroke-dasharray': '3 3', style: 'stroke:var(--mark);stroke-width:1' }),
         line([[0, 100], [100, 100]], { class: 'grid' }), line(spectrum)),
       el('div', { class: 'axis' }, el('span', {}, '0'), el('span', {}, frequency(hz.at(-1)))));
   }));
 }
 
 // ---- Units and their excerpts.
-const PAGE = 8;
+const narrow = matchMedia('(max-width: 40rem)');
+const PAGE = narrow.matches ? 4 : 8;
 let layer = null; let shown = PAGE;
 function tile(best, name) {
   const clip = data.clips[best.clip]; const excerpt = data.excerpts[best.excerpt];
@@ -212,7 +213,8 @@ function playPoint(at) {
   play(excerpt, data.clips[clip].name, () => points(at));
 }
 function panel(view) {
-  const width = 620; const height = 460; const edge = 16;
+  const alone = data.maps.views.every((one) => one.kind === 'sound');
+  const [width, height, edge] = narrow.matches ? [360, 400, 10] : alone ? [900, 600, 16] : [560, 480, 14];
   const found = view.xy.flatMap((xy, at) => {
     const { clip: number, there } = data.maps.clips[at]; const clip = data.clips[number];
     if (!xy || !there || map.off.has(shownAs(clip))) return [];
@@ -222,8 +224,15 @@ function panel(view) {
   const elements = new Map(found.map(({ at, x, y, clip }) => [at, svg('g', {
     class: 'point', role: 'button', tabindex: -1, 'data-at': at, 'aria-pressed': 'false',
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, 'aria-label': `Play ${clip.name}, ${described(clip)}`,
-    onclick: () => playPoint(at), onpointerenter: () => point(at), onfocus: () => point(at),
-  }, svg('circle', { r: 11, fill: 'transparent' }), svg('path', look(category(clip))))]));
+    onpointerenter: () => point(at), onfocus: () => point(at),
+  }, svg('path', look(shownAs(clip))))]));
+  // The point nearest to a click or a finger, which is wider than a point.
+  const click = (event) => {
+    const box = event.currentTarget.getBoundingClientRect(); const scale = width / box.width;
+    const far = ({ x, y }) => Math.hypot(x - (event.clientX - box.left) * scale, y - (event.clientY - box.top) * scale);
+    const next = found.reduce((a, b) => (far(b) < far(a) ? b : a), found[0]);
+    if (next && far(next) < 22 * scale) playPoint(next.at);
+  };
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   // One stop of the Tab key for all points; arrows go to the nearest point that way.
   const key = (event) => {
@@ -250,8 +259,10 @@ function panel(view) {
   return el('figure', { class: 'panel' },
     el('figcaption', {}, view.kind === 'vision' ? `As vision sees them (${count(found.length, 'clip')})`
       : `As ${view.name} hears them (${count(found.length, 'clip')})`),
-    svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': `Map of clips: ${view.name}. Arrow keys go from clip to clip, Enter plays.`, onkeydown: key },
-      ...elements.values()));
+    svg('svg', {
+      viewBox: `0 0 ${width} ${height}`, role: 'group', onkeydown: key, onclick: click,
+      'aria-label': `Map of clips: ${view.name}. Arrow keys go from clip to clip, Enter plays.`,
+    }, ...elements.values()));
 }
 function drawMap() {
   stop();
@@ -291,9 +302,10 @@ function startMap() {
   [map.view] = sounds.slice(-1);
   [map.colour] = colours;
   choice($('#views'), sounds, map.view, (name) => { map.view = name; drawMap(); });
-  choice($('#colours'), colours, map.colour, (name) => { map.colour = name.replace('heard as ', 'heard as '); drawLegend(); drawMap(); });
+  choice($('#colours'), colours, map.colour, (name) => { map.colour = name; drawLegend(); drawMap(); });
   drawLegend();
   drawMap();
+  narrow.addEventListener('change', drawMap);
 }
 
 // ---- One sound over time.
@@ -361,7 +373,7 @@ function chart({ name, counter, lines }) {
   const stroke = ({ style, 'stroke-dasharray': dash }, points) => line(points, { style, 'stroke-dasharray': dash });
   const summary = lines.map((one) => `${one.name} from ${written(one.y[0])} to ${written(one.y.at(-1))}`).join(', ');
   return el('figure', { class: 'chart', role: 'img', 'aria-label': `${name} over ${counter}s: ${summary}` },
-    el('figcaption', {}, el('b', {}, name), ...drawn.map((one) => el('span', { class: 'key' },
+    el('figcaption', {}, el('b', {}, name.replaceAll('_', ' ')), ...drawn.map((one) => el('span', { class: 'key' },
       drawing(16, 6, stroke(one, [[0, 3], [16, 3]])), `${one.name} → ${written(one.y.at(-1))}`))),
     el('div', { class: 'axis y' }, ...[1, 0.5, 0].map((s) => el('span', {}, written(y0 + s * (y1 - y0))))),
     drawing(100, 100, ...[0, 50, 100].map((y) => line([[0, y], [100, y]], { class: 'grid' })),
