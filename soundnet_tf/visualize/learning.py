@@ -34,10 +34,9 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
             chart['lines'].append({'name': head or 'training', 'x': x, 'y': y})
     if not charts:
         raise SoundNetError(f'{run} holds no {" and no ".join(LOGS)}: give the folder of a training run')
-    # The total is each head's loss again where there is one head.
-    if 'total' in charts and [line['y'] for line in charts.get('loss', {}).get('lines', [])] == [
-        line['y'] for line in charts['total']['lines']
-    ]:
+    # The total is a head's loss again where there is one head.
+    of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
+    if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:
         del charts['total']
     return list(charts.values())
 

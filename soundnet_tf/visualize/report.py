@@ -114,8 +114,8 @@ class _Given:
 
     @classmethod
     def read(cls, embedder: Embedder, net: pathlib.Path, sounds: Sequence[files.SoundFile], wanted: Wanted) -> '_Given':
-        if wanted.timeline:
-            files.find([wanted.timeline])
+        if wanted.timeline and not os.path.isfile(wanted.timeline):
+            raise SoundNetError(f'{wanted.timeline}: there is no such file. Check the path')
         return cls(
             filters.read(net, embedder.spec),
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),

@@ -338,7 +338,7 @@ function startTimeline(given) {
       ...head.rows.flatMap((row) => [name(row.name), plot('cells', ...row.values.map((p, i) => {
         const [from, to] = [at(head.times[i] - head.hop / 2), at(head.times[i] + head.hop / 2)];
         return el('span', {
-          class: p > 0.55 ? 'cell strong' : 'cell', style: `left:${from}%;width:${to - from}%;--p:${p}`,
+          class: 'cell', style: `left:${from}%;width:${to - from}%;--p:${p}`,
           title: `${row.name} ${percent(p)} at ${seconds(head.times[i])}`,
         }, p >= 0.05 && to - from > 4 ? percent(p) : '');
       }))]),
@@ -390,7 +390,7 @@ function matrix({ name, classes, counts, accuracy }) {
     el('tbody', {}, ...counts.map((row, i) => {
       const sum = row.reduce((a, b) => a + b, 0) || 1;
       return el('tr', {}, el('th', { scope: 'row', title: classes[i] }, classes[i]), ...row.map((n, j) => el('td', {
-        class: [n / sum > 0.55 ? 'strong' : '', i === j ? 'right' : ''].join(' ').trim() || null, style: `--p:${(n / sum).toFixed(3)}`,
+        class: i === j && 'right', style: `--p:${(n / sum).toFixed(3)}`,
         title: `${classes[i]} named ${classes[j]}: ${n}`,
       }, n || '')));
     }))));
