@@ -56,6 +56,7 @@ Ask it yourself:
 {_indented(story.said)}
 
 The page with pictures and sounds:   {outcome.report}
+What each of its units listens for:  {outcome.hears}
 The net, to embed and tag with:      {outcome.net}
 This took {took:.0f} s.
 
@@ -124,6 +125,8 @@ pictures. Then an ear, a SoundNet, heard the sound of videos while the eye watch
 <h2>Listen for yourself</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and what
 each makes of it. The ear knows only the sound; where it is wrong, the border is orange.</p>
 <div class="clips">{clips}</div>
+<p><a href="{html.escape(str(story.outcome.hears.relative_to(story.folder)))}">What each of its units listens for</a>:
+filters, units with the sounds that excite them, and maps of the videos.</p>
 <h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
 {_confusion(story.test.confusion)}
 <h2>How it was done</h2><ol>{steps}</ol>

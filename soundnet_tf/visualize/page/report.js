@@ -96,7 +96,7 @@ const ticks = () => data.axis.ticks.map(({ hz, height }) => el('span', {
 // ---- The first filters.
 function drawFilters({ layer, ms, hz, items }) {
   const section = $('#filters');
-  section.querySelector('.note').textContent = `The ${items.length} filters of ${layer}, sorted by centre frequency. `
+  section.querySelector('.note').textContent = `The ${count(items.length, 'filter')} of ${layer}, sorted by centre frequency. `
     + `Above each: its waveform, ${ms.toFixed(1)} ms, brought to one height. Below: its spectrum from 0 to `
     + `${frequency(hz.at(-1))}, from 40 dB below its peak to its peak; the dashed line is the centre frequency.`;
   section.querySelector('.filters').append(...items.map((item) => {
