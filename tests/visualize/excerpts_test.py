@@ -1,5 +1,6 @@
 """An excerpt is what the unit saw, whichever way the file is read; MP3, picture and outline are of it."""
 
+import itertools
 import json
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_cut_from_pieces_is_cut_from_the_whole(places, sizes):
     whole = noise(3)[: 3 * SAMPLE_RATE]
     windows = [Window(0, start, samples) for start, samples in places]
     edges = np.minimum(np.cumsum([0, *sizes, len(whole)]), len(whole))
-    pieces = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    pieces = [whole[a:b] for a, b in itertools.pairwise(edges) if b > a]
     of_whole = {one.window: one for one in excerpts.cut(Clip(whole, len(whole)), windows, len(whole))}
     of_pieces = {one.window: one for one in excerpts.cut(iter(pieces), windows, len(whole))}
     assert of_whole.keys() == of_pieces.keys() == set(windows)

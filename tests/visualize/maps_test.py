@@ -64,7 +64,7 @@ def test_what_is_wrong_with_vision(tmp_path, files):
     (tmp_path / 'a').mkdir()
     np.save(tmp_path / 'a' / '1.npy', np.zeros([2, 3]))
     np.save(tmp_path / 'a' / '2.npy', np.zeros([2, 4]))
-    with pytest.raises(SoundNetError, match='features of 3 and of 4 channels. Give those of one layer'):
+    with pytest.raises(SoundNetError, match=r'features of 3 and of 4 channels. Give those of one layer'):
         maps.vision(tmp_path, files)
 
 
