@@ -16,7 +16,10 @@ from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
 from tests.visualize.conftest import NASTY, PLACES
 
 CHROMIUM = shutil.which('chromium')
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='needs a browser: apt-get install chromium')
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason='needs a browser: apt-get install chromium'),
+]
 playwright = pytest.importorskip('playwright.sync_api', reason="needs playwright: pip install 'playwright'")
 
 SECTIONS = ('filters', 'units', 'map', 'timeline', 'learning', 'confusion')

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 import shutil
 
@@ -148,3 +149,15 @@ def test_few_sounds_have_no_map(net, sounds, tmp_path):
     report.write(load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
     assert data_of(tmp_path / 'out')['maps']['views'] == []
     assert np.isfinite(data_of(tmp_path / 'out')['net']['hours'])
+
+
+def test_the_snippet_of_the_docs(net, sounds, tmp_path, monkeypatch):
+    """On a net and sounds of the names that the demo leaves behind."""
+    for name, there in (('run/net', net), ('videos/held_out', sounds)):
+        (tmp_path / 'demo-run' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'demo-run' / name).symlink_to(there)
+    text = (pathlib.Path(__file__).parents[2] / 'docs' / 'visualize.md').read_text()
+    (snippet,) = (part.partition('```')[0] for part in text.split('```python\n')[1:])
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})
+    assert (tmp_path / 'report' / 'index.html').is_file()
