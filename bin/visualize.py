@@ -24,7 +24,9 @@ OUT = flags.DEFINE_string(
 LAYERS = flags.DEFINE_list(
     'layers', [], 'whose units are shown, heads among them; by default conv5 and conv7 (or what they are) and the heads'
 )
-UNITS = flags.DEFINE_integer('units', 64, 'of each layer and head, the most selective', lower_bound=1)
+UNITS = flags.DEFINE_integer(
+    'units', 64, 'of each layer and head, the most selective; 1000 shows all classes of a head', lower_bound=1
+)
 TOP = flags.DEFINE_integer('top', 6, 'excerpts of each unit', lower_bound=1)
 LABELS = flags.DEFINE_string(
     'labels', None, 'a CSV with the columns path and label; without it, the folders that the sounds lie in'

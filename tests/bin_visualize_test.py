@@ -43,14 +43,14 @@ def test_the_command(home):
     assert '"name":"places"' in (home / 'report' / 'index.html').read_text()
     (home / 'sounds' / 'a' / 'bad.wav').unlink()
     assert call(*ASKED, cwd=home)[:2] == (0, ['report/index.html: 7 done'])
-    assert call(*ASKED, cwd=home)[:2] == (0, ['report/index.html: 7 skipped, finished before'])
+    assert call(*ASKED, cwd=home)[:2] == (0, ['report/index.html: 0 done; 7 skipped, finished before'])
 
 
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
         (['--layers=conv9'], "soundnet8-thin has no layer 'conv9'; its layers are conv1, pool1"),
-        (['--sounds=nowhere/'], 'nowhere/: there is no such file'),
+        (['--sounds=nowhere/'], 'nowhere/: there is no such file or folder. Check the path'),
         (['--model=nowhere'], 'nowhere'),
         (['more.wav'], "'more.wav' is no flag: name the sounds with --sounds"),
         (['--units=0'], '--units'),

@@ -70,20 +70,36 @@ def cut(sound: Clip | Iterable[Waveform], windows: Sequence[Window], total: int)
     pieces = [sound.waveform] if isinstance(sound, Clip) else sound
     if isinstance(sound, Clip):
         total = len(sound.waveform)
-    waiting = []
-    for window in windows:
-        start, end = _bounds(window, sound, total)
-        waiting.append((max(0, start - spectra.WINDOW), end + spectra.WINDOW, start, end, window, []))
-    at = 0
+    waiting, at = [_Waiting(window, *_bounds(window, sound, total)) for window in windows], 0
     for piece in pieces:
-        for first, last, start, end, window, parts in waiting:
-            parts.append(piece[max(0, first - at) : max(0, last - at)])
-            if last <= at + len(piece) or at + len(piece) >= total:
-                yield Cut(window, start, end - start, np.concatenate(parts), start - first)
-        at += len(piece)
-        waiting = [one for one in waiting if one[1] > at and at < total]
+        end = at + len(piece)
+        for one in waiting:
+            if one.first < end:
+                # A copy: a view would keep the whole piece in memory.
+                one.parts.append(piece[max(0, one.first - at) : max(0, one.last - at)].copy())
+            if one.last <= end or end >= total:
+                yield Cut(one.window, one.start, one.end - one.start, np.concatenate(one.parts), one.start - one.first)
+        at, waiting = end, [one for one in waiting if one.last > end and end < total]
         if not waiting:
             return
+
+
+@dataclasses.dataclass
+class _Waiting:
+    """A window of which parts are there; `first` to `last` is what the spectrogram needs of the sound."""
+
+    window: Window
+    start: int
+    end: int
+    parts: list[Waveform] = dataclasses.field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        return max(0, self.start - spectra.WINDOW)
+
+    @property
+    def last(self) -> int:
+        return self.end + spectra.WINDOW
 
 
 def _bounds(window: Window, sound: Clip | Iterable[Waveform], total: int) -> tuple[int, int]:

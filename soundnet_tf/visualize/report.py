@@ -114,8 +114,9 @@ class _Given:
 
     @classmethod
     def read(cls, embedder: Embedder, net: pathlib.Path, sounds: Sequence[files.SoundFile], wanted: Wanted) -> '_Given':
-        if wanted.timeline and not os.path.isfile(wanted.timeline):
-            raise SoundNetError(f'{wanted.timeline}: there is no such file. Check the path')
+        for path in filter(None, (sounds[0].path, wanted.timeline)):
+            if not os.path.exists(path):
+                raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
         return cls(
             filters.read(net, embedder.spec),
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),

@@ -48,6 +48,8 @@ def opened(browser, written):
         page.on('request', lambda r: None if r.url.startswith(('file:', 'data:')) else wrong.append(r.url))
         page.on('dialog', lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.goto((written / 'index.html').as_uri())
+        # Slowly, so that a busy machine sees it play.
+        page.evaluate('player.defaultPlaybackRate = 0.25')
         pages.append(page)
         return page
 
@@ -124,7 +126,6 @@ def test_words_are_readable(opened):
 
 def test_a_click_plays_and_another_stops(opened):
     page = opened()
-    page.locator('#layers').get_by_text('conv7').click()  # its excerpts are of seconds
     first, second = page.locator('.tile button').nth(0), page.locator('.tile button').nth(1)
     first.click()
     assert playing(page).endswith('.mp3')
@@ -136,6 +137,7 @@ def test_a_click_plays_and_another_stops(opened):
     assert page.locator('.playing').count() == 1
     second.click()
     assert page.evaluate('player.paused')
+    page.evaluate('player.defaultPlaybackRate = 4')
     first.click()
     page.wait_for_function("!document.querySelector('.playing')")  # it ends by itself
 
@@ -255,7 +257,7 @@ def test_the_timeline_plays_in_step(opened):
     page.wait_for_function(
         "Math.abs(document.querySelector('.plot .head').style.getPropertyValue('--at') - 0.5) < 0.01"
     )
-    assert ' at 32.' in page.locator('#now').inner_text()
+    assert page.locator('#now').inner_text().startswith('32.')
     cells = page.locator('.cells').first.locator('.cell')
     assert cells.count() == geometry.frames(SOUNDNET8, 'conv8', 65 * SAMPLE_RATE)
 

@@ -130,7 +130,7 @@ def test_mistakes_are_told_before_listening(small, tmp_path):
         ({'evaluation': str(tmp_path / 'no.json')}, 'cannot be read'),
         ({'labels': str(tmp_path / 'no.csv')}, 'the labels cannot be read'),
         ({'vision': str(tmp_path)}, 'vision features of none of the sounds'),
-        ({'timeline': str(tmp_path / 'no.wav')}, 'there is no such file'),
+        ({'timeline': str(tmp_path / 'no.wav')}, 'there is no such file or folder. Check the path'),
     ):
         with pytest.raises(SoundNetError, match=words):
             small(**changes)

@@ -347,11 +347,11 @@ function startTimeline(given) {
   const tell = () => {
     const share = timeline.currentTime / given.seconds;
     heads.forEach((head) => head.style.setProperty('--at', Math.min(1, share)));
-    $('#now').textContent = given.heads.map((head) => {
+    $('#now').textContent = `${timeline.currentTime.toFixed(1)} s: ` + given.heads.map((head) => {
       const near = head.times.reduce((a, time, i) => (Math.abs(time - timeline.currentTime)
         < Math.abs(head.times[a] - timeline.currentTime) ? i : a), 0);
-      return `${head.name} hears ${head.top[near]}`;
-    }).join('; ') + ` at ${timeline.currentTime.toFixed(1)} s`;
+      return `${head.name} says ${head.top[near]}`;
+    }).join('; ');
     if (!timeline.paused) requestAnimationFrame(tell);
   };
   for (const event of ['play', 'seeked', 'timeupdate']) timeline.addEventListener(event, tell);
