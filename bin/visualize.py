@@ -51,6 +51,8 @@ SEED = flags.DEFINE_integer('seed', 0, 'of the map, and of which clips are on it
 
 def main(arguments: Sequence[str]) -> int:
     """Write the report."""
+    import os
+
     from soundnet_tf import inference, registry
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         seed=SEED.value,
     )
     tally = report.write(embedder, registry.find(MODEL.value), sounds, OUT.value, wanted)
-    print(f'{OUT.value}/{report.PAGE}: {tally}')
+    print(f'{os.path.join(OUT.value, report.PAGE)}: {tally}')
     return tally.status
 
 

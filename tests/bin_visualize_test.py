@@ -17,7 +17,9 @@ COMMAND = "import sys; from soundnet_tf.bin import visualize; sys.argv[0] = 'sou
 def call(*arguments, cwd):
     done = subprocess.run([sys.executable, '-c', COMMAND, *arguments], cwd=cwd, capture_output=True, text=True)
     # TensorFlow's newest releases have things of their own to say on stderr.
-    said = [line for line in done.stderr.splitlines() if line.startswith(('soundnet-visualize', 'sounds/', 'Traceback'))]
+    said = [
+        line for line in done.stderr.splitlines() if line.startswith(('soundnet-visualize', 'sounds/', 'Traceback'))
+    ]
     return done.returncode, done.stdout.splitlines(), said
 
 

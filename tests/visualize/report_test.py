@@ -9,10 +9,11 @@ import shutil
 import numpy as np
 import pytest
 
-from soundnet_tf import geometry, load, locks
+from soundnet_tf import geometry, load, locks, model, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import files
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
+from soundnet_tf.testing import thin_spec
 from soundnet_tf.visualize import excerpts, page, report
 from tests.visualize.conftest import NASTY
 
@@ -142,6 +143,15 @@ def test_no_sound_of_use(net, tmp_path):
     with pytest.raises(SoundNetError, match='none of the sounds can be used: there is nothing to show'):
         report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_net_without_heads(sounds, tmp_path):
+    net = saved.save(model.build(thin_spec(heads={})), tmp_path / 'net')
+    found = files.find([str(sounds / '001 - tones')])
+    report.write(load(net), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
+    data = data_of(tmp_path / 'out')
+    assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7']
+    assert (data['timeline'], data['net']['heads']) == (None, {})
 
 
 def test_few_sounds_have_no_map(net, sounds, tmp_path):
