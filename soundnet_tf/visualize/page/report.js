@@ -149,7 +149,7 @@ function drawUnits() {
   $('#search').hidden = !layer.head;
   $('#found').textContent = layer.head && wanted ? `${units.length} of ${count(layer.units.length, 'class')}` : '';
   $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first `
-    + `(${units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
+    + `(${layer.units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
     + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}. Pictures: time to the `
     + `right, frequency in Hz upwards (mel scale), lighter is louder over ${data.axis.range_db} dB; below, the waveform. `
     + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}.`;
