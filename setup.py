@@ -23,6 +23,7 @@ setup(
     package_data={
         'soundnet_tf': ['py.typed'],
         'soundnet_tf.labels': ['*.txt'],
+        'soundnet_tf.visualize': ['page/*'],
         'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*'],
     },
     install_requires=[
@@ -57,7 +58,10 @@ setup(
         'parquet': ['pyarrow>=16'],
         # Linear SVMs and other probes, t-SNE, and SoundNetTransformer.
         'transfer': ['scikit-learn>=1.4'],
-        'dev': ['coverage', 'hypothesis', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
+        # Reports of what a net hears: the map of the clips.
+        'visualize': ['scikit-learn>=1.4'],
+        # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.
+        'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
     },
     entry_points={'console_scripts': [f'soundnet-{name} = soundnet_tf.bin.{name}:run' for name in BINARIES]},
     classifiers=[

@@ -21,7 +21,7 @@ import av.logging
 import keras
 import numpy as np
 
-from soundnet_tf import records, teachers
+from soundnet_tf import encoding, records, teachers
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.prepare import local, manifest, sound
 from soundnet_tf.prepare.media import Unusable
@@ -68,7 +68,7 @@ def pyav(path):
     resampler = av.AudioResampler('s16p', 'mono', SAMPLE_RATE)
     with av.open(path) as container, av.open(buffer, 'w', format='mp3') as out:
         track = out.add_stream('libmp3lame', rate=SAMPLE_RATE, layout='mono')
-        track.bit_rate = sound.MP3_BIT_RATE
+        track.bit_rate = encoding.MP3_BIT_RATE
         stream = container.streams.audio[0]
         stream.thread_type, stream.codec_context.thread_count = 'NONE', 1
         for frame in container.decode(stream):

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import containers
+from soundnet_tf import containers, pyav
 from soundnet_tf.audio import Channel, Waveform, to_float, to_waveform
 from soundnet_tf.containers import AGAIN
 from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
@@ -151,10 +151,7 @@ class PyAV:
         return self._blocks(file, format)
 
     def _blocks(self, source: Any, format: str) -> Iterator[Decoded]:
-        try:
-            import av.logging
-        except ImportError:
-            raise MissingTool('av', 'decoding with pyav') from None
+        av = pyav.library('decoding with pyav')
         # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
         demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format, format)
         strict = {'err_detect': 'crccheck+explode'}  # by default FFmpeg plays damaged FLAC frames

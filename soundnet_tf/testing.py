@@ -68,7 +68,7 @@ def make_records(
     """A small dataset whose sounds tell what its teachers see: clip i is a tone of class i modulo the classes."""
     import tensorflow as tf
 
-    from soundnet_tf import records
+    from soundnet_tf import encoding, records
     from soundnet_tf.labels import numbered
     from soundnet_tf.prepare import sound
 
@@ -83,7 +83,7 @@ def make_records(
         if kind == 'logits':
             seen = {name: 20 * values for name, values in seen.items()}
         waveform = tone(seconds, 200 * 1.25 ** (index % 18)) + noise(seconds, 0.01, seed=index)
-        waveform = sound.statable(waveform) if audio_format == 'mp3' else waveform
+        waveform = encoding.statable(waveform) if audio_format == 'mp3' else waveform
         sample = records.Sample(
             id=f'clip{index}',
             source='made',

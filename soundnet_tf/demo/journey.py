@@ -19,7 +19,7 @@ import numpy as np
 
 from soundnet_tf import model, saved, teachers, training
 from soundnet_tf.config import Experiment, Training
-from soundnet_tf.demo import ear, eye, report, world
+from soundnet_tf.demo import ear, eye, portrait, report, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import tflite
@@ -34,7 +34,7 @@ STORY = 'story.json'
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of a world; the default takes under five minutes on two cores."""
+    """How much of a world; the default takes under six minutes on two cores."""
 
     videos: int = 600
     held_out: int = 160
@@ -61,6 +61,8 @@ class Outcome:
     chance: float
     net: pathlib.Path
     report: pathlib.Path
+    hears: pathlib.Path
+    """The page of what the ear hears, unit by unit."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
@@ -102,6 +104,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         net = saved.load_net(net_folder)
         practice, test = _listen(net, folder, learned, held_out)
         untrained = _listen(model.build(net.spec), folder, learned, held_out)
+    with clock('what the ear hears is drawn: its filters, its units, a map of the videos'):
+        hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
@@ -111,6 +115,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         chance=1 / len(KINDS),
         net=net_folder,
         report=folder / 'report.html',
+        hears=hears,
     )
     prefix = _prefix()
     command, said = _tag(prefix, net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')

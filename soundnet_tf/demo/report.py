@@ -3,14 +3,13 @@
 import base64
 import dataclasses
 import html
-import io
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import encoding
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS
 from soundnet_tf.prepare.manifest import Video
@@ -57,6 +56,7 @@ Ask it yourself:
 {_indented(story.said)}
 
 The page with pictures and sounds:   {outcome.report}
+What each of its units listens for:  {outcome.hears}
 The net, to embed and tag with:      {outcome.net}
 This took {took:.0f} s.
 
@@ -125,6 +125,8 @@ pictures. Then an ear, a SoundNet, heard the sound of videos while the eye watch
 <h2>Listen for yourself</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and what
 each makes of it. The ear knows only the sound; where it is wrong, the border is orange.</p>
 <div class="clips">{clips}</div>
+<p><a href="{html.escape(str(story.outcome.hears.relative_to(story.folder)))}">What each of its units listens for</a>:
+filters, units with the sounds that excite them, and maps of the videos.</p>
 <h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
 {_confusion(story.test.confusion)}
 <h2>How it was done</h2><ol>{steps}</ol>
@@ -152,7 +154,7 @@ def _clip(story: Story, row: int) -> str:
     video, settings = Video(test.ids[row], str(path)), Settings(clip_s=10, frame_every_s=10)
     clip: Any = next(extract(video, lambda: video.path, settings, 192, Clock()))
     sound = base64.b64encode(clip.audio).decode()
-    picture = base64.b64encode(png(clip.frames[0])).decode()
+    picture = base64.b64encode(encoding.png(clip.frames[0])).decode()
     eye, ear = (_says(values[row]) for values in (test.eye, test.ear))
     about = KINDS[test.kinds[row]]
     verdict = 'right' if test.ear[row].argmax() == test.kinds[row] else 'wrong'
@@ -167,20 +169,6 @@ def _clip(story: Story, row: int) -> str:
 def _says(probabilities: NDArray[np.float32]) -> str:
     best = np.argsort(probabilities)[::-1][:2]
     return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best if probabilities[kind] >= 0.01)
-
-
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """`[height, width, 3]` RGB as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    with av.open(buffer, 'w', format='image2pipe') as container:
-        stream: Any = container.add_stream('png', rate=1)
-        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], 'rgb24'
-        for packet in [
-            *stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')),
-            *stream.encode(None),
-        ]:
-            container.mux(packet)
-    return buffer.getvalue()
 
 
 def _confusion(counts: NDArray[np.int64]) -> str:

@@ -47,7 +47,7 @@ def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> G
         except (BadAudio, ShortClip, MissingTool) as error:
             return path, error
 
-    with contextlib.closing(_ahead(opened, paths)) as sounds:
+    with contextlib.closing(ahead(opened, paths)) as sounds:
         yield from together(embedder, sounds, layers)
 
 
@@ -108,7 +108,7 @@ def _listened_through(
         return error
 
 
-def _ahead(function: Callable[[A], B], items: Iterable[A]) -> Generator[B]:
+def ahead(function: Callable[[A], B], items: Iterable[A]) -> Generator[B]:
     """`function` of each item, in order, by threads that are a few items ahead."""
     items, jobs = iter(items), min(4, os.cpu_count() or 1)
     pool, waiting = ThreadPoolExecutor(jobs), collections.deque[Future[B]]()

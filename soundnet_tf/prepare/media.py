@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from soundnet_tf.errors import MissingTool
+from soundnet_tf import pyav
 
 
 class Unusable(Exception):
@@ -24,15 +24,7 @@ def unreadable(error: OSError) -> Unusable:
 
 def library() -> Any:
     """PyAV. Raises MissingTool without it."""
-    try:
-        import av
-        import av.logging
-    except ImportError:
-        raise MissingTool('av', 'reading videos') from None
-    # FFmpeg's messages must not go through Python: its threads would wait for the interpreter's lock
-    # while this one holds it and waits for them.
-    av.logging.set_level(None)
-    return av
+    return pyav.library('reading videos')
 
 
 @contextlib.contextmanager

@@ -1,22 +1,16 @@
 """The sound of a video as waveforms of equal length, and a waveform as the bytes of a record."""
 
-import io
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import audio
+from soundnet_tf import audio, encoding
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.prepare import media
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.records import AudioFormat
-
-MP3_BIT_RATE = 64_000
-MP3_FRAME = 576
-MP3_LEAST_REST = 47
-"""In samples: a frame at this rate; what of the last one, if any, must be filled for its padding to be stated."""
 
 BLOCK_S = 1.0
 """Resampled at a time: frames of sound, a fiftieth of a second each, cost more in calls than in work."""
@@ -97,33 +91,6 @@ def _samples(frame: Any) -> NDArray[np.float32]:
     return audio.to_float(values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels))
 
 
-def statable(waveform: Waveform) -> Waveform:
-    """With silence at the end, at most 2 ms, where the tag of an MP3 could not state the length.
-
-    FFmpeg's encoder forgets the padding after the last samples where it is less than it looks ahead.
-    """
-    rest = len(waveform) % MP3_FRAME
-    return np.pad(waveform, (0, MP3_LEAST_REST - rest)) if 0 < rest < MP3_LEAST_REST else waveform
-
-
 def encode(waveform: Waveform, audio_format: AudioFormat) -> bytes:
-    """A waveform as the bytes of a record.
-
-    'pcm16' gives 16-bit samples back exactly. 'mp3' carries the tag (written by the muxer into the
-    first frame) that tells a decoder how many samples of delay and padding to drop, so that every
-    decoder gives the same number of samples back: as many as there are in `statable(waveform)`.
-    """
-    # The inverse of `audio.to_float`.
-    pcm = np.clip((waveform * 32_768).round(), -32_768, 32_767).astype('<i2')
-    if audio_format == 'pcm16':
-        return pcm.tobytes()
-    av = media.library()
-    buffer = io.BytesIO()
-    with av.open(buffer, 'w', format='mp3') as container:
-        stream = container.add_stream('libmp3lame', rate=SAMPLE_RATE, layout='mono')
-        stream.bit_rate = MP3_BIT_RATE
-        frame = av.AudioFrame.from_ndarray(pcm[None], format='s16p', layout='mono')
-        frame.sample_rate = SAMPLE_RATE
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return buffer.getvalue()
+    """A waveform as the bytes of a record: 'pcm16' gives 16-bit samples back exactly, for 'mp3' see `encoding.mp3`."""
+    return encoding.pcm16(waveform).tobytes() if audio_format == 'pcm16' else encoding.mp3(waveform)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import encoding
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import media, pace, sound
@@ -160,7 +161,7 @@ def _clip(
     with clock.at(pace.FRAMES):
         frames = pictures.at([start_s + time for time in times])
     with clock.at(pace.ENCODE):
-        fit = sound.statable(waveform) if settings.audio_format == 'mp3' else waveform
+        fit = encoding.statable(waveform) if settings.audio_format == 'mp3' else waveform
         encoded = sound.encode(fit, settings.audio_format)
     first_frame = index * len(unit_middles(settings.clip_s, settings.frame_every_s))
     return Clip(video, start_s, first_frame, encoded, len(fit), times, frames)

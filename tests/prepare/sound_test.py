@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf import decoding
+from soundnet_tf import decoding, encoding
 from soundnet_tf.audio import SAMPLE_RATE, resample, to_float
 from soundnet_tf.prepare import sound
 from soundnet_tf.prepare.media import Unusable
@@ -99,7 +99,7 @@ def test_the_mp3_of_a_record(decoder, samples):
 @pytest.mark.parametrize('rest', [0, 1, 23, 46, 47, 48, 575])
 def test_the_length_that_a_record_states_is_the_decoded_one(rest):
     waveform = made.sound(2, SAMPLE_RATE)[: 20 * 576 + rest]
-    padded = sound.statable(waveform)
+    padded = encoding.statable(waveform)
     assert (
         len(decoding.decode(sound.encode(padded, 'mp3'), 'a.mp3'))
         == len(padded)

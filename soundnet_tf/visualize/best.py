@@ -1,0 +1,107 @@
+"""What is kept of a layer's activations: per sound a digest, per unit the sounds that excite it most."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import geometry
+from soundnet_tf.inference import Embedding
+from soundnet_tf.spec import SAMPLE_RATE, NetSpec
+
+
+class Digest:
+    """A layer's activations in one sound, taken in part by part: each unit's greatest and when, and sums of all.
+
+    Of a sound that was filled up, steps that see beyond its end are left out where others are there.
+    """
+
+    def __init__(self, spec: NetSpec, layer: str) -> None:
+        self._spec, self._layer = spec, layer
+        units = geometry.channels(spec, layer)
+        self.best = np.full(units, -np.inf, np.float32)
+        """`[units]`."""
+        self.frame = np.zeros(units, np.int64)
+        """`[units]`: the time step of the greatest, the first of equals."""
+        self.total, self.squares = np.zeros([2, units])
+        self.steps = 0
+        self.seconds = 0.0
+
+    def add(self, part: Embedding) -> None:
+        """The next steps of the sound."""
+        values, self.seconds = part.values, part.seconds
+        if part.tiled or part.padded:
+            own = geometry.final_frames(self._spec, self._layer, round(part.seconds * SAMPLE_RATE))
+            values = values[: max(0, own - self.steps)] if own else values
+        if not len(values):
+            return
+        at = values.argmax(axis=0)
+        best = values.max(axis=0)
+        better = best > self.best
+        self.best[better], self.frame[better] = best[better], self.steps + at[better]
+        self.total += values.sum(axis=0, dtype=np.float64)
+        self.squares += np.square(values, dtype=np.float64).sum(axis=0)
+        self.steps += len(values)
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """`[units]`: the average over time."""
+        return (self.total / self.steps).astype(np.float32)
+
+
+class Best:
+    """For each unit of a layer the `top` sounds that excite it most, each once, the greatest first; a running choice.
+
+    A sound in which a unit stays silent does not excite it: places may stay empty, with sound -1.
+    """
+
+    def __init__(self, units: int, top: int) -> None:
+        self.values = np.full([units, top], -np.inf, np.float32)
+        """`[units, top]`."""
+        self.sounds = np.full([units, top], -1, np.int64)
+        self.frames = np.zeros([units, top], np.int64)
+        self.total, self.squares = np.zeros([2, units])
+        self.steps = np.zeros([], np.int64)
+
+    def add(self, digest: Digest, sound: int) -> None:
+        """Another sound, by its number."""
+        rows = np.flatnonzero((digest.best > self.values[:, -1]) & (digest.best > 0))
+        mine = (self.values, self.sounds, self.frames)
+        for kept, new in zip(mine, (digest.best, np.full_like(digest.frame, sound), digest.frame), strict=True):
+            kept[rows, -1] = new[rows]
+        order = np.argsort(-self.values[rows], axis=1, kind='stable')
+        for kept in mine:
+            kept[rows] = np.take_along_axis(kept[rows], order, axis=1)
+        self.total += digest.total
+        self.squares += digest.squares
+        self.steps += digest.steps
+
+    @property
+    def selectivity(self) -> NDArray[np.float64]:
+        """`[units]`: lifetime sparseness (Vinje and Gallant, 2000), 0 for one value at all steps, 1 for one step alone.
+
+        0 for a unit that is silent throughout.
+        """
+        steps = max(int(self.steps), 2)
+        even = np.divide(self.total**2, steps * self.squares, np.ones_like(self.total), where=self.squares > 0)
+        return np.clip((1 - even) / (1 - 1 / steps), 0, 1)
+
+    def ranking(self, count: int) -> NDArray[np.int64]:
+        """The `count` most selective units that anything excites, the most selective first."""
+        order = np.argsort(-self.selectivity, kind='stable')
+        return order[self.sounds[order, 0] >= 0][:count]
+
+    _ARRAYS = ('values', 'sounds', 'frames', 'total', 'squares', 'steps')
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that it is, to be saved."""
+        return {name: getattr(self, name) for name in self._ARRAYS}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> 'Best':
+        """The inverse of `arrays`."""
+        best = cls(0, 0)
+        for name in cls._ARRAYS:
+            setattr(best, name, arrays[name])
+        return best

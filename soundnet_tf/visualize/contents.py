@@ -1,0 +1,147 @@
+"""All that the page of a report shows, as plain values; its pictures and sounds are written on the way."""
+
+import datetime
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.inference import Embedder, files
+from soundnet_tf.visualize import excerpts, filters, maps, timeline
+from soundnet_tf.visualize.best import Best
+from soundnet_tf.visualize.survey import Survey
+from soundnet_tf.visualize.wanted import Given, Wanted
+
+
+def of(
+    embedder: Embedder,
+    sounds: Sequence[files.SoundFile],
+    known: Survey,
+    given: Given,
+    wanted: Wanted,
+    folder: pathlib.Path,
+) -> dict[str, Any]:
+    """What the page shows of the sounds that are known; pictures and sounds go into `folder`."""
+    spec = embedder.spec
+    usable = np.flatnonzero(np.isfinite(known.seconds))
+    mapped = known.mapped[np.isin(known.mapped, usable)]
+    chosen = {layer: best.ranking(wanted.units) for layer, best in known.best.items()}
+    windows = {
+        (layer, unit, place): excerpts.seen(spec, layer, int(best.sounds[unit, place]), int(best.frames[unit, place]))
+        for layer, best in known.best.items()
+        for unit in chosen[layer]
+        for place in np.flatnonzero(best.sounds[unit] >= 0)
+    }
+    previews = {int(sound): excerpts.Window(int(sound), None, excerpts.PREVIEW) for sound in mapped}
+    paths = {int(sound): sounds[sound].path for sound in usable}
+    lengths = {int(sound): round(float(known.seconds[sound]) * SAMPLE_RATE) for sound in usable}
+    every = [*windows.values(), *previews.values()]
+    written = excerpts.write(embedder, paths, lengths, known.layers, every, folder)
+    shown = {window.sound for window in every}
+    longest = int(usable[np.argmax(known.seconds[usable])])
+    line, line_name = wanted.timeline or sounds[longest].path, wanted.timeline or str(sounds[longest].name)
+    return {
+        'title': f'What {spec.name} hears',
+        'net': _net(embedder, known),
+        'written': datetime.date.today().isoformat(),
+        'failed': dict(known.failed),
+        'clips': {
+            sound: {
+                'name': str(sounds[sound].name),
+                'label': given.labels[sound],
+                'seconds': round(float(known.seconds[sound]), 2),
+                'heard': {
+                    head: [embedder.labels[head][int(heard[sound, 0])], round(float(heard[sound, 1]), 3)]
+                    for head, heard in known.heard.items()
+                },
+            }
+            for sound in sorted(shown)
+        },
+        'excerpts': written,
+        'filters': _filters(given.filters),
+        'layers': [
+            _layer(embedder, layer, best, chosen[layer], windows, written) for layer, best in known.best.items()
+        ],
+        'maps': _maps(known, mapped, previews, written, given.vision, wanted.seed),
+        'timeline': timeline.write(embedder, line, os.path.basename(line_name), folder) if spec.heads else None,
+        'curves': given.curves,
+        'confusions': given.confusions,
+    }
+
+
+def _net(embedder: Embedder, known: Survey) -> dict[str, Any]:
+    spec = embedder.spec
+    return {
+        'name': spec.name,
+        'layers': list(spec.layer_names),
+        'heads': {head: len(embedder.labels[head]) for head in spec.head_names},
+        'sounds': int(np.isfinite(known.seconds).sum()),
+        'hours': round(float(np.nansum(known.seconds)) / 3600, 4),
+    }
+
+
+def _filters(found: filters.Filters) -> dict[str, Any]:
+    step = 4  # of 513 bins: a curve a few centimetres wide
+    return {
+        'layer': found.layer,
+        'ms': 1000 * found.waves.shape[1] / SAMPLE_RATE,
+        'hz': found.hz[::step].round(1).tolist(),
+        'items': [
+            {
+                'unit': int(unit),
+                'centre': round(float(centre)),
+                'wave': [round(float(v), 3) for v in wave],
+                'levels': [round(float(v), 1) for v in levels[::step]],
+            }
+            for unit, centre, wave, levels in zip(
+                found.units, found.centres_hz, found.waves, found.levels_db, strict=True
+            )
+        ],
+    }
+
+
+def _layer(embedder: Embedder, layer: str, best: Best, chosen: Any, windows: Any, written: Any) -> dict[str, Any]:
+    spec, names = embedder.spec, embedder.labels.get(layer)
+    return {
+        'name': layer,
+        'head': names is not None,
+        'field': geometry.receptive_field(spec, layer) / SAMPLE_RATE,
+        'hop': geometry.hop(spec, layer) / SAMPLE_RATE,
+        'total': geometry.channels(spec, layer),
+        'units': [
+            {
+                'unit': int(unit),
+                'name': names[unit] if names else None,
+                'selectivity': round(float(best.selectivity[unit]), 3),
+                'best': [
+                    {
+                        'clip': int(best.sounds[unit, place]),
+                        'value': float(f'{best.values[unit, place]:.4g}'),
+                        'excerpt': windows[layer, unit, place].id,
+                    }
+                    for place in np.flatnonzero(best.sounds[unit] >= 0)
+                    if windows[layer, unit, place].id in written
+                ],
+            }
+            for unit in chosen
+        ],
+    }
+
+
+def _maps(known: Survey, mapped: Any, previews: Any, written: Any, vision: Any, seed: int) -> dict[str, Any]:
+    """Where each clip lies, by layer and for vision; clips in the order of `clips`."""
+    rows = np.isin(known.mapped, mapped)
+    kinds = [('sound', layer, vectors[rows]) for layer, vectors in known.vectors.items()]
+    kinds += [('vision', 'vision', vision[mapped])] if vision is not None else []
+    found = []
+    for kind, name, vectors in kinds:
+        placed = maps.places(vectors, seed)
+        if placed is not None:
+            xy = [None if np.isnan(x) else [round(float(x), 4), round(float(y), 4)] for x, y in placed]
+            found.append({'kind': kind, 'name': name, 'xy': xy})
+    clips = [{'clip': int(sound), 'excerpt': previews[int(sound)].id} for sound in mapped]
+    return {'clips': [clip | {'there': clip['excerpt'] in written} for clip in clips], 'views': found}

@@ -1,0 +1,41 @@
+"""What the sounds are about: from a CSV, or from the folders that they lie in."""
+
+import csv
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference.files import SoundFile
+
+_NUMBERED = re.compile(r'\d+ *- *(?=\S)')
+"""What precedes the name in class folders that are numbered: `001 - Dog bark`."""
+
+
+def of_folders(sounds: Sequence[SoundFile]) -> list[str | None]:
+    """The folder of each below the one that all share, its number left out; none where they lie in less than two."""
+    folders = [sound.name.parts[0] if len(sound.name.parts) > 1 else None for sound in sounds]
+    if None in folders or len(set(folders)) < 2:
+        return [None] * len(sounds)
+    return [_NUMBERED.sub('', folder or '', count=1) for folder in folders]
+
+
+def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[str | None]:
+    """By the columns path (relative to the CSV) and label; None for a sound that is not listed.
+
+    Raises SoundNetError where the CSV cannot be read, lacks a column, or lists none of the sounds.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        top = pathlib.Path(path).parent
+        known = {os.path.abspath(top / row['path']): row['label'] for row in rows}
+    except OSError as error:
+        raise SoundNetError(f'{path}: the labels cannot be read ({error.strerror}). Check the path') from None
+    except (KeyError, TypeError, UnicodeDecodeError):
+        raise SoundNetError(f'{path} is no list of labels: give a CSV with the columns path and label') from None
+    found = [known.get(os.path.abspath(sound.path)) for sound in sounds]
+    if not any(found):
+        raise SoundNetError(f'{path} lists none of the sounds, such as {sounds[0].path}. Paths count from its folder')
+    return found

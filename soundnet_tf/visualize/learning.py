@@ -1,0 +1,91 @@
+"""How a net learned and what it takes for what: the curves of a run, the confusion matrix of an evaluation."""
+
+import csv
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf.errors import SoundNetError
+
+POINTS = 150
+"""On a curve at most; of more rows some are averaged together."""
+
+LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
+"""What soundnet-train and soundnet-finetune write, and the column that counts."""
+
+ASIDE = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
+"""Columns that say how it went, not what was learned."""
+
+
+def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """A chart for each quantity, with a line for each head and for held-out data. SoundNetError without a log."""
+    charts: dict[str, dict[str, Any]] = {}
+    for log, counter in LOGS.items():
+        for column, x, y in _lines(pathlib.Path(run) / log, counter):
+            quantity, _, head = column.partition('/')
+            if quantity.startswith('validation_'):
+                quantity, head = quantity.removeprefix('validation_'), 'validation'
+            if log == 'validation.csv':
+                head = f'{head} validation'.strip()
+            chart = charts.setdefault(quantity, {'name': quantity, 'counter': counter, 'lines': []})
+            chart['lines'].append({'name': head or 'training', 'x': x, 'y': y})
+    if not charts:
+        raise SoundNetError(f'{run} holds no {" and no ".join(LOGS)}: give the folder of a training run')
+    # The total is a head's loss again where there is one head.
+    of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
+    if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:
+        del charts['total']
+    return list(charts.values())
+
+
+def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], list[float]]]:
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            rows = list(csv.DictReader(file))
+        found = []
+        for column in rows[0] if rows else ():
+            if column in (counter, *ASIDE):
+                continue
+            there = [(float(row[counter]), float(row[column])) for row in rows if row[column]]
+            if there:
+                x, y = np.array(there).T
+                together = -(-len(x) // POINTS)
+                parts = [slice(at, at + together) for at in range(0, len(x), together)]
+                found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SoundNetError(f'{path} cannot be read as the log of a run ({error})') from error
+
+
+def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The confusion matrices in a JSON file with `classes` and `confusion`, or in `result.json` of a folder.
+
+    `confusion` is a matrix, clips by class a row each and by answer a column each, or several by name. Raises
+    SoundNetError where there is none.
+    """
+    path = pathlib.Path(evaluation)
+    path = path / 'result.json' if path.is_dir() else path
+    wrong = f'{path} holds no confusion matrix'
+    try:
+        result = json.loads(path.read_text(encoding='utf-8'))
+        classes, given = [str(name) for name in result['classes']], result['confusion']
+    except OSError as error:
+        raise SoundNetError(f'{path} cannot be read ({error.strerror}). Give what soundnet-finetune wrote') from None
+    except (ValueError, KeyError, TypeError):
+        raise SoundNetError(f'{wrong}: it needs the keys classes and confusion') from None
+    found = []
+    for name, matrix in (given if isinstance(given, dict) else {'': given}).items():
+        try:
+            counts = np.array(matrix, np.int64)
+        except (ValueError, TypeError):
+            counts = np.zeros([0])
+        if counts.shape != (len(classes), len(classes)):
+            raise SoundNetError(f'{wrong}: {name or "it"} is not {len(classes)} by {len(classes)} numbers of clips')
+        right = float(np.trace(counts) / max(1, counts.sum()))
+        found.append({'name': name, 'classes': classes, 'counts': counts.tolist(), 'accuracy': right})
+    return found

@@ -1,0 +1,175 @@
+"""One pass over all sounds: what excites each unit most, what each clip is like, and what the heads make of it."""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import pathlib
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import Waveform
+from soundnet_tf.inference import Embedder, files
+from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.inference.stream import blocks_of
+from soundnet_tf.inference.write import whole_file
+from soundnet_tf.spec import NetSpec
+from soundnet_tf.visualize.best import Best, Digest
+
+if TYPE_CHECKING:
+    from soundnet_tf.inference.listening import Heard
+
+SAVE_EVERY_S = 10.0
+
+Digests = dict[str, Digest]
+
+
+class Digesting:
+    """An Embedder as far as `files.listen` knows it, which gives digests: a file of any length takes no more memory."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder, self.spec, self.decoder = embedder, embedder.spec, embedder.decoder
+        self.open_file = embedder.open_file
+
+    def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Digests]:
+        """A digest of each layer for each clip."""
+        return [self._of([heard], layers) for heard in self.embedder.listen_clips(clips, layers)]
+
+    def listen_pieces(self, pieces: Iterator[Waveform], layers: Sequence[str], name: str) -> Digests:
+        """The same of a sound that comes in pieces."""
+        streams = self.embedder.streams(layers, name=name)
+
+        def parts() -> Iterator[dict[str, Embedding]]:
+            with contextlib.closing(blocks_of(pieces)) as sound:
+                yield from map(streams.push, sound)
+            yield streams.finish()
+
+        return self._of(parts(), layers)
+
+    def _of(self, parts: 'Sequence[Heard] | Iterator[Heard]', layers: Sequence[str]) -> Digests:
+        digests = {layer: Digest(self.spec, layer) for layer in layers}
+        for part in parts:
+            for layer, digest in digests.items():
+                digest.add(part[layer])
+        return digests
+
+
+@dataclasses.dataclass(eq=False)
+class Survey:
+    """What is known of the sounds so far; `done` of them were listened to, in their order."""
+
+    best: dict[str, Best]
+    """By layer and head."""
+    vectors: dict[str, NDArray[np.float32]]
+    """By layer, `[mapped, units]`: the mean over time of each sound that is on the map; NaN where it failed."""
+    mapped: NDArray[np.int64]
+    """`[mapped]`: the numbers of these sounds, rising."""
+    heard: dict[str, NDArray[np.float32]]
+    """By head, `[sounds, 2]`: the most probable class by its mean over time, and how probable."""
+    seconds: NDArray[np.float64]
+    """`[sounds]`: NaN where it failed."""
+    done: int = 0
+    failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @classmethod
+    def begin(
+        cls,
+        spec: NetSpec,
+        sounds: int,
+        shown: Sequence[str],
+        maps: Sequence[str],
+        mapped: int,
+        top: int,
+        seed: int,
+    ) -> 'Survey':
+        """Nothing known yet; `mapped` of the sounds are on the map, chosen by lot where there are more."""
+        chosen = np.sort(np.random.default_rng(seed).permutation(sounds)[:mapped])
+        units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
+        return cls(
+            best={layer: Best(units[layer], top) for layer in shown},
+            vectors={layer: np.full([len(chosen), units[layer]], np.nan, np.float32) for layer in maps},
+            mapped=chosen,
+            heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
+            seconds=np.full(sounds, np.nan),
+        )
+
+    @property
+    def layers(self) -> list[str]:
+        """All that the net is asked for."""
+        return list(dict.fromkeys([*self.best, *self.vectors, *self.heard]))
+
+    def add(self, digests: Digests | None) -> None:
+        """The next sound; None where it is of no use."""
+        sound, self.done = self.done, self.done + 1
+        if digests is None:
+            return
+        self.seconds[sound] = next(iter(digests.values())).seconds
+        for layer, best in self.best.items():
+            best.add(digests[layer], sound)
+        for head, heard in self.heard.items():
+            mean = digests[head].mean
+            heard[sound] = mean.argmax(), mean.max()
+        row = int(np.searchsorted(self.mapped, sound))
+        if row < len(self.mapped) and self.mapped[row] == sound:
+            for layer, vectors in self.vectors.items():
+                vectors[row] = digests[layer].mean
+
+    def save(self, path: pathlib.Path) -> None:
+        """As an npz, to go on from."""
+        arrays = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
+        arrays |= {f'vectors/{layer}': values for layer, values in self.vectors.items()}
+        arrays |= {f'heard/{head}': values for head, values in self.heard.items()}
+        with whole_file(path) as draft:
+            np.savez(
+                draft,
+                mapped=self.mapped,
+                seconds=self.seconds,
+                done=self.done,
+                failed=json.dumps(self.failed),
+                **cast(Mapping[str, Any], arrays),
+            )
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> 'Survey | None':
+        """What `save` wrote; None where that is not there, or cannot be read."""
+        try:
+            with np.load(path, allow_pickle=False) as there:
+                arrays = {key: there[key] for key in there.files}
+            parts = {name: _below(f'{name}/', arrays) for name in ('best', 'vectors', 'heard')}
+            layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
+            best = {layer: Best.of(_below(f'{layer}/', parts['best'])) for layer in layers}
+            failed = collections.Counter(json.loads(str(arrays['failed'])))
+            whole = (arrays['mapped'], parts['heard'], arrays['seconds'], int(arrays['done']), failed)
+            return cls(best, parts['vectors'], *whole)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+
+def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+
+
+def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile], path: pathlib.Path) -> files.Tally:
+    """Listen to what is left of the sounds, saving to `path` now and then. A bad one is told and counted."""
+    tally = files.Tally(skipped=survey.done - survey.failed.total(), failed=survey.failed)
+    saved_at = time.monotonic()
+
+    def done(file: files.SoundFile, heard: 'Heard | None') -> None:
+        nonlocal saved_at
+        # Before this sound: whether it failed is not counted yet.
+        if time.monotonic() - saved_at > SAVE_EVERY_S:
+            survey.save(path)
+            saved_at = time.monotonic()
+        survey.add(cast('Digests | None', heard))
+
+    left = sounds[survey.done :]
+    files.listen(cast(Embedder, Digesting(embedder)), left, survey.layers, done, tally, len(sounds))
+    survey.save(path)
+    return tally

@@ -1,0 +1,68 @@
+"""One sound over time: its waveform and spectrogram, and what the heads make of each moment."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import encoding, geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.inference import Embedder
+from soundnet_tf.inference.embed import Clip
+from soundnet_tf.visualize import spectra
+
+LONGEST_S = 120
+"""Of a longer file the beginning is shown: a screen has so many pixels."""
+
+CLASSES = 6
+"""Of each head, those that are most probable at some moment."""
+
+NOTABLE = 0.02
+"""A class that is never so probable is not shown."""
+
+COLUMNS, ROWS = 1200, 128
+
+
+def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
+    """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
+    heads = list(embedder.heads())
+    opened = embedder.open_file(path, heads)
+    if isinstance(opened, Clip):
+        waveform, own = opened.waveform, opened.samples
+    else:
+        pieces, own = [], 0
+        while own < LONGEST_S * SAMPLE_RATE and (piece := next(opened, None)) is not None:
+            pieces.append(piece)
+            own += len(piece)
+        waveform = np.concatenate(pieces)
+    whole = len(waveform) <= LONGEST_S * SAMPLE_RATE
+    waveform = waveform[: LONGEST_S * SAMPLE_RATE]
+    heard = embedder.listen(waveform, heads, path)
+    (folder / 'timeline.mp3').write_bytes(encoding.mp3(waveform))
+    (folder / 'timeline.png').write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
+    return {
+        'name': name,
+        'seconds': len(waveform) / SAMPLE_RATE,
+        'own_seconds': min(own, len(waveform)) / SAMPLE_RATE,
+        'whole': whole,
+        'outline': spectra.outline(waveform, COLUMNS // 2),
+        'heads': [_head(embedder, head, heard[head].values, heard[head].times) for head in heads],
+    }
+
+
+def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
+    best = values.max(axis=0)
+    classes = np.argsort(-best, kind='stable')[: max(1, min(CLASSES, int((best >= NOTABLE).sum())))]
+    # From top to bottom as they come up in time.
+    classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
+    return {
+        'name': head,
+        'hop': geometry.hop(embedder.spec, head) / SAMPLE_RATE,
+        'field': geometry.receptive_field(embedder.spec, head) / SAMPLE_RATE,
+        'times': [round(float(time), 3) for time in times],
+        'rows': [
+            {'name': embedder.labels[head][index], 'values': [round(float(v), 4) for v in values[:, index]]}
+            for index in classes
+        ],
+        'top': [embedder.labels[head][int(index)] for index in values.argmax(axis=1)],
+    }

@@ -1,0 +1,67 @@
+"""What a report shows, and what it is given beside the sounds."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import Embedder, files
+from soundnet_tf.spec import Conv, NetSpec, Pool
+from soundnet_tf.visualize import filters, labels, learning, maps
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a report shows. Paths that are None leave their part out."""
+
+    layers: tuple[str, ...] = ()
+    """Whose units are shown, heads among them; by default `default_layers` and the heads."""
+    units: int = 64
+    """Of each layer, and classes of each head, the most selective."""
+    top: int = 6
+    """Excerpts of each unit."""
+    labels: str | None = None
+    """A CSV with the columns path and label; else the folders that the sounds lie in are their labels."""
+    vision: str | None = None
+    """A folder of NAME.npy, `[frames, channels]` of each sound's video."""
+    timeline: str | None = None
+    """A sound file; by default the longest of the sounds."""
+    run: str | None = None
+    """The folder of a training run."""
+    evaluation: str | None = None
+    """A JSON file, or a folder with `result.json`, that holds a confusion matrix."""
+    seed: int = 0
+
+
+def default_layers(spec: NetSpec) -> tuple[str, ...]:
+    """The last convolution, and the one before the last pool: conv5 and conv7 of the 8-layer net, as in the paper."""
+    convolutions = [index for index, row in enumerate(spec.layers) if isinstance(row, Conv)]
+    pools = [index for index, row in enumerate(spec.layers) if isinstance(row, Pool)]
+    before = [index for index in convolutions if pools and index < pools[-1]]
+    return tuple(spec.layers[index].name for index in dict.fromkeys([*before[-1:], convolutions[-1]]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What is read before any sound is heard: a mistake in it costs no time."""
+
+    filters: filters.Filters
+    labels: list[str | None]
+    curves: list[dict[str, Any]]
+    confusions: list[dict[str, Any]]
+    vision: Any
+
+    @classmethod
+    def read(cls, embedder: Embedder, net: pathlib.Path, sounds: Sequence[files.SoundFile], wanted: Wanted) -> 'Given':
+        for path in filter(None, (sounds[0].path, wanted.timeline)):
+            if not os.path.exists(path):
+                raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
+        return cls(
+            filters.read(net, embedder.spec),
+            labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),
+            learning.curves(wanted.run) if wanted.run else [],
+            learning.confusions(wanted.evaluation) if wanted.evaluation else [],
+            maps.vision(wanted.vision, sounds) if wanted.vision else None,
+        )

@@ -1,0 +1,84 @@
+"""The running choice is that of sorting everything; digests of parts are those of the whole."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.inference import Embedding
+from soundnet_tf.testing import thin_spec
+from soundnet_tf.visualize.best import Best, Digest
+
+SPEC = thin_spec()
+UNITS = geometry.channels(SPEC, 'conv5')
+
+
+def heard(values, seconds=10.0, tiled=False):
+    return Embedding(values, np.arange(len(values), dtype=float), 'conv5', seconds, tiled)
+
+
+def digest(*parts):
+    one = Digest(SPEC, 'conv5')
+    for part in parts:
+        one.add(part)
+    return one
+
+
+def activations(seed, steps):
+    return np.maximum(np.random.default_rng(seed).normal(size=(steps, UNITS)), 0).astype(np.float32)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 5))
+def test_the_running_choice_is_that_of_sorting(steps, top):
+    best, sounds = Best(UNITS, top), [activations(seed, count) for seed, count in enumerate(steps)]
+    for number, values in enumerate(sounds):
+        best.add(digest(heard(values)), number)
+    for unit in range(UNITS):
+        ranked = sorted(((-values[:, unit].max(), number) for number, values in enumerate(sounds)))
+        ranked = [(number, -value) for value, number in ranked if value < 0][:top]
+        kept = best.sounds[unit] >= 0
+        assert best.sounds[unit, kept].tolist() == [number for number, _ in ranked]
+        np.testing.assert_array_equal(best.values[unit, kept], [value for _, value in ranked])
+        for number, frame in zip(best.sounds[unit, kept], best.frames[unit, kept], strict=True):
+            assert frame == sounds[number][:, unit].argmax()
+    together = np.concatenate(sounds)
+    if len(together) > 1:
+        r = np.maximum(together.astype(float), 0)
+        with np.errstate(invalid='ignore'):
+            sparse = (1 - r.mean(axis=0) ** 2 / np.square(r).mean(axis=0)) / (1 - 1 / len(r))
+        np.testing.assert_allclose(best.selectivity, np.nan_to_num(sparse), atol=1e-6)
+
+
+@given(st.integers(1, 30), st.integers(0, 30))
+def test_a_digest_of_parts_is_that_of_the_whole(steps, at):
+    values = activations(1, steps)
+    whole, parts = digest(heard(values)), digest(heard(values[:at]), heard(values[at:]))
+    np.testing.assert_array_equal(whole.best, parts.best)
+    np.testing.assert_array_equal(whole.frame, parts.frame)
+    np.testing.assert_allclose(whole.mean, parts.mean, rtol=1e-6)
+    np.testing.assert_allclose(whole.mean, values.mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize('cut', [0, 3, 40])
+def test_of_a_repeated_sound_only_its_own_steps_count(cut):
+    """Where its end meets its beginning there is a click that nobody made."""
+    seconds = 2.0
+    own = geometry.final_frames(SPEC, 'conv5', round(seconds * SAMPLE_RATE))
+    values = activations(2, 60)
+    values[own] = 99
+    found = digest(heard(values[:cut], seconds, True), heard(values[cut:], seconds, True))
+    assert (found.steps, found.best.max()) == (own, values[:own].max())
+    assert digest(heard(values, 0.01, True)).best.max() == 99, 'it has no step of its own'
+
+
+def test_selectivity_and_ranking():
+    values = np.zeros([10, UNITS], np.float32)
+    values[:, 0], values[3, 1], values[:5, 2] = 1, 5, 1  # always; once; half of the time; the rest never
+    best = Best(UNITS, 2)
+    best.add(digest(heard(values)), 0)
+    np.testing.assert_allclose(best.selectivity[:4], [0, 1, 5 / 9, 0])
+    assert best.ranking(9).tolist() == [1, 2, 0], 'silent units are left out'
+    assert best.ranking(1).tolist() == [1]

@@ -1,0 +1,78 @@
+"""Curves of what training logs, confusion matrices of what evaluations write."""
+
+import json
+
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.visualize import learning
+
+
+def test_curves_of_training(tmp_path):
+    rows = [f'{step},{step + 1},{step},1,0.5,0.001,30' for step in range(1, 1001)]
+    header = 'step,total,loss/a,loss/b,top1/a,learning_rate,clips_per_s'
+    (tmp_path / 'log.csv').write_text('\n'.join([header, *rows]))
+    (tmp_path / 'validation.csv').write_text('step,loss/a\n500,3\n1000,2\n')
+    charts = {chart['name']: chart for chart in learning.curves(tmp_path)}
+    assert list(charts) == ['total', 'loss', 'top1']
+    lines = {line['name']: line for line in charts['loss']['lines']}
+    assert list(lines) == ['a', 'b', 'a validation']
+    assert lines['a validation']['y'] == [3, 2]
+    together = -(-1000 // learning.POINTS)
+    assert len(lines['a']['x']) == -(-1000 // together) <= learning.POINTS
+    assert lines['a']['x'][:2] == [(together + 1) / 2, together + (together + 1) / 2], 'each the mean of as many steps'
+    assert lines['a']['x'] == lines['a']['y']
+
+
+def test_one_loss_is_shown_once(tmp_path):
+    (tmp_path / 'log.csv').write_text('step,total,loss/eye\n1,2,2\n2,1,1\n')
+    (tmp_path / 'validation.csv').write_text('step,loss/eye\n2,1.5\n')
+    assert [chart['name'] for chart in learning.curves(tmp_path)] == ['loss']
+
+
+def test_curves_of_finetuning(tmp_path):
+    (tmp_path / 'history.csv').write_text('epoch,loss,validation_accuracy,test_accuracy\n1,2.0,0.5,\n2,1.0,0.75,0.5\n')
+    charts = {chart['name']: chart for chart in learning.curves(tmp_path)}
+    assert [line['name'] for line in charts['accuracy']['lines']] == ['validation']
+    assert charts['accuracy']['lines'][0] == {'name': 'validation', 'x': [1, 2], 'y': [0.5, 0.75]}
+    assert charts['loss']['counter'] == 'epoch'
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (None, 'holds no log.csv and no validation.csv and no history.csv: give the folder of a training run'),
+        ('step,total\n1,two\n', r'log.csv cannot be read as the log of a run .*two'),
+        ('total\n1\n', r'log.csv cannot be read as the log of a run'),
+    ],
+)
+def test_what_is_wrong_with_a_run(tmp_path, text, words):
+    if text:
+        (tmp_path / 'log.csv').write_text(text)
+    with pytest.raises(SoundNetError, match=words):
+        learning.curves(tmp_path)
+
+
+@pytest.mark.parametrize('confusion', [{'test': [[3, 1], [0, 4]]}, [[3, 1], [0, 4]]])
+def test_confusions(tmp_path, confusion):
+    (tmp_path / 'result.json').write_text(json.dumps({'classes': ['a', 'b'], 'confusion': confusion}))
+    (found,) = learning.confusions(tmp_path)
+    assert found == learning.confusions(tmp_path / 'result.json')[0]
+    assert (found['counts'], found['accuracy']) == ([[3, 1], [0, 4]], 7 / 8)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (None, 'result.json cannot be read'),
+        ('{"classes": ["a"]}', 'holds no confusion matrix: it needs the keys classes and confusion'),
+        ('[1]', 'holds no confusion matrix: it needs the keys'),
+        ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not 2 by 2 numbers of clips'),
+        ('{"classes": ["a"], "confusion": [["x"]]}', 'it is not 1 by 1 numbers of clips'),
+    ],
+)
+def test_what_is_wrong_with_an_evaluation(tmp_path, text, words):
+    if text:
+        (tmp_path / 'result.json').write_text(text)
+    with pytest.raises(SoundNetError, match=words):
+        learning.confusions(tmp_path)

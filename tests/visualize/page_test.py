@@ -1,0 +1,272 @@
+"""The page in a real browser, from disk, without a network: it plays, filters, fits, and is usable by keyboard.
+
+Screenshots are kept in the folder that SOUNDNET_SCREENSHOTS names, else in pytest's temporary folder.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from soundnet_tf import geometry
+from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
+from tests.visualize.conftest import NASTY, PLACES
+
+CHROMIUM = shutil.which('chromium')
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason='needs a browser: apt-get install chromium'),
+]
+playwright = pytest.importorskip('playwright.sync_api', reason="needs playwright: pip install 'playwright'")
+
+SECTIONS = ('filters', 'units', 'map', 'timeline', 'learning', 'confusion')
+
+
+@pytest.fixture(scope='module')
+def browser():
+    # No sandbox where the tests run as root, as containers do; a sound card is not needed.
+    options = ['--disable-gpu', '--mute-audio', *(['--no-sandbox'] if os.geteuid() == 0 else [])]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, written):
+    """A function that opens the report; at the end nothing may have gone wrong, and nothing been fetched."""
+    wrong, pages = [], []
+
+    def open_page(width=1440, scheme='light', **options):
+        page = browser.new_page(viewport={'width': width, 'height': 900}, color_scheme=scheme, **options)
+        page.on('console', lambda message: wrong.append(message.text) if message.type != 'log' else None)
+        page.on('pageerror', lambda error: wrong.append(str(error)))
+        page.on('requestfailed', lambda request: wrong.append(request.url))
+        page.on('request', lambda r: None if r.url.startswith(('file:', 'data:')) else wrong.append(r.url))
+        page.on('dialog', lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.goto((written / 'index.html').as_uri())
+        # Slowly, so that a busy machine sees it play.
+        page.evaluate('player.defaultPlaybackRate = 0.25')
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    # A sound that is stopped while it is being loaded is no failure.
+    assert [what for what in wrong if not what.endswith('.mp3')] == []
+
+
+def playing(page):
+    """Waits until the shared player plays; gives the file's name."""
+    page.wait_for_function('!player.paused && player.currentTime > 0.02')
+    return page.evaluate('player.currentSrc.split("/").at(-1)')
+
+
+@pytest.fixture(scope='module')
+def screenshots(tmp_path_factory):
+    folder = pathlib.Path(os.environ.get('SOUNDNET_SCREENSHOTS') or tmp_path_factory.mktemp('screenshots'))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize(('width', 'scheme'), [(390, 'light'), (390, 'dark'), (1440, 'light'), (1440, 'dark')])
+def test_the_layout(opened, screenshots, width, scheme):
+    page = opened(width, scheme)
+    for section in SECTIONS:
+        page.locator(f'#{section}').scroll_into_view_if_needed()
+        page.locator(f'#{section}').screenshot(path=screenshots / f'{section}-{width}-{scheme}.png')
+    page.evaluate('scrollTo({top: 0, behavior: "instant"})')
+    page.screenshot(path=screenshots / f'page-{width}-{scheme}.png')
+    assert page.evaluate('document.documentElement.scrollWidth') == width, 'nothing is scrolled sideways'
+    broken = 'img => img.complete && !img.naturalWidth'
+    assert page.evaluate(f'[...document.images].filter({broken}).map(img => img.src)') == []
+    # What overflows its parent would be cut off or lie over its neighbour.
+    outside = f"""[...document.querySelectorAll('main *:not(svg *)')]
+        .filter((e) => !e.closest('.wide, .hidden, .name, .caption'))
+        .filter((e) => {{ const {{ width, left, right }} = e.getBoundingClientRect();
+          return width && (right > {width + 1} || left < -1); }})
+        .map(e => e.outerHTML.slice(0, 80))"""
+    assert page.evaluate(outside) == []
+    light = page.evaluate('getComputedStyle(document.body).backgroundColor') == 'rgb(251, 250, 247)'
+    assert light == (scheme == 'light')
+    tiles = page.evaluate("getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length")
+    assert tiles == 2 if width == 390 else tiles > 4
+
+
+def test_words_are_readable(opened):
+    """Contrast of at least 4.5 to 1 for text, as the guidelines for accessible pages ask (WCAG 2.2, 1.4.3)."""
+    contrast = """() => {
+      const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+      const light = (colours) => {
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => v / 255)
+          .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      // What lies behind an element, from back to front.
+      const ground = (e) => (e ? [...ground(e.parentElement), getComputedStyle(e).backgroundColor] : []);
+      const found = [];
+      for (const e of document.querySelectorAll('body *:not(script, noscript, svg *)')) {
+        const words = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (!words || !e.checkVisibility() || e.closest('.tick, .picture')) continue;
+        const behind = ground(e);
+        const [x, y] = [light([...behind, getComputedStyle(e).color]), light(behind)].sort((a, b) => b - a);
+        const ratio = (x + 0.05) / (y + 0.05);
+        if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 100)}`);
+      }
+      return found;
+    }"""
+    for scheme in ('light', 'dark'):
+        assert opened(1440, scheme).evaluate(contrast) == []
+
+
+def test_a_click_plays_and_another_stops(opened):
+    page = opened()
+    first, second = page.locator('.tile button').nth(0), page.locator('.tile button').nth(1)
+    first.click()
+    assert playing(page).endswith('.mp3')
+    assert first.get_attribute('aria-pressed') == 'true'
+    assert page.locator('#said').inner_text().startswith('Playing 0')
+    second.click()
+    playing(page)
+    assert first.get_attribute('aria-pressed') == 'false'
+    assert page.locator('.playing').count() == 1
+    second.click()
+    assert page.evaluate('player.paused')
+    page.evaluate('player.defaultPlaybackRate = 4')
+    first.click()
+    page.wait_for_function("!document.querySelector('.playing')")  # it ends by itself
+
+
+def test_layers_search_and_more(opened):
+    page = opened()
+    assert page.locator('.unit').count() == 8
+    page.get_by_role('button', name='Show more').click()
+    assert page.locator('.unit').count() == 12
+    assert page.evaluate("document.activeElement.closest('.unit') === document.querySelectorAll('.unit')[8]")
+    assert not page.locator('#search').is_visible()
+    page.get_by_text('places', exact=True).first.click()
+    assert sorted(page.locator('.unit h3').all_inner_texts()) == sorted(PLACES)
+    page.get_by_role('searchbox', name='Class').fill('KITCH')
+    assert page.locator('.unit h3').all_inner_texts() == ['<b>kitchen</b>']
+    assert page.locator('#found').inner_text() == '1 of 4 classes'
+    page.get_by_role('searchbox', name='Class').fill('volcano')
+    assert 'No class is called “volcano”.' in page.locator('#list').inner_text()
+
+
+def test_names_are_shown_as_they_are(opened):
+    page = opened()
+    assert page.locator('main img:not([src^="pictures/"]):not([src="timeline.png"])').count() == 0
+    page.get_by_text('places', exact=True).first.click()
+    shown = page.locator('.caption b').all_inner_texts()
+    assert any(NASTY in name for name in shown) or NASTY in json.dumps(shown, ensure_ascii=False)
+    assert page.locator('#confusion th', has_text='<i>noises</i>').count() == 4
+
+
+def test_points_play_and_the_legend_filters(opened):
+    page = opened()
+    panels = page.locator('.panel')
+    assert panels.count() == 2, 'sound and vision side by side'
+    assert panels.nth(0).locator('.point').count() == panels.nth(1).locator('.point').count() == 12
+    point = panels.nth(1).locator('.point').nth(0)
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.click(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2)
+    assert 'loudest' in playing(page)
+    assert page.locator('.point.playing').count() == 2, 'the clip is marked in both'
+    assert 'about ' in page.locator('#pointed').inner_text()
+    tones = page.locator('.legend button', has_text='tones')
+    tones.click()
+    assert tones.get_attribute('aria-pressed') == 'false'
+    assert panels.nth(0).locator('.point').count() == panels.nth(1).locator('.point').count() == 6
+    page.get_by_role('button', name='Hide all').click()
+    assert page.locator('.point').count() == 0
+    page.get_by_role('button', name='Show all').click()
+    assert page.locator('.point').count() == 24
+    page.locator('#views').get_by_text('conv5', exact=True).click()
+    assert 'conv5' in panels.nth(0).inner_text()
+    page.get_by_text('heard as places').click()
+    names = {text.rsplit('\n')[0].strip() for text in page.locator('.legend button:has(svg)').all_inner_texts()}
+    assert names
+    assert all(any(name.startswith(place) for place in PLACES) for name in names)
+
+
+def test_a_finger_finds_the_nearest_point(opened):
+    page = opened(390, has_touch=True)
+    page.locator('.point').nth(0).scroll_into_view_if_needed()
+    box = page.locator('.point').nth(0).bounding_box()
+    page.touchscreen.tap(box['x'] + box['width'] / 2 + 6, box['y'] + box['height'] / 2 + 6)
+    assert 'loudest' in playing(page)
+
+
+def test_by_keyboard_alone(opened):
+    page = opened()
+    reached = []
+    for _ in range(200):
+        page.keyboard.press('Tab')
+        reached.append(page.evaluate("document.activeElement.closest('section')?.id ?? document.activeElement.tagName"))
+        outline = page.evaluate("""() => { const e = document.activeElement;
+            const seen = e.matches('.choice input') ? e.parentElement : e.matches('.point') ? e.firstElementChild : e;
+            const s = getComputedStyle(seen); return s.outlineStyle !== 'none' || parseFloat(s.strokeWidth) >= 3; }""")
+        assert outline or reached[-1] in ('timeline', 'BODY'), 'the focus is seen'
+        if reached[-1] == 'confusion':
+            break
+    assert [*dict.fromkeys(r for r in reached if r in SECTIONS)] == ['units', 'map', 'timeline', 'confusion']
+    assert reached.count('map') < 20, 'the points are one stop'
+    point = page.locator('.point[tabindex="0"]').first
+    point.focus()
+    been = {point.get_attribute('data-at')}
+    for key in ('ArrowRight', 'ArrowDown', 'ArrowLeft', 'ArrowUp'):
+        page.keyboard.press(key)
+        been.add(page.evaluate("document.activeElement.closest('.point').dataset.at"))
+    assert len(been) > 2
+    page.keyboard.press('Enter')
+    assert 'loudest' in playing(page)
+    assert page.evaluate('document.activeElement.classList.contains("playing")')
+
+
+def test_for_screen_readers(opened):
+    page = opened()
+    wants = 'button, input, audio, nav, [role=button], [role=img], [role=region], [role=group]'
+    nameless = f"""[...document.querySelectorAll('{wants}')]
+        .filter(e => !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML.slice(0, 80))"""
+    assert page.evaluate(nameless) == []
+    label = page.locator('.tile button').first.get_attribute('aria-label')
+    assert re.fullmatch(r'Play 00\d - .*, \d+\.\d\d to \d+\.\d\d s, activation [\d.]+', label)
+    assert page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(h => +h.tagName[1])")[:2] == [1, 2]
+    assert page.locator('.chart').first.get_attribute('aria-label').startswith('loss over steps: places from')
+
+
+def test_the_timeline_plays_in_step(opened):
+    page = opened()
+    assert 'long.wav' in page.locator('#timeline .note').inner_text()
+    page.locator('.tile button').first.click()
+    playing(page)
+    page.evaluate("document.querySelector('#timeline audio').play()")
+    page.wait_for_function("document.querySelector('#timeline audio').currentTime > 0.3")
+    assert page.evaluate('player.paused'), 'one sound at a time'
+    page.evaluate("document.querySelector('#timeline audio').pause()")
+    plot = page.locator('.plot').nth(1)
+    box = plot.bounding_box()
+    plot.click(position={'x': box['width'] / 2, 'y': 20})
+    page.wait_for_function("Math.abs(document.querySelector('#timeline audio').currentTime - 32.5) < 0.5")
+    page.wait_for_function(
+        "Math.abs(document.querySelector('.plot .head').style.getPropertyValue('--at') - 0.5) < 0.01"
+    )
+    assert page.locator('#now').inner_text().startswith('32.')
+    cells = page.locator('.cells').first.locator('.cell')
+    assert cells.count() == geometry.frames(SOUNDNET8, 'conv8', 65 * SAMPLE_RATE)
+
+
+def test_light_and_dark_by_the_button(opened):
+    page = opened(1440, 'dark')
+    ground = 'getComputedStyle(document.body).backgroundColor'
+    before = page.evaluate(ground)
+    page.get_by_role('button', name='Light or dark').click()
+    assert page.evaluate(ground) == 'rgb(251, 250, 247)'
+    page.get_by_role('button', name='Light or dark').click()
+    assert page.evaluate(ground) == before

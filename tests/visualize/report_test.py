@@ -1,0 +1,173 @@
+"""The folder of a report: whole or not at all, gone on with, replaced; and nothing in it that a name could break."""
+
+import dataclasses
+import json
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from soundnet_tf import geometry, load, locks, model, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import files
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
+from soundnet_tf.testing import thin_spec
+from soundnet_tf.visualize import excerpts, page, report
+from tests.visualize.conftest import NASTY
+
+
+def data_of(folder):
+    text = (folder / 'index.html').read_text()
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+
+
+def test_the_layers_of_the_paper():
+    assert report.default_layers(SOUNDNET8) == ('conv5', 'conv7')
+    assert report.default_layers(SOUNDNET5) == ('conv3', 'conv4')
+
+
+def test_what_a_report_holds(written, net, sounds):
+    data = data_of(written)
+    assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7', 'imagenet', 'places']
+    assert [view['name'] for view in data['maps']['views']] == ['conv5', 'pool5', 'conv7', 'vision']
+    assert data['failed'] == {'unreadable': 1}
+    assert {clip['label'] for clip in data['clips'].values()} == {'tones', 'noises'}
+    assert data['timeline']['name'] == 'long.wav'
+    embedder = load(net, short='tile')
+    for layer in data['layers']:
+        assert layer['field'] == pytest.approx(geometry.receptive_field(embedder.spec, layer['name']) / 22_050)
+        selectivity = [unit['selectivity'] for unit in layer['units']]
+        assert selectivity == sorted(selectivity, reverse=True)
+        for unit in layer['units'][:2]:
+            for best in unit['best'][:2]:
+                clip = data['clips'][str(best['clip'])]
+                heard = embedder.embed_file(sounds / clip['name'], layer['name'])
+                assert heard.values[:, unit['unit']].max() == pytest.approx(best['value'], rel=2e-3)
+    shown = {best['excerpt'] for layer in data['layers'] for unit in layer['units'] for best in unit['best']}
+    shown |= {clip['excerpt'] for clip in data['maps']['clips']}
+    assert {path.stem for path in (written / 'sounds').iterdir()} == shown
+    assert {path.stem for path in (written / 'pictures').iterdir()} == shown == set(data['excerpts'])
+    assert sorted(path.name for path in written.iterdir()) == [
+        'index.html', 'pictures', 'report.css', 'report.js', 'report.json', 'sounds', 'timeline.mp3', 'timeline.png',
+    ]  # fmt: skip
+
+
+def test_names_cannot_break_out(written):
+    """The name stands in the page, and only as data."""
+    text = (written / 'index.html').read_text()
+    assert any(NASTY in clip['name'] for clip in data_of(written)['clips'].values())
+    assert '<img' not in text
+    assert '<!--' not in text
+    assert '<b>kitchen' not in text
+    assert page.embedded('</script><!--') == '"\\u003c/script>\\u003c!--"'
+
+
+def test_finished_before(written, net, sounds, wanted):
+    before = (written / 'index.html').stat().st_mtime_ns
+    tally = report.write(load(net, short='tile'), net, files.find([str(sounds)]), written, wanted)
+    assert (tally.skipped, tally.done) == (13, 0)
+    assert (written / 'index.html').stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def small(net, sounds, tmp_path):
+    """How to write a small report."""
+    found = files.find([str(sounds / '001 - tones')])
+
+    def write(**changes):
+        wanted = dataclasses.replace(report.Wanted(units=2, top=2, layers=('conv7',)), **changes)
+        return report.write(load(net, short='tile'), net, found, tmp_path / 'out', wanted)
+
+    return write
+
+
+def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
+    made = excerpts._written
+
+    def stops(one, folder):
+        if len(list((folder / excerpts.SOUNDS).iterdir())) >= 3:
+            raise KeyboardInterrupt
+        return made(one, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(excerpts, '_written', stops)
+        with pytest.raises(KeyboardInterrupt):
+            small()
+    assert not (tmp_path / 'out').exists()
+    first = {path.name: path.stat().st_mtime_ns for path in (tmp_path / 'out.parts' / 'sounds').iterdir()}
+    index = (tmp_path / 'out.parts' / excerpts.INDEX).read_text()
+    tally = small()
+    assert (tally.skipped, tally.done) == (6, 0)
+    kept = {name for name in first if name.removesuffix('.mp3') in index}
+    for name in kept:
+        assert (tmp_path / 'out' / 'sounds' / name).stat().st_mtime_ns == first[name]
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_another_report_takes_the_place(small, tmp_path):
+    small()
+    assert small(top=1).done == 6
+    assert all(len(unit['best']) <= 1 for unit in data_of(tmp_path / 'out')['layers'][0]['units'])
+
+
+def test_something_else_is_left_alone(small, tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'thesis.tex').touch()
+    with pytest.raises(SoundNetError, match='out exists and is no report: choose another --out'):
+        small()
+    shutil.rmtree(tmp_path / 'out')
+    claim = locks.Claim.of(tmp_path / 'out.parts')
+    with pytest.raises(SoundNetError, match=r'another run is writing .*out.parts: wait for it, or stop it first'):
+        small()
+    claim.release()
+
+
+def test_mistakes_are_told_before_listening(small, tmp_path):
+    for changes, words in (
+        ({'layers': ('conv9',)}, "has no layer 'conv9'"),
+        ({'run': str(tmp_path)}, 'holds no log.csv'),
+        ({'evaluation': str(tmp_path / 'no.json')}, 'cannot be read'),
+        ({'labels': str(tmp_path / 'no.csv')}, 'the labels cannot be read'),
+        ({'vision': str(tmp_path)}, 'vision features of none of the sounds'),
+        ({'timeline': str(tmp_path / 'no.wav')}, 'there is no such file or folder. Check the path'),
+    ):
+        with pytest.raises(SoundNetError, match=words):
+            small(**changes)
+        assert not (tmp_path / 'out.parts').exists(), words
+
+
+def test_no_sound_of_use(net, tmp_path):
+    (tmp_path / 'bad.wav').write_text('dear sir')
+    with pytest.raises(SoundNetError, match='none of the sounds can be used: there is nothing to show'):
+        report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_net_without_heads(sounds, tmp_path):
+    net = saved.save(model.build(thin_spec(heads={})), tmp_path / 'net')
+    found = files.find([str(sounds / '001 - tones')])
+    report.write(load(net), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
+    data = data_of(tmp_path / 'out')
+    assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7']
+    assert (data['timeline'], data['net']['heads']) == (None, {})
+
+
+def test_few_sounds_have_no_map(net, sounds, tmp_path):
+    found = files.find([str(sounds / '001 - tones' / f'{n}.wav') for n in range(3)])
+    report.write(load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
+    assert data_of(tmp_path / 'out')['maps']['views'] == []
+    assert np.isfinite(data_of(tmp_path / 'out')['net']['hours'])
+
+
+def test_the_snippet_of_the_docs(net, sounds, tmp_path, monkeypatch):
+    """On a net and sounds of the names that the demo leaves behind."""
+    for name, there in (('run/net', net), ('videos/held_out', sounds)):
+        (tmp_path / 'demo-run' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'demo-run' / name).symlink_to(there)
+    text = (pathlib.Path(__file__).parents[2] / 'docs' / 'visualize.md').read_text()
+    (snippet,) = (part.partition('```')[0] for part in text.split('```python\n')[1:])
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})
+    assert (tmp_path / 'report' / 'index.html').is_file()
