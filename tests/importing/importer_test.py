@@ -190,7 +190,7 @@ def test_what_was_not_imported_is_not_replaced(tmp_path, home):
         with pytest.raises(SoundNetError, match=rf'{name} exists and was not imported: choose another folder'):
             importing.import_weights(path, tmp_path / name)
     (home / 'nets' / 'taken').mkdir(parents=True)
-    with pytest.raises(SoundNetError, match='taken exists and was not imported: .* or another name'):
+    with pytest.raises(SoundNetError, match=r'taken exists and was not imported: .* or another name'):
         importing.import_weights(path, tmp_path / 'net', register='taken')
     assert not (tmp_path / 'net').exists()
     assert saved.read_facts(own)['origin'] == {}
