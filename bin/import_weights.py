@@ -5,7 +5,8 @@
 
 SOURCE is the file, or soundnet8 or soundnet5: then the authors' own weights are fetched (about 101 MB) and kept.
 TARGET is the folder of the saved net, for --model of the other commands. Nothing in a weight file is run. Tensors are
-mapped by name, every shape is checked, and the net is compared with plain numpy before it is written.
+mapped by name, every shape is checked, and the net is compared with plain numpy before it is written. It may take the
+place of an older import, and of nothing else.
 
 Tested with made files only, never with the published ones: docs/import.md has a table for what yours prints.
 """

@@ -29,7 +29,7 @@ class Published:
     """The weight file's, once somebody has told it: soundnet-import_weights prints it."""
 
 
-_NAME = re.compile(r'\w[\w.-]*')
+_NAME = re.compile(r'\w[\w.-]{,99}')
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
 
 PUBLISHED = {
@@ -50,7 +50,7 @@ def home() -> pathlib.Path:
 def place(name: str) -> pathlib.Path:
     """The folder of the net that is, or would be, registered under `name`. Raises SoundNetError for no name."""
     if not _NAME.fullmatch(name):
-        raise SoundNetError(f'{name!r} is no name for a net: take letters, digits, _, - and .')
+        raise SoundNetError(f'{name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
     return home() / 'nets' / name
 
 

@@ -60,7 +60,7 @@ def save(
 
     spec, names = model.spec_of(net), model.labels_of(net)
     target = pathlib.Path(folder)
-    if target.exists() and not (target / 'spec.json').is_file():
+    if target.exists() and not is_net(target):
         raise SoundNetError(f'{target} exists and is not a saved net: choose another folder')
     with _whole_folder(target) as draft:
         weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
@@ -184,6 +184,11 @@ def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
             found |= {f'{row.name}/{kind}': (width,) for kind in norms}
             channels = width
     return found
+
+
+def is_net(folder: Path) -> bool:
+    """Whether it is the folder of a saved net."""
+    return (pathlib.Path(folder) / 'spec.json').is_file()
 
 
 def read_spec(folder: Path) -> NetSpec:

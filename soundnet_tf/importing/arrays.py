@@ -94,16 +94,15 @@ def read(data: bytes) -> Source:
     objects = pickled.value if isinstance(pickled, Array) else None
     if not isinstance(objects, list) or len(objects) != 1 or not isinstance(objects[0], dict):
         raise Unreadable('not a net: it holds no dict of layers')
-    layers = {layer: kinds for layer, kinds in objects[0].items() if isinstance(kinds, dict)}
+    layers = objects[0]
+    for layer, kinds in layers.items():
+        for kind, array in kinds.items() if isinstance(kinds, dict) else [('', None)]:
+            if not isinstance(array, Array) or not isinstance(array.value, np.ndarray):
+                raise Unreadable(f'not a net: {layer}/{kind} is no array')
     # Layers may be one and the same dict, named again and again.
     if sum(map(len, layers.values())) > MOST_ARRAYS:
         raise Unreadable('not a net: it has too many arrays')
     return Source(
         'numpy',
-        {
-            f'{layer}/{kind}': array.value
-            for layer, kinds in layers.items()
-            for kind, array in kinds.items()
-            if isinstance(array, Array) and isinstance(array.value, np.ndarray)
-        },
+        {f'{layer}/{kind}': array.value for layer, kinds in layers.items() for kind, array in kinds.items()},
     )

@@ -1,8 +1,10 @@
 """The published weights become a local file: fetched once, gone on with where it was broken off, verified, kept."""
 
 import hashlib
+import lzma
 import os
 import pathlib
+import secrets
 import zipfile
 import zlib
 
@@ -24,7 +26,7 @@ def local(source: str | os.PathLike[str]) -> pathlib.Path:
     path = pathlib.Path(source)
     if path.is_file():
         return path
-    if path.exists() or os.fspath(source) not in registry.PUBLISHED:
+    if os.fspath(source) not in registry.PUBLISHED:
         raise SoundNetError(
             f'{source} is no file: give a weight file, or one of the published, {", ".join(registry.PUBLISHED)}'
         )
@@ -35,10 +37,15 @@ def _published(weights: registry.Published) -> pathlib.Path:
     folder = registry.home() / 'published'
     file, archive = folder / weights.member, folder / weights.url.rpartition('/')[2]
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        if not archive.exists():
-            _download(weights, archive)
-        _unpack(archive, file)
+        claim = locks.Claim.of(file)
+        if claim is None:
+            raise SoundNetError(f'{file} is being fetched by another run: wait for that')
+        try:
+            if not archive.exists():
+                _download(weights, archive)
+            _unpack(archive, file)
+        finally:
+            claim.release()
     if weights.sha256:  # until somebody has told it, the zip's own sums stand in
         with file.open('rb') as opened:
             got = hashlib.file_digest(opened, 'sha256').hexdigest()
@@ -52,8 +59,6 @@ def _published(weights: registry.Published) -> pathlib.Path:
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
     draft, tag = archive.with_name(archive.name + '.part'), archive.with_name(archive.name + '.tag')
     with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=archive.name, leave=False) as bar:
-        if not locks.take(file):
-            raise SoundNetError(f'{draft} is being filled by another run: wait for that')
 
         def tell(held: int, total: int | None) -> None:
             bar.total = total or weights.about_bytes
@@ -73,18 +78,20 @@ def _download(weights: registry.Published, archive: pathlib.Path) -> None:
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
     """The one weight file out of the zip, whose sums are checked on the way."""
-    draft = file.with_name(file.name + '.part')
+    # A draft of its own, since not every disk has locks.
+    draft = file.with_name(f'.{secrets.token_hex(8)}.part')
     try:
         with zipfile.ZipFile(archive) as opened:
             entry = next((name for name in opened.namelist() if name.rpartition('/')[2] == file.name), None)
             if entry is None:
                 raise ValueError(f'it holds {", ".join(opened.namelist()) or "nothing"}')
-            with opened.open(entry) as packed, draft.open('wb') as unpacked:
+            with opened.open(entry) as packed, draft.open('xb') as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
                     if unpacked.tell() > LIMITS.most_bytes:
                         raise ValueError('it is too large')
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:
-        draft.unlink(missing_ok=True)
+        os.replace(draft, file)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:
         raise SoundNetError(f'{archive} does not give {file.name} ({error}): delete it and fetch it again') from None
-    os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)

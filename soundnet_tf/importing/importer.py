@@ -10,12 +10,15 @@ import numpy as np
 
 from soundnet_tf import registry, saved
 from soundnet_tf.audio import Waveform
-from soundnet_tf.errors import WeightsMismatch
+from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.importing import fetch, forms, names, plain, recognise
+from soundnet_tf.importing.tensors import printable
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 
 TOLERANCE = 1e-4
 """Of a layer's largest value: what two ways of computing in float32 and float64 differ by stays far below."""
+MOST_TOLD = 60
+"""Of what does not fit: more is another net, or a file made to fill the screen."""
 SWEEP_S = 10.0
 """Of the known clip; the 8-layer net's heads need 9.5 s."""
 
@@ -47,7 +50,7 @@ class Imported:
 def import_weights(
     source: str | os.PathLike[str], target: str | os.PathLike[str], register: str | None = None
 ) -> Imported:
-    """Write the net of a weight file as a saved net in the folder `target`; an older saved net there is replaced.
+    """Write the net of a weight file as a saved net in the folder `target`; an older import there is replaced.
 
     Args:
       source: a Torch7 .t7, a numpy .npy such as sound8.npy, a PyTorch .pth of a state dict, or the name of published
@@ -57,33 +60,52 @@ def import_weights(
     Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
     all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
     """
-    registered = None if register is None else registry.place(register)
+    targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
+    for folder in targets:  # before what takes long
+        _check(folder)
     path = fetch.local(source)
+    if path.stat().st_size > fetch.LIMITS.most_bytes:
+        raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
     data = path.read_bytes()
     held = recognise.read(path, data)
     fit = names.best_fit(held)
     if fit.wrong:
-        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {"; ".join(fit.wrong)}')
+        told = '; '.join(fit.wrong[:MOST_TOLD]) + f'; and {len(fit.wrong) - MOST_TOLD} more' * (
+            len(fit.wrong) > MOST_TOLD
+        )
+        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {printable(told)}')
     tensors = {key: held.tensors[name] for key, name in fit.names.items()}
-    net = _net(fit.spec, held.form, tensors)
     clip = sweep()
+    import keras
+
+    # Some GPUs multiply in fewer bits than the comparison asks for.
+    with keras.device('cpu'):
+        net = _net(fit.spec, held.form, tensors)
+        scenes, differences = _scenes(net, clip), _differences(net, held.form, tensors, clip, path)
     origin = {
         'file': path.name,
         'bytes': len(data),
         'sha256': hashlib.sha256(data).hexdigest(),
         'form': held.form,
         'conv1': {'min': float(tensors['conv1/kernel'].min()), 'max': float(tensors['conv1/kernel'].max())},
-        'sweep_scenes': _scenes(net, clip),
-        'differences': _differences(net, held.form, tensors, clip, path),
+        'sweep_scenes': scenes,
+        'differences': differences,
         'tensors': {
             key: {'name': fit.names[key], 'shape': list(tensor.shape), 'dtype': str(tensor.dtype)}
             for key, tensor in tensors.items()
         },
     }
-    folder = saved.save(net, target, origin=origin)
-    if registered is not None:
-        saved.save(net, registered, origin=origin)
-    return Imported(folder, fit.spec, origin)
+    for folder in reversed(targets):
+        saved.save(net, folder, origin=origin)
+    return Imported(targets[0], fit.spec, origin)
+
+
+def _check(folder: pathlib.Path) -> None:
+    """Raises SoundNetError where a folder is there that is no import, which a new one could replace."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    elif 'sweep_scenes' not in (saved.read_facts(folder) if saved.is_net(folder) else {}).get('origin', {}):
+        raise SoundNetError(f'{folder} exists and was not imported: choose another folder, or another name')
 
 
 def sweep() -> Waveform:

@@ -43,6 +43,11 @@ def fit(source: Source, spec: NetSpec) -> Fit:
         for name, tensor in source.tensors.items()
         if name not in used and not name.endswith(COUNTS)
     ]
+    wrong += [
+        f'{name} holds {source.tensors[name].dtype}, no floating numbers'
+        for name in names.values()
+        if source.tensors[name].dtype.kind != 'f'
+    ]
     wrong += _settings(source, spec)
     rows: list[Row] = []
     channels: int | None = 1
@@ -55,6 +60,12 @@ def fit(source: Source, spec: NetSpec) -> Fit:
         channels = channels if isinstance(row, Head) else width
     layers = tuple(row for row in rows if not isinstance(row, Head))
     heads = tuple(row for row in rows if isinstance(row, Head))
+    published = {head.classes: head.name for head in spec.heads}
+    wrong += [
+        f'{head.name} has {head.classes} classes, those of {published[head.classes]}: are the heads swapped?'
+        for head in heads
+        if published.get(head.classes, head.name) != head.name
+    ]
     name = spec.name if (layers, heads) == (spec.layers, spec.heads) else f'{spec.name}-thin'
     return Fit(dataclasses.replace(spec, name=name, layers=layers, heads=heads), names, wrong)
 
@@ -121,6 +132,7 @@ def _settings(source: Source, spec: NetSpec) -> Iterator[str]:
         return
     for row, place in _places(spec):
         geometry = {'kH': row.kernel, 'dH': row.stride, 'padH': row.padding}
+        geometry |= {'kW': 1, 'dW': 1, 'padW': 0, 'dilationH': 1, 'groups': 1}
         if isinstance(row, Head):
             modules = {f'{place}.{1 + spec.heads.index(row)}': {'kind': 'SpatialConvolution', **geometry}}
         elif isinstance(row, Pool):
@@ -131,6 +143,8 @@ def _settings(source: Source, spec: NetSpec) -> Iterator[str]:
             modules = {f'{place}': convolution, f'{place + 1}': norm, f'{place + 2}': {'kind': 'ReLU'}}
         for module, expected in modules.items():
             given = source.settings.get(module, {})
+            if not given:
+                yield f'module {module} is missing, {expected["kind"]}'
             for setting, value in expected.items():
                 if setting in given and given[setting] != value:
                     yield f'module {module} has {setting} {given[setting]}, not {value}'

@@ -118,6 +118,9 @@ def put(into: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any
         # A tuple of tuples may take for ever to hash, and many names may be made of one that is long.
         if not isinstance(key, str | int | float) or (isinstance(key, str) and len(key) > LONGEST_KEY):
             raise TypeError
+        # Of larger ones many may have one hash.
+        if isinstance(key, int) and abs(key) >= 1 << 60:
+            raise TypeError
         into[key] = value
     return into
 

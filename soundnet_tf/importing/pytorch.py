@@ -66,6 +66,8 @@ def _ordered(*pairs: Any) -> dict[Any, Any]:
     if not pairs:
         return {}
     (listed,) = pairs
+    if not isinstance(listed, list):
+        raise TypeError
     items = list(listed)
     listed.clear()
     return pickles.put({}, items)
@@ -116,11 +118,16 @@ def read_zip(data: bytes) -> Source:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
+            pickled = [name for name in archive.namelist() if name.endswith('/data.pkl')]
+            inside = next((name for name in archive.namelist() if name.endswith('.t7')), None)
+            if not pickled:
+                way_out = f': unpack {inside} from it, and give that' if inside else ''
+                raise Unreadable(f'not a net: a zip, but none of PyTorch{way_out}')
             # A small file may unpack to a large one, or name the same bytes twice.
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > len(data):
                 raise Unreadable('refused: a zip that unpacks to more than itself, which none of PyTorch does')
-            (top,) = (name.removesuffix('data.pkl') for name in archive.namelist() if name.endswith('/data.pkl'))
+            (top,) = (name.removesuffix('data.pkl') for name in pickled)
             if f'{top}byteorder' in archive.namelist() and archive.read(f'{top}byteorder') != b'little':
                 raise Unreadable('refused: it was written on a machine with another order of bytes')
             value = pickles.read(io.BytesIO(archive.read(f'{top}data.pkl')), KNOWN, storages)

@@ -4,7 +4,7 @@ import os
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import arrays, pytorch, torch7
-from soundnet_tf.importing.tensors import Source, Unreadable
+from soundnet_tf.importing.tensors import Source, Unreadable, printable
 
 _FORMS = (
     (b'\x93NUMPY', arrays.read),
@@ -25,7 +25,7 @@ def read(path: str | os.PathLike[str], data: bytes) -> Source:
                     raise Unreadable('refused: its tensors share their numbers')
                 return source
             except Unreadable as error:
-                raise SoundNetError(f'{path}: {error}{_advice(error)}') from None
+                raise SoundNetError(f'{path}: {printable(str(error))}{_advice(error)}') from None
     raise SoundNetError(
         f'{path} is no weight file that is known here (it begins with {data[:12]!r}): '
         f'give a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth of a state dict'

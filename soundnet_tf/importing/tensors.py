@@ -29,6 +29,11 @@ class Source:
     """What the file itself says of its modules, by their names: kernel, stride, padding, epsilon. Torch7 only."""
 
 
+def printable(text: str) -> str:
+    """Text of a file's own for a terminal, which obeys some characters."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+
+
 def numbers(data: bytes | memoryview, dtype: str) -> NDArray:
     """The bytes as numbers. Raises Unreadable where they are not a whole number of them."""
     try:

@@ -32,8 +32,9 @@ _ON_HOST = {
 }
 ELEMENTS = _ON_HOST | {f'Cuda{name}': dtype for name, dtype in _ON_HOST.items()} | {'Cuda': '<f4'}
 """What a tensor's class is called to its numbers."""
-PARAMETERS = ('weight', 'bias', 'running_mean', 'running_var')
-SETTINGS = ('kH', 'dH', 'padH', 'ceil_mode', 'eps')
+PARAMETERS = ('weight', 'bias', 'running_mean', 'running_var', 'running_std')
+"""The last is of old versions, and has no place in a net of ours."""
+SETTINGS = ('kH', 'dH', 'padH', 'kW', 'dW', 'padW', 'dilationH', 'groups', 'ceil_mode', 'eps')
 
 
 @dataclasses.dataclass
@@ -153,6 +154,10 @@ def _walk(module: Any, path: str, tensors: dict[str, NDArray], settings: dict[st
             tensors['.'.join(filter(None, (path, name)))] = content[name]
     # Whether it is nn's or cudnn's makes no difference.
     settings[path] = {'kind': module.kind.rpartition('.')[2]} | {k: content[k] for k in SETTINGS if k in content}
+    for name, value in settings[path].items():
+        # A table of tables would be told of at any length.
+        if not isinstance(value, str if name == 'kind' else float | bool):
+            raise Unreadable(f'not a net: {name} of module {path} is no number')
     modules = content.get('modules')
     if isinstance(modules, dict):
         for number, inner in modules.items():

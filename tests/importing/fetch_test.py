@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -111,10 +113,34 @@ def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
         fetch.local('small')
 
 
-def test_two_at_once(home, server, monkeypatch):
-    monkeypatch.setattr(locks, 'take', lambda file: False)
-    with pytest.raises(SoundNetError, match=r'all\.zip\.part is being filled by another run: wait for that'):
+def test_two_at_once(home, server):
+    claim = locks.Claim.of(home / registry.PUBLISHED['small'].member)
+    with pytest.raises(SoundNetError, match=r'is being fetched by another run: wait for that'):
         fetch.local('small')
+    claim.release()
+    assert fetch.local('small').is_file()
+
+
+def test_without_locks_each_run_unpacks_for_itself(tmp_path):
+    """As on a disk that has none: whoever reads the file finds all of it."""
+    data = np.random.default_rng(0).bytes(20_000_000)
+    archive, file = tmp_path / 'all.zip', tmp_path / 'a.t7'
+    archive.write_bytes(made.zip_of({'a.t7': data}))
+    found = []
+
+    def run(_):
+        fetch._unpack(archive, file)
+        found.append(file.read_bytes() == data)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(8)))
+    assert found == [True] * 8
+    assert sorted(os.listdir(tmp_path)) == ['a.t7', 'all.zip']
+
+
+def test_a_folder_of_that_name_is_not_meant(home, server, tmp_path):
+    (tmp_path / 'small').mkdir()
+    assert fetch.local('small').is_file()
 
 
 def test_a_path_goes_before_a_name(home, server, tmp_path):

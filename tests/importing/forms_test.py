@@ -158,6 +158,11 @@ LOOPED = {'modules': {}}
 LOOPED['modules'][1] = Module('nn.Sequential', LOOPED)
 
 
+DEEP = {}
+for _ in range(40):
+    DEEP = {1.0: DEEP, 2.0: DEEP}
+
+
 @pytest.mark.parametrize(
     ('data', 'words'),
     [
@@ -189,7 +194,13 @@ LOOPED['modules'][1] = Module('nn.Sequential', LOOPED)
         ),
         (made.npy_header() + b'\x80\x02]', 'damaged: its pickle makes no sense'),
         (pth_of([1, 2]), 'not a net: it holds no state dict'),
-        (made.zip_of({'a.txt': b'dear sir'}), 'damaged: the zip cannot be read, or is none of PyTorch'),
+        (made.zip_of({'a.txt': b'dear sir'}), 'not a net: a zip, but none of PyTorch$'),
+        (made.zip_of({'a/b.t7': b''}, zipfile.ZIP_DEFLATED), 'a zip, but none of PyTorch: unpack a/b.t7 from it'),
+        (t7_bytes(Module('nn.ReLU', {'kH': {1.0: DEEP, 2.0: DEEP}})), 'not a net: kH of module  is no number'),
+        (t7_bytes(Module('nn.ReLU', {'dH': Tensor.of(np.ones(3, np.float32))})), 'dH of module  is no number'),
+        (made.npy_of({'conv1': {'scale': 2.0}}), 'not a net: conv1/scale is no array'),
+        (made.npy_of({'more': {'x': {'y': 1}}}), 'not a net: more/x is no array'),
+        (made.npy_of({'\x1b[2J': 1}), r'not a net: \\x1b\[2J/ is no array'),
         (made.zip_of({'a/data.pkl': b'\0' * 10**6}, zipfile.ZIP_DEFLATED), 'refused: a zip that unpacks to more than'),
         (made.zip_of({'a/data.pkl': b'', 'a/byteorder': b'big'}), 'refused: it was written on a machine with another'),
         (

@@ -11,7 +11,7 @@ from soundnet_tf import SoundNet5, SoundNet8, importing, model, registry, saved
 from soundnet_tf.errors import ShortClip, SoundNetError, WeightsMismatch
 from soundnet_tf.importing import importer, names, plain
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
-from soundnet_tf.testing import noise
+from soundnet_tf.testing import enliven, noise, thin_spec
 from tests import numpy_net
 from tests.importing import made
 from tests.importing.made import PRUNED8, TINY5, TINY8
@@ -148,6 +148,9 @@ def test_a_net_that_is_too_wide(tmp_path):
         (TINY8, 4, 'kH', 4, 'module 4 has kH 4.0, not 8'),
         (TINY8, 4, 'ceil_mode', True, 'module 4 has ceil_mode True, not False'),
         (TINY5, 13, 'padH', 0, 'module 13 has padH 0.0, not 4'),
+        (TINY8, 1, 'dW', 2, 'module 1 has dW 2.0, not 1'),
+        (TINY8, 1, 'groups', 2, 'module 1 has groups 2.0, not 1'),
+        (TINY8, 1, 'dilationH', 2, 'module 1 has dilationH 2.0, not 1'),
     ],
 )
 def test_a_torch_net_of_another_geometry(tmp_path, spec, module, setting, value, words):
@@ -155,6 +158,49 @@ def test_a_torch_net_of_another_geometry(tmp_path, spec, module, setting, value,
     net.content['modules'][module].content[setting] = value
     with pytest.raises(WeightsMismatch, match=words):
         importing.import_weights(write(tmp_path, t7_bytes(net)), tmp_path / 'net')
+
+
+def test_heads_that_are_swapped_are_told(tmp_path):
+    spec = thin_spec(SOUNDNET8, {'imagenet': 401, 'places': 1000}, 1 / 1000)
+    assert 'imagenet has 401 classes, those of places: are the heads swapped?; places has 1000' in wrong(
+        tmp_path, made.state_dict(spec, made.weights(spec), 'batchnorm')
+    )
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
+    state['conv2.weight'] = state['conv2.weight'].astype(np.int64)
+    assert 'conv2.weight holds int64, no floating numbers' in wrong(tmp_path, state)
+
+
+def test_names_of_the_file_do_nothing_to_a_terminal(tmp_path):
+    state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
+    state |= {f'\x1b[2Jall well\n{index}': np.zeros(1, np.float32) for index in range(70)}
+    said = wrong(tmp_path, state)
+    assert r'\x1b[2Jall well\n0 [1] has no place' in said
+    assert said.endswith('and 10 more')
+    assert said.isprintable()
+
+
+def test_what_was_not_imported_is_not_replaced(tmp_path, home):
+    path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
+    own = saved.save(enliven(model.build(TINY8)), tmp_path / 'own')
+    (tmp_path / 'folder').mkdir()
+    for name in ('own', 'folder'):
+        with pytest.raises(SoundNetError, match=rf'{name} exists and was not imported: choose another folder'):
+            importing.import_weights(path, tmp_path / name)
+    (home / 'nets' / 'taken').mkdir(parents=True)
+    with pytest.raises(SoundNetError, match=r'taken exists and was not imported: .* or another name'):
+        importing.import_weights(path, tmp_path / 'net', register='taken')
+    assert not (tmp_path / 'net').exists()
+    assert saved.read_facts(own)['origin'] == {}
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    with (tmp_path / 'video.mp4').open('wb') as file:
+        file.truncate(300 << 30)
+    with pytest.raises(SoundNetError, match=r'video\.mp4 has 322,122,547,200 bytes, far more than any weights'):
+        importing.import_weights(tmp_path / 'video.mp4', tmp_path / 'net')
 
 
 def test_another_activation_is_told(tmp_path):
