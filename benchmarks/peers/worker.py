@@ -3,8 +3,8 @@
 python benchmarks/peers/worker.py KIND FOLDER LAYER
 
 Each line of standard input is `batch samples`; the answer is the seconds of one run on noise of that shape, by the
-clock and of the processors, after one that is not counted, since others had the caches meanwhile. PyTorch and
-OpenVINO need nothing of this package but the saved net's files.
+clock and of the processors: the median of three, after one that is not counted, since others had the caches
+meanwhile. PyTorch and OpenVINO need nothing of this package but the saved net's files.
 """
 
 import json
@@ -173,9 +173,12 @@ def main():
             continue
         x = noise(int(command), int(shape[0]))
         run(x)
-        began = time.perf_counter(), time.process_time()
-        last = run(x)
-        print(time.perf_counter() - began[0], time.process_time() - began[1], flush=True)
+        took = []
+        for _ in range(3):
+            began = time.perf_counter(), time.process_time()
+            last = run(x)
+            took.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+        print(*np.median(took, axis=0), flush=True)
 
 
 if __name__ == '__main__':
