@@ -53,15 +53,17 @@ def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
         yield decoding.read(path, name, channel)
 
 
-def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.Decoder]:
+def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.StreamingDecoder]:
     """Those that are asked for, and give pieces of such a file."""
     if format == 'wav' and not containers.is_pcm(part):
         return
     asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
-    yield from (one for one in asked if format in one.streams and decoding.installed(one))
+    for one in asked:
+        if isinstance(one, decoding.StreamingDecoder) and format in one.streams and decoding.installed(one):
+            yield one
 
 
-def _decoded(decoder: decoding.Decoder, part: Part, format: str) -> Iterator[Decoded]:
+def _decoded(decoder: decoding.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
     total = 0
     try:
         end, least = containers.extent(part, format)

@@ -28,7 +28,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ BLOCK = 65_536
 class Decoder(Protocol):
     """One decoding library. `module` is what Python imports, `formats` what `sniff` may call the data.
 
-    `streams` are the formats that it also gives piece by piece, in `blocks`.
+    `streams` are the formats that it also gives piece by piece, as a `StreamingDecoder`.
     """
 
     name: str
@@ -67,8 +67,13 @@ class Decoder(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class StreamingDecoder(Decoder, Protocol):
+    """One that also gives some formats piece by piece."""
+
     def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
-        """The same of an open file, a second or so at a time, in constant memory."""
+        """What `decode` gives, of an open file, a second or so at a time, in constant memory."""
         ...
 
 
@@ -191,9 +196,6 @@ class TensorflowIO:
     name, module = 'tfio', 'tensorflow_io'
     formats = frozenset({'mp3', 'wav', 'flac', 'ogg'})
     streams = frozenset[str]()
-
-    def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
-        raise NotImplementedError(format)
 
     def decode(self, data: bytes) -> Decoded:
         tfio = _load_tfio()

@@ -70,9 +70,8 @@ def import_weights(
     held = recognise.read(path, data)
     fit = names.best_fit(held)
     if fit.wrong:
-        told = '; '.join(fit.wrong[:MOST_TOLD]) + f'; and {len(fit.wrong) - MOST_TOLD} more' * (
-            len(fit.wrong) > MOST_TOLD
-        )
+        more = len(fit.wrong) - MOST_TOLD
+        told = '; '.join([*fit.wrong[:MOST_TOLD], *([f'and {more} more'] if more > 0 else [])])
         raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {printable(told)}')
     tensors = {key: held.tensors[name] for key, name in fit.names.items()}
     clip = sweep()

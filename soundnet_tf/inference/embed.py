@@ -88,7 +88,7 @@ class Embedder:
         samples, SoundNetError for an unknown layer.
         """
         layer = self.known(layer)
-        return self._listen_to(waveform, sample_rate, [layer])[layer]
+        return self._heard(self._opened(waveform, sample_rate, [layer]), [layer])[layer]
 
     def embed_batch(
         self, waveforms: Iterable[ArrayLike], sample_rate: int, layer: str | None = None
@@ -97,10 +97,9 @@ class Embedder:
         from soundnet_tf.inference import listening
 
         layer = self.known(layer)
-        names = (f'clip {number}' for number in itertools.count())
         sounds = (
-            (name, self._opened(waveform, sample_rate, [layer], name))
-            for waveform, name in zip(waveforms, names, strict=False)
+            (name := f'clip {number}', self._opened(waveform, sample_rate, [layer], name))
+            for number, waveform in enumerate(waveforms)
         )
         return [_or_raise(heard)[layer] for heard in listening.together(self, sounds, [layer])]
 
@@ -121,7 +120,8 @@ class Embedder:
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[tags.Tag]:
         """The `top` most probable classes of each head, by their mean over time; arguments and errors as `embed`."""
-        return self.tags_in(self._listen_to(waveform, sample_rate, self.heads()), top)
+        heads = self.heads()
+        return self.tags_in(self._heard(self._opened(waveform, sample_rate, heads), heads), top)
 
     def tag_file(self, path: Path, top: int = 5) -> list[tags.Tag]:
         """As `tag`, of a sound file. Errors name it."""
@@ -153,10 +153,7 @@ class Embedder:
 
     def listen_file(self, path: Path, layers: Sequence[str]) -> dict[str, Embedding]:
         """As `listen`, of a sound file. Errors name it."""
-        sound = self.open_file(path, layers)
-        if isinstance(sound, Clip):
-            return self.listen_clips([sound], layers)[0]
-        return self.listen_pieces(sound, layers, os.fspath(path))
+        return self._heard(self.open_file(path, layers), layers, os.fspath(path))
 
     def open_file(self, path: Path, layers: Sequence[str]) -> Clip | Iterator[Waveform]:
         """A sound file decoded: a clip, or the pieces of a file that is too long to be listened to whole."""
@@ -221,14 +218,15 @@ class Embedder:
             raise SoundNetError(f'{self.spec.name} has no heads, so it cannot tag: use a net with heads, or embed')
         return self.spec.head_names
 
-    def _listen_to(self, samples: ArrayLike, sample_rate: int, layers: Sequence[str]) -> dict[str, Embedding]:
-        sound = self._opened(samples, sample_rate, layers, 'the clip')
+    def _heard(
+        self, sound: Clip | Iterator[Waveform], layers: Sequence[str], name: str = 'the clip'
+    ) -> dict[str, Embedding]:
         if isinstance(sound, Clip):
             return self.listen_clips([sound], layers)[0]
-        return self.listen_pieces(sound, layers, 'the clip')
+        return self.listen_pieces(sound, layers, name)
 
     def _opened(
-        self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str
+        self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str = 'the clip'
     ) -> Clip | Iterator[Waveform]:
         """Samples as a clip, or as the pieces of a sound that is too long to be listened to whole."""
         samples = audio.to_array(samples)

@@ -100,7 +100,8 @@ def write(
             if not is_finished(npz_path(parts, file), file, facts):
                 npz_path(parts, file).unlink(missing_ok=True)
         tally = to_npz(facts, str(parts))
-        rows = [npz_path(parts, file) for file in files if holds(npz_path(parts, file), file, facts)]
+        # What was not finished is gone, so what is there is right, of whichever run.
+        rows = [path for path in (npz_path(parts, file) for file in files) if path.exists()]
         if rows:
             with whole_file(path) as draft:
                 table.write(draft, map(read_npz, rows))
@@ -113,9 +114,9 @@ def write(
     return tally
 
 
-def to_folder(embedder: Embedder, files: Iterable[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
+def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
     """An npz for each file that has none yet; of processes that do so at once, each takes what no other is at."""
-    files, tally = list(files), Tally()
+    tally = Tally()
     claims, stamps = dict[SoundFile, locks.Claim](), dict[SoundFile, dict[str, int]]()
 
     def todo() -> Iterator[SoundFile]:
@@ -231,18 +232,14 @@ def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: M
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write_npz` wrote: arrays, and plain values for what is single."""
     with np.load(path, allow_pickle=False) as there:
-        return {key: there[key] if there[key].ndim else there[key].item() for key in there.files}
-
-
-def holds(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
-    """Whether `path` holds the sound, listened to just so."""
-    there = _stated(path, ['path', *facts])
-    return there is not None and _is_same(there.pop('path'), file.path) and there == facts
+        # Each is read from the file as it is asked for.
+        return {key: value if value.ndim else value.item() for key, value in there.items()}
 
 
 def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
     """Whether `path` holds what would be written now: the sound as it is, by weights that are known."""
-    return bool(facts['weights_sha256']) and holds(path, file, facts) and _stated(path, STAMPS) == stamp(file)
+    there = _stated(path, ['path', *facts, *STAMPS]) if facts['weights_sha256'] else None
+    return there is not None and _is_same(there.pop('path'), file.path) and there == {**facts, **stamp(file)}
 
 
 def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | None:
