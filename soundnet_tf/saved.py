@@ -236,6 +236,7 @@ def write_json(path: pathlib.Path, values: Any) -> None:
 @contextmanager
 def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """A new folder to fill, which takes the place of `target` at the end if nothing was raised."""
+    target = target.resolve()  # a link stays one, and the folder that it leads to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = pathlib.Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
     draft.chmod(0o755)

@@ -62,6 +62,15 @@ def test_saving_again_replaces_whole(net, tmp_path):
     assert [p.name for p in (tmp_path / 'net' / 'labels').iterdir()] == ['esc10.txt']
 
 
+def test_a_link_stays_one(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    (tmp_path / 'link').symlink_to('net')
+    saved.save(net, tmp_path / 'link', origin={'run': 'second'})
+    assert (tmp_path / 'link').is_symlink()
+    assert saved.read_facts(tmp_path / 'net')['origin'] == {'run': 'second'}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['link', 'net']
+
+
 def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
     saved.save(net, tmp_path / 'net')
     before = (tmp_path / 'net' / 'weights.npz').read_bytes()

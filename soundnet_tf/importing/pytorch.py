@@ -1,4 +1,4 @@
-"""PyTorch's .pth files: a state dict, alone or as the `state_dict` of a checkpoint; as a zip, or as before PyTorch 1.6.
+"""PyTorch's .pth files: a state dict, alone or as a part of a checkpoint; as a zip, or as before PyTorch 1.6.
 
 Both are a pickle in which a tensor says which storage it is a view of; the storages' numbers lie beside it.
 Source: `torch/serialization.py` and `torch/_utils.py`, as PyTorch documents them in "Serialization semantics".
@@ -19,6 +19,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY = b'\x80\x02\x8a\n' + MAGIC.to_bytes(10, 'little') + b'.'
 """The pickle of the magic number, with which the older form begins."""
 MOST_ENTRIES = 10_000
+PARTS = ('state_dict', 'model_state_dict', 'model')
+"""What a checkpoint calls its state dict."""
 DAMAGE = (zipfile.BadZipFile, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
 """What zipfile raises where a file's bytes make no sense."""
 
@@ -159,9 +161,9 @@ def read_legacy(data: bytes) -> Source:
 
 
 def _source(value: Any) -> Source:
-    state = value.get('state_dict', value) if isinstance(value, dict) else None
-    if not isinstance(state, dict):
+    if not isinstance(value, dict):
         raise Unreadable('not a net: it holds no state dict')
+    state = next((value[part] for part in PARTS if isinstance(value.get(part), dict)), value)
     tensors = {str(name): tensor.array() for name, tensor in state.items() if isinstance(tensor, Tensor)}
     # As in nn.DataParallel, or in a model around the net.
     while len(tops := {name.partition('.')[0] for name in tensors}) == 1 and not tops & {*tensors, 'features'}:

@@ -85,10 +85,11 @@ def test_other_numbers_and_layouts(net):
             np.testing.assert_array_equal(array, weights[key])
 
 
-def test_a_state_dict_within_a_checkpoint_of_a_larger_model(net):
+@pytest.mark.parametrize('part', ['state_dict', 'model_state_dict', 'model'])
+def test_a_state_dict_within_a_checkpoint_of_a_larger_model(net, part):
     spec, weights = net
     state = {f'module.ear.{name}': a for name, a in made.state_dict(spec, weights, 'batchnorm').items()}
-    data = made.zipped(state, lambda value: {'epoch': 3, 'state_dict': value, 'lr': 0.001})
+    data = made.zipped(state, lambda value: {'epoch': 3, part: value, 'lr': 0.001})
     assert variables(read(data))[0] == spec
 
 
@@ -307,12 +308,27 @@ BOMBS = {
 }
 
 
+NONSENSE = 'damaged: its pickle makes no sense'
+WORDS = dict.fromkeys(BOMBS, NONSENSE) | {
+    'a tensor of pairs of pairs': 'damaged: storage 0 is missing',
+    'values': 'its pickle has too many instructions',
+    'marks': 'it holds no dict of layers',
+    'a far place in the memory': 'it holds no dict of layers',
+    'pairs': 'it holds no state dict',
+    'layers': '0/0 is no array',
+    'modules': 'should be is something else',
+    'a table of numbers': 'its values are too many, or too deep',
+    'tables within tables': 'its values are too many, or too deep',
+}
+"""What each is refused with: that of the guard it is meant for."""
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize('bomb', BOMBS)
 def test_bombs_fizzle(bomb):
     data = BOMBS[bomb]
     tracemalloc.start()
-    refusal(data)
+    assert WORDS[bomb] in refusal(data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * len(data) + 30e6
