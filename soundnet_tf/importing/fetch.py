@@ -26,6 +26,8 @@ def local(source: str | os.PathLike[str]) -> pathlib.Path:
     path = pathlib.Path(source)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise SoundNetError(f'{source} is a folder: give the weight file itself')
     if os.fspath(source) not in registry.PUBLISHED:
         raise SoundNetError(
             f'{source} is no file: give a weight file, or one of the published, {", ".join(registry.PUBLISHED)}'
@@ -58,7 +60,7 @@ def _published(weights: registry.Published) -> pathlib.Path:
 
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
     draft, tag = archive.with_name(archive.name + '.part'), archive.with_name(archive.name + '.tag')
-    with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=archive.name, leave=False) as bar:
+    with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=archive.name, leave=False, disable=None) as bar:
 
         def tell(held: int, total: int | None) -> None:
             bar.total = total or weights.about_bytes

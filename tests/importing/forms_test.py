@@ -85,7 +85,7 @@ def test_other_numbers_and_layouts(net):
             np.testing.assert_array_equal(array, weights[key])
 
 
-@pytest.mark.parametrize('part', ['state_dict', 'model_state_dict', 'model'])
+@pytest.mark.parametrize('part', ['state_dict', 'model_state_dict', 'my own'])
 def test_a_state_dict_within_a_checkpoint_of_a_larger_model(net, part):
     spec, weights = net
     state = {f'module.ear.{name}': a for name, a in made.state_dict(spec, weights, 'batchnorm').items()}
@@ -195,6 +195,7 @@ for _ in range(40):
         ),
         (made.npy_header() + b'\x80\x02]', 'damaged: its pickle makes no sense'),
         (pth_of([1, 2]), 'not a net: it holds no state dict'),
+        (pth_of({'epoch': 3, 'lr': 0.1}), 'it holds no tensors by their names, but epoch, lr. Save the state_dict'),
         (made.zip_of({'a.txt': b'dear sir'}), 'not a net: a zip, but none of PyTorch$'),
         (made.zip_of({'a/b.t7': b''}, zipfile.ZIP_DEFLATED), 'a zip, but none of PyTorch: unpack a/b.t7 from it'),
         (t7_bytes(Module('nn.ReLU', {'kH': {1.0: DEEP, 2.0: DEEP}})), 'not a net: kH of module  is no number'),
