@@ -64,11 +64,11 @@ def import_weights(
     Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
     all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
     """
+    if pathlib.Path(source).resolve().is_relative_to(pathlib.Path(target).resolve()):
+        raise SoundNetError(f'{source} lies in {target}, which would be replaced: choose another TARGET')
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
     for folder in targets:  # before what takes long
         _check(folder)
-    if pathlib.Path(source).resolve().is_relative_to(targets[0].resolve()):
-        raise SoundNetError(f'{source} lies in {target}, which would be replaced: choose another TARGET')
     path = fetch.local(source)
     if path.stat().st_size > fetch.LIMITS.most_bytes:
         raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
@@ -116,8 +116,8 @@ def _check(folder: pathlib.Path) -> None:
     if folder.is_file():
         raise SoundNetError(f'{folder} is a file: give the SOURCE first, then TARGET, the folder to make')
     folder.parent.mkdir(parents=True, exist_ok=True)
-    net = saved.is_net(folder)
-    if net and 'sweep_scenes' not in saved.read_facts(folder).get('origin', {}):
+    origin = saved.read_facts(folder).get('origin', {}) if saved.is_net(folder) else {}
+    if folder.is_dir() and any(folder.iterdir()) and 'sweep_scenes' not in origin:
         raise SoundNetError(f'{folder} exists and was not imported: choose another folder, or another name')
     saved.require_ours(folder)
 

@@ -160,11 +160,11 @@ def test_a_path_goes_before_a_name(home, server, tmp_path):
     assert not server.asked
 
 
-@pytest.mark.parametrize('source', ['nothing.t7', '.'])
-def test_what_is_neither_a_file_nor_published(home, server, source):
+@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'no file'), ('.', 'a folder')])
+def test_what_is_neither_a_file_nor_published(home, server, source, what):
     with pytest.raises(SoundNetError) as caught:
         fetch.local(source)
-    assert str(caught.value) == f'{source} is no file: give a weight file, or one of the published, small'
+    assert str(caught.value) == f'{source} is {what}: give a weight file, or one of the published, small'
 
 
 def test_what_is_published():

@@ -168,7 +168,8 @@ for _ in range(40):
     ('data', 'words'),
     [
         (b'\x89HDF\r\n\x1a\n0000', r"is no weight file that is known here \(it begins with b'\\x89HDF"),
-        (b'', r"it begins with b''\): give a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth"),
+        (b'<html>', r'it begins with .*: give a Torch7 \.t7, a numpy \.npy such as sound8\.npy, or a PyTorch \.pth'),
+        (b'', 'weights.bin is empty: get the file again'),
         (t7_bytes({'a': 1}), 'is no weight file that is known'),  # a table is no net
         (t7_bytes(Module('nn.ReLU', {})), 'not a net: it holds no module with weights'),
         (t7_bytes(Module('nn.Sequential', LOOPED)), 'not a net: where module 1.1.1.1'),

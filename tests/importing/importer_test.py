@@ -36,6 +36,7 @@ def home(tmp_path, monkeypatch):
 
 
 def write(tmp_path, data, name='weights.bin'):
+    tmp_path.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data)
     return tmp_path / name
 
@@ -185,11 +186,11 @@ def test_names_of_the_file_do_nothing_to_a_terminal(tmp_path):
 def test_what_was_not_imported_is_not_replaced(tmp_path, home):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     own = saved.save(enliven(model.build(TINY8)), tmp_path / 'own')
-    (tmp_path / 'folder').mkdir()
+    write(tmp_path / 'folder', b'dear sir', 'letter.txt')
     for name in ('own', 'folder'):
         with pytest.raises(SoundNetError, match=rf'{name} exists and was not imported: choose another folder'):
             importing.import_weights(path, tmp_path / name)
-    (home / 'nets' / 'taken').mkdir(parents=True)
+    write(home / 'nets' / 'taken', b'dear sir', 'letter.txt')
     with pytest.raises(SoundNetError, match=r'taken exists and was not imported: .* or another name'):
         importing.import_weights(path, tmp_path / 'net', register='taken')
     assert not (tmp_path / 'net').exists()
@@ -252,7 +253,6 @@ def test_numbers_that_make_no_net_are_refused(tmp_path):
         ('conv2/moving_variance', -1, r'6\.running_var has 1 negative numbers, and is a variance'),
         ('places/bias', np.nan, r'25\.2\.bias has 2 numbers that are not finite'),
         ('conv5/kernel', np.inf, r'15\.weight has 4 numbers that are not finite'),
-        ('conv5/kernel', 1e38, 'its numbers are none to compute with in float32'),
     ):
         bad = weights | {key: np.full_like(weights[key], value)}
         with pytest.raises(WeightsMismatch, match=words):
