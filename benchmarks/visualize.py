@@ -25,9 +25,9 @@ PARTS = {'survey.conduct': 'listen', 'excerpts.write': 'excerpts', 'tsne.places'
 
 MEASURED = """
 import functools, json, re, sys, time
-from soundnet_tf import load
+from soundnet_tf import load, tsne
 from soundnet_tf.inference import files
-from soundnet_tf.visualize import excerpts, maps, report, survey
+from soundnet_tf.visualize import excerpts, report, survey
 
 spent = {}
 def timed(module, name):
@@ -41,7 +41,7 @@ def timed(module, name):
         return given
     setattr(module, name, call)
 
-timed(survey, 'conduct'), timed(excerpts, 'write'), timed(maps, 'places')
+timed(survey, 'conduct'), timed(excerpts, 'write'), timed(tsne, 'places')
 net, sounds, out = sys.argv[1:]
 report.write(load(net, short='tile'), net, files.find([sounds]), out, report.Wanted(units=16))
 peak = int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024

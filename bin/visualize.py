@@ -16,7 +16,7 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
+MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one')
 SOUNDS = flags.DEFINE_string('sounds', None, 'a folder of sounds, at any depth, or a glob', required=True)
 OUT = flags.DEFINE_string(
     'out', None, 'the folder of the report, which an older report there gives way to', required=True
@@ -58,10 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf.inference import files
     from soundnet_tf.visualize import report
 
-    if arguments:
-        raise SoundNetError(f'{arguments[0]!r} is no flag: name the sounds with --sounds')
+    model = MODEL.value or next(iter(arguments), None)
+    if model is None:
+        raise SoundNetError('name the net: soundnet-visualize --model=NET --sounds=FOLDER --out=REPORT')
+    if arguments[model is not MODEL.value :]:
+        raise SoundNetError(f'{arguments[-1]!r} is no flag: name the sounds with --sounds')
     sounds = files.find([SOUNDS.value])
-    embedder = inference.load(MODEL.value, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
+    embedder = inference.load(model, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
     wanted = report.Wanted(
         layers=tuple(LAYERS.value),
         units=UNITS.value,
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         evaluation=EVALUATION.value,
         seed=SEED.value,
     )
-    tally = report.write(embedder, registry.find(MODEL.value), sounds, OUT.value, wanted)
+    tally = report.write(embedder, registry.find(model), sounds, OUT.value, wanted)
     print(f'{os.path.join(OUT.value, report.PAGE)}: {tally}')
     return tally.status
 

@@ -21,9 +21,10 @@ def require() -> None:
 
 
 def places(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64] | None:
-    """`[clips, channels]` to `[clips, 2]` in 0 to 1 by t-SNE; NaN for a clip that has NaN; None for too few clips.
+    """`[clips, channels]` to `[clips, 2]` in 0 to 1 by t-SNE; NaN for a clip that has NaN.
 
-    Vectors are brought to length 1 first, so that a louder clip lies no further out.
+    None where there are too few clips, or all are alike. Vectors are brought to length 1 first, so that a louder clip
+    lies no further out.
     """
     there = np.isfinite(vectors).all(axis=1)
     if there.sum() < FEWEST:
@@ -34,6 +35,8 @@ def places(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64] | Non
 
     x = vectors[there].astype(np.float64)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    if np.ptp(x, axis=0).max() < 1e-9:  # scikit-learn's tree crashes the process on clips that are all alike
+        return None
     if x.shape[1] > DIMENSIONS:
         x = PCA(min(DIMENSIONS, len(x)), random_state=seed).fit_transform(x)
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)

@@ -44,6 +44,10 @@ def test_the_command(home):
     assert said == [
         "sounds/a/bad.wav: not a sound file, it begins with the text 'dear sir'. Give MP3, WAV, FLAC, Ogg or M4A"
     ]
+    assert call(*ASKED, cwd=home)[:2] == (
+        1,
+        ['report/index.html: 0 done; 7 skipped, finished before; 1 failed (1 unreadable)'],
+    )
     assert '"name":"places"' in (home / 'report' / 'index.html').read_text()
     (home / 'sounds' / 'a' / 'bad.wav').unlink()
     assert call(*ASKED, cwd=home)[:2] == (0, ['report/index.html: 7 done'])

@@ -42,6 +42,10 @@ def test_clips_without_a_vector_have_no_place():
     assert tsne.places(vectors[: tsne.FEWEST], 0) is None
 
 
+def test_clips_that_are_all_alike_make_no_map():
+    assert tsne.places(np.ones([20, 80], np.float32) * np.arange(1, 21, dtype=np.float32)[:, None], 0) is None
+
+
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(MissingTool, match=r"the map of clips needs scikit-learn.*'soundnet_tf\[visualize\]'"):

@@ -87,9 +87,13 @@ class Best:
         even = np.divide(self.total**2, steps * self.squares, np.ones_like(self.total), where=self.squares > 0)
         return np.clip((1 - even) / (1 - 1 / steps), 0, 1)
 
-    def ranking(self, count: int) -> NDArray[np.int64]:
-        """The `count` most selective units that anything excites, the most selective first."""
-        order = np.argsort(-self.selectivity, kind='stable')
+    def ranking(self, count: int, notable: float = 0.0) -> NDArray[np.int64]:
+        """The `count` most selective units that anything excites, the most selective first.
+
+        Last come those that fewer than `top` sounds excite, or none as much as `notable`: rare is not selective.
+        """
+        faint = (self.sounds < 0).any(axis=1) | (self.values[:, 0] < notable)
+        order = np.lexsort([-self.selectivity, faint])
         return order[self.sounds[order, 0] >= 0][:count]
 
     _ARRAYS = ('values', 'sounds', 'frames', 'total', 'squares', 'steps')

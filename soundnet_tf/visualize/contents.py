@@ -29,7 +29,8 @@ def of(
     spec = embedder.spec
     usable = np.flatnonzero(np.isfinite(known.seconds))
     mapped = known.mapped[np.isin(known.mapped, usable)]
-    chosen = {layer: best.ranking(wanted.units) for layer, best in known.best.items()}
+    notable = dict.fromkeys(spec.head_names, timeline.NOTABLE)
+    chosen = {layer: best.ranking(wanted.units, notable.get(layer, 0.0)) for layer, best in known.best.items()}
     windows = {
         (layer, unit, place): excerpts.seen(spec, layer, int(best.sounds[unit, place]), int(best.frames[unit, place]))
         for layer, best in known.best.items()
@@ -109,8 +110,8 @@ def _layer(embedder: Embedder, layer: str, best: Best, chosen: Any, windows: Any
     return {
         'name': layer,
         'head': names is not None,
-        'field': geometry.receptive_field(spec, layer) / SAMPLE_RATE,
-        'hop': geometry.hop(spec, layer) / SAMPLE_RATE,
+        'names': list(names or ()),
+        'field': max(geometry.receptive_field(spec, layer), excerpts.SHORTEST) / SAMPLE_RATE,
         'total': geometry.channels(spec, layer),
         'units': [
             {

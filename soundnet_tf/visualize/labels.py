@@ -27,7 +27,7 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
     Raises SoundNetError where the CSV cannot be read, lacks a column, or lists none of the sounds.
     """
     try:
-        with open(path, newline='', encoding='utf-8') as file:
+        with open(path, newline='', encoding='utf-8-sig') as file:
             rows = list(csv.DictReader(file))
         top = pathlib.Path(path).parent
         known = {os.path.abspath(top / row['path']): row['label'] for row in rows}

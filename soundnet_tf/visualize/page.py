@@ -8,7 +8,7 @@ from typing import Any
 
 from soundnet_tf.visualize import spectra
 
-HTML, STYLE, SCRIPT = 'index.html', 'report.css', 'report.js'
+FILES = HTML, STYLE, SCRIPT = 'index.html', 'report.css', 'report.js'
 
 TICKS_HZ = (250, 1000, 4000)
 """Frequencies that a spectrogram's axis names."""

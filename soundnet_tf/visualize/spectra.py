@@ -16,6 +16,9 @@ LOWEST_HZ, HIGHEST_HZ = 50.0, SAMPLE_RATE / 2
 RANGE_DB = 60.0
 """What is so much below the loudest place of a picture is drawn as silence."""
 
+FAINT_DB = -30.0
+"""What stays below, as a sine of a ten-thousandth of full scale does, is drawn as silence, loudest place or not."""
+
 SHADES = 64
 _ANCHORS = np.array([(0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)])
 """Black to purple, orange and cream, lighter all the way: read alike with any colour vision, and in print."""
@@ -65,7 +68,7 @@ def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int
 def picture(waveform: Waveform, start: int, samples: int, columns: int = 256, rows: int = 96) -> bytes:
     """The spectrogram of a part of a waveform as a PNG file, the lowest frequency at its foot."""
     db = levels(waveform, start, samples, columns, rows)
-    shade = np.clip((db - db.max()) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
+    shade = np.clip((db - max(db.max(), FAINT_DB + RANGE_DB)) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
     return encoding.png(shade.round().astype(np.uint8)[::-1], PALETTE)
 
 

@@ -22,6 +22,8 @@ NOTABLE = 0.02
 
 COLUMNS, ROWS = 1200, 128
 
+FILES = ('timeline.mp3', 'timeline.png')
+
 
 def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
     """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
@@ -38,8 +40,8 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
     whole = len(waveform) <= LONGEST_S * SAMPLE_RATE
     waveform = waveform[: LONGEST_S * SAMPLE_RATE]
     heard = embedder.listen(waveform, heads, path)
-    (folder / 'timeline.mp3').write_bytes(encoding.mp3(waveform))
-    (folder / 'timeline.png').write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
+    (folder / FILES[0]).write_bytes(encoding.mp3(waveform))
+    (folder / FILES[1]).write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
     return {
         'name': name,
         'seconds': len(waveform) / SAMPLE_RATE,
@@ -64,5 +66,8 @@ def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, A
             {'name': embedder.labels[head][index], 'values': [round(float(v), 4) for v in values[:, index]]}
             for index in classes
         ],
-        'top': [embedder.labels[head][int(index)] for index in values.argmax(axis=1)],
+        'top': [
+            [embedder.labels[head][int(index)], round(float(row[index]), 4)]
+            for row, index in zip(values, values.argmax(axis=1), strict=True)
+        ],
     }

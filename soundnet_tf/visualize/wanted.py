@@ -58,6 +58,8 @@ class Given:
         for path in filter(None, (sounds[0].path, wanted.timeline)):
             if not os.path.exists(path):
                 raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
+        if wanted.timeline:
+            embedder.open_file(wanted.timeline, list(embedder.heads()))
         return cls(
             filters.read(net, embedder.spec),
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),

@@ -82,3 +82,6 @@ def test_selectivity_and_ranking():
     np.testing.assert_allclose(best.selectivity[:4], [0, 1, 5 / 9, 0])
     assert best.ranking(9).tolist() == [1, 2, 0], 'silent units are left out'
     assert best.ranking(1).tolist() == [1]
+    assert best.ranking(9, notable=2).tolist() == [1, 2, 0]
+    best.add(digest(heard(np.where(np.arange(UNITS) == 1, 0, values).astype(np.float32))), 1)
+    assert best.ranking(9).tolist() == [2, 0, 1], 'what few sounds excite comes last'

@@ -62,6 +62,13 @@ def test_the_picture():
     assert {tuple(colour) for colour in picture.reshape(-1, 3).tolist()} <= known
 
 
+def test_silence_is_dark():
+    for waveform in (np.zeros(SAMPLE_RATE, np.float32), noise(1, amplitude=1e-6)):
+        with av.open(io.BytesIO(spectra.picture(waveform, 0, SAMPLE_RATE))) as container:
+            (frame,) = container.decode(video=0)
+        assert frame.to_ndarray(format='rgb24').max() < 40
+
+
 def test_shades_grow_lighter_throughout():
     """So that they are told apart with any colour vision, and in print."""
     luminance = spectra.PALETTE @ [0.2126, 0.7152, 0.0722]

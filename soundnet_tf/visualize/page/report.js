@@ -25,6 +25,13 @@ const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : wh
 const seconds = (s) => (s < 1 ? `${s.toFixed(2)} s` : `${s.toFixed(s < 60 ? 1 : 0)} s`);
 const frequency = (hz) => (hz < 1000 ? `${Math.round(hz)} Hz` : `${(hz / 1000).toFixed(hz < 9950 ? 1 : 0)} kHz`);
 const percent = (p) => `${Math.round(100 * p)}%`;
+const probability = (p) => (p >= 0.0995 ? percent(p) : p >= 0.0001 ? `${(100 * p).toPrecision(2)}%` : '<0.01%');
+// Draws again and again while `draw` says so, once a frame however often it is called.
+const looped = (draw) => {
+  let frame = 0;
+  const turn = () => { cancelAnimationFrame(frame); if (draw()) frame = requestAnimationFrame(turn); };
+  return turn;
+};
 const say = (text) => { $('#said').textContent = text; };
 
 // ---- One sound at a time: excerpts and points share a player, which the timeline's silences and is silenced by.
@@ -54,14 +61,13 @@ function play(excerpt, name, elements) {
     say(`${name} cannot be played: ${error.message}`);
     stop();
   });
-  requestAnimationFrame(follow);
+  follow();
 }
-function follow() {
-  if (!playing) return;
+const follow = looped(() => {
   const at = audio.currentTime / (audio.duration || Infinity);
-  for (const element of playing.elements()) element.style.setProperty('--at', at);
-  requestAnimationFrame(follow);
-}
+  for (const element of playing ? playing.elements() : []) element.style.setProperty('--at', at);
+  return playing;
+});
 audio.addEventListener('ended', stop);
 timeline.addEventListener('play', stop);
 
@@ -131,24 +137,27 @@ function tile(best, name) {
     el('img', { src: `pictures/${best.excerpt}.png`, alt: '', loading: 'lazy', width: 256, height: 96 }),
     ...ticks(), el('i', { class: 'head' })),
   outlined(excerpt.outline));
-  const length = clip.seconds < excerpt.end - 0.01 ? `${span} of ${clip.seconds.toFixed(2)} s, repeated` : span;
+  const length = clip.seconds < excerpt.end - 0.01 ? `${clip.seconds.toFixed(1)} s, repeated` : span;
   return el('div', { class: 'tile' }, button, el('div', { class: 'caption' },
     el('b', { title: clip.name }, clip.label ? `${clip.label} · ${clip.name.split('/').at(-1)}` : clip.name),
     el('span', { class: 'numbers' }, el('span', {}, length), el('span', { title: name },
-      layer.head ? percent(best.value) : best.value.toPrecision(3)))));
+      layer.head ? probability(best.value) : best.value.toPrecision(3)))));
 }
 function about(unit) {
   const labels = unit.best.map(({ clip }) => data.clips[clip].label).filter(Boolean);
   const often = labels.toSorted((a, b) => labels.filter((l) => l === b).length - labels.filter((l) => l === a).length)[0];
   const share = labels.filter((label) => label === often).length;
-  return labels.length ? [el('p', {}, `${share} of ${unit.best.length}: ${often}`)] : [];
+  return share > 1 ? [el('p', {}, `${share} of ${unit.best.length}: ${often}`)] : [];
 }
 function drawUnits() {
   const wanted = layer.head ? $('#search input').value.trim().toLowerCase() : '';
   const units = layer.units.filter((unit) => !wanted || unit.name.toLowerCase().includes(wanted));
   $('#search').hidden = !layer.head;
-  $('#found').textContent = layer.head && wanted ? `${units.length} of ${count(layer.units.length, 'class')}` : '';
-  $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first `
+  const named = layer.names.filter((name) => name.toLowerCase().includes(wanted)).length;
+  const unshown = named > units.length ? `, ${units.length || 'none'} of them among the ${layer.units.length} shown here `
+    + `(--units=${layer.total} shows all)` : '';
+  $('#found').textContent = wanted ? `${named ? count(named, 'class') : 'No class'} named “${wanted}”${unshown}` : '';
+  $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first, those that few of the sounds excite last `
     + `(${layer.units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
     + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}. Pictures: time to the `
     + `right, frequency in Hz upwards (mel scale), lighter is louder over ${data.axis.range_db} dB; below, the waveform. `
@@ -160,7 +169,7 @@ function drawUnits() {
         el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', { style: `width:${100 * unit.selectivity}%` }))),
       ...about(unit)),
     el('div', { class: 'tiles' }, ...unit.best.map((best) => tile(best, unit.name ?? `unit ${unit.unit}`))))));
-  if (!units.length) $('#list').append(el('p', {}, wanted ? `No class is called “${wanted}”.` : 'No sound excites any unit.'));
+  if (!units.length && !wanted) $('#list').append(el('p', {}, 'No sound excites any unit.'));
   $('#more').hidden = units.length <= shown;
   $('#more').textContent = `Show more (${units.length - shown} left)`;
 }
@@ -174,6 +183,7 @@ function startUnits() {
   choice($('#layers'), data.layers.map((one) => one.name), data.layers[0].name, choose);
   $('#search input').addEventListener('input', () => { stop(); shown = PAGE; drawUnits(); });
   $('#more').addEventListener('click', () => {
+    stop();
     const before = shown;
     shown += 2 * PAGE;
     drawUnits();
@@ -183,7 +193,8 @@ function startUnits() {
 }
 
 // ---- The map.
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
+// Neighbours differ in lightness too.
+const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#d55e00', '#56b4e9'];
 const SHAPES = [
   'M6 0A6 6 0 1 1 -6 0A6 6 0 1 1 6 0Z', 'M-5.3 -5.3H5.3V5.3H-5.3Z', 'M0 -7L6.5 5H-6.5Z', 'M0 -7.5L7 0L0 7.5L-7 0Z',
   'M-2.2 -6.5H2.2V-2.2H6.5V2.2H2.2V6.5H-2.2V2.2H-6.5V-2.2H-2.2Z',
@@ -197,13 +208,14 @@ const look = (name) => {
 };
 const shownAs = (clip) => (map.categories.some(([name]) => name === category(clip)) ? category(clip) : 'other');
 function described(clip) {
-  const heard = Object.entries(clip.heard).map(([head, [name, p]]) => `${head}: ${name} ${percent(p)}`);
+  const heard = Object.entries(clip.heard).map(([head, [name, p]]) => `${head}: ${name} ${probability(p)}`);
   return [clip.label ? `about ${clip.label}` : '', ...heard].filter(Boolean).join('; ');
 }
 function points(at) { return [...document.querySelectorAll(`.point[data-at="${at}"]`)]; }
 function point(at) {
-  const { clip: number } = data.maps.clips[at]; const clip = data.clips[number];
-  $('#pointed').replaceChildren(el('b', {}, clip.name), el('br'), `${described(clip)}; ${seconds(clip.seconds)}`);
+  const { clip: number, excerpt } = data.maps.clips[at]; const clip = data.clips[number];
+  $('#pointed').replaceChildren(el('img', { src: `pictures/${excerpt}.png`, alt: '', width: 256, height: 96 }),
+    el('b', {}, clip.name), el('br'), `${described(clip)}; ${seconds(clip.seconds)}`);
   for (const other of document.querySelectorAll('.point.same')) other.classList.remove('same');
   points(at).forEach((one) => one.classList.add('same'));
 }
@@ -228,19 +240,31 @@ function panel(view) {
   }, svg('path', look(shownAs(clip))))]));
   // The point nearest to a click or a finger, which is wider than a point.
   const click = (event) => {
+    // A screen reader's click says which point, and not where.
+    const meant = event.target.closest('.point');
+    if (meant && !event.detail) return playPoint(Number(meant.dataset.at));
     const box = event.currentTarget.getBoundingClientRect(); const scale = width / box.width;
     const far = ({ x, y }) => Math.hypot(x - (event.clientX - box.left) * scale, y - (event.clientY - box.top) * scale);
     const next = found.reduce((a, b) => (far(b) < far(a) ? b : a), found[0]);
     if (next && far(next) < 22 * scale) playPoint(next.at);
   };
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  // One stop of the Tab key for all points; arrows go to the nearest point that way.
+  const go = (from, next) => {
+    from.setAttribute('tabindex', -1);
+    elements.get(next.at).setAttribute('tabindex', 0);
+    elements.get(next.at).focus();
+  };
+  // One stop of the Tab key for all points; arrows go to the nearest point that way, Page Up and Down reach every one.
   const key = (event) => {
     const target = event.target.closest('.point');
     if (!target) return;
     const from = found.find(({ at }) => at === Number(target.dataset.at));
     if (event.key === 'Enter' || event.key === ' ') playPoint(from.at);
-    else if (steps[event.key]) {
+    else if (event.key === 'Home' || event.key === 'End' || event.key.startsWith('Page')) {
+      const at = found.indexOf(from);
+      const to = { Home: 0, End: found.length - 1, PageUp: Math.max(0, at - 1), PageDown: Math.min(found.length - 1, at + 1) };
+      go(target, found[to[event.key]]);
+    } else if (steps[event.key]) {
       const [dx, dy] = steps[event.key];
       const far = ({ x, y }) => {
         const along = (x - from.x) * dx + (y - from.y) * dy; const aside = Math.abs((x - from.x) * dy) + Math.abs((y - from.y) * dx);
@@ -248,9 +272,7 @@ function panel(view) {
       };
       const next = found.reduce((a, b) => (far(b) < far(a) ? b : a), from);
       if (far(next) === Infinity) return event.preventDefault();
-      target.setAttribute('tabindex', -1);
-      elements.get(next.at).setAttribute('tabindex', 0);
-      elements.get(next.at).focus();
+      go(target, next);
     } else return;
     event.preventDefault();
   };
@@ -261,7 +283,7 @@ function panel(view) {
       : `As ${view.name} hears them (${count(found.length, 'clip')})`),
     svg('svg', {
       viewBox: `0 0 ${width} ${height}`, role: 'group', onkeydown: key, onclick: click,
-      'aria-label': `Map of clips: ${view.name}. Arrow keys go from clip to clip, Enter plays.`,
+      'aria-label': `Map of clips: ${view.name}. Arrow keys and Page Down go from clip to clip, Enter plays.`,
     }, ...elements.values()));
 }
 function drawMap() {
@@ -298,7 +320,7 @@ function startMap() {
     ...Object.keys(data.net.heads).map((head) => `heard as ${head}`)];
   if (!colours.length) { colours.push('label'); }
   $('#map .note').textContent = 'Clips that lie close together are alike to the layer (t-SNE of its mean over time; '
-    + 'distances between far groups say little). A click plays the loudest 3 s of a clip; the legend shows and hides.';
+    + 'distances between far groups say little). A click plays the loudest 3 s of a clip (of a long file the middle); the legend shows and hides.';
   [map.view] = sounds.slice(-1);
   [map.colour] = colours;
   choice($('#views'), sounds, map.view, (name) => { map.view = name; drawMap(); });
@@ -328,6 +350,10 @@ function startTimeline(given) {
     style: `position:absolute;left:${at(time)}%;font-size:.72rem;color:var(--soft);white-space:nowrap;`
       + `${at(time) > 93 ? 'transform:translateX(-100%)' : time ? 'transform:translateX(-50%)' : ''}`,
   }, `${time} s`)));
+  const spoken = (row, head) => {
+    const most = Math.max(...row.values);
+    return el('span', { class: 'hidden' }, `up to ${probability(most)}, at ${seconds(head.times[row.values.indexOf(most)])}`);
+  };
   const name = (text) => el('div', { class: 'name', title: text }, text);
   $('#timeline .lines').append(
     name('waveform'), plot('', outlined(given.outline)),
@@ -335,7 +361,7 @@ function startTimeline(given) {
     name(''), axis,
     ...given.heads.flatMap((head) => [
       el('div', { class: 'title' }, `${head.name}: the most probable classes`),
-      ...head.rows.flatMap((row) => [name(row.name), plot('cells', ...row.values.map((p, i) => {
+      ...head.rows.flatMap((row) => [name(row.name), spoken(row, head), plot('cells', ...row.values.map((p, i) => {
         const [from, to] = [at(head.times[i] - head.hop / 2), at(head.times[i] + head.hop / 2)];
         return el('span', {
           class: 'cell', style: `left:${from}%;width:${to - from}%;--p:${p}`,
@@ -344,16 +370,16 @@ function startTimeline(given) {
       }))]),
     ]));
   const heads = [...document.querySelectorAll('#timeline .head')];
-  const tell = () => {
+  const tell = looped(() => {
     const share = timeline.currentTime / given.seconds;
     heads.forEach((head) => head.style.setProperty('--at', Math.min(1, share)));
     $('#now').textContent = `${timeline.currentTime.toFixed(1)} s: ` + given.heads.map((head) => {
       const near = head.times.reduce((a, time, i) => (Math.abs(time - timeline.currentTime)
         < Math.abs(head.times[a] - timeline.currentTime) ? i : a), 0);
-      return `${head.name} says ${head.top[near]}`;
+      return `${head.name} says ${head.top[near][0]} (${probability(head.top[near][1])})`;
     }).join('; ');
-    if (!timeline.paused) requestAnimationFrame(tell);
-  };
+    return !timeline.paused;
+  });
   for (const event of ['play', 'seeked', 'timeupdate']) timeline.addEventListener(event, tell);
   tell();
 }
