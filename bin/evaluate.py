@@ -3,7 +3,7 @@
     soundnet-evaluate --data=ESC-50/ --model=runs/first/net --out=esc50.json
     soundnet-evaluate --data=ESC-50/ --esc10 --model=runs/first/net --model=random:soundnet8 --model=mfcc
     soundnet-evaluate --data=scenes/ --protocol=dcase --model=module/ --layer=conv7
-    soundnet-evaluate --data=sounds.csv --folds=5 --model=net.tflite --protocol=probe --shots=1,2,4,8
+    soundnet-evaluate --data=sounds.csv --folds=5 --model=net.tflite --protocol=probe --C=0.1 --shots=1,2,4,8
 
 Each fold of the data is held out in turn; C, where several are given, and the scale of features are chosen within the
 other folds. The data is a CSV with columns path, label and fold (and source), class folders, ESC-50 or ESC-10, or a
@@ -78,29 +78,48 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
     # TensorFlow is loaded here, once the data is known to be there.
     import pathlib
 
-    from soundnet_tf import saved
     from soundnet_tf.transfer import embedders, fewshot
     from soundnet_tf.transfer.evaluation import HEAD
     from soundnet_tf.transfer.protocol import PROTOCOLS, evaluate
 
     given = {name: flag.value for name, flag in OWN.items() if flag.value is not None}
     protocol = dataclasses.replace(PROTOCOLS[PROTOCOL.value], **given | ({'C': cs} if cs else {}))
+    if shots:
+        fewshot.one_c(protocol)
+    if OUT.value:
+        pathlib.Path(OUT.value).parent.mkdir(parents=True, exist_ok=True)
     rows, results = [], []
-    for text in MODEL.value:
-        embedder = embedders.make(text)
+    # All of them first: a mistake in the last costs no time.
+    for embedder in [embedders.make(text) for text in MODEL.value]:
         found = evaluate(dataset, embedder, protocol, test_folds=test_folds, cache=CACHE.value, decoder=DECODER.value)
         print(f'\n{found.report()}')
         rows.append(found.markdown())
         results.append(found.to_dict())
+        _write(results)
         if shots:
             points = fewshot.curve(
-                dataset, embedder, protocol, shots, seed=SEED.value, cache=CACHE.value, decoder=DECODER.value
+                dataset,
+                embedder,
+                protocol,
+                shots,
+                test_folds=test_folds,
+                seed=SEED.value,
+                cache=CACHE.value,
+                decoder=DECODER.value,
             )
             print(f'\n{fewshot.table(points)}')
             results[-1]['few_shot'] = [dataclasses.asdict(point) for point in points]
-        if OUT.value:
-            saved.write_json(pathlib.Path(OUT.value), results)
+            _write(results)
     print('\n'.join(['', HEAD, *rows]))
+
+
+def _write(results: list[Any]) -> None:
+    import pathlib
+
+    from soundnet_tf import saved
+
+    if OUT.value:
+        saved.write_json(pathlib.Path(OUT.value), results)
 
 
 def _numbers(flag: Any, kind: type) -> Any:

@@ -28,7 +28,7 @@ def test_two_embedders_on_pitches(tmp_path):
     assert [row['embedder']['layer'] for row in told] == ['mfcc', 'conv4']
     assert told[0]['protocol'] | {'C': None, 'layer': None} == {
         'layer': None, 'clip_s': 2.0, 'window_s': 1.0, 'step_s': 0.0, 'gain': 1.0, 'probe': 'svm', 'C': None,
-        'standardise': True,
+        'standardise': True, 'decoder': 'auto',
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Videos with labels, from a CSV: columns path (relative to the CSV), labels (between `;`) and fold."""
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -52,15 +53,23 @@ def load(path: str | os.PathLike[str]) -> Videos:
         if not os.path.isfile(file):
             raise SoundNetError(f'{where}: there is no file {file}')
         found.append(Video(file, labels, listing.whole(row['fold'], 'fold', where)))
+    twice = [file for file, n in collections.Counter(video.path for video in found).items() if n > 1]
+    if twice:
+        raise SoundNetError(f'{path}: {twice[0]} is listed twice: a video lies in one fold')
     videos = Videos(path.stem, tuple(sorted({label for video in found for label in video.labels})), tuple(found))
     if len(videos.folds) < 2:
         raise SoundNetError(f'{path} has {len(videos.folds)} folds: to hold one out, two are needed')
     for fold in videos.folds:
-        inside = videos.truth[videos.fold_of() == fold]
-        for label, held_out, every in zip(videos.classes, inside.sum(axis=0), videos.truth.sum(axis=0), strict=True):
-            if held_out in (0, every):
+        inside, outside = (videos.truth[(videos.fold_of() == fold) == within] for within in (True, False))
+        for label, held_out, left in zip(videos.classes, inside.sum(axis=0), outside.sum(axis=0), strict=True):
+            if not held_out or not left:
                 raise SoundNetError(
                     f'{path}: {"all" if held_out else "none"} of {label!r} lie in fold {fold}: '
                     'every fold needs some videos of every class, and the others too. Deal them anew'
+                )
+            if left == len(outside):
+                raise SoundNetError(
+                    f'{path}: all videos outside fold {fold} are about {label!r}: there is nothing to tell it from. '
+                    'Leave that label out'
                 )
     return videos

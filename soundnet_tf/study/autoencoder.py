@@ -84,7 +84,12 @@ def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec 
             bar.update()
             if int(step.numpy()) % config.save_every == 0:
                 checkpoints.save(int(step.numpy()))
-    origin = {'trained_on': folder, 'experiment': about, 'steps': int(step.numpy()), 'squared_error': loss}
+    origin = {
+        'trained_on': folder,
+        'experiment': about,
+        'steps': int(step.numpy()),
+        'squared_error': loss if loss < float('inf') else None,
+    }
     return saved.save(trunk, run / 'net', origin=origin)
 
 

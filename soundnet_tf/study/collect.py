@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from soundnet_tf import saved
 from soundnet_tf.experiments.tables import TRUST, Row, Table
+from soundnet_tf.inference.write import whole_file
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -15,6 +16,10 @@ MARKDOWN, JSON = 'tables.md', 'tables.json'
 
 DEFAULT = Row('', 'distilled')
 """The 8-layer net on its own layer."""
+
+
+CALLED = {'esc50': 'ESC-50', 'esc10': 'ESC-10', 'dcase': 'DCASE 2013', measure.VIDEOS: 'the videos'}
+"""The sets that the paper's numbers are of, whatever data stands for them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +55,8 @@ def write(
     ]
     if material.published:
         parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
-    draft = out / f'{MARKDOWN}.part'
-    draft.write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
-    draft.replace(out / MARKDOWN)
+    with whole_file(out / MARKDOWN) as draft:
+        draft.write(('\n\n'.join(parts) + '\n').encode())
     saved.write_json(
         out / JSON,
         {
@@ -74,13 +78,13 @@ def _table(table: Table, material: Material, told: dict[tuple[str, str, str], Ce
         data[measure.VIDEOS] = measure.VIDEOS
     # Without data of ours the published numbers stand alone.
     columns = list(data.items()) or [(None, name) for name in table.data]
-    head, rows = ['', *(name or stands_for for name, stands_for in columns)], []
-    if material.published:
-        head += [f'{stands_for}, published' for _, stands_for in columns]
+    head, rows = ['', *(name or CALLED[stands_for] for name, stands_for in columns)], []
+    published = list(dict.fromkeys(stands_for for _, stands_for in columns)) if material.published else []
+    head += [f'{CALLED[stands_for]}, published' for stands_for in published]
     for row in table.rows:
         cells = [_cell(table, row, name, material, told) for name, _ in columns]
         if material.published:
-            cells += [_of_paper(row, stands_for) for _, stands_for in columns]
+            cells += [_of_paper(row, stands_for) for stands_for in published]
         elif row.start == 'published':
             continue
         rows.append([row.name, *cells])

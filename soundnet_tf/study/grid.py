@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tqdm
 
-from soundnet_tf import saved
+from soundnet_tf import locks, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import Row, Table
 from soundnet_tf.study import collect, measure, nets
@@ -60,9 +60,20 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
     All rows with one seed come before the next seed. A row that fails, such as a loss that diverged, is told and
-    counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort.
+    counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort, and
+    where another run is at work in it.
     """
     _agree(out, material, effort)
+    claim = locks.Claim.of(out / STUDY)
+    if claim is None:
+        raise SoundNetError(f'another run is at work in {out}: wait for it, or stop it first')
+    try:
+        return _run(tables, material, effort, seeds, out)
+    finally:
+        claim.release()
+
+
+def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:
     # TensorFlow wonders at every new net that it is asked for a graph of its own.
     logging.getLogger('tensorflow').setLevel(logging.ERROR)
     # Rows of several tables may be the same but for their names.
@@ -146,7 +157,10 @@ def _agree(out: pathlib.Path, material: Material, effort: Effort) -> None:
     )
     path = out / STUDY
     if path.exists():
-        was = json.loads(path.read_text())
+        try:
+            was = json.loads(path.read_text())
+        except ValueError as error:
+            raise SoundNetError(f'{path} is damaged ({error}): choose another --out') from None
         for part in about:
             other = [key for key in about[part] if was.get(part, {}).get(key) != about[part][key]]
             if other:

@@ -1,6 +1,7 @@
 """What a row gives on a data set, with one seed: a plain dict that is written as JSON."""
 
 import dataclasses
+import hashlib
 import pathlib
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from soundnet_tf import tsne
 from soundnet_tf.experiments.tables import Row
+from soundnet_tf.inference.write import whole_file
 from soundnet_tf.multimodal import picture, precision, senses, videos
 from soundnet_tf.study import nets
 from soundnet_tf.study.effort import Effort
@@ -64,24 +66,25 @@ def _from_scratch(
 
 def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
     # `lacking` has seen that both are there.
+    tsne.require()
     listed = videos.load(str(material.videos))
-    place = out / 'senses' / f'seed{seed}.npz'
+    heard_by = dataclasses.replace(row, start='distilled')
+    own = (nets.name_of(heard_by), row.layer, material.eye, material.eye_layer, material.eye_scale)
+    place = out / 'senses' / f'{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}-seed{seed}.npz'
     if not place.exists():
-        embedder = nets.embedder_of(dataclasses.replace(row, start='distilled'), material, effort, seed, out)
+        embedder = nets.embedder_of(heard_by, material, effort, seed, out)
         sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
         heard, seen = senses.perceive(listed, embedder, sight, row.layer)
         place.parent.mkdir(parents=True, exist_ok=True)
-        labels = [' and '.join(video.labels[:1]) for video in listed.videos]
-        tsne.require()
+        labels = [video.labels[0] for video in listed.videos]
         maps = {'what is heard': tsne.places(heard, seed), 'what is seen': tsne.places(seen, seed)}
         picture.write(
             out / f'map-seed{seed}.svg',
             {title: places for title, places in maps.items() if places is not None},
             labels,
         )
-        draft = place.with_suffix('.part.npz')
-        np.savez(draft, sound=heard, vision=seen)
-        draft.replace(place)
+        with whole_file(place) as draft:
+            np.savez(draft, sound=heard, vision=seen)
     with np.load(place) as vectors:
         found = precision.precision(listed, vectors, row.modalities)
     return {'value': found.mean, 'precision': found.to_dict()}

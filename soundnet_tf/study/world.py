@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -18,6 +19,7 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference.write import whole_file
 from soundnet_tf.prepare import local, manifest, stages
 from soundnet_tf.study import material
 from soundnet_tf.study.material import Labelled, Material
@@ -121,7 +123,10 @@ def _write_sounds(folder: pathlib.Path, scale: Scale) -> None:
         for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
             path = folder / f'{scene.id}.flac'
             if not path.exists():
-                soundfile.write(path, world.sound(scene, scale.sound_s), SAMPLE_RATE)
+                with whole_file(path) as draft:
+                    soundfile.write(
+                        cast(BinaryIO, draft), world.sound(scene, scale.sound_s), SAMPLE_RATE, format='FLAC'
+                    )
             rows.writerow([f'sounds/{path.name}', scene.kind, fold])
 
 

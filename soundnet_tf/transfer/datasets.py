@@ -9,12 +9,13 @@ print(dataset.table())
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.inference import files
@@ -38,7 +39,7 @@ class LabelledClip:
     label: str
     fold: int | None = None
     source: str = ''
-    """The recording that the clip was cut from, where known: no split has one recording on both sides."""
+    """The recording that the clip was cut from, where known: no split may have one recording on both sides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,10 @@ class DataSet:
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 
+    def contents(self, clips: Iterable[int]) -> frozenset[str]:
+        """Hashes of what is in the files of these clips, by their indices: the same under any name and data set."""
+        return frozenset(_content(self.clips[clip].path) for clip in clips)
+
     def table(self) -> str:
         """Clips per class and fold, to print."""
         counts = collections.Counter((clip.label, clip.fold) for clip in self.clips)
@@ -96,6 +101,12 @@ class DataSet:
         rows = [[*row, sum(n for (label, _), n in counts.items() if label == row[0])] for row in rows]
         total = ['all', *(sum(row[column] for row in rows) for column in range(1, len(head)))]
         return columns([head, *rows, total])
+
+
+@functools.cache
+def _content(path: str) -> str:
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
 
 
 def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:

@@ -37,7 +37,8 @@ def of_clips(
     """
     if isinstance(embedder, Ready):
         return [embedder.of_file(clip.path) for clip in dataset.clips]
-    paths = [_place(clip.path, embedder, layer, clip_s, gain, cache) for clip in dataset.clips]
+    how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
+    paths = [None if cache is None else _place(clip.path, how, cache) for clip in dataset.clips]
     found: dict[int, Values] = {}
     for index, path in enumerate(paths):
         if path is not None and (values := _read(path)) is not None:
@@ -61,16 +62,11 @@ def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
     return waveform if gain == 1 else (waveform * np.float32(gain)).astype(np.float32)
 
 
-def _place(
-    path: str, embedder: AnyEmbedder, layer: str, clip_s: float, gain: float, cache: str | os.PathLike[str] | None
-) -> pathlib.Path | None:
-    """By content: a clip that is moved, or is in two data sets, is the same clip."""
-    if cache is None:
-        return None
+def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
+    """By content, and all that the features come of: a clip that is moved, or is in two data sets, is the same clip."""
     with open(path, 'rb') as file:
         content = hashlib.file_digest(file, 'sha256').hexdigest()
-    key = repr((content, embedder.fingerprint, layer, float(clip_s), float(gain)))
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    digest = hashlib.sha256(repr((content, *how)).encode()).hexdigest()
     return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
 
 

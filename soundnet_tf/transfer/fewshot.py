@@ -31,7 +31,7 @@ class Point:
     @property
     def deviation(self) -> float:
         """Over folds and draws."""
-        return float(np.std(self.accuracies))
+        return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else 0.0
 
 
 def curve(
@@ -40,6 +40,7 @@ def curve(
     protocol: Protocol,
     shots: Sequence[int] = (1, 2, 4, 8, 16),
     *,
+    test_folds: Sequence[int] | None = None,
     draws: int = 5,
     seed: int = 0,
     cache: str | os.PathLike[str] | None = None,
@@ -51,10 +52,8 @@ def curve(
     has fewer training clips, or where the protocol would choose C, for which there are no clips left.
     """
     svm.require()
-    if len(protocol.C) != 1:
-        raise SoundNetError('of a few clips none are left to choose C by: give one C')
-    (c,) = protocol.C
-    folds = checked_folds(dataset, None)
+    c = one_c(protocol)
+    folds = checked_folds(dataset, test_folds)
     check_unseen(dataset, folds, embedder.origin)
     layer = embedder.known(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
@@ -69,6 +68,13 @@ def curve(
                 found.append(judge(dataset, slid, train, parts.test, protocol, c).accuracy)
         points.append(Point(number, tuple(found)))
     return points
+
+
+def one_c(protocol: Protocol) -> float:
+    """The protocol's C. Raises SoundNetError where it would be chosen."""
+    if len(protocol.C) != 1:
+        raise SoundNetError('of a few clips (shots) none are left to choose C by: give one, such as C=0.1')
+    return protocol.C[0]
 
 
 def _drawn(dataset: DataSet, train: Sequence[int], shots: int, chance: random.Random) -> list[int]:

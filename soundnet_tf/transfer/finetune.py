@@ -94,7 +94,8 @@ def finetune(
     }
     journal.begin(out, about)
     if (finished := journal.read_result(out)) is not None:
-        return Result(**{**finished, 'classes': tuple(finished['classes'])})
+        # Wherever the run was begun from, and whether it was moved.
+        return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
     paths = [clip.path for clip in dataset.clips]
     decoded = sounds.read(paths, out, with_levels=recipe.mix, decoder=decoder)
     keras.utils.set_random_seed(seed)
@@ -103,7 +104,14 @@ def finetune(
     epoch = run.learn()
     found = run.look()
     accuracy = {name: scores.accuracy for name, scores in found.items()}
-    facts = {'epoch': epoch, 'accuracy': accuracy, 'started_from': str(start) if start is not None else None}
+    facts = {
+        'epoch': epoch,
+        'accuracy': accuracy,
+        'started_from': str(start) if start is not None else None,
+        # What may not judge this net, nor any that begins with it.
+        'clips': sorted(dataset.contents((*parts.train, *parts.validation))),
+        'before': saved.read_facts(start).get('origin', {}) if start is not None else {},
+    }
     origin = {key: value for key, value in about.items() if key != 'spec'} | facts
     net = saved.save(state.kept, out / 'net', origin=origin)
     confusion = {name: scores.confusion for name, scores in found.items()}

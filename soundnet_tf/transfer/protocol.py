@@ -106,7 +106,7 @@ def evaluate(
         c = choose_c(dataset, slid, parts.train, protocol)
         found.append(Fold(fold, c, judge(dataset, slid, parts.train, parts.test, protocol, c)))
     about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
-    told = protocol.to_dict() | {'layer': layer}
+    told = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
     return Evaluation(dataset.name, dataset.fingerprint(), about, told, tuple(found))
 
 
@@ -166,14 +166,22 @@ def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[i
 
 
 def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:
-    """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it."""
-    learned = origin.get('learned_from', {})
-    if dataset.fingerprint() != learned.get('data_sha256') and dataset.name != learned.get('data'):
+    """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it.
+
+    So has one that began with a net that has. Clips are told by their content, whatever the data set is called.
+    """
+    learned, link = set[str](), origin
+    while link:
+        learned.update(link.get('clips', ()))
+        link = link.get('before', {})
+    if not learned:
         return
-    unseen = origin.get('held_out', {}).get('test_fold')
-    seen = [fold for fold in folds if fold != unseen]
-    if seen:
-        way_out = f'judge it by fold {unseen} alone (test_folds={unseen})' if unseen is not None else 'take another net'
+    seen = {fold: len(dataset.contents(split(dataset, fold).test) & learned) for fold in folds}
+    first = next((fold for fold in folds if seen[fold]), None)
+    if first is not None:
+        rest = [str(fold) for fold in folds if not seen[fold]]
+        way_out = f'judge it by fold {", ".join(rest)} alone (test_folds)' if rest else 'take another net'
         raise SoundNetError(
-            f'this net has learned from fold {seen[0]} of {dataset.name}, which cannot judge it: {way_out}'
+            f'this net has learned from {seen[first]} clips of fold {first} of {dataset.name}, which cannot judge it: '
+            f'{way_out}'
         )

@@ -26,7 +26,8 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
     """`test_fold` is held out for the test; of the other clips a share of each class for validation.
 
     The share is drawn from `seed` by whole recordings (`source`), as takes of one recording are nearly the same sound.
-    Raises SoundNetError for a fold that there is not, and where a class would have no clip left to learn from.
+    Raises SoundNetError for a fold that there is not, for one that tears recordings apart, and where a class would have
+    no clip left to learn from.
     """
     if test_fold is not None and test_fold not in dataset.folds:
         there = f'its folds are {", ".join(map(str, dataset.folds))}' if dataset.folds else 'its clips have no folds'
@@ -35,6 +36,13 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
         raise SoundNetError(f'validation is a share of the training clips, from 0 to less than 1, not {validation:g}')
     test = [index for index, clip in enumerate(dataset.clips) if test_fold is not None and clip.fold == test_fold]
     rest = [index for index in range(len(dataset.clips)) if index not in set(test)]
+    recordings = {dataset.clips[index].source for index in rest} - {''}
+    torn = [dataset.clips[index] for index in test if dataset.clips[index].source in recordings]
+    if torn:
+        raise SoundNetError(
+            f'{dataset.name}: recording {torn[0].source!r} has clips in fold {test_fold} and outside of it, such as '
+            f'{torn[0].path}: to be judged by what was nearly learned proves nothing. Deal the folds anew (folds=5)'
+        )
     chosen = _share(dataset, rest, validation, random.Random(seed)) if validation else set()
     split = Split(tuple(i for i in rest if i not in chosen), tuple(i for i in rest if i in chosen), tuple(test))
     learned = {dataset.clips[index].label for index in split.train}

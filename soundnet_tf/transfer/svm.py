@@ -31,22 +31,26 @@ def fit(probe: str, windows: Windows, targets: Targets, classes: int, c: float, 
     """
     if probe not in PROBES:
         raise SoundNetError(f'there is no probe {probe!r}: give {", ".join(PROBES)}')
-    mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)
-    if standardise:
-        mean, scale = windows.mean(axis=0), windows.std(axis=0)
-        # A feature that never changes says nothing, and must not become noise.
-        scale = np.where(scale > 1e-8 * (1e-30 + abs(mean)), scale, 1)
-    own = PROBES[probe]((windows - mean) / scale, targets, c)
+    scaled = _scaling(windows) if standardise else lambda given: given
+    own = PROBES[probe](scaled(windows), targets, c)
     if not np.array_equal(own.classes_, np.arange(classes)):
         raise SoundNetError('a class has no window to learn from')
     decide = getattr(own, 'decision_function', None) or own.predict_proba
 
     def of(given: Windows) -> NDArray[np.float64]:
-        values = decide((given - mean) / scale)
+        values = decide(scaled(given))
         # Of two classes the library gives the second one's value alone.
         return np.stack([-values, values], axis=1) if values.ndim == 1 else values
 
     return Classifier(of)
+
+
+def _scaling(windows: Windows) -> Callable[[Windows], Windows]:
+    """What gives each feature mean 0 and deviation 1 over these windows."""
+    mean, scale = windows.mean(axis=0), windows.std(axis=0)
+    # A feature that never changes says nothing, and must not become noise.
+    scale = np.where(scale > 1e-8 * (1e-30 + abs(mean)), scale, 1)
+    return lambda given: (given - mean) / scale
 
 
 def linear_svm(windows: Windows, targets: Targets, c: float) -> Any:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from soundnet_tf import locks
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
@@ -81,13 +82,38 @@ def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
     assert grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path).before == 1
 
 
+def test_two_studies_in_one_folder(asked, tmp_path):
+    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    claim = locks.Claim.of(tmp_path / 'study.json')
+    with pytest.raises(SoundNetError, match=r'another run is at work in .*: wait for it, or stop it first'):
+        grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    claim.release()
+    (tmp_path / 'study.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'study\.json is damaged .*: choose another --out'):
+        grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+
+
+def test_the_published_numbers_of_the_repositorys_table():
+    """Those whose source can be looked up, by hand once more."""
+    rows = {(row.name, row.net): row for table in TABLES for row in table.rows if table.name == 'sounds'}
+    told = {names: row.published['esc50'] for names, row in rows.items() if 'esc50' in row.published}
+    assert told == {
+        ('SoundNet8', 'soundnet8'): (74.2, 'E'),
+        ('SoundNet5', 'soundnet5'): (66.1, 'E'),
+        ('SoundNet8 from scratch', 'soundnet8'): (51.1, 'E'),
+        ('SoundNet5 from scratch', 'soundnet5'): (65.0, 'E'),
+        ('convolutional autoencoder', 'soundnet8'): (39.9, 'E'),
+        ('human', 'soundnet8'): (81.3, 'E'),
+    }
+
+
 def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
     written = grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path).tables.read_text()
     lines = written.splitlines()
     assert lines[0] == '# some world'
     table = [line for line in lines if line.startswith('|')]
     assert table == [
-        '|  | barks | esc50, published |',
+        '|  | barks | ESC-50, published |',
         '| --- | --- | --- |',
         '| transferred | 55.0 ± 7.1 | 74.2 E |',
         '| the same | 55.0 ± 7.1 |  |',
@@ -95,7 +121,7 @@ def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
         '| MFCC | 50.0 |  |',
         '| objects by another | not run: no records with alexnet teachers |  |',
         '| human |  | 81.3 E |',
-        '|  | dcase | dcase, published |',
+        '|  | DCASE 2013 | DCASE 2013, published |',
         '| --- | --- | --- |',
         '| transferred | not run | 88 U |',
     ]

@@ -1,6 +1,8 @@
 """What an evaluation asks of anything that embeds."""
 
+import json
 import math
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -35,6 +37,15 @@ class AnyEmbedder(Protocol):
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         """`[time, channels]` of each. Raises ShortClip where one is too short."""
         ...
+
+
+def origin_of(folder: pathlib.Path) -> Mapping[str, Any]:
+    """What the net of an export, or of a saved folder, has learned from, by the model.json in the folder, if any."""
+    try:
+        facts = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
+        return facts.get('net', facts).get('origin', {})
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 FEATURES = ('pool5', 'conv4', 'embedding')

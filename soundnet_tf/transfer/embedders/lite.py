@@ -10,18 +10,17 @@ from soundnet_tf import litert
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.options import fingerprint
-from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, over_time
+from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
 
 
 class Lite:
     """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz, of any length."""
 
-    origin: Mapping[str, Any] = {}
-
     def __init__(self, path: str):
         self.name = path
         if not pathlib.Path(path).is_file():
             raise SoundNetError(f'there is no file {path}')
+        self.origin: Mapping[str, Any] = origin_of(pathlib.Path(path).parent)
         self.fingerprint = f'tflite {fingerprint(pathlib.Path(path))}'
         try:
             self._interpreter = litert.interpreter(path)
@@ -52,4 +51,12 @@ class Lite:
         runner = self._interpreter.get_signature_runner(key)
         shape = runner.get_input_details()[entry]['shape_signature']
         given = waveform if len(shape) == 1 else waveform[None]
-        return over_time(runner(**{entry: given})[layer], f'{self.name}: {layer}')
+        try:
+            values = runner(**{entry: given})[layer]
+        except (ValueError, RuntimeError) as error:
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SoundNetError(
+                f'{self.name}: {layer} cannot be had of {len(waveform):,} samples ({said}): take longer clips, '
+                'or a file of any length (soundnet-export --length_s=dynamic)'
+            ) from None
+        return over_time(values, f'{self.name}: {layer}')

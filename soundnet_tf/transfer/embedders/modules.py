@@ -10,7 +10,7 @@ import numpy as np
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.teachers.options import fingerprint
-from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, over_time
+from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
 
 DEFAULT = 'embedding'
 """What an output without a name is called."""
@@ -24,12 +24,11 @@ class Module:
     The module, or one of its signatures, takes `waveform`, `[samples]` or `[batch, samples]` at 22,050 Hz.
     """
 
-    origin: Mapping[str, Any] = {}
-
     def __init__(self, where: str):
         self.name = where
         self._module = _load(where)
         folder = pathlib.Path(where)
+        self.origin: Mapping[str, Any] = origin_of(folder)
         self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where}'
         self._calls: dict[str, Call] = {}
         # Heads need more than 10 s.

@@ -45,7 +45,8 @@ def saved_net(folder: saved.Path) -> Net:
     """The net of a saved folder, or one that is registered under that name."""
     embedder = embed.load(folder, short='tile')
     facts = embedder.facts
-    return Net(embedder, str(folder), f'net {facts["weights_sha256"]}', facts.get('origin', {}))
+    digest = hashlib.sha256(repr((facts['weights_sha256'], embedder.spec.to_dict())).encode()).hexdigest()
+    return Net(embedder, str(folder), f'net {digest}', facts.get('origin', {}))
 
 
 def in_memory(net: model.SoundNet, name: str) -> Net:
@@ -63,4 +64,5 @@ def random_net(net: str = 'soundnet8', seed: int = 0) -> Net:
     if net not in config.NETS:
         raise SoundNetError(f'there is no net {net!r}: give {" or ".join(config.NETS)}')
     keras.utils.set_random_seed(seed)
-    return in_memory(model.build(config.NETS[net]), f'{net}, random weights')
+    seeded = f', seed {seed}' if seed else ''
+    return in_memory(model.build(config.NETS[net]), f'{net}, random weights{seeded}')

@@ -7,6 +7,7 @@ An array is `[channels]`, or `[time, channels]`. An npz of a folder has it as `v
 """
 
 import hashlib
+import math
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,12 @@ class Ready:
         names = list(self._paths) if self._file is None else self._file.files
         if not names:
             raise SoundNetError(f'{where} holds no .npy or .npz: give a folder of them, or one npz of all')
-        self.fingerprint = f'ready {hashlib.sha256(repr((str(path.resolve()), sorted(names))).encode()).hexdigest()}'
+        digest = hashlib.sha256()
+        for file in self._paths.values() if self._file is None else [path]:
+            digest.update(file.name.encode() + file.read_bytes())
+        self.fingerprint = f'ready {digest.hexdigest()}'
+        self._clip_of: dict[str, str] = {}
+        self._channels: tuple[str, int] | None = None
 
     def known(self, layer: str | None) -> str:
         """There is but what is there."""
@@ -48,13 +54,19 @@ class Ready:
         return LAYER
 
     def hop_s(self, layer: str) -> float:
-        if self._hop_s is None:
-            for file in self._paths.values():
-                times = _times(file)
-                if times is not None and len(times) > 1:
-                    return float(times[1] - times[0])
-        # Of single vectors no window is taken.
-        return self._hop_s or 1.0
+        if self._hop_s is not None:
+            return self._hop_s
+        for file in self._paths.values():
+            times = _times(file)
+            if times is not None and len(times) > 1:
+                return float(times[1] - times[0])
+        arrays = map(_values, self._paths.values()) if self._file is None else map(self._file.get, self._file.files)
+        if any(array.ndim > 1 and len(array) > 1 for array in arrays):
+            raise SoundNetError(
+                f'{self.name} holds values over time and does not say how far apart they are: '
+                f'add the seconds from one to the next, as in {self.name}:0.37'
+            )
+        return math.inf  # of single vectors any window is that vector
 
     def of_file(self, clip: str) -> Values:
         """The features of the clip with this path. Raises SoundNetError where there are none, or not usable ones."""
@@ -63,10 +75,19 @@ class Ready:
         key = next((key for key in (name.name, name.stem) if key in there), None)
         if key is None:
             raise SoundNetError(f'{self.name} has no features of {name.name}: compute them, or leave the clip out')
+        if self._clip_of.setdefault(key, clip) != clip:
+            raise SoundNetError(
+                f'{self.name} has one {key} for {self._clip_of[key]} and {clip}: clips are found by their file names, '
+                'which must differ'
+            )
         values = self._file[key] if self._file is not None else _values(self._paths[key])
         values = over_time(values, f'{self.name}: {key}')
         if not np.isfinite(values).all():
             raise SoundNetError(f'{self.name}: {key} holds numbers that are not finite')
+        self._channels = self._channels or (key, values.shape[1])
+        if self._channels[1] != values.shape[1]:
+            other, channels = self._channels
+            raise SoundNetError(f'{self.name}: {key} has {values.shape[1]} channels, {other} has {channels}')
         return values
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
