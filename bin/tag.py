@@ -17,7 +17,9 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
+MODEL = flags.DEFINE_string(
+    'model', None, 'the folder of a saved net, or the name of one that ships or is registered (default: what ships)'
+)
 FORMAT = flags.DEFINE_enum(
     'format', 'text', ['text', 'json', 'csv'], 'text, json (a line for each file) or csv (a line for each tag)'
 )

@@ -187,9 +187,9 @@ def _soundnet(
         spec = spec.with_heads(teachers)
     names = None
     if weights is not None:
-        from soundnet_tf import registry, saved
+        from soundnet_tf import nets, saved
 
-        weights = registry.find(weights)
+        weights = nets.find(weights)
         names = saved.read_labels(weights) if spec.heads else None
     net = build(
         dataclasses.replace(spec, name=name),
