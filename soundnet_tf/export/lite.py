@@ -151,10 +151,14 @@ def _outputs(operations: Operations, asked: Asked, waveform: Any) -> dict[str, A
     import tensorflow as tf
 
     spec, results = operations.spec, {}
+    by_logits = {head.name for head in spec.heads if head.clip_mean == 'logits'}
     rows = {name: truth.row_of(spec, name) for name in asked.outputs}
     values = operations(waveform, dict.fromkeys(rows.values()))
     with tf.name_scope('result'):
         for name, row in rows.items():
+            if name != row and row in by_logits:
+                results[name] = tf.nn.softmax(tf.reduce_mean(values[row], 1))
+                continue
             results[name] = tf.nn.softmax(values[row]) if row in spec.head_names else values[row]
             if name != row:
                 results[name] = tf.reduce_mean(results[name], 1)
