@@ -11,7 +11,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,23 @@ from soundnet_tf.spec import NetSpec
 if TYPE_CHECKING:
     import keras
 
-TOLERANCE = 2e-4
+Precision = Literal['float32', 'float16']
+
+TOLERANCES = {'float32': 2e-4, 'float16': 1e-2}
 """The greatest difference from Keras that is let pass, relative to a layer's largest value."""
 
 
-def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Iterable[str] | None = None) -> float:
-    """Write layers and heads of a net as a float32 TFLite file; return its greatest relative difference from Keras.
+def write_tflite(
+    net: 'keras.Model',
+    path: str | os.PathLike[str],
+    layers: Iterable[str] | None = None,
+    precision: Precision = 'float32',
+) -> float:
+    """Write layers and heads of a net as a TFLite file; return its greatest relative difference from Keras.
 
     By default the feature layer, the last layer and all heads (as probabilities). Each signature takes `waveform`
     `[batch, samples]` and gives `[batch, time, channels]` by layer; its name tells the samples that it needs at least.
+    `precision` is that of the weights: float16 halves the file, and the sums are in float32 all the same.
     Raises SoundNetError, and leaves no file, where the written one does not give Keras' numbers.
     """
     spec = model.spec_of(net)
@@ -48,10 +56,10 @@ def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Itera
     path = pathlib.Path(path)
     draft = path.with_name(path.name + '.part')
     try:
-        draft.write_bytes(_convert(spec, folded(net), signatures))
+        draft.write_bytes(_convert(spec, folded(net), signatures, precision))
         differences = _compare(net, draft, signatures)
         # Not `>`: a difference that is no number must not pass.
-        wrong = [f'{layer} by {off:.1e}' for layer, off in differences.items() if not off <= TOLERANCE]
+        wrong = [f'{layer} by {off:.1e}' for layer, off in differences.items() if not off <= TOLERANCES[precision]]
         if wrong:
             raise SoundNetError(
                 f'{path} was not kept, it differs from Keras in {", ".join(wrong)} of the largest value'
@@ -62,16 +70,17 @@ def write_tflite(net: 'keras.Model', path: str | os.PathLike[str], layers: Itera
     return max(differences.values())
 
 
-def add_tflite(folder: str | os.PathLike[str]) -> pathlib.Path:
+def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32') -> pathlib.Path:
     """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
     path = pathlib.Path(folder) / saved.TFLITE
-    difference = write_tflite(saved.load_net(folder), path)
-    facts = {'sha256': hashlib.sha256(path.read_bytes()).hexdigest(), 'difference': difference}
+    difference = write_tflite(saved.load_net(folder), path, precision=precision)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = {'sha256': digest, 'weights': precision, 'difference': difference}
     saved.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
     return path
 
 
-def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]]) -> bytes:
+def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]], precision: Precision) -> bytes:
     import tensorflow as tf
 
     operations = Operations(spec, weights)
@@ -87,7 +96,10 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
         functions[name] = graph.get_concrete_function()
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(operations.module, folder, signatures=functions)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        if precision == 'float16':
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         with litert.silent_stderr():
             return converter.convert()
 
