@@ -19,13 +19,8 @@ def test_the_home(monkeypatch):
     assert registry.home() == pathlib.Path.home() / '.cache' / 'soundnet_tf'
 
 
-NET = {
-    'spec': 'soundnet5',
-    'origin': 'a few clips',
-    'licence': 'CC0',
-    'source': 'shipped',
-    'files': {'spec.json': 'a' * 64},
-}
+NET = {'spec': 'soundnet5', 'origin': 'a few clips', 'licence': 'CC0', 'source': 'shipped'}
+NET |= {'files': {'spec.json': 'a' * 64}}
 
 
 @pytest.fixture

@@ -41,11 +41,11 @@ def _what(spec: NetSpec, classes: Sequence[str], facts: Facts) -> str:
     least = geometry.min_samples(spec, head.name) / SAMPLE_RATE
     hop = geometry.hop(spec, head.name) / SAMPLE_RATE
     what = f"""Names {len(classes)} kinds of sounds: {', '.join(classes)}. The trunk of {spec.name} with a head
-        {head.name} of {head.classes} classes, kernel {head.kernel}: from mono sound at 22,050 Hz to probabilities each
-        {hop:.2f} s; a whole clip's answer is the softmax of its mean logits. The shortest clip has {least:.2f} s.
+        {head.name} of {head.classes} classes, kernel {head.kernel}: from mono sound at 22,050 Hz to probabilities
+        each {hop:.2f} s; a whole clip's answer is the softmax of its mean logits. The shortest clip has {least:.2f} s.
         Weights in {facts['weights_dtype']}, under {facts['licence']}."""
-    use = f"""For: trying the package out, a first guess at environmental sound, features ({spec.feature_layer}) to build
-        on. Not for: anything that harms somebody when it is wrong. It knows no other sounds than these
+    use = f"""For: trying the package out, a first guess at environmental sound, features ({spec.feature_layer}) to
+        build on. Not for: anything that harms somebody when it is wrong. It knows no other sounds than these
         {len(classes)} kinds."""
     return f"""# {facts['name']}
 
@@ -62,10 +62,10 @@ def _worth(facts: Facts) -> str:
     folds = sorted({row['fold'] for row in accuracy['rows']})
     by_fold = [[row['accuracy'] for row in accuracy['rows'] if row['fold'] == fold] for fold in folds]
     cells = [f'fold {fold}: {100 * sum(own) / len(own):.1f}' for fold, own in zip(folds, by_fold, strict=True)]
-    right = f"""Of clips that it had not met, **{told(accuracy['mean'], accuracy['deviation_over_seeds'])} %** were named
-        rightly: each fold was left out in turn, with {accuracy['seeds']} seeds (mean and deviation over seeds;
-        {', '.join(cells)}). The net in this folder learned from all folds by the same recipe, so no clip of the data is
-        left to measure it on."""
+    mean = told(accuracy['mean'], accuracy['deviation_over_seeds'])
+    right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, with
+        {accuracy['seeds']} seeds (mean and deviation over seeds; {', '.join(cells)}). The net in this folder learned
+        from all folds by the same recipe, so no clip of the data is left to measure it on."""
     in_halves = f"""In float16 those nets name {100 * halves['float16']:.1f} % rightly, in float32
         {100 * halves['float32']:.1f} % ({halves['clips']} clips; the same answer to
         {100 * halves['same_answer']:.1f} %)."""

@@ -22,7 +22,7 @@ def speech_like(rng: Random, samples: int) -> Waveform:
     while at < samples:
         length = min(int(rng.uniform(0.1, 0.28) * SAMPLE_RATE), samples - at)
         u = np.linspace(0, 1, length, dtype=np.float32)
-        envelope = np.sin(np.pi * u) ** 0.5
+        envelope = np.sqrt(np.maximum(np.sin(np.pi * u), 0))
         if rng.random() < 0.3:
             syllable = 0.3 * shaped_noise(rng, length, band(rng.uniform(3000, 7000), 0.5)) * envelope
         else:
