@@ -1,6 +1,6 @@
 """Sound files to embeddings: the values of one layer of a net over time.
 
-    soundnet-embed --model=runs/first/net --out=embeddings recordings/
+    soundnet-embed --out=embeddings recordings/
     soundnet-embed --model=runs/first/net --out=embeddings.parquet --format=parquet --pool=mean 'tapes/**/*.mp3'
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 

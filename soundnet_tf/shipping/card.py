@@ -62,10 +62,11 @@ def _worth(facts: Facts) -> str:
     folds = sorted({row['fold'] for row in accuracy['rows']})
     by_fold = [[row['accuracy'] for row in accuracy['rows'] if row['fold'] == fold] for fold in folds]
     cells = [f'fold {fold}: {100 * sum(own) / len(own):.1f}' for fold, own in zip(folds, by_fold, strict=True)]
-    mean = told(accuracy['mean'], accuracy['deviation_over_seeds'])
-    right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, with
-        {accuracy['seeds']} seeds (mean and deviation over seeds; {', '.join(cells)}). The net in this folder learned
-        from all folds by the same recipe, so no clip of the data is left to measure it on."""
+    mean, seeds = told(accuracy['mean'], accuracy['deviation_over_seeds']), accuracy['seeds']
+    over = f'with {seeds} seeds (mean and deviation over seeds' if seeds > 1 else 'with one seed (the mean'
+    right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, {over};
+        {', '.join(cells)}). The net in this folder learned from all folds by the same recipe, so no clip of the data is
+        left to measure it on."""
     in_halves = f"""In float16 those nets name {100 * halves['float16']:.1f} % rightly, in float32
         {100 * halves['float32']:.1f} % ({halves['clips']} clips; the same answer to
         {100 * halves['same_answer']:.1f} %)."""

@@ -74,7 +74,7 @@ def deliver(
     _check_sizes(folder)
     with saved.whole_folder(out) as draft:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
-    shelf.put(out, net.spec.name, f'{terms.about}, recipe {_recipe(facts)}', terms.licence, terms.default)
+    shelf.put(out, net.spec.name, terms.about, terms.licence, terms.default)
     return out
 
 
@@ -136,11 +136,6 @@ def _tried(
         trial, tally = trials.others(embedder, terms.others)
         tried['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
     return tried
-
-
-def _recipe(facts: Mapping[str, Any]) -> str:
-    recipe = facts['origin']['recipe']
-    return f'of {recipe["epochs"]} epochs'
 
 
 def _check_sizes(folder: pathlib.Path) -> None:

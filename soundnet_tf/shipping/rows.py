@@ -117,4 +117,5 @@ def table(rows: Sequence[Row]) -> str:
     means = by_seed(rows)
     lines.append(['mean', *(f'{100 * means[seed]:.1f}' if seed in means else '-' for seed in seeds)])
     found = summary(rows)
-    return f'{columns(lines)}\n\n{told(found["mean"], found["deviation_over_seeds"])} % (mean and deviation over seeds)'
+    spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds, its mean and deviation over seeds'
+    return f'{columns(lines)}\n\n{told(found["mean"], found["deviation_over_seeds"])} % ({spread})'
