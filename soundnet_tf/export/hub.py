@@ -167,9 +167,13 @@ def _results(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
         logits = outputs[head.name]
         results[head.name] = tf.nn.softmax(logits)
         results[model.logits_name(head.name)] = logits
-        by_logits = head.clip_mean == 'logits'
-        results[f'{head.name}_clip'] = tf.nn.softmax(_mean(logits)) if by_logits else _mean(results[head.name])
-        results[f'{head.name}_frames'] = tf.shape(logits)[1]
+        results[f'{head.name}_frames'] = frames = tf.shape(logits)[1]
+        # Without a step both are zeros.
+        results[f'{head.name}_clip'] = (
+            tf.nn.softmax(_mean(logits)) * tf.cast(frames > 0, logits.dtype)
+            if head.clip_mean == 'logits'
+            else _mean(results[head.name])
+        )
     return results
 
 

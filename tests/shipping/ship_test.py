@@ -126,6 +126,8 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
         plan.write(tmp_path / form)
         run = reload.FORMS[form](tmp_path / form)
         np.testing.assert_allclose(run(clip)['pitches_clip'], wanted, atol=1e-3)
+    too_short = reload.hub(tmp_path / 'hub')(clip[:100])
+    assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
 
 
 def test_what_ships(shipped, own, way):
