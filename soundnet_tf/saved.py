@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import registry
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.spec import Conv, Head, NetSpec, Pool
 from soundnet_tf.version import __version__
@@ -197,6 +198,8 @@ def read_spec(folder: Path) -> NetSpec:
     if not path.is_file():
         inside = path.parent / 'net'
         way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
+        if registry.is_name(os.fspath(folder)) and not path.parent.exists() and (known := registry.listed()):
+            way_out += f', or a name: {", ".join(sorted(known))}'
         raise SoundNetError(f'{folder} is not a saved net (it holds no spec.json): {way_out}')
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))

@@ -13,6 +13,7 @@ import soundfile
 import soundnet_tf
 from soundnet_tf import inference, model, nets, registry, saved
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag
 from soundnet_tf.inference.engine import stored
 from soundnet_tf.shipping import card, delivery, sounds, trials
@@ -51,7 +52,7 @@ def test_what_is_told_of_it(name):
     facts, spec = saved.read_facts(nets.find(name)), saved.read_spec(nets.find(name))
     (head,) = spec.heads
     assert (head.kernel, head.stride, head.clip_mean) == (1, 1, 'logits')
-    assert facts['name'] == name
+    assert (facts['name'], facts['spec']) == (name, spec.to_dict())
     assert facts['licence'] == LISTED['nets'][name]['licence']
     assert len(facts['data']['attribution']) == facts['origin']['learned_from']['clips'] == 320
     assert all('[CC' in line for line in facts['data']['attribution'])
@@ -83,6 +84,11 @@ def test_all_roads_say_the_same(name):
         for road in roads:
             heard = road.embed(waveform, SAMPLE_RATE).values
             np.testing.assert_allclose(heard, features, atol=1e-2 * max(1e-3, np.abs(features).max()))
+
+
+def test_a_slip_in_a_name_is_told_with_the_names():
+    with pytest.raises(SoundNetError, match=r'soundnet9-esc10 is not a saved net .*, or a name: .*soundnet5-esc10'):
+        soundnet_tf.load('soundnet9-esc10')
 
 
 def test_what_is_told_of_made_sounds_is_measured_again(name, monkeypatch):

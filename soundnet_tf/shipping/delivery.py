@@ -62,6 +62,7 @@ def deliver(
     facts['origin'].pop('started_from', None)  # a path of this machine
     facts |= {
         'name': out.name,
+        'spec': net.spec.to_dict(),
         'licence': terms.licence,
         'data': {'about': terms.about, 'folds': list(way.dataset.folds), 'attribution': credits},
         'sure_from': {head: calibration.sure_from},
