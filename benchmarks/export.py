@@ -44,8 +44,7 @@ def made(net, kind, precision, clips, home):
     folder = pathlib.Path(home) / f'{kind}-{precision}'
     folder.mkdir()
     plan = lite.plan(net, kind, precision, SECONDS, clips)
-    plan.write(folder)
-    return plan, folder
+    return plan, folder, plan.write(folder)
 
 
 def in_turns(runs, rounds):
@@ -80,7 +79,7 @@ def timed(call):
 def speed(net, files, home, rounds):
     waveform = noise(SECONDS, 0.3)[None]
     runs = {}
-    for precision, (_, folder) in files.items():
+    for precision, (_, folder, _) in files.items():
         runner = litert.light(folder / 'model.tflite').get_signature_runner()
         runs[f'LiteRT {precision}'] = timed(lambda runner=runner: runner(waveform=waveform))
     worker = None
@@ -88,7 +87,7 @@ def speed(net, files, home, rounds):
         add_tflite(saved.save(net, pathlib.Path(home) / 'net'))
         worker = Worker('openvino', pathlib.Path(home) / 'net', BENCH)
         if worker.works:
-            runs['OpenVINO'] = lambda: float(worker.ask(f'1 {SECONDS * SAMPLE_RATE}'))
+            runs['OpenVINO'] = lambda: float(worker.ask(f'1 {SECONDS * SAMPLE_RATE}').split()[0])
     yamnet = DATA / 'peers' / 'yamnet_cls.tflite'
     if yamnet.exists():
         other = litert.light(yamnet)
@@ -128,7 +127,7 @@ def hub_speed(net, home, rounds):
 
 def faithful(files, judged):
     """How far each precision is from float32, on clips as they are and at a peak of -40 dBFS."""
-    run = {name: litert.light(folder / 'model.tflite').get_signature_runner() for name, (_, folder) in files.items()}
+    run = {name: litert.light(folder / 'model.tflite').get_signature_runner() for name, (_, folder, _) in files.items()}
     cosines = {}
     for clip in judged:
         whole = fit_length(clip, SECONDS * SAMPLE_RATE)
@@ -155,9 +154,9 @@ def main():
         precisions = ['float32', 'float16', 'dynamic', *(['int8'] if clips else [])]
         files = {precision: made(trunk, 'layers', precision, clips, home) for precision in precisions}
         print('| trunk of the 8-layer net, without heads | MB | at most |\n|---|---|---|')
-        for precision, (plan, folder) in files.items():
+        for precision, (_, folder, found) in files.items():
             size, most = (folder / 'model.tflite').stat().st_size / 1e6, MOST_MB.get(precision, '')
-            kept = f', in float: {" ".join(plan.about["in_float"])}' if precision == 'int8' else ''
+            kept = f', in float: {" ".join(found["in_float"])}' if precision == 'int8' else ''
             print(f'| {precision}{kept} | {size:.2f} | {most} |')
         print()
         speed(trunk, files, home, rounds)
@@ -168,8 +167,8 @@ def main():
             for kind in ('embedding', 'tags') if net.spec.heads else ('embedding',):
                 files = {precision: made(net, kind, precision, clips, home) for precision in ('float32', 'int8')}
                 faithful(files, judged)
-                plan, folder = files['int8']
-                kept = ' '.join(plan.about['in_float'])
+                plan, folder, found = files['int8']
+                kept = ' '.join(found['in_float'])
                 print(f'\n{kind}, int8, in float: {kept}; {classifier.fall(net, plan, folder, clips)}\n', flush=True)
 
 

@@ -21,7 +21,7 @@ from soundnet_tf.testing import enliven, noise
 
 CASES = {'100 clips of 5 s': (100, 5), '1000 clips of 5 s': (1000, 5), '10 files of 6 minutes': (10, 360)}
 
-PARTS = {'survey.conduct': 'listen', 'excerpts.write': 'excerpts', 'maps.places': 'maps'}
+PARTS = {'survey.conduct': 'listen', 'excerpts.write': 'excerpts', 'tsne.places': 'maps'}
 
 MEASURED = """
 import functools, json, re, sys, time

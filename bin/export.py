@@ -48,17 +48,11 @@ def main(arguments: Sequence[str]) -> int:
 
     if arguments:
         raise SoundNetError(f'{arguments[0]} is no flag: name the net with --model and the folder to make with --out')
-    if FORMAT.value != 'tflite':
-        own = [flag.name for flag in (OUTPUT, PRECISION, LENGTH, CALIBRATION) if flag.present]
-        if own:
-            raise SoundNetError(f'--{own[0]} is for --format=tflite')
     clips = [sound.path for sound in files.find([CALIBRATION.value])] if CALIBRATION.value else []
-    options: dict[str, Any] = {}
-    if FORMAT.value == 'tflite':
-        options = {'output': OUTPUT.value, 'precision': PRECISION.value, 'length_s': _length(LENGTH.value)}
-        options |= {'calibration': clips}
+    options: dict[str, Any] = {'output': OUTPUT.value, 'precision': PRECISION.value, 'length_s': _length(LENGTH.value)}
+    options |= {'calibration': clips, 'clip': CLIP.value}
     model, out = cast(str, MODEL.value), cast(str, OUT.value)
-    for line in export.export(model, out, cast(Any, FORMAT.value), clip=CLIP.value, **options):
+    for line in export.export(model, out, cast(Any, FORMAT.value), **options):
         print(f'{out}: {line}')
     return 0
 

@@ -12,9 +12,11 @@ that a LiteRT file can be served without it; only the nets themselves need it.
 
 import datetime
 import hashlib
+import io
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import tempfile
 import zipfile
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 Path = str | os.PathLike[str]
 
-TFLITE = 'net.tflite'
+TFLITE, WEIGHTS = 'net.tflite', 'weights.npz'
 
 FORMAT = 1
 """The version of this layout, in model.json."""
@@ -55,17 +57,18 @@ def save(
     """Write a net that this package built as a folder; an older saved net there is replaced whole.
 
     `origin` says where the weights come from and what was measured: JSON values for model.json.
-    Raises SoundNetError where `folder` holds something else.
+    Raises SoundNetError where `folder` holds anything else.
     """
     from soundnet_tf import model
 
     spec, names = model.spec_of(net), model.labels_of(net)
     target = pathlib.Path(folder)
-    if target.exists() and not is_net(target):
-        raise SoundNetError(f'{target} exists and is not a saved net: choose another folder')
+    require_ours(target)
     with whole_folder(target) as draft:
         weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
-        np.savez(draft / 'weights.npz', **weights)
+        packed = io.BytesIO()  # onto a full disk numpy would complain twice
+        np.savez(packed, **weights)
+        (draft / WEIGHTS).write_bytes(packed.getbuffer())
         write_json(draft / 'spec.json', spec.to_dict())
         (draft / 'labels').mkdir()
         for head, classes in names.items():
@@ -74,7 +77,7 @@ def save(
             'format': FORMAT,
             'written_by': f'soundnet_tf {__version__}',
             'written_at': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-            'weights_sha256': hashlib.sha256((draft / 'weights.npz').read_bytes()).hexdigest(),
+            'weights_sha256': hashlib.sha256(packed.getbuffer()).hexdigest(),
             'weights_dtype': dtype,
             'origin': dict(origin or {}),
         }
@@ -123,7 +126,7 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
     """
 
     def __init__(self, folder: Path, spec: NetSpec) -> None:
-        self._path = pathlib.Path(folder) / 'weights.npz'
+        self._path = pathlib.Path(folder) / WEIGHTS
         with self._readable():
             found = {name.removesuffix('.npy'): shape for name, shape in _shapes_in(self._path)}
         if not spec.heads:
@@ -187,6 +190,19 @@ def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def require_ours(folder: pathlib.Path) -> None:
+    """Raise SoundNetError where there is something that a saved net may not take the place of."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not is_net(folder):
+        raise SoundNetError(f'{folder} exists and is not a saved net: choose another folder')
+    parts = {WEIGHTS, 'spec.json', 'model.json', TFLITE}
+    for path in folder.rglob('*'):
+        name = path.relative_to(folder).as_posix()
+        if not (name in parts or name == 'labels' or (name.count('/') == 1 and name.startswith('labels/'))):
+            raise SoundNetError(f'{folder} holds {name} beside its net, which would be lost: move it elsewhere')
+
+
 def is_net(folder: Path) -> bool:
     """Whether it is the folder of a saved net."""
     return (pathlib.Path(folder) / 'spec.json').is_file()
@@ -200,7 +216,8 @@ def read_spec(folder: Path) -> NetSpec:
         way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
         if registry.is_name(os.fspath(folder)) and not path.parent.exists() and (known := registry.listed()):
             way_out += f', or a name: {", ".join(sorted(known))}'
-        raise SoundNetError(f'{folder} is not a saved net (it holds no spec.json): {way_out}')
+        why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
+        raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
     except ValueError as error:
@@ -231,7 +248,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def write_json(path: pathlib.Path, values: Any) -> None:
     """Readable JSON, whole or not at all."""
-    draft = path.with_name(path.name + '.part')
+    draft = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
     draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
     os.replace(draft, path)
 
@@ -239,6 +256,7 @@ def write_json(path: pathlib.Path, values: Any) -> None:
 @contextmanager
 def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """A new folder to fill, which takes the place of `target` at the end if nothing was raised."""
+    target = target.resolve()  # a link stays one, and the folder that it leads to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = pathlib.Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
     draft.chmod(0o755)
@@ -247,7 +265,16 @@ def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
         old = draft.with_name(draft.name + '.old')
         if target.exists():
             os.rename(target, old)
-        os.rename(draft, target)
+        try:
+            os.rename(draft, target)
+        except OSError:
+            if old.exists() and not target.exists():
+                os.rename(old, target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk does not say where
+            error.filename = str(target)
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

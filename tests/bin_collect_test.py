@@ -87,7 +87,7 @@ def test_as_a_user_sees_it(server, monkeypatch):
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_goes_on(server, how):
     server.uploads = [Upload(str(index), 'dog' if index < 30 else 'cat') for index in range(60)]
-    server.slow_s = 0.02
+    server.slow_s = 0.15
     process = begin(server, 'dog', 'cat', '--out=v.csv')
     while len(server.asked) < 20:
         assert process.poll() is None

@@ -63,7 +63,7 @@ verify.difference = lambda given, wanted: 0.5
     [
         (['--model=net'], '--out is missing'),
         (['--model=net', '--out=x', 'net'], 'net is no flag: name the net with --model and the folder to make with'),
-        (['--model=net', '--out=x', '--precision=int8'], '--precision is for --format=tflite'),
+        (['--model=net', '--out=x', '--precision=int8'], 'precision is for the format tflite'),
         (['--model=net', '--out=x', '--format=tflite', '--length_s=long'], '--length_s=long is neither seconds nor'),
         (['--model=net', '--out=x', '--format=tflite', '--length_s=5'], 'length_s=5 is 5.00 s; imagenet of soundnet8'),
         (['--model=net', '--out=x', '--format=tflite', '--calibration=home2'], 'home2'),

@@ -32,7 +32,8 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
     status, out, _ = call('sound5.npy', 'nets/five', '--register=five', cwd=tmp_path)
     assert status == 0
     assert out[0].startswith('sound5.npy: numpy, ')
-    assert out[-1] == 'nets/five: soundnet5-thin, 28 tensors'
+    assert out[-2] == 'nets/five: soundnet5-thin, 28 tensors'
+    assert out[-1].startswith('five: registered, in ')
     net = saved.load_net(tmp_path / 'nets' / 'five')
     np.testing.assert_array_equal(net.get_layer('conv1_conv').kernel, weights['conv1/kernel'])
     soundfile.write(tmp_path / 'noise.wav', noise(5), 22_050)

@@ -1,6 +1,7 @@
 """Saved nets: the same net comes back, whole or not at all, and damage is named."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -60,6 +61,15 @@ def test_saving_again_replaces_whole(net, tmp_path):
     saved.save(other, tmp_path / 'net')
     assert model.spec_of(saved.load_net(tmp_path / 'net')) == other.spec
     assert [p.name for p in (tmp_path / 'net' / 'labels').iterdir()] == ['esc10.txt']
+
+
+def test_a_link_stays_one(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    (tmp_path / 'link').symlink_to('net')
+    saved.save(net, tmp_path / 'link', origin={'run': 'second'})
+    assert (tmp_path / 'link').is_symlink()
+    assert saved.read_facts(tmp_path / 'net')['origin'] == {'run': 'second'}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['link', 'net']
 
 
 def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
@@ -124,6 +134,21 @@ def test_only_our_own_folders_are_replaced(net, tmp_path):
     with pytest.raises(SoundNetError, match='letters exists and is not a saved net'):
         saved.save(net, tmp_path / 'letters')
     assert (tmp_path / 'letters' / 'love.txt').read_text() == 'dear'
+    saved.save(net, tmp_path / 'net')
+    (tmp_path / 'net' / 'notes.txt').write_text('mine')
+    with pytest.raises(SoundNetError, match=r'net holds notes\.txt beside its net, which would be lost'):
+        saved.save(net, tmp_path / 'net')
+
+
+def test_a_full_disk_is_named(net, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space left') as caught:
+        saved.save(net, tmp_path / 'net')
+    assert caught.value.filename == str(tmp_path / 'net')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_model_json_is_readable_text(net, tmp_path):

@@ -18,8 +18,9 @@ STEPS, BATCH, RATE = 100, 16, 1e-4
 class Classifier(tf.Module):
     """The module, and a layer on its embedding."""
 
-    def __init__(self, path, channels, classes):
+    def __init__(self, path, waveforms, classes):
         self.sound = hub.load(path)
+        channels = self.sound(waveforms[:1])['embedding'].shape[-1]
         self.kernel = tf.Variable(tf.random.stateless_normal([channels, classes], [0, 0], stddev=0.01))
         self.bias = tf.Variable(tf.zeros([classes]))
 
@@ -31,11 +32,11 @@ class Classifier(tf.Module):
         return tf.nn.softmax(self.logits(waveforms, training=False))
 
 
-def main(path, sounds, steps=STEPS, channels=256):
-    """Fine-tune all weights on the sounds; SoundNet's embedding has 256 channels."""
+def main(path, sounds, steps=STEPS):
+    """Fine-tune all weights on the sounds."""
     with np.load(sounds) as file:
         waveforms, classes = file['waveforms'], file['classes'].astype(np.int64)
-    net = Classifier(path, channels, classes.max() + 1)
+    net = Classifier(path, waveforms, classes.max() + 1)
     # Adam, in three lines, so that no version of Keras matters.
     learned = [net.kernel, net.bias, *net.sound.trainable_variables]
     means = [tf.Variable(tf.zeros_like(variable)) for variable in learned]

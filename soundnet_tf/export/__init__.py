@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from soundnet_tf.errors import SoundNetError
 
 if TYPE_CHECKING:
     from soundnet_tf.export.lite import Kind, Length, Precision
@@ -13,6 +15,9 @@ __all__ = ['add_tflite', 'export', 'write_tflite']
 Path = str | os.PathLike[str]
 
 Format = Literal['hub', 'tflite', 'keras', 'onnx']
+OUTPUTS = ('tags', 'embedding', 'layers')
+PRECISIONS = ('float32', 'float16', 'dynamic', 'int8')
+"""Of a TFLite file."""
 
 
 def export(
@@ -41,12 +46,16 @@ def export(
     from soundnet_tf.export import calibration as clips
     from soundnet_tf.export import exporter
 
+    _sensible(format, output, precision, length_s, calibration)
     folder = nets.find(model)
     # Mistaken folders and files are told before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)
-    own = clips.read(calibration)
-    sound = clips.read([clip])[0].waveform if clip is not None else own[0].waveform if own else None
+    if precision in exporter.QUANTISED:
+        own = clips.read(calibration, length_s)
+    else:
+        own = clips.read(calibration[:1], length_s)
+    sound = clips.read([clip], length_s)[0].waveform if clip is not None else own[0].waveform if own else None
     net = saved.load_net(folder)
     if format == 'tflite':
         from soundnet_tf.export import lite
@@ -55,6 +64,22 @@ def export(
     else:
         plan = _plan(net, format)
     return exporter.carry_out(net, plan, out, sound, saved.read_facts(folder), own).lines()
+
+
+def _sensible(format: str, output: str, precision: str, length_s: Any, calibration: Any) -> None:
+    """Raise SoundNetError for what no export can be, before anything is read."""
+    for name, value, known in (
+        ('format', format, get_args(Format)),
+        ('output', output, OUTPUTS),
+        ('precision', precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise SoundNetError(f'there is no {name} {value!r}: give {", ".join(known)}')
+    given = {'output': output != 'tags', 'precision': precision != 'float32', 'length_s': length_s is not None}
+    given['calibration'] = bool(calibration)
+    wrong = [name for name, present in given.items() if present]
+    if format != 'tflite' and wrong:
+        raise SoundNetError(f'{wrong[0]} is for the format tflite')
 
 
 def _plan(net: Any, format: Format) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from soundnet_tf import saved
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
-from soundnet_tf.export import classifier
+from soundnet_tf.export import classifier, truth
 from soundnet_tf.export.calibration import Clip
 from soundnet_tf.export.verify import Measured, Plan, check
 from soundnet_tf.version import __version__
@@ -34,12 +34,17 @@ class Exported:
 
     bytes: int
     measured: Measured
-    fall: classifier.Fall | None
+    fall: classifier.Fall | str | None
+    """Or why it was not asked of a quantised export."""
+    on_clips: float | None
+    """The least cosine of int8 to float32 on clips that it was not set by."""
 
     def lines(self) -> list[str]:
         """For people."""
-        fall = [str(self.fall)] if self.fall else []
-        return [f'{self.bytes / 1e6:.2f} MB', str(self.measured), *fall]
+        lines = [f'{self.bytes / 1e6:.2f} MB', str(self.measured)]
+        if self.on_clips is not None:
+            lines.append(f'least cosine to float32 on your clips, as they are and at -40 dBFS, {self.on_clips:.5f}')
+        return lines + ([str(self.fall)] if self.fall else [])
 
 
 def carry_out(
@@ -56,28 +61,29 @@ def carry_out(
     export's features are worth. An older export there is replaced whole. Raises ExportRefused, and leaves `out` as it
     was, where the export is past its tolerance; SoundNetError where `out` holds something else.
     """
-    target = place(out)
+    truth.every_output(net.spec)
+    target, quantised = place(out), plan.about.get('precision') in QUANTISED
     with saved.whole_folder(target) as draft:
-        plan.write(draft)
+        about = {**plan.about, **(plan.write(draft) or {})}
         try:
             measured = check(net, plan, draft, clip)
         except ExportRefused as error:
-            raise ExportRefused(f'{target} was not kept: {error}') from None
-        quantised = plan.about.get('precision') in QUANTISED
+            way_out = '. Take another precision, or for int8 more clips (calibration)' if quantised else ''
+            raise ExportRefused(f'{target} was not kept: {error}{way_out}') from None
         fall = classifier.fall(net, plan, draft, clips) if quantised else None
         files = {path: path.stat().st_size for path in sorted(draft.rglob('*')) if path.is_file()}
         facts = {
             'export': plan.form,
             'outputs': plan.outputs,
             'samples': plan.samples,
-            **plan.about,
+            **about,
             'measured': {
                 'sounds': measured.sounds,
                 'difference': measured.difference,
                 'cosine': measured.cosine,
                 'clip_cosine': measured.clip_cosine,
                 'top1': measured.top1,
-                **({'classifier': dataclasses.asdict(fall)} if fall else {}),
+                **({'classifier': dataclasses.asdict(fall)} if isinstance(fall, classifier.Fall) else {}),
             },
             'files': {
                 path.relative_to(draft).as_posix(): {'bytes': size, 'sha256': _sha256(path)}
@@ -90,19 +96,22 @@ def carry_out(
             'versions': {'python': platform.python_version(), **_versions()},
         }
         saved.write_json(draft / 'model.json', facts)
-    return Exported(sum(files.values()), measured, fall)
+        place(target)  # once more: all this took its time
+    return Exported(sum(files.values()), measured, fall, about.get('cosine_on_your_clips'))
 
 
 def place(out: str | os.PathLike[str]) -> pathlib.Path:
     """Where an export is to stand. Raises SoundNetError where something else does."""
     target = pathlib.Path(out)
     if target.exists():
-        try:
-            is_export = 'export' in saved.read_facts(target)
-        except (OSError, ValueError):
-            is_export = False
-        if not is_export:
+        facts = saved.read_facts(target) if (target / 'model.json').is_file() else {}
+        if 'export' not in facts:
             raise SoundNetError(f'{target} exists and is not an export: choose another folder')
+        parts = {'model.json', *facts['files']}
+        for path in sorted(target.rglob('*')):
+            name = path.relative_to(target).as_posix()
+            if path.is_file() and name not in parts:
+                raise SoundNetError(f'{target} holds {name} beside the export, which would be lost: move it elsewhere')
     return target
 
 

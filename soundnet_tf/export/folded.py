@@ -4,13 +4,15 @@ What they cannot be given: a Keras model itself, which aborts TFLite's converter
 and batch norm, which it leaves unfused where the batch may have any size.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import model
+from soundnet_tf import fast, geometry, model
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
 
 if TYPE_CHECKING:
@@ -27,11 +29,19 @@ def folded(net: 'keras.Model') -> Weights:
         if isinstance(row, Head):
             weights[row.name] = values[f'{row.name}/kernel'], values[f'{row.name}/bias']
         elif isinstance(row, Conv):
-            kinds = ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
-            kernel, bias, gamma, beta, mean, variance = (values[f'{row.name}/{kind}'] for kind in kinds)
-            scale = gamma / np.sqrt(variance + model.BATCH_NORM_EPSILON)
-            weights[row.name] = kernel * scale, (bias - mean) * scale + beta
+            scale, bias = fast.normed(values, row.name)
+            weights[row.name] = values[f'{row.name}/kernel'] * scale, bias
     return weights
+
+
+def save_module(module: Any, folder: str | os.PathLike[str], signatures: Mapping[str, Any]) -> None:
+    """Write a SavedModel. Raises SoundNetError where it cannot be written, as onto a full disk."""
+    import tensorflow as tf
+
+    try:
+        tf.saved_model.save(module, os.fspath(folder), signatures=dict(signatures))
+    except tf.errors.OpError as error:
+        raise SoundNetError(f'the SavedModel cannot be written: {error.message}') from error
 
 
 class Operations:
@@ -52,6 +62,8 @@ class Operations:
 
         layers = tuple(layers)
         with tf.name_scope('channel'):
+            if waveform.shape[1] is None:
+                waveform = self._long_enough(waveform, layers)
             x = tf.expand_dims(tf.expand_dims(waveform, 1), 3) * GAIN
         outputs = {}
         for row in self.spec.layers:
@@ -63,6 +75,13 @@ class Operations:
                 with tf.name_scope(head.name):
                     outputs[head.name] = self._convolved(head, x)
         return {layer: tf.squeeze(outputs[layer], 1) for layer in layers}
+
+    def _long_enough(self, waveform: Any, layers: Iterable[str]) -> Any:
+        """The same, but an error for less than the layers need, of which interpreters would make something."""
+        import tensorflow as tf
+
+        least = max(geometry.min_samples(self.spec, layer) for layer in layers)
+        return tf.concat([tf.slice(waveform, [0, 0], [-1, least]), waveform[:, least:]], 1)
 
     def _convolved(self, row: Conv | Head, x: Any) -> Any:
         import tensorflow as tf

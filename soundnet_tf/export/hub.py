@@ -22,8 +22,9 @@ import tensorflow as tf
 
 from soundnet_tf import fast, geometry, model
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
-from soundnet_tf.export.verify import Plan, Tolerance
+from soundnet_tf.export import truth
+from soundnet_tf.export.folded import save_module
+from soundnet_tf.export.verify import CLOSE, Plan
 from soundnet_tf.fast import Stage
 from soundnet_tf.spec import GAIN, Conv, NetSpec, Row
 
@@ -32,7 +33,7 @@ Tensors = dict[str, Any]
 
 def plan(net: model.SoundNet) -> Plan:
     """The export of a net as a TF-Hub module: its folder is the SavedModel."""
-    return Plan('hub', output_names(net.spec), lambda folder: write(net, folder), Tolerance(difference=2e-4))
+    return Plan('hub', truth.every_output(net.spec), lambda folder: write(net, folder), CLOSE)
 
 
 def write(net: model.SoundNet, folder: str | os.PathLike[str]) -> None:
@@ -41,24 +42,13 @@ def write(net: model.SoundNet, folder: str | os.PathLike[str]) -> None:
         for head, classes in net.labels.items():
             (pathlib.Path(home) / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
         root, signatures = module_of(net, pathlib.Path(home))
-        tf.saved_model.save(root, os.fspath(folder), signatures=signatures)
-
-
-def output_names(spec: NetSpec) -> tuple[str, ...]:
-    """What the module gives. Raises SoundNetError where a head or layer bears the name of another output."""
-    names = ['embedding', 'times', *dict.fromkeys((spec.feature_layer, spec.layer_names[-1]))]
-    for head in spec.head_names:
-        names += [head, f'{head}_logits', f'{head}_clip', f'{head}_frames']
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SoundNetError(f'the module would have two outputs {twice[0]!r}: give the head or layer another name')
-    return tuple(names)
+        save_module(root, folder, signatures)
 
 
 def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     """The module on variables of its own, and its signatures; `labels` is a folder of `<head>.txt`."""
     spec = net.spec
-    output_names(spec)
+    truth.every_output(spec)
     net = _with_logits(net)
     last = dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names))
     quick, trained = fast.stages(net, last), _plain(net, training=True)

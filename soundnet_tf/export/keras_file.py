@@ -4,7 +4,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import Plan, Tolerance
+from soundnet_tf.export.verify import CLOSE, Plan
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
@@ -17,4 +17,4 @@ def plan(net: 'SoundNet') -> Plan:
     def write(folder: pathlib.Path) -> None:
         net.save(folder / FILES['keras'])
 
-    return Plan('keras', outputs, write, Tolerance(difference=2e-4))
+    return Plan('keras', outputs, write, CLOSE)

@@ -17,6 +17,7 @@ from soundnet_tf.export import truth
 from soundnet_tf.spec import NetSpec
 
 
+@keras.saving.register_keras_serializable('soundnet_tf')
 class SoundNetLayer(keras.layers.TFSMLayer):
     """From `[batch, samples]` to one output of a TF-Hub module that `soundnet-export` wrote.
 
@@ -24,6 +25,9 @@ class SoundNetLayer(keras.layers.TFSMLayer):
       path: the module's folder.
       output: 'embedding', the feature layer averaged over time, or another that model.json names.
       trainable: whether `fit` changes all of the net's weights, and training moves its batch norm's statistics.
+
+    A model with it is loaded again by `keras.saving.load_model(path, safe_mode=False)`, from the module's folder, which
+    has to stay where it is: a SavedModel is a program, and Keras wants that said.
 
     Raises ShortClip for a clip of a known length that is too short for the output, SoundNetError for a wrong folder.
     """
@@ -42,11 +46,17 @@ class SoundNetLayer(keras.layers.TFSMLayer):
         super().__init__(
             os.fspath(folder), call_endpoint='infer', call_training_endpoint='train', trainable=trainable, **options
         )
+        for weight in self.weights:
+            # Keras calls them as TensorFlow does, `name:0`, of which its optimizers can make no name of their own.
+            weight._name, weight._path = (called.removesuffix(':0') for called in (weight.name, weight.path))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        if len(inputs.shape) != 2:
+            raise SoundNetError(f'waveforms are [batch, samples], not {list(inputs.shape)}')
         samples = inputs.shape[-1]
         if samples is not None:
-            geometry.require(self._spec, truth.row_of(self._spec, self.output_name), samples)
+            row = truth.row_of(self._spec, self.output_name)
+            geometry.require(self._spec, row, samples, 'the clip', 'give a longer one')
         return super().call(inputs, training=training and self.trainable)[self.output_name]
 
     def get_config(self) -> dict[str, Any]:

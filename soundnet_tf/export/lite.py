@@ -11,6 +11,7 @@ many of the layers after it as quiet clips turn out to need; they have few weigh
 import dataclasses
 import functools
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,14 +21,14 @@ from numpy.typing import NDArray
 
 from soundnet_tf import geometry, litert
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import truth
 from soundnet_tf.export.calibration import Clip
-from soundnet_tf.export.folded import Operations, folded
+from soundnet_tf.export.folded import Operations, folded, save_module
 from soundnet_tf.export.halves import with_halves
 from soundnet_tf.export.metadata import Output, with_metadata
 from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import Plan, Tolerance, cosine, quiet
+from soundnet_tf.export.verify import CLOSE, HALVED, Plan, Tolerance, cosine, quiet
 from soundnet_tf.spec import Conv, NetSpec, Pool, Row
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ Kind = Literal['tags', 'embedding', 'layers']
 Length = float | Literal['dynamic'] | None
 
 TOLERANCES: dict[str, Tolerance] = {
-    'float32': Tolerance(difference=2e-4),
-    'float16': Tolerance(difference=1e-2, cosine=0.9999),
+    'float32': CLOSE,
+    'float16': HALVED,
     'dynamic': Tolerance(cosine=0.99),
     'int8': Tolerance(cosine=0.98, clip_cosine=0.999),
     'int8 layers': Tolerance(cosine=0.98, clip_cosine=0.995),
@@ -51,8 +52,11 @@ ENOUGH = 0.9991
 SLACK = 2e-4
 """Where that is never reached, since the output itself is in 8 bits, so much less than the best is as good."""
 
-SEEN, TRIED = 64, 40
-"""Clips that int8's ranges are taken from, and on which its precision is tried."""
+LONGEST_S = 3600.0
+"""Of a file of one length: it asks for memory for all of it."""
+
+SEEN, TRIED, FEW = 64, 40, 8
+"""Clips that int8's ranges are taken from, and on which it is tried; of fewer than FEW all serve for both."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,26 +103,37 @@ def plan(
     asked = Asked(kind, outputs, samples, precision)
     about: dict[str, Any] = {'kind': kind, 'precision': precision}
 
-    def write(folder: pathlib.Path) -> None:
-        model, in_float = _converted(net, asked, [clip.waveform for clip in clips])
-        if precision == 'int8':
-            about['in_float'] = in_float  # what model.json tells beside the rest
-        (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
-
     tolerance = TOLERANCES.get(f'{precision} {kind}', TOLERANCES[precision])
+
+    def write(folder: pathlib.Path) -> dict[str, Any]:
+        model, found = _converted(net, asked, [clip.waveform for clip in clips])
+        if found and not found['cosine_on_your_clips'] >= tolerance.clip_cosine:
+            raise ExportRefused(
+                f'int8 has a cosine of {found["cosine_on_your_clips"]:.4f} to float32 on your clips '
+                f'({tolerance.clip_cosine:g} is asked): set it by more clips of each kind, or take another precision'
+            )
+        (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
+        return found
+
     return Plan('tflite', outputs, write, tolerance, samples, about)
 
 
 def _samples(spec: NetSpec, outputs: Sequence[str], length_s: Length) -> int | None:
     if length_s == 'dynamic':
         return None
-    least = truth.min_samples(spec, outputs)
     if length_s is None:
-        return -(-least // SAMPLE_RATE) * SAMPLE_RATE
-    samples = round(float(length_s) * SAMPLE_RATE)
+        return _whole_seconds(spec, outputs)
+    if not 0 < length_s <= LONGEST_S:
+        raise SoundNetError(f'length_s={length_s:g} is not dynamic, nor seconds up to {LONGEST_S:g}')
+    samples = round(length_s * SAMPLE_RATE)
     for name in outputs:
         geometry.require(spec, truth.row_of(spec, name), samples, f'length_s={length_s:g}', 'give a longer one')
     return samples
+
+
+def _whole_seconds(spec: NetSpec, outputs: Sequence[str]) -> int:
+    """The least of them that all outputs can be had of, in samples."""
+    return -(-truth.min_samples(spec, outputs) // SAMPLE_RATE) * SAMPLE_RATE
 
 
 def _described(net: 'SoundNet', asked: Asked, model: bytes) -> bytes:
@@ -127,11 +142,12 @@ def _described(net: 'SoundNet', asked: Asked, model: bytes) -> bytes:
         row = truth.row_of(net.spec, name)
         said = 'averaged over time' if row != name else 'by time steps'
         outputs[name] = Output(row, f'{row}, {said}', net.labels.get(row, ()) if asked.kind == 'tags' else ())
-    return with_metadata(model, f'{net.spec.name}, {asked.kind}', f'SoundNet: {asked.kind} of sound', outputs)
+    samples = asked.samples or _whole_seconds(net.spec, asked.outputs)
+    return with_metadata(model, f'{net.spec.name}, {asked.kind}', f'SoundNet: {asked.kind} of sound', outputs, samples)
 
 
-def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> tuple[bytes, list[str]]:
-    """The model, and the rows that int8 keeps in float."""
+def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> tuple[bytes, dict[str, Any]]:
+    """The model, and of int8 what it keeps in float and how close it is."""
     import tensorflow as tf
 
     operations = Operations(net.spec, folded(net))
@@ -139,11 +155,11 @@ def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> 
     waveform = tf.TensorSpec(shape, tf.float32, name='waveform')
     graph = tf.function(lambda waveform: _outputs(operations, asked, waveform), input_signature=[waveform])
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(operations.module, folder, signatures={asked.kind: graph.get_concrete_function()})
+        save_module(operations.module, folder, {asked.kind: graph.get_concrete_function()})
         make = functools.partial(_converter, folder, asked.kind)
         with litert.silent_stderr():
             if asked.precision != 'int8':
-                return make(asked.precision).convert(), []
+                return make(asked.precision).convert(), {}
             return _eight_bit(net.spec, asked, make, waveforms)
 
 
@@ -178,32 +194,33 @@ def _converter(folder: str, kind: str, precision: Precision) -> Any:
 
 def _eight_bit(
     spec: NetSpec, asked: Asked, make: Callable[[Precision], Any], waveforms: Sequence[Waveform]
-) -> tuple[bytes, list[str]]:
+) -> tuple[bytes, dict[str, Any]]:
     """With as few of the first convolutions in float as give clips, loud and quiet, the numbers of float32."""
     import tensorflow as tf
 
     least = truth.min_samples(spec, asked.outputs)
-    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in _some(waveforms, SEEN)]
+    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in waveforms]
+    # Every other clip is kept to try it on, where there are enough to do without.
+    seen, tried = (fitted[::2], fitted[1::2]) if len(fitted) >= FEW else (fitted, fitted)
+    seen, tried = _some(seen, SEEN), _some(tried, TRIED)
+    tried = [*tried, *(quiet(waveform) for waveform in tried)]
 
     def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
-        yield from ({'waveform': waveform} for waveform in fitted)
+        yield from ({'waveform': waveform} for waveform in seen)
 
     plain = make('float32').convert()
-    tried = _some(fitted, TRIED)
-    tried = [*tried, *(quiet(waveform) for waveform in tried)]
     # What comes out of the last layers is in 8 bits itself, whatever the first do.
     judged = asked.outputs[:1] if asked.kind == 'layers' else asked.outputs
     wanted, found = _run(plain, tried), []
     deepest = max((truth.row_of(spec, name) for name in asked.outputs), key=lambda row: len(geometry.path(spec, row)))
+    converter = make('int8')
+    converter.representative_dataset = examples
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    # The one way that the converter offers to leave some operations as they are; the ranges are taken once.
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=examples)
     for in_float in _beginnings(geometry.path(spec, deepest)):
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_names(plain, in_float))
-        converter = make('int8')
-        converter.representative_dataset = examples
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        # The one way that the converter offers to leave some operations as they are.
-        debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=converter, debug_dataset=examples, debug_options=options
-        )
+        debugger.options = options
         model = with_halves(debugger.get_nondebug_quantized_model())
         given = _run(model, tried)
         close = min(cosine(new[name], old[name]) for new, old in zip(given, wanted, strict=True) for name in judged)
@@ -211,7 +228,8 @@ def _eight_bit(
         if close >= ENOUGH:
             break
     enough = min(ENOUGH, max(close for close, _, _ in found) - SLACK)
-    return next((model, in_float) for close, model, in_float in found if close >= enough)
+    close, model, in_float = next(one for one in found if one[0] >= enough)
+    return model, {'in_float': in_float, 'cosine_on_your_clips': close}
 
 
 def _beginnings(rows: Sequence[Row]) -> Iterator[list[str]]:
@@ -224,7 +242,7 @@ def _beginnings(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:
     """Evenly thinned out."""
-    return clips[:: -(-len(clips) // most)]
+    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
 
 
 def _names(model: bytes, rows: Sequence[str]) -> list[str]:
@@ -232,7 +250,9 @@ def _names(model: bytes, rows: Sequence[str]) -> list[str]:
     interpreter = litert.interpreter(model)
     scopes = ('channel', 'result', *rows)
     names = [tensor['name'] for tensor in interpreter.get_tensor_details()]
-    chosen = [name for name in names if any(f'{scope}/' in name for scope in scopes)]
+    # A name is a path, or several between `;`, at times below others.
+    starts = re.compile(rf'(^|[;/])({"|".join(map(re.escape, scopes))})/')
+    chosen = [name for name in names if starts.search(name)]
     return chosen + [tensor['name'] for tensor in interpreter.get_output_details()]
 
 

@@ -31,16 +31,20 @@ class Output:
     labels: tuple[str, ...] = ()
 
 
-def with_metadata(model: bytes, name: str, description: str, outputs: Mapping[str, Output]) -> bytes:
+def with_metadata(model: bytes, name: str, description: str, outputs: Mapping[str, Output], samples: int) -> bytes:
     """The TFLite model of one signature with its metadata and label files; `outputs` are by the signature's names.
 
-    Its input is a mono sound at 22,050 Hz.
+    Its input is a mono sound at 22,050 Hz; where any length is taken, readers that cut a sound into windows are told
+    to take windows of `samples`.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     parsed: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
     # Readers take metadata by the order of the graph's outputs, which is not the signature's.
     (signature,) = parsed.signatureDefs
+    waveform = parsed.subgraphs[0].tensors[signature.inputs[0].tensorIndex]
+    if waveform.shapeSignature is not None:
+        waveform.shape = [1, samples]
     names = {entry.tensorIndex: entry.name.decode() for entry in signature.outputs}
     ordered = [outputs[names[tensor]] for tensor in parsed.subgraphs[0].outputs]
     buffer, entry = schema.BufferT(), schema.MetadataT()

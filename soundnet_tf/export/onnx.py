@@ -1,9 +1,10 @@
 """A net as an ONNX file, written node by node from its table: feature layer, last layer and heads.
 
 Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length
-that the most demanding of them needs.
+that the most demanding of them needs. Its metadata has `sample_rate`, and `HEAD_labels`, a name on each line.
 """
 
+import importlib.util
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ import numpy as np
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import Plan, Tolerance
-from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
+from soundnet_tf.export.verify import CLOSE, Plan
+from soundnet_tf.spec import GAIN, SAMPLE_RATE, Conv, Head, NetSpec, Pool
 
 if TYPE_CHECKING:
     from soundnet_tf.export.folded import Weights
@@ -24,32 +25,33 @@ OPSET, IR = 17, 8
 
 
 def plan(net: 'SoundNet') -> Plan:
-    """The export of a net as `model.onnx`."""
+    """The export of a net as `model.onnx`. Raises MissingTool without onnx and onnxruntime."""
+    for package, use in (('onnx', 'writing an ONNX file'), ('onnxruntime', 'running an ONNX file')):
+        if importlib.util.find_spec(package) is None:
+            raise MissingTool(package, use, 'onnx')
     from soundnet_tf.export.folded import folded
 
     spec = net.spec
     outputs = tuple(dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)))
 
-    def write(folder: pathlib.Path) -> None:
-        (folder / FILES['onnx']).write_bytes(_model(spec, folded(net), outputs))
+    labels = {f'{head}_labels': '\n'.join(names) for head, names in net.labels.items()}
 
-    return Plan('onnx', outputs, write, Tolerance(difference=2e-4))
+    def write(folder: pathlib.Path) -> None:
+        (folder / FILES['onnx']).write_bytes(_model(spec, folded(net), outputs, labels))
+
+    return Plan('onnx', outputs, write, CLOSE)
 
 
 def session(path: pathlib.Path) -> Any:
-    """The file opened by onnxruntime on the CPU. Raises MissingTool without it."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingTool('onnxruntime', 'running an ONNX file', 'onnx') from None
+    """The file opened by onnxruntime on the CPU."""
+    import onnxruntime
+
     return onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
 
 
-def _model(spec: NetSpec, weights: 'Weights', outputs: tuple[str, ...]) -> bytes:
-    try:
-        from onnx import TensorProto, checker, helper, numpy_helper
-    except ImportError:
-        raise MissingTool('onnx', 'writing an ONNX file', 'onnx') from None
+def _model(spec: NetSpec, weights: 'Weights', outputs: tuple[str, ...], labels: dict[str, str]) -> bytes:
+    from onnx import TensorProto, checker, helper, numpy_helper
+
     constants: dict[str, np.ndarray] = {'channel': np.array([1]), 'gain': np.array(GAIN, np.float32)}
     for name, (kernel, bias) in weights.items():
         # ONNX has channels before time, and filters first.
@@ -91,6 +93,7 @@ def _model(spec: NetSpec, weights: 'Weights', outputs: tuple[str, ...]) -> bytes
     )
     opset = helper.make_opsetid('', OPSET)
     model = helper.make_model(graph, producer_name='soundnet_tf', opset_imports=[opset], ir_version=IR)
+    helper.set_model_props(model, {'sample_rate': str(SAMPLE_RATE), **labels})
     checker.check_model(model, full_check=True)
     return model.SerializeToString()
 

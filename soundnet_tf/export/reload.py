@@ -13,17 +13,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf.export.verify import CLOSE, difference
+
 Run = Callable[[NDArray[np.float32]], Mapping[str, Any]]
 
-FILES = {'tflite': 'model.tflite', 'keras': 'model.keras', 'onnx': 'model.onnx'}
+FILES = {'tflite': 'model.tflite', 'net': 'net.tflite', 'keras': 'model.keras', 'onnx': 'model.onnx'}
 """What an export is called in its folder; a TF-Hub module is the folder itself."""
 
 
 def hub(folder: pathlib.Path) -> Run:
-    """A TF-Hub module."""
+    """A TF-Hub module, called on a clip; a batch, its signatures and its class names must go with that."""
     import tensorflow as tf
 
-    return tf.saved_model.load(str(folder))
+    module: Any = tf.saved_model.load(str(folder))
+
+    def run(waveform: NDArray[np.float32]) -> Mapping[str, Any]:
+        outputs = module(waveform)
+        batch = tf.constant(np.stack([np.zeros_like(waveform), waveform]))
+        for name in ('serving_default', 'embed', 'layers'):
+            for output, values in module.signatures[name](waveform=batch).items():
+                own = np.asarray(values if output == 'times' or output.endswith('_frames') else values[1])
+                if output in outputs and not difference(own, outputs[output]) <= CLOSE.difference:
+                    raise ValueError(f'the signature {name} gives another {output} of a batch than the call of a clip')
+        for head in (name.removesuffix('_frames') for name in outputs if name.endswith('_frames')):
+            tf.io.read_file(module.label_path(head))
+        return outputs
+
+    return run
 
 
 def tflite(folder: pathlib.Path) -> Run:
@@ -33,6 +49,17 @@ def tflite(folder: pathlib.Path) -> Run:
     interpreter = litert.interpreter(folder / FILES['tflite'])
     runner = interpreter.get_signature_runner()
     return lambda waveform: {name: values[0] for name, values in runner(waveform=waveform[None]).items()}
+
+
+def net(folder: pathlib.Path) -> Run:
+    """The TFLite file of a saved net: all of its signatures."""
+    from soundnet_tf import litert
+
+    interpreter = litert.interpreter(folder / FILES['net'])
+    runners = [interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()]
+    return lambda waveform: {
+        name: values[0] for runner in runners for name, values in runner(waveform=waveform[None]).items()
+    }
 
 
 def keras(folder: pathlib.Path) -> Run:
@@ -62,7 +89,7 @@ def onnx(folder: pathlib.Path) -> Run:
     }
 
 
-FORMS = {'hub': hub, 'tflite': tflite, 'keras': keras, 'onnx': onnx}
+FORMS = {'hub': hub, 'tflite': tflite, 'net': net, 'keras': keras, 'onnx': onnx}
 
 
 def main(form: str, folder: str, sounds: str, outputs: str) -> None:

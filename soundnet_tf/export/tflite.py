@@ -13,25 +13,23 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from soundnet_tf import geometry, litert, model, saved
-from soundnet_tf.errors import SoundNetError
-from soundnet_tf.export.folded import Operations, Weights, folded
+from soundnet_tf import geometry, litert, saved
+from soundnet_tf.errors import ExportRefused, SoundNetError
+from soundnet_tf.export.folded import Operations, Weights, folded, save_module
+from soundnet_tf.export.reload import FILES
+from soundnet_tf.export.verify import CLOSE, HALVED, Plan, check
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
-    import keras
+    from soundnet_tf.model import SoundNet
 
 Precision = Literal['float32', 'float16']
 
-TOLERANCES = {'float32': 2e-4, 'float16': 1e-2}
-"""The greatest difference from Keras that is let pass, relative to a layer's largest value."""
+TOLERANCES = {'float32': CLOSE, 'float16': HALVED}
 
 
 def write_tflite(
-    net: 'keras.Model',
+    net: 'SoundNet',
     path: str | os.PathLike[str],
     layers: Iterable[str] | None = None,
     precision: Precision = 'float32',
@@ -41,9 +39,9 @@ def write_tflite(
     By default the feature layer, the last layer and all heads (as probabilities). Each signature takes `waveform`
     `[batch, samples]` and gives `[batch, time, channels]` by layer; its name tells the samples that it needs at least.
     `precision` is that of the weights: float16 halves the file, and the sums are in float32 all the same.
-    Raises SoundNetError, and leaves no file, where the written one does not give Keras' numbers.
+    Raises ExportRefused, and leaves no file, where the written one does not give Keras' numbers in a fresh process.
     """
-    spec = model.spec_of(net)
+    spec = net.spec
     chosen = dict.fromkeys(layers or (spec.feature_layer, spec.layer_names[-1], *spec.head_names))
     unknown = [layer for layer in chosen if layer not in (*spec.layer_names, *spec.head_names)]
     if unknown:
@@ -54,20 +52,17 @@ def write_tflite(
     for layer in sorted(chosen, key=lambda layer: geometry.min_samples(spec, layer)):
         signatures.setdefault(f'from_{geometry.min_samples(spec, layer)}_samples', []).append(layer)
     path = pathlib.Path(path)
-    draft = path.with_name(path.name + '.part')
-    try:
-        draft.write_bytes(_convert(spec, folded(net), signatures, precision))
-        differences = _compare(net, draft, signatures)
-        # Not `>`: a difference that is no number must not pass.
-        wrong = [f'{layer} by {off:.1e}' for layer, off in differences.items() if not off <= TOLERANCES[precision]]
-        if wrong:
-            raise SoundNetError(
-                f'{path} was not kept, it differs from Keras in {", ".join(wrong)} of the largest value'
-            )
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return max(differences.values())
+    name = FILES['net']
+    with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as home:
+        folder = pathlib.Path(home)
+        plan = Plan('net', tuple(chosen), lambda _: None, TOLERANCES[precision])
+        (folder / name).write_bytes(_convert(spec, folded(net), signatures, precision))
+        try:
+            measured = check(net, plan, folder, None)
+        except ExportRefused as error:
+            raise ExportRefused(f'{path} was not kept: {error}') from None
+        os.replace(folder / name, path)
+    return max(measured.difference.values())
 
 
 def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32') -> pathlib.Path:
@@ -95,34 +90,10 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
         graph = tf.function(lambda waveform, layers=layers: forward(waveform, layers), input_signature=[waveform])
         functions[name] = graph.get_concrete_function()
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(operations.module, folder, signatures=functions)
+        save_module(operations.module, folder, functions)
         converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
         if precision == 'float16':
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         with litert.silent_stderr():
             return converter.convert()
-
-
-def _compare(net: 'keras.Model', path: pathlib.Path, signatures: Mapping[str, list[str]]) -> dict[str, float]:
-    """The greatest difference of each layer from Keras on noise, of the shortest length and a longer batch of two."""
-    spec = model.spec_of(net)
-    interpreter = litert.interpreter(path)
-    rng = np.random.default_rng(0)
-    differences: dict[str, float] = {}
-    for name, layers in signatures.items():
-        part, run = model.features(net, layers), interpreter.get_signature_runner(name)
-        least = geometry.min_samples(spec, layers[0])
-        for shape in ([1, least], [2, least + 2 * geometry.hop(spec, layers[-1]) + 1]):
-            waveform = rng.uniform(-0.5, 0.5, shape).astype(np.float32)
-            given = run(waveform=waveform)
-            for layer, wanted in part(waveform, training=False).items():
-                off = _difference(given[layer], np.asarray(wanted))
-                differences[layer] = float(np.maximum(differences.get(layer, 0.0), off))
-    return differences
-
-
-def _difference(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
-    if given.shape != wanted.shape:
-        return float('inf')
-    return float(np.abs(given - wanted).max() / max(np.abs(wanted).max(), 1e-12))

@@ -17,12 +17,24 @@ from numpy.typing import NDArray
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import Waveform
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
 
 Values = dict[str, NDArray[Any]]
+
+
+def every_output(spec: NetSpec) -> tuple[str, ...]:
+    """All that an export may give of a net. Raises SoundNetError where a head or layer bears another output's name."""
+    names = ['embedding', 'times', *dict.fromkeys((spec.feature_layer, spec.layer_names[-1]))]
+    for head in spec.head_names:
+        names += [head, f'{head}_logits', f'{head}_clip', f'{head}_frames']
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SoundNetError(f'an export would have two outputs {twice[0]!r}: give the head or layer another name')
+    return tuple(names)
 
 
 def row_of(spec: NetSpec, name: str) -> str:
@@ -40,6 +52,8 @@ def min_samples(spec: NetSpec, names: Iterable[str]) -> int:
 
 def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Values]:
     """A waveform `[samples]`, long enough for all of them, to the outputs of these names."""
+    import keras
+
     from soundnet_tf import model
 
     spec, names = net.spec, tuple(names)
@@ -49,7 +63,9 @@ def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Valu
     part = model.features(net, keras_names.values())
 
     def run(waveform: Waveform) -> Values:
-        outputs = part(waveform[None], training=False)
+        # Some GPUs multiply in fewer bits than exports are compared in.
+        with keras.device('cpu'):
+            outputs = part(waveform[None], training=False)
         values = {name: np.asarray(outputs[layer])[0] for name, layer in keras_names.items()}
         made = {name: _made(spec, name, value) for name, value in values.items()}
         return {name: _softmax(value) if name in by_logits else value for name, value in made.items()}

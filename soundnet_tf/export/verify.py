@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,17 +31,24 @@ class Tolerance:
     clip_cosine: float = -1.0
 
 
+CLOSE = Tolerance(difference=2e-4)
+"""Of what is to be the same but for rounding."""
+
+HALVED = Tolerance(difference=1e-2, cosine=0.9999)
+"""Of what has its weights in float16."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """An export as it is to be made and checked.
 
-    `write` fills a folder; `outputs` are what it gives, by the names of `truth`; `samples` is the length that it
-    takes, None for any; `about` is for its model.json.
+    `write` fills a folder, and may return what it found on the way, for its model.json; `outputs` are what it gives, by
+    the names of `truth`; `samples` is the length that it takes, None for any; `about` is for its model.json.
     """
 
     form: str
     outputs: tuple[str, ...]
-    write: Callable[[pathlib.Path], None]
+    write: Callable[[pathlib.Path], Mapping[str, Any] | None]
     tolerance: Tolerance
     samples: int | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -79,7 +87,8 @@ class Measured:
         text += f', least cosine {self.cosine[least]:.6f} ({least})'
         text += f', on the clip {min(self.clip_cosine.values()):.6f}' if self.clip_cosine else ''
         agree = ', '.join(f'{head} {share:.0%}' for head, share in self.top1.items())
-        return text + (f', top-1 agrees: {agree}' if agree else '') + f'; on {", ".join(self.sounds)}'
+        text += (f', top-1 agrees: {agree}' if agree else '') + f'; on {", ".join(self.sounds)}'
+        return text if self.clip_cosine else f'{text}, no real clip (name one: clip)'
 
 
 def check(net: 'SoundNet', plan: Plan, folder: pathlib.Path, clip: Waveform | None) -> Measured:
@@ -132,10 +141,13 @@ def _reloaded(form: str, folder: pathlib.Path, sounds: Mapping[str, Waveform]) -
         # The package as it is here, installed or not.
         top = pathlib.Path(__file__).parents[2]
         paths = [str(top), *filter(None, [os.environ.get('PYTHONPATH')])]
-        command = [sys.executable, '-m', 'soundnet_tf.export.reload', form, str(folder), asked, answered]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)}
-        )
+        # -P: nothing of the folder that the user happens to be in.
+        command = [sys.executable, '-P', '-m', 'soundnet_tf.export.reload', form, str(folder), asked, answered]
+        # Some GPUs multiply in fewer bits than the comparison asks for, and this process may hold all of their memory.
+        environment = os.environ | {'PYTHONPATH': os.pathsep.join(paths), 'CUDA_VISIBLE_DEVICES': ''}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode < 0:
+            raise ExportRefused(f'it cannot be run: the process was ended by {signal.Signals(-done.returncode).name}')
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
             raise ExportRefused(f'it cannot be run: {said[-1]}')

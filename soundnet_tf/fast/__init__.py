@@ -4,7 +4,7 @@ Twins in the tests hold it equal to the plain Keras net. Measured by `benchmarks
 `benchmarks/embed.py`.
 """
 
-from soundnet_tf.fast.inference import Precision, Stage, Weights, inference_form, stages
+from soundnet_tf.fast.inference import Precision, Stage, Weights, inference_form, normed, stages
 from soundnet_tf.fast.training import training_form, training_trunk
 
-__all__ = ['Precision', 'Stage', 'Weights', 'inference_form', 'stages', 'training_form', 'training_trunk']
+__all__ = ['Precision', 'Stage', 'Weights', 'inference_form', 'normed', 'stages', 'training_form', 'training_trunk']

@@ -149,15 +149,18 @@ def _read(weights: Weights, parts: Callable[[], tuple[Any, ...]]) -> Callable[[]
 
 def _folded(weights: Weights, row: Conv, gain: float, has_pool: bool) -> tuple[Any, Any, Any]:
     """The kernel, what its outputs are to be scaled by or None, and what is then to be added."""
-    kernel, bias, gamma, beta, mean, variance = (
-        weights.values[f'{row.name}/{kind}']
-        for kind in ('kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
-    )
-    scale = gamma * (variance + BATCH_NORM_EPSILON) ** -0.5
-    bias = (bias - mean) * scale + beta
+    kernel, (scale, bias) = weights.values[f'{row.name}/kernel'], normed(weights.values, row.name)
     # A negative scale turns a maximum into a minimum: before a pool it has to be in the kernel.
     late = not weights.constant and not has_pool and row.kernel * kernel.shape[1] >= MUCH_KERNEL
     return (kernel, scale * gain, bias) if late else (kernel * (scale * gain), None, bias)
+
+
+def normed(values: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    """What a convolution's outputs are multiplied by for its batch norm in inference, and what is then added."""
+    kinds = ('bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
+    bias, gamma, beta, mean, variance = (values[f'{name}/{kind}'] for kind in kinds)
+    scale = gamma / (variance + BATCH_NORM_EPSILON) ** 0.5
+    return scale, (bias - mean) * scale + beta
 
 
 def _top(weights: Weights, head: Head, source: str, precision: Precision) -> Stage:

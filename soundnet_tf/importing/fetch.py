@@ -22,8 +22,9 @@ def local(source: str | os.PathLike[str]) -> pathlib.Path:
     if path.is_file():
         return path
     if os.fspath(source) not in registry.PUBLISHED:
+        what = 'a folder' if path.is_dir() else 'no file'
         raise SoundNetError(
-            f'{source} is no file: give a weight file, or one of the published, {", ".join(registry.PUBLISHED)}'
+            f'{source} is {what}: give a weight file, or one of the published, {", ".join(registry.PUBLISHED)}'
         )
     return _published(registry.PUBLISHED[os.fspath(source)])
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from soundnet_tf import registry, saved
 from soundnet_tf.audio import Waveform
+from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.importing import fetch, forms, names, plain, recognise
 from soundnet_tf.importing.tensors import printable
@@ -32,6 +33,8 @@ class Imported:
     spec: NetSpec
     origin: dict[str, Any]
     """As in model.json."""
+    name: str | None = None
+    """That it is registered by."""
 
     def __str__(self) -> str:
         origin = self.origin
@@ -44,6 +47,7 @@ class Imported:
                 f'scenes of the sweep: {scenes}',
                 f'as plain numpy, but for {difference:.1e} of the largest value, in {layer}',
                 f'{self.folder}: {self.spec.name}, {len(origin["tensors"])} tensors',
+                *([f'{self.name}: registered, in {registry.place(self.name)}'] if self.name else []),
             ]
         )
 
@@ -61,6 +65,8 @@ def import_weights(
     Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
     all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
     """
+    if pathlib.Path(source).resolve().is_relative_to(pathlib.Path(target).resolve()):
+        raise SoundNetError(f'{source} lies in {target}, which would be replaced: choose another TARGET')
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
     for folder in targets:  # before what takes long
         _check(folder)
@@ -68,8 +74,14 @@ def import_weights(
     if path.stat().st_size > web_fetch.LIMITS.most_bytes:
         raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
     data = path.read_bytes()
-    held = recognise.read(path, data)
+    published = os.fspath(source) if path != pathlib.Path(source) else None
+    try:
+        held = recognise.read(path, data)
+    except SoundNetError as error:
+        raise error if published is None else SoundNetError(f'{error}. Delete {path} first') from None
     fit = names.best_fit(held)
+    if published in NETS and not fit.spec.name.startswith(published):
+        raise WeightsMismatch(f'{path} is {fit.spec.name}, not {published}: delete it, and give the command again')
     if fit.wrong:
         more = len(fit.wrong) - MOST_TOLD
         told = '; '.join([*fit.wrong[:MOST_TOLD], *([f'and {more} more'] if more > 0 else [])])
@@ -95,17 +107,20 @@ def import_weights(
             for key, tensor in tensors.items()
         },
     }
-    for folder in reversed(targets):
+    for folder in targets:
         saved.save(net, folder, origin=origin)
-    return Imported(targets[0], fit.spec, origin)
+    return Imported(targets[0], fit.spec, origin, register)
 
 
 def _check(folder: pathlib.Path) -> None:
     """Raises SoundNetError where a folder is there that is no import, which a new one could replace."""
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    elif 'sweep_scenes' not in (saved.read_facts(folder) if saved.is_net(folder) else {}).get('origin', {}):
+    if folder.is_file():
+        raise SoundNetError(f'{folder} is a file: give the SOURCE first, then TARGET, the folder to make')
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    origin = saved.read_facts(folder).get('origin', {}) if saved.is_net(folder) else {}
+    if folder.is_dir() and any(folder.iterdir()) and 'sweep_scenes' not in origin:
         raise SoundNetError(f'{folder} exists and was not imported: choose another folder, or another name')
+    saved.require_ours(folder)
 
 
 def sweep() -> Waveform:

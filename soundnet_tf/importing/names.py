@@ -5,7 +5,9 @@ paper's.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
 
 from soundnet_tf.importing.forms import FORMS, NORM
 from soundnet_tf.importing.tensors import Source
@@ -48,6 +50,7 @@ def fit(source: Source, spec: NetSpec) -> Fit:
         for name in names.values()
         if source.tensors[name].dtype.kind != 'f'
     ]
+    wrong += _numbers(source, names.items())
     wrong += _settings(source, spec)
     rows: list[Row] = []
     channels: int | None = 1
@@ -68,6 +71,19 @@ def fit(source: Source, spec: NetSpec) -> Fit:
     ]
     name = spec.name if (layers, heads) == (spec.layers, spec.heads) else f'{spec.name}-thin'
     return Fit(dataclasses.replace(spec, name=name, layers=layers, heads=heads), names, wrong)
+
+
+def _numbers(source: Source, names: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Tensors of numbers that no net computes with."""
+    for key, name in names:
+        tensor = source.tensors[name]
+        if tensor.dtype.kind == 'f':
+            with np.errstate(all='ignore'):
+                bad = np.count_nonzero(~np.isfinite(np.asarray(tensor, np.float32)))
+            if bad:
+                yield f'{name} has {bad:,} numbers that are not finite in float32'
+            if key.endswith('moving_variance') and (below := np.count_nonzero(tensor < 0)):
+                yield f'{name} has {below:,} negative numbers, and is a variance'
 
 
 def _places(spec: NetSpec) -> Iterator[tuple[Row, int]]:
@@ -92,10 +108,22 @@ def _found(source: Source, spec: NetSpec) -> tuple[dict[str, str], list[str]]:
             candidates = [stem + form.kinds[kind] for stem in stems]
             name = next((name for name in candidates if name in source.tensors), None)
             if name is None:
-                missing.append(f'{candidates[0]} is missing, the {kind.replace("_", " ")} of {row.name}')
+                missing.append(f'{candidates[0]} is missing, {_called(kind, row.name)}')
             else:
                 names[f'{row.name}/{kind}'] = name
+    norms = [row.name for row in spec.layers if isinstance(row, Conv)]
+    if not any(f'{row}/{kind}' in names for row in norms for kind in NORM):
+        missing = [
+            words
+            for words in missing
+            if not words.endswith(tuple(_called(kind, row) for kind in NORM for row in norms))
+        ]
+        missing.insert(0, 'there is no batch norm, without which it is not SoundNet')
     return names, missing
+
+
+def _called(kind: str, row: str) -> str:
+    return f'the {kind.replace("_", " ")} of {row}'
 
 
 def _width(

@@ -115,6 +115,8 @@ def _a(kind: type, value: Any) -> Any:
 def put(into: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """Set items `(key, value)` of a dict. Raises TypeError for a key that is neither short text nor a number."""
     for key, value in items:
+        if isinstance(key, bytes) and len(key) <= LONGEST_KEY:  # what Python 2 wrote, read and written by Python 3
+            key = key.decode('latin-1')
         # A tuple of tuples may take for ever to hash, and many names may be made of one that is long.
         if not isinstance(key, str | int | float) or (isinstance(key, str) and len(key) > LONGEST_KEY):
             raise TypeError

@@ -1,4 +1,4 @@
-"""PyTorch's .pth files: a state dict, alone or as the `state_dict` of a checkpoint; as a zip, or as before PyTorch 1.6.
+"""PyTorch's .pth files: a state dict, alone or as a part of a checkpoint; as a zip, or as before PyTorch 1.6.
 
 Both are a pickle in which a tensor says which storage it is a view of; the storages' numbers lie beside it.
 Source: `torch/serialization.py` and `torch/_utils.py`, as PyTorch documents them in "Serialization semantics".
@@ -90,6 +90,7 @@ KNOWN = {
     'torch._utils._rebuild_tensor_v2': _tensor,
     'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
     **{f'torch.{name}Storage': dtype for name, dtype in _ELEMENTS.items()},
+    'torch.BFloat16Storage': 'bfloat16',
 }
 
 
@@ -103,6 +104,8 @@ class _Storages:
         if len(identity) == 6 and identity[5] is None:  # a view of a storage, which went with PyTorch 0.4
             identity = identity[:5]
         kind, dtype, key, _, size = identity
+        if dtype == 'bfloat16':
+            raise Unreadable('refused: numbers in bfloat16 are not read. Save the state dict again with .float()')
         known = kind == 'storage' and isinstance(dtype, str) and dtype in _ELEMENTS.values() and isinstance(key, str)
         if not known or type(size) is not int:
             raise TypeError
@@ -126,7 +129,10 @@ def read_zip(data: bytes) -> Source:
             # A small file may unpack to a large one, or name the same bytes twice.
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > len(data):
-                raise Unreadable('refused: a zip that unpacks to more than itself, which none of PyTorch does')
+                raise Unreadable(
+                    'refused: a zip that unpacks to more than itself, as no state dict does. Of TorchScript save the '
+                    'state_dict() alone'
+                )
             (top,) = (name.removesuffix('data.pkl') for name in pickled)
             if f'{top}byteorder' in archive.namelist() and archive.read(f'{top}byteorder') != b'little':
                 raise Unreadable('refused: it was written on a machine with another order of bytes')
@@ -159,10 +165,15 @@ def read_legacy(data: bytes) -> Source:
 
 
 def _source(value: Any) -> Source:
-    state = value.get('state_dict', value) if isinstance(value, dict) else None
-    if not isinstance(state, dict):
+    if not isinstance(value, dict):
         raise Unreadable('not a net: it holds no state dict')
+    # Of a checkpoint the part with the most tensors, whatever it is called; the first of equals.
+    parts = [value, *(part for part in value.values() if isinstance(part, dict))]
+    state = max(parts, key=lambda part: sum(isinstance(own, Tensor) for own in part.values()))
     tensors = {str(name): tensor.array() for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    if not tensors:
+        keys = ', '.join(str(key)[:30] for key in list(value)[:8]) or 'nothing'
+        raise Unreadable(f'not a net: it holds no tensors by their names, but {keys}. Save the state_dict() alone')
     # As in nn.DataParallel, or in a model around the net.
     while len(tops := {name.partition('.')[0] for name in tensors}) == 1 and not tops & {*tensors, 'features'}:
         tensors = {name.partition('.')[2]: tensor for name, tensor in tensors.items()}

@@ -26,6 +26,8 @@ def read(path: str | os.PathLike[str], data: bytes) -> Source:
                 return source
             except Unreadable as error:
                 raise SoundNetError(f'{path}: {printable(str(error))}{_advice(error)}') from None
+    if not data:
+        raise SoundNetError(f'{path} is empty: get the file again')
     raise SoundNetError(
         f'{path} is no weight file that is known here (it begins with {data[:12]!r}): '
         f'give a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth of a state dict'

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from soundnet_tf import tsne
 from soundnet_tf.experiments.tables import Row
-from soundnet_tf.multimodal import precision, senses, tsne, videos
+from soundnet_tf.multimodal import picture, precision, senses, videos
 from soundnet_tf.study import nets
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
@@ -71,8 +72,13 @@ def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pa
         heard, seen = senses.perceive(listed, embedder, sight, row.layer)
         place.parent.mkdir(parents=True, exist_ok=True)
         labels = [' and '.join(video.labels[:1]) for video in listed.videos]
-        maps = {'what is heard': tsne.place(heard, seed), 'what is seen': tsne.place(seen, seed)}
-        tsne.write(out / f'map-seed{seed}.svg', maps, labels)
+        tsne.require()
+        maps = {'what is heard': tsne.places(heard, seed), 'what is seen': tsne.places(seen, seed)}
+        picture.write(
+            out / f'map-seed{seed}.svg',
+            {title: places for title, places in maps.items() if places is not None},
+            labels,
+        )
         draft = place.with_suffix('.part.npz')
         np.savez(draft, sound=heard, vision=seen)
         draft.replace(place)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, tsne
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, files
-from soundnet_tf.visualize import excerpts, filters, maps, timeline
+from soundnet_tf.visualize import excerpts, filters, timeline
 from soundnet_tf.visualize.best import Best
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted
@@ -139,7 +139,7 @@ def _maps(known: Survey, mapped: Any, previews: Any, written: Any, vision: Any, 
     kinds += [('vision', 'vision', vision[mapped])] if vision is not None else []
     found = []
     for kind, name, vectors in kinds:
-        placed = maps.places(vectors, seed)
+        placed = tsne.places(vectors, seed)
         if placed is not None:
             xy = [None if np.isnan(x) else [round(float(x), 4), round(float(y), 4)] for x, y in placed]
             found.append({'kind': kind, 'name': name, 'xy': xy})

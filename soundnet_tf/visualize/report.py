@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import locks, saved
+from soundnet_tf import locks, saved, tsne
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.version import __version__
-from soundnet_tf.visualize import contents, excerpts, maps, page, survey
+from soundnet_tf.visualize import contents, excerpts, page, survey
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted, default_layers
 
@@ -37,7 +37,7 @@ def write(
     """
     out = pathlib.Path(out)
     wanted = _settled(embedder, wanted)
-    maps.require()
+    tsne.require()
     given = Given.read(embedder, pathlib.Path(net), sounds, wanted)
     if out.exists() and not (out / ABOUT).is_file():
         raise SoundNetError(f'{out} exists and is no report: choose another --out')

@@ -9,7 +9,7 @@ from typing import Any
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.spec import Conv, NetSpec, Pool
-from soundnet_tf.visualize import filters, labels, learning, maps
+from soundnet_tf.visualize import filters, labels, learning, vision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,5 +63,5 @@ class Given:
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),
             learning.curves(wanted.run) if wanted.run else [],
             learning.confusions(wanted.evaluation) if wanted.evaluation else [],
-            maps.vision(wanted.vision, sounds) if wanted.vision else None,
+            vision.of_clips(wanted.vision, sounds) if wanted.vision else None,
         )

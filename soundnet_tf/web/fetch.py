@@ -19,7 +19,7 @@ def fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None 
     """
     draft, tag = target.with_name(target.name + '.part'), target.with_name(target.name + '.tag')
     target.parent.mkdir(parents=True, exist_ok=True)
-    with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=target.name, leave=False) as bar:
+    with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=target.name, leave=False, disable=None) as bar:
 
         def tell(held: int, total: int | None) -> None:
             bar.total = total or about_bytes

@@ -45,7 +45,7 @@ def test_fine_tuning_from_the_module(hub_folder, tmp_path):
     pytest.importorskip('tensorflow_hub')
     waveforms = [sound for index in range(6) for sound in (noise(1, seed=index), tone(1, 300 + 40 * index))]
     np.savez(tmp_path / 'sounds.npz', waveforms=np.stack(waveforms), classes=np.arange(12) % 2)
-    said = call('finetune_hub.py', hub_folder, 'sounds.npz', 40, 16, cwd=tmp_path)
+    said = call('finetune_hub.py', hub_folder, 'sounds.npz', 40, cwd=tmp_path)
     losses = [float(line.split()[-1]) for line in said if line.startswith('step')]
     assert losses[-1] < losses[0]
     assert said[-1] == '100% of the clips that it learned from are named rightly'

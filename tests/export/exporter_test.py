@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from soundnet_tf.errors import ExportRefused, MissingTool, SoundNetError
 from soundnet_tf.export import classifier, export, exporter, keras_file, lite, onnx
 from soundnet_tf.export.verify import Measured, Tolerance, cosine, difference
 from soundnet_tf.spec import SOUNDNET5
-from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.testing import enliven, thin_spec
 from tests.export.made_clips import clips
 from tests.model_test import OTHERS
 
@@ -65,9 +66,11 @@ def test_what_differs_is_deleted_and_the_old_export_stays(net, tmp_path):
     assert raised.value.status == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ['out']
-    broken = dataclasses.replace(
-        lite.plan(net), write=lambda folder: (folder / 'model.tflite').write_bytes(b'TFL3, so they say')
-    )
+
+    def nonsense(folder):
+        (folder / 'model.tflite').write_bytes(b'TFL3, so they say')
+
+    broken = dataclasses.replace(lite.plan(net), write=nonsense)
     with pytest.raises(ExportRefused, match='new was not kept: it cannot be run: '):
         exporter.carry_out(net, broken, tmp_path / 'new')
     assert [path.name for path in tmp_path.iterdir()] == ['out']
@@ -77,6 +80,10 @@ def test_another_folder_is_not_touched(net, tmp_path):
     (tmp_path / 'letters').mkdir()
     with pytest.raises(SoundNetError, match='letters exists and is not an export: choose another folder'):
         exporter.carry_out(net, lite.plan(net), tmp_path / 'letters')
+    exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
+    (tmp_path / 'out' / 'thesis.txt').write_text('mine')
+    with pytest.raises(SoundNetError, match=r'out holds thesis\.txt beside the export, which would be lost'):
+        exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,17 @@ def test_what_features_lose(net, tmp_path):
     # Another net's features mean nothing to the classifier.
     lite.plan(enliven(model.build(net.spec), seed=5), 'embedding', length_s=2).write(tmp_path)
     assert classifier.fall(net, plan, tmp_path, clips()).export < whole.keras
-    assert classifier.fall(net, plan, tmp_path, [clip for clip in clips() if clip.label == 'note']) is None
+    few = [clip for clip in clips() if clip.label == 'note']
+    assert 'that takes two folders of 4 or more clips' in classifier.fall(net, plan, tmp_path, few)
+    # A class of a few clips takes nothing from the others.
+    stray = [*clips(), dataclasses.replace(clips()[0], label='stray')]
+    assert classifier.fall(net, plan, tmp_path, stray).classes == 3
+
+
+def test_an_export_is_not_lost_for_want_of_scikit_learn(net, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sklearn.pipeline', None)
+    said = classifier.fall(net, lite.plan(net, 'embedding', length_s=2), tmp_path, clips())
+    assert said == "no linear classifier was tried: that takes scikit-learn, pip install 'soundnet_tf[transfer]'"
 
 
 @pytest.mark.slow
@@ -134,9 +151,10 @@ def test_eight_bits_from_a_folder(net_folder, tmp_path):
     lines = export(
         net_folder, tmp_path / 'out', 'tflite', output='embedding', precision='int8', length_s=2, calibration=paths
     )
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[1].startswith('largest difference from Keras ')
-    assert lines[2].startswith('a linear classifier of 3 classes on embedding: ')
+    assert lines[2].startswith('least cosine to float32 on your clips, as they are and at -40 dBFS, 0.99')
+    assert lines[3].startswith('a linear classifier of 3 classes on embedding: ')
     facts = saved.read_facts(tmp_path / 'out')
     assert facts['precision'] == 'int8'
     assert facts['in_float'][0] == 'conv1'
@@ -145,7 +163,69 @@ def test_eight_bits_from_a_folder(net_folder, tmp_path):
 
 
 def test_onnx_without_its_packages(net, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'onnx', None)
-    with pytest.raises(MissingTool, match=r"writing an ONNX file needs onnx, .* pip install 'soundnet_tf\[onnx\]'"):
-        exporter.carry_out(net, onnx.plan(net), tmp_path / 'out', noise(1))
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None if name == 'onnxruntime' else name)
+    with pytest.raises(MissingTool, match=r"running an ONNX file needs onnxruntime, .*'soundnet_tf\[onnx\]'"):
+        onnx.plan(net)
+
+
+def test_a_folder_that_appears_meanwhile_is_not_touched(net, tmp_path):
+    plan = lite.plan(net, 'embedding')
+
+    def write(folder):
+        (tmp_path / 'out').mkdir()
+        (tmp_path / 'out' / 'thesis.txt').write_text('mine')
+        return plan.write(folder)
+
+    with pytest.raises(SoundNetError, match='out exists and is not an export: choose another folder'):
+        exporter.carry_out(net, dataclasses.replace(plan, write=write), tmp_path / 'out')
+    assert [path.name for path in tmp_path.rglob('*')] == ['out', 'thesis.txt']
+
+
+@pytest.mark.parametrize('heads', [{'embedding': 4}, {'x': 4, 'x_clip': 4}])
+def test_names_that_mean_two_things(heads, tmp_path):
+    net = model.build(thin_spec(heads=heads))
+    for plan in (lite.plan(net, 'layers'), onnx.plan(net), keras_file.plan(net)):
+        with pytest.raises(SoundNetError, match=r'an export would have two outputs .*: give the head or layer another'):
+            exporter.carry_out(net, plan, tmp_path / 'out')
+
+
+def test_the_fresh_process_sees_nothing_of_the_folder_it_is_started_in(net, tmp_path, monkeypatch):
+    (tmp_path / 'zipfile.py').write_text("raise SystemExit('my own zipfile.py')")
+    monkeypatch.chdir(tmp_path)
+    exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
+
+
+def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
+    script = tmp_path / 'dies'
+    script.write_text('#!/bin/sh\nkill -SEGV $$\n')
+    script.chmod(0o755)
+    monkeypatch.setattr('sys.executable', str(script))
+    with pytest.raises(ExportRefused, match='it cannot be run: the process was ended by SIGSEGV'):
+        exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'format': 'savedmodel'}, "there is no format 'savedmodel': give hub, tflite, keras, onnx"),
+        (
+            {'format': 'tflite', 'precision': 'fp16'},
+            "there is no precision 'fp16': give float32, float16, dynamic, int8",
+        ),
+        ({'format': 'tflite', 'output': 'foo'}, "there is no output 'foo': give tags, embedding, layers"),
+        ({'precision': 'int8'}, 'precision is for the format tflite'),
+        ({'calibration': ['rain.wav']}, 'calibration is for the format tflite'),
+    ],
+)
+def test_what_no_export_can_be(net_folder, tmp_path, options, words):
+    with pytest.raises(SoundNetError, match=words):
+        export(net_folder, tmp_path / 'out', **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('form', ['hub', 'keras', 'onnx'])
+def test_every_format_by_its_name(net_folder, tmp_path, form):
+    lines = export(net_folder, tmp_path / 'out', form)
+    assert lines[1].endswith('on silence, noise, 440 Hz, no real clip (name one: clip)')
+    assert saved.read_facts(tmp_path / 'out')['export'] == form
+    assert (tmp_path / 'out' / ('saved_model.pb' if form == 'hub' else f'model.{form}')).exists()

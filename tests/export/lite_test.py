@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from soundnet_tf import geometry, model
 from soundnet_tf.audio import fit_length
-from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.errors import ExportRefused, ShortClip, SoundNetError
 from soundnet_tf.export import calibration, lite, truth
 from soundnet_tf.export.verify import cosine, difference, quiet
 from soundnet_tf.spec import SOUNDNET5
@@ -79,6 +79,27 @@ def test_any_length_and_batch_where_they_are_dynamic(net, tmp_path):
 
 
 @pytest.mark.parametrize('which', interpreters)
+@pytest.mark.parametrize('kind', ['tags', 'embedding', 'layers'])
+def test_a_clip_that_is_too_short_is_refused(net, tmp_path, which, kind):
+    """Left to themselves, interpreters make a frame of anything."""
+    plan, content = written(net, tmp_path, kind, 'float32', 'dynamic')
+    least = truth.min_samples(net.spec, plan.outputs)
+    run = runner_of(content, which)
+    for samples in (100, least - 1):
+        with pytest.raises(RuntimeError):
+            run(waveform=noise(10)[None, :samples])
+    assert all(np.isfinite(values).all() for values in runner_of(content, which)(waveform=noise(10)[None]).values())
+
+
+@pytest.mark.parametrize('which', interpreters)
+def test_a_file_of_one_length_refuses_another(net, tmp_path, which):
+    _, content = written(net, tmp_path, 'embedding', 'float32', 1)
+    for samples in (22_049, 22_051):
+        with pytest.raises((RuntimeError, ValueError)):
+            runner_of(content, which)(waveform=noise(2)[None, :samples])
+
+
+@pytest.mark.parametrize('which', interpreters)
 def test_a_batch_is_never_folded_into_time(net, tmp_path, which):
     """A file of one clip refuses three, or gives each its own."""
     plan, content = written(net, tmp_path, 'layers', 'float32', 1)
@@ -113,18 +134,36 @@ def test_how_much_of_a_net_int8_may_keep_in_float(net, layer, ends):
 
 @pytest.mark.slow
 def test_eight_bits_loud_and_quiet(net, tmp_path):
-    plan, content = written(net, tmp_path, 'embedding', 'int8', 2, clips())
-    assert plan.about['in_float'][0] == 'conv1'
+    plan = lite.plan(net, 'embedding', 'int8', 2, clips())
+    found = plan.write(tmp_path)
+    content = (tmp_path / 'model.tflite').read_bytes()
+    assert found['in_float'][0] == 'conv1'
+    assert 0.999 <= found['cosine_on_your_clips'] <= 1
+    for tensor in litert.Interpreter(model_content=content).get_tensor_details():
+        # What conv1 makes stays in float, or a quiet sound is lost.
+        if tensor['name'].startswith('conv1/') and len(tensor['shape']) == 4:
+            assert tensor['dtype'] in (np.float32, np.float16), tensor['name']
     _, plain = written(net, tmp_path, 'embedding', 'float32', 2)
     # A thin net has few weights beside a graph's own bytes; of its last layers in 8 bits both tell.
     kinds = {tensor['dtype'] for tensor in litert.Interpreter(model_content=content).get_tensor_details()}
     assert np.int8 in kinds
     assert len(content) < len(plain)
-    run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
-    for clip in clips(per_class=2, seed=1):
-        for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
-            given = run(waveform=waveform[None])['embedding'][0]
-            assert cosine(given, wanted(waveform)['embedding']) > 0.999
+    wanted = truth.truth_of(net, plan.outputs)
+    for run in [runner_of(content, which) for which in interpreters]:
+        for clip in clips(per_class=2, seed=1):
+            for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
+                given = run(waveform=waveform[None])['embedding'][0]
+                assert cosine(given, wanted(waveform)['embedding']) > 0.999
+
+
+@pytest.mark.slow
+def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
+    monkeypatch.setattr(lite, 'cosine', lambda given, wanted: 0.99)
+    with pytest.raises(
+        ExportRefused, match=r'int8 has a cosine of 0\.9900 to float32 on your clips \(0\.999 is asked\)'
+    ):
+        lite.plan(net, 'embedding', 'int8', 2, clips()).write(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -155,6 +194,7 @@ def test_class_names_lie_in_the_file(net, tmp_path):
     [
         (('tags', 'int8'), SoundNetError, 'int8 is set by clips like those that it will hear: name a folder of them'),
         (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Give a'),
+        (('embedding', 'float32', float('nan')), SoundNetError, 'length_s=nan is not dynamic, nor seconds up to 3600'),
         (('embedding', 'float32', 0.1), ShortClip, 'length_s=0.1 is 0.10 s; pool5 of soundnet8-thin needs 0.21 s'),
     ],
 )

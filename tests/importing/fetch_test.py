@@ -15,7 +15,7 @@ from soundnet_tf.importing import fetch
 from soundnet_tf.registry import Published
 from soundnet_tf.web import fetch as web_fetch
 from tests.importing import made
-from tests.importing.made import TINY8
+from tests.importing.made import TINY5, TINY8
 from tests.prepare import served
 from tests.prepare.served import Fault, File
 
@@ -62,7 +62,7 @@ def test_what_broke_off_is_gone_on_with(home, server, capsys):
     server.files['/all.zip'].faults = [Fault(drop_after=50_000)]
     assert fetch.local('small').read_bytes() == NET
     assert [asked.headers.get('Range') for asked in server.asked] == [None, 'bytes=50000-']
-    assert 'all.zip: ' in capsys.readouterr().err  # the progress bar
+    assert capsys.readouterr().err == ''  # the progress bar is for terminals
 
 
 def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypatch):
@@ -78,6 +78,17 @@ def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypa
     assert fetch.local('small').read_bytes() == NET
     (home / 'a.t7').write_bytes(b'mine')
     assert fetch.local('small').read_bytes() == b'mine'
+    with pytest.raises(
+        SoundNetError, match=rf'a\.t7 is no weight file that is known here.*\. Delete {home}/a\.t7 first'
+    ):
+        importing.import_weights('small', 'net')
+
+
+def test_another_net_under_a_published_name(home, monkeypatch, tmp_path):
+    (home / 'soundnet8_final.t7').parent.mkdir(parents=True)
+    (home / 'soundnet8_final.t7').write_bytes(made.t7(TINY5, made.weights(TINY5)))
+    with pytest.raises(SoundNetError, match=r'soundnet8_final\.t7 is soundnet5-thin, not soundnet8: delete it'):
+        importing.import_weights('soundnet8', tmp_path / 'net')
 
 
 def test_the_hash_is_checked_once_it_is_known(home, server, monkeypatch):
@@ -150,11 +161,11 @@ def test_a_path_goes_before_a_name(home, server, tmp_path):
     assert not server.asked
 
 
-@pytest.mark.parametrize('source', ['nothing.t7', '.'])
-def test_what_is_neither_a_file_nor_published(home, server, source):
+@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'no file'), ('.', 'a folder')])
+def test_what_is_neither_a_file_nor_published(home, server, source, what):
     with pytest.raises(SoundNetError) as caught:
         fetch.local(source)
-    assert str(caught.value) == f'{source} is no file: give a weight file, or one of the published, small'
+    assert str(caught.value) == f'{source} is {what}: give a weight file, or one of the published, small'
 
 
 def test_what_is_published():

@@ -85,10 +85,11 @@ def test_other_numbers_and_layouts(net):
             np.testing.assert_array_equal(array, weights[key])
 
 
-def test_a_state_dict_within_a_checkpoint_of_a_larger_model(net):
+@pytest.mark.parametrize('part', ['state_dict', 'model_state_dict', 'my own'])
+def test_a_state_dict_within_a_checkpoint_of_a_larger_model(net, part):
     spec, weights = net
     state = {f'module.ear.{name}': a for name, a in made.state_dict(spec, weights, 'batchnorm').items()}
-    data = made.zipped(state, lambda value: {'epoch': 3, 'state_dict': value, 'lr': 0.001})
+    data = made.zipped(state, lambda value: {'epoch': 3, part: value, 'lr': 0.001})
     assert variables(read(data))[0] == spec
 
 
@@ -167,7 +168,8 @@ for _ in range(40):
     ('data', 'words'),
     [
         (b'\x89HDF\r\n\x1a\n0000', r"is no weight file that is known here \(it begins with b'\\x89HDF"),
-        (b'', r"it begins with b''\): give a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth"),
+        (b'<html>', r'it begins with .*: give a Torch7 \.t7, a numpy \.npy such as sound8\.npy, or a PyTorch \.pth'),
+        (b'', 'weights.bin is empty: get the file again'),
         (t7_bytes({'a': 1}), 'is no weight file that is known'),  # a table is no net
         (t7_bytes(Module('nn.ReLU', {})), 'not a net: it holds no module with weights'),
         (t7_bytes(Module('nn.Sequential', LOOPED)), 'not a net: where module 1.1.1.1'),
@@ -194,6 +196,7 @@ for _ in range(40):
         ),
         (made.npy_header() + b'\x80\x02]', 'damaged: its pickle makes no sense'),
         (pth_of([1, 2]), 'not a net: it holds no state dict'),
+        (pth_of({'epoch': 3, 'lr': 0.1}), 'it holds no tensors by their names, but epoch, lr. Save the state_dict'),
         (made.zip_of({'a.txt': b'dear sir'}), 'not a net: a zip, but none of PyTorch$'),
         (made.zip_of({'a/b.t7': b''}, zipfile.ZIP_DEFLATED), 'a zip, but none of PyTorch: unpack a/b.t7 from it'),
         (t7_bytes(Module('nn.ReLU', {'kH': {1.0: DEEP, 2.0: DEEP}})), 'not a net: kH of module  is no number'),
@@ -307,12 +310,27 @@ BOMBS = {
 }
 
 
+NONSENSE = 'damaged: its pickle makes no sense'
+WORDS = dict.fromkeys(BOMBS, NONSENSE) | {
+    'a tensor of pairs of pairs': 'damaged: storage 0 is missing',
+    'values': 'its pickle has too many instructions',
+    'marks': 'it holds no dict of layers',
+    'a far place in the memory': 'it holds no dict of layers',
+    'pairs': 'it holds no state dict',
+    'layers': '0/0 is no array',
+    'modules': 'should be is something else',
+    'a table of numbers': 'its values are too many, or too deep',
+    'tables within tables': 'its values are too many, or too deep',
+}
+"""What each is refused with: that of the guard it is meant for."""
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize('bomb', BOMBS)
 def test_bombs_fizzle(bomb):
     data = BOMBS[bomb]
     tracemalloc.start()
-    refusal(data)
+    assert WORDS[bomb] in refusal(data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * len(data) + 30e6

@@ -36,6 +36,7 @@ def home(tmp_path, monkeypatch):
 
 
 def write(tmp_path, data, name='weights.bin'):
+    tmp_path.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data)
     return tmp_path / name
 
@@ -185,15 +186,51 @@ def test_names_of_the_file_do_nothing_to_a_terminal(tmp_path):
 def test_what_was_not_imported_is_not_replaced(tmp_path, home):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     own = saved.save(enliven(model.build(TINY8)), tmp_path / 'own')
-    (tmp_path / 'folder').mkdir()
+    write(tmp_path / 'folder', b'dear sir', 'letter.txt')
     for name in ('own', 'folder'):
         with pytest.raises(SoundNetError, match=rf'{name} exists and was not imported: choose another folder'):
             importing.import_weights(path, tmp_path / name)
-    (home / 'nets' / 'taken').mkdir(parents=True)
+    write(home / 'nets' / 'taken', b'dear sir', 'letter.txt')
     with pytest.raises(SoundNetError, match=r'taken exists and was not imported: .* or another name'):
         importing.import_weights(path, tmp_path / 'net', register='taken')
     assert not (tmp_path / 'net').exists()
     assert saved.read_facts(own)['origin'] == {}
+
+
+def test_nothing_of_the_users_own_is_lost(tmp_path):
+    path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
+    importing.import_weights(path, tmp_path / 'net')
+    within = write(tmp_path / 'net', path.read_bytes())
+    with pytest.raises(SoundNetError, match=r'weights\.bin lies in .*net, which would be replaced: choose another'):
+        importing.import_weights(within, tmp_path / 'net')
+    with pytest.raises(SoundNetError, match=r'net holds weights\.bin beside its net, which would be lost: move it'):
+        importing.import_weights(path, tmp_path / 'net')
+    assert within.exists()
+    with pytest.raises(SoundNetError, match=r'weights\.bin is a file: give the SOURCE first, then TARGET'):
+        importing.import_weights(tmp_path / 'net', path)
+    (tmp_path / 'empty').mkdir()
+    importing.import_weights(path, tmp_path / 'empty')
+
+
+def test_a_name_is_not_taken_for_what_failed(tmp_path, home, monkeypatch):
+    path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
+    save = saved.save
+
+    def full(net, folder, **options):
+        if folder == tmp_path / 'net':
+            raise OSError(28, 'No space left on device')
+        return save(net, folder, **options)
+
+    monkeypatch.setattr(saved, 'save', full)
+    with pytest.raises(OSError, match='No space left'):
+        importing.import_weights(path, tmp_path / 'net', register='mine')
+    assert not (home / 'nets' / 'mine').exists()
+
+
+def test_a_net_without_batch_norm(tmp_path):
+    state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
+    said = wrong(tmp_path, {name: value for name, value in state.items() if not name.startswith('batchnorm')})
+    assert said.endswith('is not soundnet8-thin in PyTorch: there is no batch norm, without which it is not SoundNet')
 
 
 def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
@@ -212,9 +249,13 @@ def test_another_activation_is_told(tmp_path):
 
 def test_numbers_that_make_no_net_are_refused(tmp_path):
     weights = made.weights(TINY8)
-    for key, value in (('conv2/moving_variance', -1), ('places/bias', np.nan), ('conv5/kernel', np.inf)):
+    for key, value, words in (
+        ('conv2/moving_variance', -1, r'6\.running_var has 1 negative numbers, and is a variance'),
+        ('places/bias', np.nan, r'25\.2\.bias has 2 numbers that are not finite'),
+        ('conv5/kernel', np.inf, r'15\.weight has 4 numbers that are not finite'),
+    ):
         bad = weights | {key: np.full_like(weights[key], value)}
-        with pytest.raises(WeightsMismatch, match='its numbers are none to compute with in float32'):
+        with pytest.raises(WeightsMismatch, match=words):
             importing.import_weights(write(tmp_path, made.t7(TINY8, bad)), tmp_path / 'net')
     assert not (tmp_path / 'net').exists()
 

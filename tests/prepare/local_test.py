@@ -391,7 +391,7 @@ from soundnet_tf.prepare import local, manifest
 from tests.prepare import local_test, made
 
 def slowly(frames):
-    time.sleep(0.5)
+    time.sleep(1.0)
     return made.softmax_of_colours(frames)
 
 def main(arguments):

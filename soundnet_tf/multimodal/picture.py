@@ -1,4 +1,4 @@
-"""A map of embeddings by t-SNE: neighbours there are neighbours here, and distances far apart mean nothing."""
+"""Maps of embeddings side by side, as one picture."""
 
 import colorsys
 import html
@@ -8,30 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.errors import MissingTool, SoundNetError
-
 SIDE, MARGIN, LEGEND = 420, 16, 130
 """Pixels: of a map, around it, and of the names beside all maps."""
 
 
-def place(vectors: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
-    """`[n, channels]` to `[n, 2]`, of which each coordinate goes from 0 to 1."""
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError:
-        raise MissingTool('scikit-learn', 'a map by t-SNE', 'transfer') from None
-    if len(vectors) < 4:
-        raise SoundNetError(f'a map of {len(vectors)} embeddings shows nothing: give 4 or more')
-    deviation = vectors.std(axis=0)
-    scaled = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    # The tree that saves time with thousands costs more than it saves with few, and makes threads wait for each other.
-    how = 'exact' if len(vectors) <= 500 else 'barnes_hut'
-    perplexity = min(30, (len(vectors) - 1) / 3)
-    places = TSNE(perplexity=perplexity, init='pca', random_state=seed, method=how).fit_transform(scaled)
-    return (places - places.min(axis=0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
-
-
-def draw(maps: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> str:
+def draw(maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> str:
     """An SVG with a map for each title, its points coloured by their labels, whose names stand on the right."""
     classes = sorted(set(labels))
     hues = {label: _colour(index / len(classes)) for index, label in enumerate(classes)}
@@ -56,7 +37,7 @@ def draw(maps: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> str:
     return '\n'.join([*lines, '</svg>\n'])
 
 
-def write(path: pathlib.Path, maps: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> None:
+def write(path: pathlib.Path, maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> None:
     """`draw`, as a file."""
     draft = path.with_name(f'{path.name}.part')
     draft.write_text(draw(maps, labels), encoding='utf-8')

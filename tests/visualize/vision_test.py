@@ -1,0 +1,34 @@
+"""Vision features are found by the sounds' names."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference.files import SoundFile
+from soundnet_tf.visualize import vision
+
+
+@pytest.fixture
+def files():
+    return [SoundFile(f'/x/{name}', pathlib.PurePath(name)) for name in ('a/1.wav', 'a/2.wav', 'b/1.wav')]
+
+
+def test_vision_by_name(tmp_path, files):
+    (tmp_path / 'a').mkdir()
+    rows = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.save(tmp_path / 'a' / '1.npy', rows)
+    np.save(tmp_path / 'a' / '2.wav.npy', rows[:1])
+    found = vision.of_clips(tmp_path, files)
+    np.testing.assert_array_equal(found, [[3, 4], [0, 1], [np.nan, np.nan]])
+
+
+def test_what_is_wrong_with_vision(tmp_path, files):
+    with pytest.raises(SoundNetError, match=r'has vision features of none of the sounds: there is no .*b/1.wav.npy'):
+        vision.of_clips(tmp_path, files)
+    (tmp_path / 'a').mkdir()
+    np.save(tmp_path / 'a' / '1.npy', np.zeros([2, 3]))
+    np.save(tmp_path / 'a' / '2.npy', np.zeros([2, 4]))
+    with pytest.raises(SoundNetError, match=r'features of 3 and of 4 channels. Give those of one layer'):
+        vision.of_clips(tmp_path, files)
