@@ -1,6 +1,7 @@
 """Every fold left out in turn, with several seeds: what a recipe is worth, and the answers that calibration needs."""
 
 import dataclasses
+import os
 import pathlib
 import statistics
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import keras
 
-from soundnet_tf import saved
+from soundnet_tf import locks, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.shipping.calibration import Answers
 from soundnet_tf.spec import NetSpec
@@ -59,23 +60,37 @@ class Row:
 def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
     """All rows, those that are not finished yet trained now, each in `work/rows/foldF-seedS`.
 
-    All folds with one seed come before the next seed. `work/rows.md` is written after each row. Raises SoundNetError
-    where the data has no two folds, and where a row was begun differently.
+    All folds with one seed come before the next seed. `work/rows.md` is written after each row. Several processes may
+    share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two folds, where a row
+    was begun differently, and at the end where rows were left to others.
     """
     if len(way.dataset.folds) < 2:
         raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: give it folds')
-    rows = []
+    rows, elsewhere = list[Row](), list[str]()
     for seed, fold in _pairs(way.dataset, seeds):
         folder = work / 'rows' / f'fold{fold}-seed{seed}'
-        net = pathlib.Path(way.learn(folder, fold, seed).net)
-        said = journal.read_held_out(folder)
-        answers = Answers(fold, said['test_logits'], said['test_truth'])
-        rows.append(Row(seed, net, tuple(map(int, said['test_clips'])), answers))
-        draft = work / 'rows.md.part'
+        claim = locks.Claim.of(folder)
+        if claim is None:
+            elsewhere.append(folder.name)
+            continue
+        try:
+            rows.append(_row(way, fold, seed, folder))
+        finally:
+            claim.release()
+        draft = work / f'rows.md.{os.getpid()}.part'
         draft.write_text(table(rows) + '\n', encoding='utf-8')
         draft.replace(work / 'rows.md')
         print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
+    if elsewhere:
+        raise SoundNetError(f'another run is at {", ".join(elsewhere)}: give the command again when it is through')
     return rows
+
+
+def _row(way: Way, fold: int, seed: int, folder: pathlib.Path) -> Row:
+    net = pathlib.Path(way.learn(folder, fold, seed).net)
+    said = journal.read_held_out(folder)
+    answers = Answers(fold, said['test_logits'], said['test_truth'])
+    return Row(seed, net, tuple(map(int, said['test_clips'])), answers)
 
 
 def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:

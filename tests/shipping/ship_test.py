@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from soundnet_tf import decoding, inference, model, nets, saved
+from soundnet_tf import decoding, inference, locks, model, nets, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import hub, lite, reload
@@ -79,6 +79,17 @@ def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
     again = rows.run(way, 1, work)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
+
+
+def test_what_another_run_is_at_is_left_to_it(found, way, work, capsys):
+    claim = locks.Claim.of(work / 'rows' / 'fold1-seed0')
+    try:
+        with pytest.raises(SoundNetError, match='another run is at fold1-seed0: give the command again when it is'):
+            rows.run(way, 1, work)
+    finally:
+        claim.release()
+    assert 'fold 2 left out, seed 0: ' in capsys.readouterr().out
+    assert len(rows.run(way, 1, work)) == 2
 
 
 def test_the_table_has_folds_and_seeds(found):
