@@ -3,6 +3,7 @@
 #   make test    all tests in the reference environment, all but the slow ones in the latest
 #   make check   style, types, layering, BUILD
 #   make bench   the tables of benchmarks/
+#   make models  the nets that ship, as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
 
 REFERENCE := $(shell for p in python3.11 python3.12 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
@@ -23,7 +24,7 @@ else
 MAIN := .venv
 endif
 
-.PHONY: demo test test-reference test-latest check bench clean
+.PHONY: demo test test-reference test-latest check bench models clean
 demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
@@ -41,6 +42,18 @@ check: $(MAIN)/made
 
 bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
+
+# `soundnet-export` holds each form against Keras; then the test hears them, MediaPipe's by MediaPipe.
+NETS := $(patsubst savedmodels/%/model.json,%,$(wildcard savedmodels/*/model.json))
+models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
+	for net in $(NETS); do \
+	  $(MAIN)/bin/soundnet-export --model=$$net --format=hub --out=models/$$net/hub && \
+	  for output in tags embedding; do \
+	    $(MAIN)/bin/soundnet-export --model=$$net --format=tflite --output=$$output --precision=float16 --length_s=5 \
+	      --out=models/$$net/$$output || exit 1; \
+	  done || exit 1; \
+	done
+	$(MAIN)/bin/python -m pytest tests/shipping/forms_test.py
 
 .venv/made: PYTHON = $(REFERENCE)
 .venv/made: requirements/reference.txt setup.py
@@ -72,4 +85,4 @@ demo-run/records/learned/dataset.json:
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run
+	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run models

@@ -1,6 +1,6 @@
 """Sound files to embeddings: the values of one layer of a net over time.
 
-    soundnet-embed --model=runs/first/net --out=embeddings recordings/
+    soundnet-embed --out=embeddings recordings/
     soundnet-embed --model=runs/first/net --out=embeddings.parquet --format=parquet --pool=mean 'tapes/**/*.mp3'
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 
@@ -24,7 +24,9 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
+MODEL = flags.DEFINE_string(
+    'model', None, 'the folder of a saved net, or the name of one that ships or is registered (default: what ships)'
+)
 OUT = flags.DEFINE_string('out', None, 'the folder to write npz files in, or the file of a table', required=True)
 FORMAT = flags.DEFINE_enum('format', 'npz', ['npz', 'jsonl', 'parquet'], 'npz, jsonl or parquet')
 LAYER = flags.DEFINE_string('layer', None, "a layer or a head of the net; the net's feature layer where none is named")

@@ -6,7 +6,8 @@
 The data is a CSV with columns path and label (and fold and source, if you like), a folder with a folder of sounds for
 each class, or ESC-50 as its repository has it. A test fold is only looked at; what is kept is the last epoch, or the
 best by held-out training clips. A stopped run goes on when the same command is given again. The run folder gets
-history.csv, result.json and the saved net, which soundnet-embed and soundnet-tag take as --model.
+history.csv, result.json, held_out.npz (the logits of held-out clips) and the saved net, which soundnet-embed and
+soundnet-tag take as --model.
 """
 
 import dataclasses

@@ -1,13 +1,14 @@
 """What a net hears: the most probable classes of each of its heads, of a clip or of each time step.
 
-    soundnet-tag --model=runs/first/net rain.wav
+    soundnet-tag rain.wav
     soundnet-tag --model=runs/first/net --format=csv --per=step --top=3 recordings/ > tags.csv
 
 Live, from a microphone, a line or block for each time step as soon as it is settled (docs/streaming.md says when):
     arecord -q -t raw -f S16_LE -r 22050 -c 1 | \\
       soundnet-tag --model=runs/first/net --pcm=- --sample_rate=22050 --channels=1 --dtype=int16
 
-A clip too short for the heads is repeated, and that is told.
+A clip too short for the heads is repeated, and that is told. Where it was measured below which confidence a net is
+wrong too often, as for those that ship, it says "not sure" there: docs/models.md.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one', required=True)
+MODEL = flags.DEFINE_string(
+    'model', None, 'the folder of a saved net, or the name of one that ships or is registered (default: what ships)'
+)
 FORMAT = flags.DEFINE_enum(
     'format', 'text', ['text', 'json', 'csv'], 'text, json (a line for each file) or csv (a line for each tag)'
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from soundnet_tf import geometry, saved
+from soundnet_tf import geometry, nets, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, Embedding
@@ -49,10 +49,8 @@ def timestamp_layer(spec: NetSpec) -> str:
 
 
 def load_model(path: str = '') -> Model:
-    """The saved net in the folder `path`. No net ships, so it must be named: SoundNetError otherwise."""
-    if not path:
-        raise SoundNetError('name the folder of a saved net: hear-validator soundnet_tf.hear --model=runs/first/net')
-    return Model(saved.load_net(path))
+    """The saved net in the folder `path`, or of that name; the default one of those that ship where none is named."""
+    return Model(saved.load_net(nets.find(path or None)))
 
 
 def get_timestamp_embeddings(audio: Any, model: Model) -> tuple[tf.Tensor, tf.Tensor]:

@@ -181,16 +181,17 @@ def _soundnet(
 ) -> SoundNet:
     if not include_top and teachers:
         raise ValueError('teachers are the heads: they go with include_top=True')
+    names = None
+    if weights is not None:
+        from soundnet_tf import nets, saved
+
+        weights = nets.find(weights)
+        names = saved.read_labels(weights) if include_top else None
+        spec = dataclasses.replace(spec, heads=saved.read_spec(weights).heads)
     if not include_top:
         spec = spec.with_heads({})
     elif teachers is not None:
         spec = spec.with_heads(teachers)
-    names = None
-    if weights is not None:
-        from soundnet_tf import registry, saved
-
-        weights = registry.find(weights)
-        names = saved.read_labels(weights) if spec.heads else None
     net = build(
         dataclasses.replace(spec, name=name),
         labels=names,
@@ -221,11 +222,11 @@ def SoundNet8(
 
     Args:
       include_top: with the heads; without, the output is that of conv7, `[batch, time, 1024]`.
-      weights: None for random ones, the folder of a saved net, or the name of a registered one.
+      weights: None for random ones, the folder of a saved net, or the name of one that ships or is registered.
       input_tensor: a Keras tensor `[batch, samples]` to build on.
       input_shape: `(samples,)` for a fixed length; any length by default.
       pooling: without top, 'avg' or 'max' over time: `[batch, 1024]`.
-      teachers: `{name: classes}` of the heads, by default `{'imagenet': 1000, 'places': 401}`.
+      teachers: `{name: classes}` of the heads, by default those of `weights`, or `{'imagenet': 1000, 'places': 401}`.
       classifier_activation: what follows the heads' logits; None for the logits themselves.
     """
     return _soundnet(

@@ -1,18 +1,58 @@
-"""Nets by name: those registered on this machine, and where the weights that SoundNet's authors published are.
+"""Nets by name: those that ship, those registered on this machine, and the weights that SoundNet's authors published.
 
-What belongs to a user lies in one folder: `$SOUNDNET_HOME`, else `soundnet_tf` in `$XDG_CACHE_HOME`, else
-`~/.cache/soundnet_tf`.
+What ships is listed in `models.json` of the package `soundnet_tf.savedmodels`, the folder savedmodels/ of a checkout;
+a `models.json` of the user's own may list more. What belongs to a user lies in one folder: `$SOUNDNET_HOME`, else
+`soundnet_tf` in `$XDG_CACHE_HOME`, else `~/.cache/soundnet_tf`.
 
+    models.json   nets in other folders or on the web, by name
     nets/NAME/    a saved net that was registered
-    published/    what was fetched
+    fetched/NAME/ a net that a list has on the web
+    published/    weights that were fetched to be imported
+
+`soundnet_tf.nets.find` is who looks a name up.
 """
 
 import dataclasses
+import importlib.resources
+import json
 import os
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from soundnet_tf.errors import SoundNetError
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A net of a list, `models.json`."""
+
+    name: str
+    spec: str
+    """The name of its table."""
+    origin: str
+    """What it learned from, in words."""
+    licence: str
+    """Of the weights."""
+    source: str
+    """`shipped` beside the list, the path of a folder (from the list's own), or the address of one on the web."""
+    files: Mapping[str, str]
+    """The sha256 of each file, by its path in the folder."""
+    beside: pathlib.Path
+    """The folder that the list lies in."""
+
+    @property
+    def url(self) -> str | None:
+        """Where on the web it is, with a slash at the end; None where it is not."""
+        return self.source.rstrip('/') + '/' if re.match('https?://', self.source) else None
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where it lies; on the web, where it will lie once it was fetched."""
+        if self.url:
+            return home() / 'fetched' / self.name
+        return self.beside / (self.name if self.source == SHIPPED else self.source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +68,8 @@ class Published:
     sha256: str | None = None
     """The weight file's, once somebody has told it: soundnet-import_weights prints it."""
 
+
+LIST, SHIPPED = 'models.json', 'shipped'
 
 _NAME = re.compile(r'\w[\w.-]{,99}')
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
@@ -47,27 +89,56 @@ def home() -> pathlib.Path:
     return (pathlib.Path(caches) if caches else pathlib.Path.home() / '.cache') / 'soundnet_tf'
 
 
+def is_name(text: str) -> bool:
+    """Whether a net may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def place(name: str) -> pathlib.Path:
     """The folder of the net that is, or would be, registered under `name`. Raises SoundNetError for no name."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise SoundNetError(f'{name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
     return home() / 'nets' / name
 
 
-def find(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
-    """The folder of a saved net: the path itself where there is one, else the net registered under that name.
+def lists() -> tuple[pathlib.Path, ...]:
+    """The lists that there are, the user's own last."""
+    shipped = pathlib.Path(str(importlib.resources.files('soundnet_tf.savedmodels'))) / LIST
+    return tuple(path for path in (shipped, home() / LIST) if path.is_file())
 
-    What is neither comes back as it is, for whoever opens it to tell. Raises SoundNetError for a published net that
-    was not imported yet, with the command that does.
-    """
-    path, name = pathlib.Path(name_or_path), os.fspath(name_or_path)
-    if path.exists() or not _NAME.fullmatch(name):
-        return path
-    if place(name).is_dir():
-        return place(name)
-    if name in PUBLISHED:
-        raise SoundNetError(
-            f'{name} is not registered on this machine: '
-            f'soundnet-import_weights {name} FOLDER --register={name} fetches the published weights'
-        )
-    return path
+
+def listed() -> dict[str, Listed]:
+    """All nets of the lists by name; the user's own before what ships. Raises SoundNetError for a damaged list."""
+    return {net.name: net for path in lists() for net in _nets(path)}
+
+
+def default() -> str:
+    """The name of the net that is taken where none is named. Raises SoundNetError where there is none."""
+    names = [name for path in lists() if (name := _read(path).get('default'))]
+    if not names:
+        example = "load('runs/first/net'), or --model=runs/first/net"
+        raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
+    return names[-1]
+
+
+def _nets(path: pathlib.Path) -> list[Listed]:
+    try:
+        return [_listed(name, about, path.parent) for name, about in _read(path)['nets'].items()]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SoundNetError(f'{path} lists no nets ({error!r}): see docs/models.md') from error
+
+
+def _listed(name: str, about: Mapping[str, Any], beside: pathlib.Path) -> Listed:
+    fields = {key: about[key] for key in ('spec', 'origin', 'licence', 'source', 'files')}
+    for file, digest in about['files'].items():
+        # Names of files become paths on this machine.
+        if not is_name(name) or not all(map(is_name, file.split('/'))) or not re.fullmatch('[0-9a-f]{64}', digest):
+            raise ValueError(f'{name}: {file} {digest}')
+    return Listed(name, beside=beside, **fields)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise SoundNetError(f'{path} cannot be read ({error}): mend it, or remove it') from error

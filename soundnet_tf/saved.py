@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import registry
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.spec import Conv, Head, NetSpec, Pool
 from soundnet_tf.version import __version__
@@ -213,6 +214,8 @@ def read_spec(folder: Path) -> NetSpec:
     if not path.is_file():
         inside = path.parent / 'net'
         way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
+        if registry.is_name(os.fspath(folder)) and not path.parent.exists() and (known := registry.listed()):
+            way_out += f', or a name: {", ".join(sorted(known))}'
         why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
         raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
     try:

@@ -9,7 +9,7 @@ Video" (2016), tables 1 and 2, with strides and paddings as in the authors' rele
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 SAMPLE_RATE = 22_050
 """Samples per second of every waveform in this package."""
@@ -62,18 +62,28 @@ class Pool:
         return 0
 
 
+ClipMean = Literal['probabilities', 'logits']
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """A convolution from the last layer to `classes` logits per time step: no norm, no ReLU."""
+    """A convolution from the last layer to `classes` logits per time step: no norm, no ReLU.
+
+    `clip_mean` is what is averaged over time for the answer on a whole clip: the probabilities of the steps, as a
+    teacher's posteriors are, or their logits, as a net that learned from labels does.
+    """
 
     name: str
     classes: int
     kernel: int
     padding: int = 0
     stride: int = 2
+    clip_mean: ClipMean = 'probabilities'
 
     def __post_init__(self) -> None:
         _check_sizes(self, 'classes', 'kernel', 'padding', 'stride')
+        if self.clip_mean not in get_args(ClipMean):
+            raise ValueError(f"{self.name}: clip_mean is 'probabilities' or 'logits', not {self.clip_mean!r}")
 
 
 Row = Conv | Pool | Head

@@ -139,7 +139,7 @@ def test_tag_what_is_too_short_live(home):
     ('arguments', 'words'),
     [
         (['--model=net', '--out=out', '--layer=conv9', 'sounds'], "soundnet8-thin has no layer 'conv9'"),
-        (['--out=out', 'sounds'], '--model is missing'),
+        (['--model=nobody', '--out=out', 'sounds'], 'nobody is not a saved net'),
         (['--model=sounds', '--out=out', 'sounds'], 'sounds is not a saved net'),
         (['--model=net', 'sounds'], '--out'),
         (['--model=net', '--out=out', 'sounds', '--', '--flink_master=h'], 'is for a runner of Apache Beam: name one'),

@@ -96,6 +96,8 @@ def build_file():
         lines.append(f'    srcs = ["{path.as_posix()}"],')
         if path.parent.name == 'labels':
             lines.append('    data = glob(["soundnet_tf/labels/*.txt"]),')
+        if path == pathlib.Path('soundnet_tf/registry.py'):
+            lines.append('    data = glob(["savedmodels/**"]),')
         if path == pathlib.Path('soundnet_tf/visualize/page.py'):
             lines.append('    data = glob(["soundnet_tf/visualize/page/*"]),')
         if binary:

@@ -1,11 +1,14 @@
-"""The README's figures are those of the code."""
+"""The README's figures are those of the code, and its output that of its commands."""
 
+import os
 import pathlib
+import re
 
 import pytest
 
 from soundnet_tf import geometry
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
+from tests import first_commands
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
@@ -49,4 +52,16 @@ def test_the_snippets_run_as_they_stand(tmp_path, monkeypatch, capsys):
     assert len(snippets) == 3
     for snippet in snippets:
         exec(snippet, {})
-    assert 'places' in capsys.readouterr().out
+    assert "Tag(head='esc10'" in capsys.readouterr().out
+
+
+@pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='SOUNDNET_DATA names no folder of real data')
+def test_the_first_commands_say_what_stands_there(tmp_path):
+    """On the clip that they name; a number may be off by what another library rounds."""
+    assert [command.split()[0] for command in first_commands.commands()] == ['soundnet-tag', 'soundnet-embed']
+    number = r'\d+\.\d(?=%)'
+    for command, stands_there in first_commands.commands().items():
+        told = first_commands.said(command, tmp_path)
+        assert re.sub(f' *{number}', '', told) == re.sub(f' *{number}', '', stands_there)
+        numbers = [[float(found) for found in re.findall(number, text)] for text in (told, stands_there)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=0.3)

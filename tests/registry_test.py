@@ -1,5 +1,6 @@
 """Names of nets, and where a user's nets lie."""
 
+import json
 import pathlib
 
 import pytest
@@ -18,26 +19,66 @@ def test_the_home(monkeypatch):
     assert registry.home() == pathlib.Path.home() / '.cache' / 'soundnet_tf'
 
 
-def test_a_path_goes_before_a_name(tmp_path, monkeypatch):
-    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
-    monkeypatch.chdir(tmp_path)
-    registry.place('mine').mkdir(parents=True)
-    assert registry.find('mine') == tmp_path / 'home' / 'nets' / 'mine'
-    assert registry.find('other') == pathlib.Path('other')
-    assert registry.find('../mine') == pathlib.Path('../mine')
-    (tmp_path / 'mine').mkdir()
-    assert registry.find('mine') == pathlib.Path('mine')
-    assert registry.find(tmp_path / 'mine') == tmp_path / 'mine'
+NET = {'spec': 'soundnet5', 'origin': 'a few clips', 'licence': 'CC0', 'source': 'shipped'}
+NET |= {'files': {'spec.json': 'a' * 64}}
 
 
-def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatch):
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes the user's own list."""
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
-    with pytest.raises(SoundNetError) as caught:
-        registry.find('soundnet5')
-    assert str(caught.value) == (
-        'soundnet5 is not registered on this machine: '
-        'soundnet-import_weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
-    )
+    return lambda about: (tmp_path / 'models.json').write_text(json.dumps(about))
+
+
+def test_where_a_listed_net_is(own, tmp_path):
+    sources = {'a': 'shipped', 'b': '../nets/b', 'c': '/nets/c', 'd': 'https://example.org/nets/d'}
+    own({'nets': {name: NET | {'source': source} for name, source in sources.items()}})
+    found = registry.listed()
+    assert [found[name].folder for name in 'abcd'] == [
+        tmp_path / 'a',
+        tmp_path / '../nets/b',
+        pathlib.Path('/nets/c'),
+        tmp_path / 'fetched' / 'd',
+    ]
+    assert [found[name].url for name in 'abcd'] == [None, None, None, 'https://example.org/nets/d/']
+    assert (found['a'].spec, found['a'].licence) == ('soundnet5', 'CC0')
+
+
+def test_the_users_own_list_goes_before_what_ships(own, monkeypatch):
+    shipped = registry.lists()[0]
+    assert shipped.parent.name == 'savedmodels'
+    before = registry.listed()
+    own({'default': 'mine', 'nets': {'mine': NET}})
+    assert set(registry.listed()) == {*before, 'mine'}
+    assert registry.default() == 'mine'
+    monkeypatch.setattr(registry, 'lists', lambda: ())
+    with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
+        registry.default()
+
+
+@pytest.mark.parametrize(
+    'about',
+    [
+        [],
+        {},
+        {'nets': {'mine': {}}},
+        {'nets': {'../mine': NET}},
+        {'nets': {'mine': NET | {'files': {'../../.bashrc': 'a' * 64}}}},
+        {'nets': {'mine': NET | {'files': {'/etc/passwd': 'a' * 64}}}},
+        {'nets': {'mine': NET | {'files': {'spec.json': 'b'}}}},
+        {'nets': {'mine': NET | {'files': ['spec.json']}}},
+    ],
+)
+def test_what_lists_no_nets(own, tmp_path, about):
+    own(about)
+    with pytest.raises(SoundNetError, match=rf'{tmp_path}/models.json lists no nets \(.*\): see docs/models.md'):
+        registry.listed()
+
+
+def test_a_damaged_list(own, tmp_path):
+    (tmp_path / 'models.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'models.json cannot be read \(.*\): mend it, or remove it'):
+        registry.listed()
 
 
 @pytest.mark.parametrize('name', ['', 'a/b', '..', '-x', 'a b', 'a\n'])

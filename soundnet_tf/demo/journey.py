@@ -19,7 +19,7 @@ import numpy as np
 
 from soundnet_tf import model, saved, teachers, training
 from soundnet_tf.config import Experiment, Training
-from soundnet_tf.demo import ear, eye, portrait, report, world
+from soundnet_tf.demo import ear, eye, portrait, report, shipped, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import tflite
@@ -63,6 +63,8 @@ class Outcome:
     report: pathlib.Path
     hears: pathlib.Path
     """The page of what the ear hears, unit by unit."""
+    shipped: list[shipped.Said]
+    """What the net that ships says to a video of each kind."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
@@ -106,6 +108,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         untrained = _listen(model.build(net.spec), folder, learned, held_out)
     with clock('what the ear hears is drawn: its filters, its units, a map of the videos'):
         hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
+    with clock('the net that ships, which knows real sounds alone, listens to the made ones'):
+        said_by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
@@ -116,6 +120,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         net=net_folder,
         report=folder / 'report.html',
         hears=hears,
+        shipped=said_by_shipped,
     )
     prefix = _prefix()
     command, said = _tag(prefix, net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')

@@ -50,6 +50,10 @@ What came of it, on {len(story.test.ids)} videos that neither eye nor ear had me
 
 {_moral(story)}
 
+The net that ships has learned ten kinds of real sounds, and never heard this world. It says
+
+{_by_shipped(story)}
+
 Ask it yourself:
 
   $ {story.command}
@@ -83,6 +87,10 @@ def _moral(story: Story) -> str:
             'of the same net before it learned: that is what SoundNet is for.'
         )
     return moral
+
+
+def _by_shipped(story: Story) -> str:
+    return '\n'.join(f'  {said.kind:<8} {said.probability:6.1%}  {said}' for said in story.outcome.shipped)
 
 
 def _measures(outcome: 'Outcome') -> list[tuple[str, float]]:
@@ -130,6 +138,8 @@ filters, units with the sounds that excite them, and maps of the videos.</p>
 <h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
 {_confusion(story.test.confusion)}
 <h2>How it was done</h2><ol>{steps}</ol>
+<h2>What the net that ships says</h2><p>It has learned ten kinds of real sounds, and never heard this world.</p>
+<pre>{html.escape(_by_shipped(story))}</pre>
 <h2>Ask it yourself</h2><pre>$ {html.escape(story.command)}
 {html.escape(story.said)}</pre>
 <h2>With your own videos</h2><pre>{html.escape(_next(story))}</pre></main></html>

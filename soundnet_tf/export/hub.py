@@ -153,12 +153,17 @@ def _of_all(name: str) -> bool:
 def _results(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
     results = _embedding(spec, outputs)
     results |= {name: outputs[name] for name in (spec.feature_layer, spec.layer_names[-1])}
-    for head in spec.head_names:
-        logits = outputs[head]
-        results[head] = tf.nn.softmax(logits)
-        results[model.logits_name(head)] = logits
-        results[f'{head}_clip'] = _mean(results[head])
-        results[f'{head}_frames'] = tf.shape(logits)[1]
+    for head in spec.heads:
+        logits = outputs[head.name]
+        results[head.name] = tf.nn.softmax(logits)
+        results[model.logits_name(head.name)] = logits
+        results[f'{head.name}_frames'] = frames = tf.shape(logits)[1]
+        # Without a step both are zeros.
+        results[f'{head.name}_clip'] = (
+            tf.nn.softmax(_mean(logits)) * tf.cast(frames > 0, logits.dtype)
+            if head.clip_mean == 'logits'
+            else _mean(results[head.name])
+        )
     return results
 
 

@@ -11,24 +11,34 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from soundnet_tf import geometry, litert, saved
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export.folded import Operations, Weights, folded, save_module
 from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import CLOSE, Plan, check
+from soundnet_tf.export.verify import CLOSE, HALVED, Plan, check
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     from soundnet_tf.model import SoundNet
 
+Precision = Literal['float32', 'float16']
 
-def write_tflite(net: 'SoundNet', path: str | os.PathLike[str], layers: Iterable[str] | None = None) -> float:
-    """Write layers and heads of a net as a float32 TFLite file; return its greatest relative difference from Keras.
+TOLERANCES = {'float32': CLOSE, 'float16': HALVED}
+
+
+def write_tflite(
+    net: 'SoundNet',
+    path: str | os.PathLike[str],
+    layers: Iterable[str] | None = None,
+    precision: Precision = 'float32',
+) -> float:
+    """Write layers and heads of a net as a TFLite file; return its greatest relative difference from Keras.
 
     By default the feature layer, the last layer and all heads (as probabilities). Each signature takes `waveform`
     `[batch, samples]` and gives `[batch, time, channels]` by layer; its name tells the samples that it needs at least.
+    `precision` is that of the weights: float16 halves the file, and the sums are in float32 all the same.
     Raises ExportRefused, and leaves no file, where the written one does not give Keras' numbers in a fresh process.
     """
     spec = net.spec
@@ -45,8 +55,8 @@ def write_tflite(net: 'SoundNet', path: str | os.PathLike[str], layers: Iterable
     name = FILES['net']
     with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as home:
         folder = pathlib.Path(home)
-        plan = Plan('net', tuple(chosen), lambda _: None, CLOSE)
-        (folder / name).write_bytes(_convert(spec, folded(net), signatures))
+        plan = Plan('net', tuple(chosen), lambda _: None, TOLERANCES[precision])
+        (folder / name).write_bytes(_convert(spec, folded(net), signatures, precision))
         try:
             measured = check(net, plan, folder, None)
         except ExportRefused as error:
@@ -55,16 +65,17 @@ def write_tflite(net: 'SoundNet', path: str | os.PathLike[str], layers: Iterable
     return max(measured.difference.values())
 
 
-def add_tflite(folder: str | os.PathLike[str]) -> pathlib.Path:
+def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32') -> pathlib.Path:
     """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
     path = pathlib.Path(folder) / saved.TFLITE
-    difference = write_tflite(saved.load_net(folder), path)
-    facts = {'sha256': hashlib.sha256(path.read_bytes()).hexdigest(), 'difference': difference}
+    difference = write_tflite(saved.load_net(folder), path, precision=precision)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = {'sha256': digest, 'weights': precision, 'difference': difference}
     saved.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
     return path
 
 
-def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]]) -> bytes:
+def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]], precision: Precision) -> bytes:
     import tensorflow as tf
 
     operations = Operations(spec, weights)
@@ -80,6 +91,9 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
         functions[name] = graph.get_concrete_function()
     with tempfile.TemporaryDirectory() as folder:
         save_module(operations.module, folder, functions)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        if precision == 'float16':
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         with litert.silent_stderr():
             return converter.convert()

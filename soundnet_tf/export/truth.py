@@ -4,7 +4,8 @@
 - `embedding`: the feature layer's mean over time, `[channels]`
 - `times`: the centres of its time steps in seconds, `[time]`
 - `HEAD`, `HEAD_logits`: `[time, classes]`
-- `HEAD_clip`: the mean over time of a head's probabilities, `[classes]`
+- `HEAD_clip`: a head's probabilities of the whole clip, `[classes]`: their mean over time, or the softmax of the mean
+  logits, as the head's `clip_mean` says
 - `HEAD_frames`: how many time steps the head has
 """
 
@@ -57,7 +58,8 @@ def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Valu
 
     spec, names = net.spec, tuple(names)
     logits = {f'{head}_logits' for head in spec.head_names}
-    keras_names = {name: name if name in logits else row_of(spec, name) for name in names}
+    by_logits = {f'{head.name}_clip': f'{head.name}_logits' for head in spec.heads if head.clip_mean == 'logits'}
+    keras_names = {name: name if name in logits else by_logits.get(name, row_of(spec, name)) for name in names}
     part = model.features(net, keras_names.values())
 
     def run(waveform: Waveform) -> Values:
@@ -65,9 +67,15 @@ def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Valu
         with keras.device('cpu'):
             outputs = part(waveform[None], training=False)
         values = {name: np.asarray(outputs[layer])[0] for name, layer in keras_names.items()}
-        return {name: _made(spec, name, value) for name, value in values.items()}
+        made = {name: _made(spec, name, value) for name, value in values.items()}
+        return {name: _softmax(value) if name in by_logits else value for name, value in made.items()}
 
     return run
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
 
 
 def _made(spec: NetSpec, name: str, values: NDArray[np.float32]) -> NDArray[Any]:

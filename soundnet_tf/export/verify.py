@@ -34,6 +34,9 @@ class Tolerance:
 CLOSE = Tolerance(difference=2e-4)
 """Of what is to be the same but for rounding."""
 
+HALVED = Tolerance(difference=1e-2, cosine=0.9999)
+"""Of what has its weights in float16."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

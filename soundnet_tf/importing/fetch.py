@@ -8,14 +8,9 @@ import secrets
 import zipfile
 import zlib
 
-from tqdm import tqdm
-
 from soundnet_tf import locks, registry
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.web.client import Again, Client, Refused
-from soundnet_tf.web.download import Download, Limits
-
-LIMITS = Limits(tries=5, longest_s=6 * 3600.0, most_bytes=1 << 30)
+from soundnet_tf.web import fetch
 
 
 def local(source: str | os.PathLike[str]) -> pathlib.Path:
@@ -58,23 +53,11 @@ def _published(weights: registry.Published) -> pathlib.Path:
 
 
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
-    draft, tag = archive.with_name(archive.name + '.part'), archive.with_name(archive.name + '.tag')
-    with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=archive.name, leave=False, disable=None) as bar:
-
-        def tell(held: int, total: int | None) -> None:
-            bar.total = total or weights.about_bytes
-            bar.update(held - bar.n)
-
-        try:
-            Download(weights.url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, tell).run()
-        except (Refused, Again) as why:
-            raise SoundNetError(
-                f'{weights.url} was not fetched: {why}. Try again later, or get it elsewhere (about '
-                f'{weights.about_bytes / 1e6:.0f} MB) and put it at {archive}, or {weights.member} from it at '
-                f'{archive.with_name(weights.member)}'
-            ) from None
-    os.replace(draft, archive)
-    tag.unlink(missing_ok=True)
+    way_out = (
+        f'Try again later, or get it elsewhere (about {weights.about_bytes / 1e6:.0f} MB) and put it at {archive}, or '
+        f'{weights.member} from it at {archive.with_name(weights.member)}'
+    )
+    fetch.fetch(weights.url, archive, way_out, weights.about_bytes)
 
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
@@ -89,7 +72,7 @@ def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
             with opened.open(entry) as packed, draft.open('xb') as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
-                    if unpacked.tell() > LIMITS.most_bytes:
+                    if unpacked.tell() > fetch.LIMITS.most_bytes:
                         raise ValueError('it is too large')
         os.replace(draft, file)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:

@@ -15,6 +15,7 @@ from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.importing import fetch, forms, names, plain, recognise
 from soundnet_tf.importing.tensors import printable
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
+from soundnet_tf.web import fetch as web_fetch
 
 TOLERANCE = 1e-4
 """Of a layer's largest value: what two ways of computing in float32 and float64 differ by stays far below."""
@@ -70,7 +71,7 @@ def import_weights(
     for folder in targets:  # before what takes long
         _check(folder)
     path = fetch.local(source)
-    if path.stat().st_size > fetch.LIMITS.most_bytes:
+    if path.stat().st_size > web_fetch.LIMITS.most_bytes:
         raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
     data = path.read_bytes()
     published = os.fspath(source) if path != pathlib.Path(source) else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import audio, blocks, geometry, registry, saved
+from soundnet_tf import audio, blocks, geometry, nets, saved
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
@@ -80,6 +80,14 @@ class Embedder:
         """The class names of each head."""
         return self._engine.labels
 
+    @property
+    def sure_from(self) -> dict[str, float]:
+        """How probable a head's best class must be for an answer, of heads for which that was measured.
+
+        Below, `soundnet-tag` says that it is not sure. Source: `sure_from` of model.json.
+        """
+        return dict(self.facts.get('sure_from', {}))
+
     def embed(self, waveform: ArrayLike, sample_rate: int, layer: str | None = None) -> Embedding:
         """The values of a layer, or of a head by its name, its probabilities; by default of `spec.feature_layer`.
 
@@ -119,7 +127,7 @@ class Embedder:
             yield _or_raise(heard)[layer]
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[tags.Tag]:
-        """The `top` most probable classes of each head, by their mean over time; arguments and errors as `embed`."""
+        """The `top` most probable classes of each head, of the clip as a whole; arguments and errors as `embed`."""
         heads = self.heads()
         return self.tags_in(self._heard(self._opened(waveform, sample_rate, heads), heads), top)
 
@@ -198,9 +206,9 @@ class Embedder:
         """The tags of the heads among what `listen` gave."""
         return [
             tag
-            for head in self.spec.head_names
-            if head in heard
-            for tag in tags.top(head, self.labels[head], heard[head].mean(), top)
+            for head in self.spec.heads
+            if head.name in heard
+            for tag in tags.top(head.name, self.labels[head.name], tags.over_time(head, heard[head.name].values), top)
         ]
 
     def known(self, layer: str | None) -> str:
@@ -261,16 +269,15 @@ def load(
     channel: Channel = 'first',
     precision: 'Precision' = 'float32',
 ) -> Embedder:
-    """An Embedder of a saved net, named by its folder or as it was registered; options as in `Embedder`.
+    """An Embedder of a saved net, named by its folder, as it ships or as it was registered; options as in `Embedder`.
+
+    Where none is named it is the default net of those that ship.
 
     Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
     TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as quick, for sounds of 20 s and
     more and for batches, cosine 0.9999.
     Raises SoundNetError where the folder is no saved net.
     """
-    if name_or_path is None:
-        example = "load('runs/first/net'), or --model=runs/first/net"
-        raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
-    folder = registry.find(name_or_path)
+    folder = nets.find(name_or_path)
     engine = engine_of(folder, precision)
     return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=saved.read_facts(folder))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
+from soundnet_tf.spec import Head
 
 if TYPE_CHECKING:
     from soundnet_tf.inference.embed import Embedder
@@ -42,9 +43,25 @@ def top(head: str, names: Sequence[str], probabilities: NDArray[np.float32], cou
     return [Tag(head, names[int(index)], float(probabilities[index])) for index in best]
 
 
-def of_clip(heads: Heads, heard: Mapping[str, Embedding], count: int) -> list[Step]:
-    """One step: each head's best classes by their mean over time."""
-    return [(None, [tag for head in heads for tag in top(head, heads[head], heard[head].mean(), count)])]
+def over_time(head: Head, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a head says of a whole clip, `[classes]`, by what it says of its steps, `[time, classes]`.
+
+    The mean of the probabilities, or of the logits, as `head.clip_mean` says. Logits are known from probabilities up to
+    what all classes have in common, which a softmax does not see.
+    """
+    if head.clip_mean == 'probabilities':
+        return probabilities.mean(axis=0)
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).mean(axis=0)
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
+def sure(tags: Sequence[Tag], sure_from: Mapping[str, float]) -> dict[str, bool]:
+    """Whether the best tag of each head is as probable as it must be, for heads of which `sure_from` tells that."""
+    best: dict[str, float] = {}
+    for tag in tags:
+        best[tag.head] = max(tag.probability, best.get(tag.head, 0.0))
+    return {head: value >= sure_from[head] for head, value in best.items() if head in sure_from}
 
 
 def of_steps(heads: Heads, heard: Mapping[str, Embedding], count: int) -> list[Step]:
@@ -65,8 +82,7 @@ def tag_files(
     has no heads.
     """
     heads = {head: embedder.labels[head] for head in embedder.heads()}
-    form = _FORMS[format]()
-    steps_of = {'clip': of_clip, 'step': of_steps}[per]
+    form = _FORMS[format](embedder.sure_from)
     tally = Tally()
 
     def done(file: SoundFile, heard: 'Heard | None') -> None:
@@ -76,7 +92,8 @@ def tag_files(
         if format != 'json':
             _tell_filled(file.path, embedder, first)
         facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
-        tell(form(facts, steps_of(heads, heard, count)), aloud=True)
+        steps = of_steps(heads, heard, count) if per == 'step' else [(None, embedder.tags_in(heard, count))]
+        tell(form(facts, steps), aloud=True)
 
     listen(embedder, files, list(heads), done, tally, len(files))
     return tally
@@ -90,7 +107,7 @@ def tag_live(
     `pieces` are `[n, channels]`, as they come in. Raises ShortClip where the sound ends before a first step.
     """
     heads = {head: embedder.labels[head] for head in embedder.heads()}
-    form = _FORMS[format]()
+    form = _FORMS[format](embedder.sure_from)
     streams = embedder.streams(list(heads), sample_rate, name)
 
     def show(heard: Mapping[str, Embedding]) -> None:
@@ -119,29 +136,48 @@ def _is_file(facts: Mapping[str, Any]) -> bool:
 
 
 class _Text:
-    """For people: the file's name, and below it a line per tag in columns."""
+    """For people: the file's name, and below it a line per tag in columns.
+
+    Of a head that is not sure, one more line says so before them. `sure_from` is as in `Embedder`, in all forms.
+    """
+
+    def __init__(self, sure_from: Mapping[str, float]) -> None:
+        self._sure_from = sure_from
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
         lines = [facts['path']] if _is_file(facts) else []
         for time, tags in steps:
             lines += [] if time is None else [f' {time:9.2f} s']
-            lines += _columns(tags)
+            lines += _columns(tags, sure(tags, self._sure_from))
         return '\n'.join(lines)
 
 
-def _columns(tags: Sequence[Tag]) -> Iterator[str]:
+def _columns(tags: Sequence[Tag], surely: Mapping[str, bool]) -> Iterator[str]:
     width = max(len(tag.head) for tag in tags)
-    heads = [tag.head for tag in tags]
-    for index, tag in enumerate(tags):
-        head = '' if tag.head in heads[:index] else tag.head
+    told: set[str] = set()
+    for tag in tags:
+        head = '' if tag.head in told else tag.head
+        if head and not surely.get(head, True):
+            yield f'  {head:{width}}  not sure (best guess {tag.name})'
+            head = ''
         yield f'  {head:{width}}  {tag.probability:6.1%}  {tag.name}'
+        told.add(tag.head)
 
 
 class _Json:
-    """A line of JSON: by head a list of names and probabilities, the most probable first; a list of such by steps."""
+    """A line of JSON: by head a list of names and probabilities, the most probable first; a list of such by steps.
+
+    `sure` says by head whether it is, for heads that know.
+    """
+
+    def __init__(self, sure_from: Mapping[str, float]) -> None:
+        self._sure_from = sure_from
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
-        shown = [({} if time is None else {'time': time}) | {'tags': _by_head(tags)} for time, tags in steps]
+        shown: list[dict[str, Any]] = []
+        for time, tags in steps:
+            known = {'sure': surely} if (surely := sure(tags, self._sure_from)) else {}
+            shown.append(({} if time is None else {'time': time}) | {'tags': _by_head(tags)} | known)
         several = _is_file(facts) and steps[0][0] is not None
         return json.dumps({**facts, **({'steps': shown} if several else shown[0])})
 
@@ -154,26 +190,32 @@ def _by_head(tags: Sequence[Tag]) -> dict[str, list[dict[str, Any]]]:
 
 
 class _Csv:
-    """A line for each tag, after one that names the columns; no time where the tags are of the whole clip."""
+    """A line for each tag, after one that names the columns; no time where the tags are of the whole clip.
 
-    def __init__(self) -> None:
-        self._header: list[tuple[str, ...]] = [('path', 'time', 'head', 'rank', 'name', 'probability')]
+    `sure` is yes or no of the head's answer, empty where the head cannot tell.
+    """
+
+    def __init__(self, sure_from: Mapping[str, float]) -> None:
+        self._sure_from = sure_from
+        self._header: list[tuple[str, ...]] = [('path', 'time', 'head', 'rank', 'name', 'probability', 'sure')]
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
         lines: list[tuple[Any, ...]] = list(self._header)
         self._header = []
         for time, tags in steps:
             ranks: dict[str, int] = {}
+            surely = {head: 'yes' if yes else 'no' for head, yes in sure(tags, self._sure_from).items()}
             for tag in tags:
                 ranks[tag.head] = ranks.get(tag.head, 0) + 1
                 shown = '' if time is None else round(time, 3)
-                lines.append((facts['path'], shown, tag.head, ranks[tag.head], tag.name, round(tag.probability, 6)))
+                told = (ranks[tag.head], tag.name, round(tag.probability, 6), surely.get(tag.head, ''))
+                lines.append((facts['path'], shown, tag.head, *told))
         text = io.StringIO()
         csv.writer(text, lineterminator='\n').writerows(lines)
         return text.getvalue().removesuffix('\n')
 
 
-_FORMS: dict[str, Callable[[], Callable[[Mapping[str, Any], Sequence[Step]], str]]] = {
+_FORMS: dict[str, Callable[[Mapping[str, float]], Callable[[Mapping[str, Any], Sequence[Step]], str]]] = {
     'text': _Text,
     'json': _Json,
     'csv': _Csv,

@@ -15,11 +15,11 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
-from soundnet_tf import saved
+from soundnet_tf import nets, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 from soundnet_tf.transfer import journal, sounds, student
@@ -66,10 +66,10 @@ def finetune(
     seed: int = 0,
     decoder: str = 'auto',
 ) -> Result:
-    """Learn the classes of `dataset`; write the saved net `out/net`, `out/history.csv` and `out/result.json`.
+    """Learn the classes of `dataset`; write `out/net`, a saved net, `history.csv`, `result.json`, `held_out.npz`.
 
     Args:
-      start: the folder of a saved net to begin with, its heads dropped; else a fresh net of `spec`, from scratch.
+      start: the folder or name of a saved net to begin with, its heads dropped; else a fresh net of `spec`.
       test_fold: the fold that is held out for the test. It touches no choice.
       validation: the share of the other clips that is held out too, of each class and in whole recordings.
       keep: 'last' keeps the last epoch; 'best' the one with the best validation accuracy, the first of equals.
@@ -82,6 +82,7 @@ def finetune(
         raise SoundNetError(f"keep is 'last' or 'best', not {keep!r}")
     if keep == 'best' and not validation:
         raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
+    start = None if start is None else nets.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
     spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
     about = {
@@ -103,6 +104,10 @@ def finetune(
     run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
     epoch = run.learn()
     found = run.look()
+    said: dict[str, Any] = {}
+    for name, scores in found.items():
+        said |= {f'{name}_clips': parts.held_out[name], f'{name}_truth': scores.truth, f'{name}_logits': scores.values}
+    journal.write_held_out(out, said)
     accuracy = {name: scores.accuracy for name, scores in found.items()}
     facts = {
         'epoch': epoch,

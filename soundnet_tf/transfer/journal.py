@@ -5,13 +5,17 @@ import io
 import json
 import os
 import pathlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import saved
 from soundnet_tf.errors import SoundNetError
 
-RUN, HISTORY, RESULT = 'run.json', 'history.csv', 'result.json'
+RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
 
 Row = dict[str, float | None]
 """One epoch, by column; None where the held-out clips were not looked at."""
@@ -67,6 +71,26 @@ def write_history(out: pathlib.Path, rows: Sequence[Row]) -> None:
     draft = out / f'{HISTORY}.part'
     draft.write_text(text.getvalue())
     os.replace(draft, out / HISTORY)
+
+
+def write_held_out(out: pathlib.Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """What the net says of the held-out clips, by `test` and `validation`.
+
+    `test_clips` are indices of the data set's clips, `test_truth` their classes, `test_logits` `[clips, classes]`.
+    """
+    draft = out / f'{HELD_OUT}.part'
+    with draft.open('wb') as file:
+        np.savez(file, **arrays)
+    os.replace(draft, out / HELD_OUT)
+
+
+def read_held_out(out: pathlib.Path) -> dict[str, NDArray[Any]]:
+    """As it was written. Raises SoundNetError where it is not there, or damaged."""
+    try:
+        with np.load(out / HELD_OUT, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SoundNetError(f'{out / HELD_OUT} cannot be read ({error}): remove {out}, and run it again') from error
 
 
 def read_result(out: pathlib.Path) -> dict[str, Any] | None:

@@ -31,7 +31,8 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     """
     if dataset.name in spec.layer_names:
         raise SoundNetError(f'a head cannot be called {dataset.name}, which is a layer: give the data set another name')
-    head = Head(dataset.name, len(dataset.classes), kernel=recipe.head_kernel, padding=0, stride=1)
+    # By its mean logits it learns and is judged, so by these it answers.
+    head = Head(dataset.name, len(dataset.classes), recipe.head_kernel, padding=0, stride=1, clip_mean='logits')
     spec = dataclasses.replace(spec, heads=(head,))
     samples = round(recipe.crop_s * SAMPLE_RATE)
     way_out = 'take longer crops, or head_kernel=1'

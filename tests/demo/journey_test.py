@@ -37,6 +37,10 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     assert '"name":"vision"' in true.hears.read_text()
     assert f'soundnet-tag --model={true.net}' in page
     assert f'{true.agreement:.1%}' in told
+    # The net that ships has never heard this world, and says so.
+    assert [said.kind for said in true.shipped] == sorted(journey.KINDS)
+    assert sum(not said.sure for said in true.shipped) >= 3
+    assert told.count('not sure (best guess ') == page.count('not sure (best guess ') >= 3
     assert 'soundnet-prepare VIDEOS/' in told
     assert 'learned to agree with an' in told
     assert 'so there was nothing to learn' in capsys.readouterr().out

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from soundnet_tf import importing, locks, registry
+from soundnet_tf import importing, locks, nets, registry
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import fetch
 from soundnet_tf.registry import Published
+from soundnet_tf.web import fetch as web_fetch
 from tests.importing import made
 from tests.importing.made import TINY5, TINY8
 from tests.prepare import served
@@ -54,7 +55,7 @@ def test_by_name_from_the_web_to_a_net(home, server, tmp_path):
     assert len(server.asked) == 1
     importing.import_weights('small', tmp_path / 'again')
     assert len(server.asked) == 1
-    assert registry.find('small').is_dir()
+    assert nets.find('small').is_dir()
 
 
 def test_what_broke_off_is_gone_on_with(home, server, capsys):
@@ -65,7 +66,7 @@ def test_what_broke_off_is_gone_on_with(home, server, capsys):
 
 
 def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypatch):
-    monkeypatch.setattr(fetch, 'LIMITS', dataclasses.replace(fetch.LIMITS, tries=1))
+    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, tries=1))
     server.files['/all.zip'].always = Fault(503)
     with pytest.raises(SoundNetError) as caught:
         fetch.local('small')
@@ -117,7 +118,7 @@ def test_a_damaged_zip_is_told(home, server, monkeypatch, archive, words):
 
 
 def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
-    monkeypatch.setattr(fetch, 'LIMITS', dataclasses.replace(fetch.LIMITS, most_bytes=len(ZIP)))
+    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, most_bytes=len(ZIP)))
     publish(monkeypatch, server, 'b.t7')
     server.files['/all.zip'].body = made.zip_of({'b.t7': bytes(4_000_000)}, zipfile.ZIP_DEFLATED)
     with pytest.raises(SoundNetError, match='it is too large'):

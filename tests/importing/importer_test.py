@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import soundnet_tf
-from soundnet_tf import SoundNet5, SoundNet8, importing, model, registry, saved
+from soundnet_tf import SoundNet5, SoundNet8, importing, model, nets, saved
 from soundnet_tf.errors import ShortClip, SoundNetError, WeightsMismatch
 from soundnet_tf.importing import importer, names, plain
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
@@ -281,7 +281,7 @@ def test_registered_nets_are_found_by_name(tmp_path, home):
     with pytest.raises(SoundNetError, match='soundnet8 is not registered on this machine: soundnet-import_weights'):
         soundnet_tf.load('soundnet8')
     importing.import_weights(path, tmp_path / 'net', register='soundnet8')
-    assert registry.find('soundnet8') == home / 'nets' / 'soundnet8'
+    assert nets.find('soundnet8') == home / 'nets' / 'soundnet8'
     embedder = soundnet_tf.load('soundnet8')
     assert embedder.spec == TINY8
     with pytest.raises(ShortClip):

@@ -7,12 +7,17 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import special
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.tag import Tag, _Text, tag_files, tag_live, top
+from soundnet_tf.inference.tag import Tag, _Text, over_time, sure, tag_files, tag_live, top
+from soundnet_tf.spec import Head
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -26,12 +31,67 @@ def test_top():
 
 def test_as_text():
     tags = [Tag('imagenet', 'bell', 0.5), Tag('imagenet', 'dog, hound', 0.0312), Tag('esc10', 'rain', 1.0)]
-    assert _Text()({'path': 'rain.wav', 'tiled': False}, [(None, tags)]).splitlines() == [
+    assert _Text({})({'path': 'rain.wav', 'tiled': False}, [(None, tags)]).splitlines() == [
         'rain.wav',
         '  imagenet   50.0%  bell',
         '              3.1%  dog, hound',
         '  esc10     100.0%  rain',
     ]
+
+
+def test_not_sure_as_text():
+    tags = [Tag('imagenet', 'bell', 0.5), Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3)]
+    assert _Text({'esc10': 0.61})({}, [(None, tags)]).splitlines() == [
+        '  imagenet   50.0%  bell',
+        '  esc10     not sure (best guess rain)',
+        '             60.0%  rain',
+        '             30.0%  sea',
+    ]
+    assert 'not sure' not in _Text({'esc10': 0.6})({}, [(None, tags)])
+
+
+def test_sure_by_the_best_class():
+    tags = [Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3), Tag('imagenet', 'bell', 0.1)]
+    assert sure(tags, {'esc10': 0.6}) == {'esc10': True}
+    assert sure(tags, {'esc10': 0.61, 'imagenet': 0.1, 'places': 0.5}) == {'esc10': False, 'imagenet': True}
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(2, 6)), elements=st.floats(-30, 30)),
+    st.sampled_from(['probabilities', 'logits']),
+)
+def test_the_whole_clip_by_its_steps(logits, mean):
+    """Mean logits are found in the probabilities of the steps."""
+    softmax = special.softmax(logits, axis=1)
+    said = over_time(Head('esc10', logits.shape[1], 1, clip_mean=mean), softmax.astype(np.float32))
+    wanted = softmax.mean(axis=0) if mean == 'probabilities' else special.softmax(logits.mean(axis=0))
+    np.testing.assert_allclose(said, wanted, atol=1e-5)
+
+
+@pytest.fixture(scope='module')
+def unsure_folder(net, tmp_path_factory):
+    """A saved net whose places are never sure, and whose objects always are."""
+    folder = saved.save(net, tmp_path_factory.mktemp('unsure') / 'net')
+    facts = saved.read_facts(folder) | {'sure_from': {'places': 1.1, 'imagenet': 0.0}}
+    saved.write_json(folder / 'model.json', facts)
+    return folder
+
+
+@pytest.mark.parametrize('per', ['clip', 'step'])
+def test_not_sure_in_all_forms(unsure_folder, wav, capsys, per):
+    embedder = load(unsure_folder)
+    for format in ('text', 'json', 'csv'):
+        tag_files(embedder, wav, format, 1, per)
+        out = capsys.readouterr().out
+        if format == 'text':
+            assert out.count('not sure (best guess ') == (2 if per == 'step' else 1)
+        elif format == 'json':
+            facts = json.loads(out)
+            steps = facts['steps'] if per == 'step' else [facts]
+            assert all(step['sure'] == {'places': False, 'imagenet': True} for step in steps)
+        else:
+            told = {(row['head'], row['sure']) for row in csv.DictReader(io.StringIO(out))}
+            assert told == {('imagenet', 'yes'), ('places', 'no')}
 
 
 @pytest.mark.parametrize('format', ['text', 'json'])

@@ -1,0 +1,147 @@
+"""The net that ships: learned from all folds, its head's temperature worked in, its weights in halves, all told."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import decoding, inference, model, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export import tflite
+from soundnet_tf.shipping import attribution, card, rows, shelf, trials
+from soundnet_tf.shipping.calibration import Calibration
+from soundnet_tf.shipping.rows import Row, Way
+
+MOST_BYTES = 8_000_000
+"""Of a file that ships."""
+
+MOST_LOST = 0.005
+"""Halves are taken where not more of the left-out clips' accuracy is lost."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What no measurement tells."""
+
+    data: str | os.PathLike[str]
+    """Where the data set lies, perhaps with a list of who made its clips."""
+    about: str
+    """The data, in words."""
+    licence: str
+    """Of the weights."""
+    others: Sequence[str] = ()
+    """Files, folders and globs of real sounds of none of the classes."""
+    default: bool = False
+    """Whether it is the net that is taken where none is named."""
+
+
+def deliver(
+    way: Way, found: Sequence[Row], calibration: Calibration, work: pathlib.Path, out: pathlib.Path, terms: Terms
+) -> pathlib.Path:
+    """Learn from all folds and write the folder `out`, and its line in the list beside it; return the folder.
+
+    Raises SoundNetError where a file has more than MOST_BYTES, or a clip's author is not told.
+    """
+    if out.exists() and not saved.is_net(out):
+        raise SoundNetError(f'{out} exists and is not a saved net: choose another folder')
+    credits = attribution.of(terms.data, [clip.path for clip in way.dataset.clips])
+    learned = way.learn(work / 'final', None, 0)
+    halved = halves(way, found)
+    dtype = 'float16' if halved['float16'] >= halved['float32'] - MOST_LOST else 'float32'
+    net = saved.load_net(learned.net)
+    warm(net, calibration.temperature)
+    folder = saved.save(net, work / out.name, origin=saved.read_facts(learned.net)['origin'], dtype=dtype)
+    tflite.add_tflite(folder, dtype)
+    (head,) = net.spec.head_names
+    facts = saved.read_facts(folder)
+    facts['origin'].pop('started_from', None)  # a path of this machine
+    facts |= {
+        'name': out.name,
+        'spec': net.spec.to_dict(),
+        'licence': terms.licence,
+        'data': {'about': terms.about, 'folds': list(way.dataset.folds), 'attribution': credits},
+        'sure_from': {head: calibration.sure_from},
+        'measured': measured(way, found, calibration) | {'halves': halved},
+    }
+    saved.write_json(folder / 'model.json', facts)
+    facts['measured'] |= _tried(way, found, calibration, folder, terms)
+    saved.write_json(folder / 'model.json', facts)
+    (folder / card.NAME).write_text(card.write(net.spec, net.labels[head], facts), encoding='utf-8')
+    _check_sizes(folder)
+    with saved.whole_folder(out) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+    shelf.put(out, net.spec.name, terms.about, terms.licence, terms.default)
+    return out
+
+
+def warm(net: model.SoundNet, temperature: float) -> None:
+    """Divide the logits of the only head by the temperature, in its weights: so every form of the net says the same."""
+    (head,) = net.spec.head_names
+    own = model.variables_of(net)
+    for key in (f'{head}/kernel', f'{head}/bias'):
+        own[key].assign(np.asarray(own[key]) / np.float32(temperature))
+
+
+def measured(way: Way, found: Sequence[Row], calibration: Calibration) -> dict[str, Any]:
+    """What the rows came to, as model.json has it."""
+    answers = np.concatenate([row.answers.logits.argmax(axis=1) for row in found])
+    truth = np.concatenate([row.answers.truth for row in found])
+    confusion = np.zeros([len(way.dataset.classes)] * 2, int)
+    np.add.at(confusion, (truth, answers), 1)
+    return {
+        'accuracy': rows.summary(found),
+        'calibration': dataclasses.asdict(calibration),
+        'confusion': confusion.tolist(),
+    }
+
+
+def halves(way: Way, found: Sequence[Row]) -> dict[str, Any]:
+    """Accuracy of the first seed's nets on the clips that they never met, from float32 and from halves in LiteRT.
+
+    With the share of clips to which both give the same answer, and the greatest difference of a probability.
+    """
+    wholes, halved, truth = [], [], []
+    for row in [row for row in found if row.seed == 0]:
+        clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
+        with tempfile.TemporaryDirectory() as place:
+            folder = saved.save(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')
+            tflite.add_tflite(folder, 'float16')
+            for net, said in ((row.net, wholes), (folder, halved)):
+                said.append(trials.said(inference.load(net, short='tile'), clips))
+        truth.append(row.answers.truth)
+    whole, half, right = (np.concatenate(parts) for parts in (wholes, halved, truth))
+    return {
+        'clips': len(right),
+        'float32': float((whole.argmax(axis=1) == right).mean()),
+        'float16': float((half.argmax(axis=1) == right).mean()),
+        'same_answer': float((whole.argmax(axis=1) == half.argmax(axis=1)).mean()),
+        'largest_difference': float(np.abs(whole - half).max()),
+    }
+
+
+def _tried(
+    way: Way, found: Sequence[Row], calibration: Calibration, folder: pathlib.Path, terms: Terms
+) -> Mapping[str, Any]:
+    """What was said to sounds that no net had met."""
+    embedder = inference.load(folder, short='tile')
+    tried: dict[str, Any] = {
+        'worse': [dataclasses.asdict(trial) for trial in trials.worse(way.dataset, found, calibration)],
+        'made': [dataclasses.asdict(trial) for trial in trials.made(embedder)],
+    }
+    if terms.others:
+        trial, tally = trials.others(embedder, terms.others)
+        tried['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
+    return tried
+
+
+def _check_sizes(folder: pathlib.Path) -> None:
+    for path in folder.iterdir():
+        if path.stat().st_size > MOST_BYTES:
+            raise SoundNetError(
+                f'{path} has {path.stat().st_size:,} bytes, and {MOST_BYTES:,} are the most: take a smaller net'
+            )

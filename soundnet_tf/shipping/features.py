@@ -1,0 +1,67 @@
+"""The rows' inner layers as features, by the SVM protocol on the fold that a net never met, beside random nets."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import statistics
+from collections.abc import Callable, Sequence
+
+import keras
+
+from soundnet_tf import model, saved
+from soundnet_tf.shipping.rows import Row, Way, told
+from soundnet_tf.transfer.embedders import AnyEmbedder, nets
+from soundnet_tf.transfer.embedders.mfcc import Mfcc
+from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, evaluate
+from soundnet_tf.transfer.tables import columns
+
+FOLDER, TABLE = 'features', 'features.md'
+
+
+def run(way: Way, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']) -> str:
+    """A table, to print, of the feature layer and the last layer of the rows' nets, of random nets, and of MFCC.
+
+    Each accuracy becomes a file in `work/features` and is not measured again; the table is `work/features.md` too.
+    """
+    kinds: dict[str, Callable[[Row], AnyEmbedder]] = {
+        'trained': lambda row: nets.saved_net(row.net),
+        'random': functools.partial(_random, way),
+    }
+    lines = [['features', 'accuracy %', 'by seed']]
+    for layer in dict.fromkeys((way.spec.feature_layer, way.spec.layer_names[-1])):
+        own = dataclasses.replace(protocol, layer=layer)
+        lines += [_line(f'{layer}, {kind}', rows, way, own, work, make) for kind, make in kinds.items()]
+    first = [row for row in rows if row.seed == rows[0].seed]  # chance has no part in them
+    lines.append(_line('MFCC', first, way, protocol, work, lambda row: Mfcc()))
+    text = columns(lines)
+    (work / TABLE).write_text(text + '\n', encoding='utf-8')
+    return text
+
+
+def _line(
+    name: str,
+    rows: Sequence[Row],
+    way: Way,
+    protocol: Protocol,
+    work: pathlib.Path,
+    make: Callable[[Row], AnyEmbedder],
+) -> list[str]:
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}.json'
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            evaluation = evaluate(way.dataset, make(row), protocol, test_folds=[row.fold])
+            saved.write_json(path, evaluation.to_dict())
+            keras.utils.clear_session()
+            print(f'{name}, fold {row.fold}, seed {row.seed}: {evaluation.accuracy:.1%}', flush=True)
+        found.setdefault(row.seed, []).append(json.loads(path.read_text(encoding='utf-8'))['accuracy'])
+    means = [statistics.fmean(accuracies) for accuracies in found.values()]
+    deviation = statistics.stdev(means) if len(means) > 1 else None
+    return [name, told(statistics.fmean(means), deviation), ' '.join(f'{100 * mean:.1f}' for mean in means)]
+
+
+def _random(way: Way, row: Row) -> AnyEmbedder:
+    keras.utils.set_random_seed(row.seed)
+    return nets.in_memory(model.build(way.spec.with_heads({})), f'{way.spec.name}, random weights')

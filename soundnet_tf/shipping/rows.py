@@ -1,0 +1,136 @@
+"""Every fold left out in turn, with several seeds: what a recipe is worth, and the answers that calibration needs."""
+
+import dataclasses
+import os
+import pathlib
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from soundnet_tf import locks, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.shipping.calibration import Answers
+from soundnet_tf.spec import NetSpec
+from soundnet_tf.transfer import finetune, journal
+from soundnet_tf.transfer.datasets import DataSet
+from soundnet_tf.transfer.recipes import Recipe
+from soundnet_tf.transfer.tables import columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a net comes about: a recipe on a fresh net of `spec`, or on a saved one, `start`."""
+
+    dataset: DataSet
+    recipe: Recipe
+    spec: NetSpec
+    start: saved.Path | None = None
+
+    def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> finetune.Result:
+        """On all clips but those of `fold`, in the run folder `folder`. What is finished there is not done again."""
+        way: dict[str, Any] = {'start': self.start, 'spec': self.spec, 'test_fold': fold, 'seed': seed}
+        try:
+            return finetune.finetune(self.dataset, self.recipe, folder, **way)
+        finally:
+            keras.utils.clear_session()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A net that never met one fold, what it says of that fold's clips, and which clips these are."""
+
+    seed: int
+    net: pathlib.Path
+    clips: tuple[int, ...]
+    answers: Answers
+
+    @property
+    def fold(self) -> int:
+        """The one that was left out."""
+        return self.answers.fold
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the fold's clips that it names rightly."""
+        return float(self.answers.right.mean())
+
+
+def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
+    """All rows, those that are not finished yet trained now, each in `work/rows/foldF-seedS`.
+
+    All folds with one seed come before the next seed. `work/rows.md` is written after each row. Several processes may
+    share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two folds, where a row
+    was begun differently, and at the end where rows were left to others.
+    """
+    if len(way.dataset.folds) < 2:
+        raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: give it folds')
+    rows, elsewhere = list[Row](), list[str]()
+    for seed, fold in _pairs(way.dataset, seeds):
+        folder = work / 'rows' / f'fold{fold}-seed{seed}'
+        claim = locks.Claim.of(folder)
+        if claim is None:
+            elsewhere.append(folder.name)
+            continue
+        try:
+            rows.append(_row(way, fold, seed, folder))
+        finally:
+            claim.release()
+        draft = work / f'rows.md.{os.getpid()}.part'
+        draft.write_text(table(rows) + '\n', encoding='utf-8')
+        draft.replace(work / 'rows.md')
+        print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
+    if elsewhere:
+        raise SoundNetError(f'another run is at {", ".join(elsewhere)}: give the command again when it is through')
+    return rows
+
+
+def _row(way: Way, fold: int, seed: int, folder: pathlib.Path) -> Row:
+    net = pathlib.Path(way.learn(folder, fold, seed).net)
+    said = journal.read_held_out(folder)
+    answers = Answers(fold, said['test_logits'], said['test_truth'])
+    return Row(seed, net, tuple(map(int, said['test_clips'])), answers)
+
+
+def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
+    for seed in range(seeds):
+        for fold in dataset.folds:
+            yield seed, fold
+
+
+def by_seed(rows: Sequence[Row]) -> dict[int, float]:
+    """The mean accuracy over the folds, for each seed of which all folds are there."""
+    folds = {row.fold for row in rows}
+    seeds = sorted({row.seed for row in rows})
+    own = {seed: [row.accuracy for row in rows if row.seed == seed] for seed in seeds}
+    return {seed: statistics.fmean(found) for seed, found in own.items() if len(found) == len(folds)}
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """Accuracy as model.json has it: the mean over folds, its mean and deviation over seeds, and each row."""
+    means = list(by_seed(rows).values())
+    return {
+        'mean': statistics.fmean(means),
+        'deviation_over_seeds': statistics.stdev(means) if len(means) > 1 else None,
+        'seeds': len(means),
+        'rows': [{'fold': row.fold, 'seed': row.seed, 'accuracy': row.accuracy} for row in rows],
+    }
+
+
+def told(mean: float, deviation: float | None) -> str:
+    """In %, with the spread where there is one."""
+    return f'{100 * mean:.1f}' + (f' ± {100 * deviation:.1f}' if deviation is not None else '')
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line for each fold, a column for each seed; the mean over folds last."""
+    folds, seeds = sorted({row.fold for row in rows}), sorted({row.seed for row in rows})
+    accuracy = {(row.fold, row.seed): f'{100 * row.accuracy:.1f}' for row in rows}
+    lines: list[list[str]] = [['left out', *(f'seed {seed}' for seed in seeds)]]
+    lines += [[f'fold {fold}', *(accuracy.get((fold, seed), '-') for seed in seeds)] for fold in folds]
+    means = by_seed(rows)
+    lines.append(['mean', *(f'{100 * means[seed]:.1f}' if seed in means else '-' for seed in seeds)])
+    found = summary(rows)
+    spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds, its mean and deviation over seeds'
+    return f'{columns(lines)}\n\n{told(found["mean"], found["deviation_over_seeds"])} % ({spread})'

@@ -1,0 +1,105 @@
+"""What nets say to sounds that they never met: left-out clips made worse, made sounds, and real sounds of no class."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+from numpy.typing import NDArray
+
+from soundnet_tf import decoding, inference
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.inference import files, tag
+from soundnet_tf.shipping import sounds
+from soundnet_tf.shipping.calibration import Calibration
+from soundnet_tf.shipping.rows import Row
+from soundnet_tf.transfer.datasets import DataSet
+
+VARIANTS = 20
+"""Of each kind of made sound."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """Sounds of one kind, and what was said to them."""
+
+    kind: str
+    sounds: int
+    not_sure: float
+    """The share of answers below the threshold."""
+    confidence: float
+    """Mean, of the best class."""
+    said: tuple[tuple[str, int], ...]
+    """The three commonest best guesses, and how often."""
+    right: float | None = None
+    """The share of right answers, where there is such a thing."""
+
+
+def of(
+    kind: str, classes: tuple[str, ...], probabilities: NDArray[np.floating], sure_from: float, truth: Any = None
+) -> Trial:
+    """Of what a net gave for each sound, `[sounds, classes]`; `truth` `[sounds]` where it is known."""
+    best, answers = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    names = [classes[int(answer)] for answer in answers]
+    common = collections.Counter(names).most_common(3)
+    right = None if truth is None else float((answers == np.asarray(truth)).mean())
+    return Trial(kind, len(best), float((best < sure_from).mean()), float(best.mean()), tuple(common), right)
+
+
+def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperature: float = 1.0) -> NDArray[np.float64]:
+    """`[sounds, classes]`: the only head's probabilities for whole clips, as soundnet-tag has them.
+
+    A `temperature` is for nets whose head does not hold it yet: logits are known up to what a softmax does not see.
+    """
+    (head,) = embedder.spec.heads
+    heard = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
+    logits = np.log(np.maximum([tag.over_time(head, own.values) for own in heard], np.finfo(np.float32).tiny))
+    odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def worse(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
+    """Left-out clips as they are and made worse, each by a net that never met it, of the first seed."""
+    found: dict[str, list[NDArray[np.float64]]] = collections.defaultdict(list)
+    first, truth = [row for row in rows if row.seed == 0], []
+    for row in tqdm.tqdm(first, desc='left-out clips, made worse', unit='net', leave=False, disable=None):
+        embedder = inference.load(row.net, short='tile')
+        clips = [decoding.read(dataset.clips[clip].path) for clip in row.clips]
+        for kind, alter in sounds.ALTERED.items():
+            found[kind].append(said(embedder, [alter(clip) for clip in clips], calibration.temperature))
+        truth.append(row.answers.truth)
+    of_all = np.concatenate(truth)
+    return [
+        of(kind, dataset.classes, np.concatenate(parts), calibration.sure_from, of_all) for kind, parts in found.items()
+    ]
+
+
+def made(embedder: inference.Embedder) -> list[Trial]:
+    """Made sounds of no class, by the net that ships, kind by kind."""
+    (head,) = embedder.spec.head_names
+    return [
+        of(
+            kind,
+            embedder.labels[head],
+            said(embedder, [sounds.made(kind, seed) for seed in range(VARIANTS)]),
+            embedder.sure_from[head],
+        )
+        for kind in tqdm.tqdm(sounds.MADE, desc='made sounds', unit='kind', leave=False, disable=None)
+    ]
+
+
+def others(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, files.Tally]:
+    """Real sounds of no class, by the net that ships; those of no use are told and counted."""
+    (head,) = embedder.spec.heads
+    tally, found = files.Tally(), []
+
+    def done(file: files.SoundFile, heard: Any) -> None:
+        if heard is not None:
+            found.append(tag.over_time(head, heard[head.name].values))
+
+    there = files.find(paths)
+    files.listen(embedder, there, [head.name], done, tally, len(there))
+    values = np.array(found).reshape(len(found), head.classes)
+    return of('real sounds of no class', embedder.labels[head.name], values, embedder.sure_from[head.name]), tally

@@ -1,0 +1,141 @@
+"""Calibration, held against what it must be for any answers."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import optimize, special
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.shipping import calibration
+from soundnet_tf.shipping.calibration import Answers, calibrate, calibration_error, fit_temperature, threshold
+
+
+def planted(temperature, clips=4000, classes=10, seed=0):
+    """Logits whose softmax at this temperature is the truth's own distribution."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.normal(size=[clips, classes])
+    truth = [rng.choice(classes, p=p) for p in special.softmax(logits / temperature, axis=1)]
+    return logits, np.array(truth)
+
+
+def loss(logits, truth, temperature):
+    return -special.log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()
+
+
+@pytest.mark.parametrize('temperature', [0.5, 1.0, 2.5])
+def test_a_planted_temperature_is_found(temperature):
+    assert fit_temperature(*planted(temperature)) == pytest.approx(temperature, rel=0.06)
+
+
+@given(st.integers(0, 1000), st.floats(0.2, 4.0))
+def test_it_is_the_least_loss_by_another_search(seed, temperature):
+    logits, truth = planted(temperature, clips=60, classes=4, seed=seed)
+    found = fit_temperature(logits, truth)
+    other = optimize.minimize_scalar(
+        lambda log_t: loss(logits, truth, math.exp(log_t)),
+        bounds=(math.log(calibration.COLDEST), math.log(calibration.HOTTEST)),
+        method='bounded',
+        options={'xatol': 1e-9},
+    )
+    assert loss(logits, truth, found) <= other.fun + 1e-7
+    assert calibration.COLDEST <= found <= calibration.HOTTEST * 1.001
+
+
+@given(st.integers(0, 1000), st.floats(0.5, 2.0))
+def test_logits_that_are_scaled_have_a_scaled_temperature(seed, factor):
+    logits, truth = planted(1.0, clips=80, classes=3, seed=seed)
+    found = fit_temperature(logits, truth)
+    assume(2 * calibration.COLDEST < found < calibration.HOTTEST / 2)
+    assert fit_temperature(factor * logits, truth) == pytest.approx(factor * found, rel=1e-3)
+    np.testing.assert_allclose(
+        calibration.probabilities(factor * logits, factor * found), calibration.probabilities(logits, found), atol=1e-12
+    )
+
+
+def test_all_right_and_all_wrong_stay_within_bounds():
+    logits = 5 * np.eye(3)
+    assert calibration.COLDEST <= fit_temperature(logits, np.arange(3)) < 0.2  # from where on the loss is 0
+    assert fit_temperature(logits, (np.arange(3) + 1) % 3) == pytest.approx(calibration.HOTTEST, rel=1e-4)
+
+
+ANSWERS = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(np.float64, n, elements=st.one_of(st.floats(0, 1), st.sampled_from([0.2, 0.5, 1.0]))),
+        hnp.arrays(np.bool_, n),
+    )
+)
+
+
+@given(ANSWERS)
+def test_the_error_is_a_share(answers):
+    confidences, right = answers
+    found = calibration_error(confidences, right)
+    assert 0 <= found <= 1
+    # Never less than what is left when all bins are one.
+    assert found >= abs(confidences.mean() - right.mean()) - 1e-12
+
+
+def test_the_error_by_hand():
+    confidences = np.array([0.95, 0.95, 0.95, 0.95, 0.35, 0.35])
+    right = np.array([True, True, True, False, False, True])
+    assert calibration_error(confidences, right) == pytest.approx((4 * 0.2 + 2 * 0.15) / 6)
+    assert calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0
+
+
+@given(ANSWERS, st.floats(0.05, 1.0))
+def test_the_threshold_is_the_least_that_keeps_its_word(answers, wanted):
+    confidences, right = answers
+    good = [c for c in confidences if right[confidences >= c].mean() >= wanted]
+    if not good:
+        with pytest.raises(SoundNetError, match=r'there is no confidence from which on .* are right: ask for less'):
+            threshold(confidences, right, wanted)
+    else:
+        assert threshold(confidences, right, wanted) == min(good)
+
+
+def test_a_calibration_is_honest():
+    """What the folds' own values would give is better than what the others' give, or as good; and both are told."""
+    folds = [Answers(fold, *planted(2.0, clips=300, seed=fold)) for fold in range(4)]
+    found = calibrate(folds, 0.6)
+    assert found.temperature == pytest.approx(2.0, rel=0.1)
+    assert found.error_after < found.error_before
+    assert found.loss_after < found.loss_before
+    logits = np.concatenate([own.logits for own in folds])
+    truth = np.concatenate([own.truth for own in folds])
+    assert found.loss_before == pytest.approx(loss(logits, truth, 1.0))
+    assert found.loss_after >= loss(logits, truth, found.temperature) - 1e-9
+    confidences = special.softmax(logits / found.temperature, axis=1).max(axis=1)
+    above = confidences >= found.sure_from
+    assert (logits.argmax(axis=1) == truth)[above].mean() >= 0.6
+    assert 0 < found.sure < 1
+    assert found.right_when_sure == pytest.approx(0.6, abs=0.05)
+    assert found.right_when_not_sure < found.right_when_sure
+    assert '60%' in found.rule
+
+
+def test_what_is_measured_on_a_fold_comes_from_the_others():
+    """A fold whose answers are eight times too sharp: its own temperature would help, that of the others does not."""
+    folds = [Answers(fold, *planted(1.0, clips=300, seed=fold)) for fold in range(3)]
+    logits, truth = planted(1.0, clips=300, seed=3)
+    spoilt = calibrate([*folds, Answers(3, 8 * logits, truth)], 0.3)
+    own = [fit_temperature(f.logits, f.truth) for f in folds]
+    of_others = fit_temperature(np.concatenate([f.logits for f in folds]), np.concatenate([f.truth for f in folds]))
+    assert max(own) < 1.2
+    part = loss(8 * logits, truth, of_others)
+    assert spoilt.loss_after > part / 4
+
+
+def test_one_fold_is_too_few():
+    with pytest.raises(SoundNetError, match='needs answers of two left-out folds or more, and has 1'):
+        calibrate([Answers(1, *planted(1.0, clips=20)), Answers(1, *planted(1.0, clips=20))], 0.5)
+
+
+def test_none_where_all_are_sure():
+    logits = 9 * np.eye(4)
+    folds = [Answers(fold, logits, np.arange(4)) for fold in (1, 2)]
+    found = calibrate(folds, 0.95)
+    assert (found.sure, found.right_when_sure, found.right_when_not_sure) == (1.0, 1.0, None)

@@ -1,0 +1,69 @@
+"""The nets that ship in their other forms, which `make models` makes: they say what the nets say."""
+
+import json
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+
+from soundnet_tf import inference
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.export import reload
+from soundnet_tf.shipping import sounds
+
+TOP = pathlib.Path(__file__).parents[2]
+READER = TOP / 'tests' / 'export' / 'mediapipe_reader.py'
+PYTHON = TOP / '.venv-mediapipe' / 'bin' / 'python'
+NETS = sorted((TOP / 'models').glob('*/hub'))
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=NETS or [None], ids=lambda hub: hub.parent.name if hub else 'none')
+def forms(request):
+    if request.param is None:
+        pytest.skip('there are no other forms: make models')
+    return request.param.parent
+
+
+@pytest.fixture
+def net(forms):
+    return inference.load(forms.name)
+
+
+def probabilities(net, waveform):
+    tags = net.tag(waveform, SAMPLE_RATE, top=1000)
+    (head,) = net.spec.head_names
+    return np.array([next(tag.probability for tag in tags if tag.name == name) for name in net.labels[head]])
+
+
+def test_hub_and_tflite(forms, net):
+    (head,) = net.spec.head_names
+    runs = [reload.hub(forms / 'hub'), reload.tflite(forms / 'tags')]
+    embed = reload.tflite(forms / 'embedding')
+    for kind in ('music-like', 'white noise', 'silence'):
+        waveform = sounds.made(kind, 0)
+        wanted = probabilities(net, waveform)
+        for run in runs:
+            np.testing.assert_allclose(run(waveform)[f'{head}_clip'], wanted, atol=5e-3)
+        mean = net.embed(waveform, SAMPLE_RATE).mean()
+        np.testing.assert_allclose(embed(waveform)['embedding'], mean, atol=1e-2 * max(1e-3, np.abs(mean).max()))
+
+
+def test_mediapipe(forms, net, tmp_path):
+    if not PYTHON.exists() or subprocess.run([PYTHON, '-c', 'import mediapipe'], capture_output=True).returncode:
+        pytest.skip('MediaPipe is not there, or does not start: make .venv-mediapipe/made')
+    waveform = sounds.made('music-like', 0)
+    np.save(tmp_path / 'sound.npy', waveform)
+    files = [forms / output / reload.FILES['tflite'] for output in ('tags', 'embedding')]
+    command = [PYTHON, READER, *files, tmp_path / 'sound.npy', SAMPLE_RATE]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={}, cwd=tmp_path)
+    assert not done.returncode, done.stderr[-2000:]
+    (window,), (vector,) = json.loads(done.stdout.splitlines()[-1])
+    (head,) = net.spec.head_names
+    said = [window[head][name] for name in net.labels[head]]
+    np.testing.assert_allclose(said, probabilities(net, waveform), atol=5e-3)
+    mean = net.embed(waveform, SAMPLE_RATE).mean()
+    (values,) = vector.values()
+    np.testing.assert_allclose(values, mean, atol=1e-2 * np.abs(mean).max())

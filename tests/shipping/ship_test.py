@@ -1,0 +1,266 @@
+"""From clips to a net that ships: on thin nets and made pitches, all of it."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from scipy import special
+
+from soundnet_tf import decoding, inference, locks, model, nets, saved
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.export import hub, lite, reload
+from soundnet_tf.shipping import attribution, calibration, card, delivery, features, rows, shelf, trials
+from soundnet_tf.spec import SOUNDNET5, thin
+from soundnet_tf.testing import enliven, noise
+from soundnet_tf.transfer import datasets, journal
+from soundnet_tf.transfer.protocol import Protocol
+from soundnet_tf.transfer.recipes import Recipe
+from tests.transfer.made import HERTZ, folders, write
+
+pytest.importorskip('ai_edge_litert')
+
+RECIPE = Recipe(epochs=40, batch=12, crop_s=1, head_kernel=1, learning_rate=3e-3, evaluate_every=20)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """24 clips in 2 folds, of 3 pitches, with a list of their authors."""
+    top = folders(tmp_path_factory.mktemp('data') / 'pitches')
+    names = sorted(path.name for path in top.rglob('*.wav'))
+    (top / 'ATTRIBUTION.txt').write_text('\n'.join(f'- [{name}]: a tone by nobody [CC0]' for name in names))
+    return top
+
+
+@pytest.fixture(scope='module')
+def way(data):
+    return rows.Way(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4))
+
+
+@pytest.fixture(scope='module')
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp('work')
+
+
+@pytest.fixture(scope='module')
+def found(way, work):
+    return rows.run(way, 1, work)
+
+
+@pytest.fixture(scope='module')
+def own(found):
+    return calibration.calibrate([row.answers for row in found], 0.9)
+
+
+@pytest.fixture(scope='module')
+def shipped(way, found, own, work, data, tmp_path_factory):
+    """The folder of the net, with a list beside it."""
+    others = tmp_path_factory.mktemp('others')
+    write(others / 'wind.wav', noise(2))
+    (others / 'bad.wav').write_text('dear sir')
+    terms = delivery.Terms(data, 'tones', 'CC0', [str(others)])
+    return delivery.deliver(way, found, own, work, tmp_path_factory.mktemp('shelf') / 'tones', terms)
+
+
+def test_each_row_never_met_its_fold(found, way, work):
+    assert [(row.fold, row.seed) for row in found] == [(1, 0), (2, 0)]
+    for row in found:
+        assert {way.dataset.clips[clip].fold for clip in row.clips} == {row.fold}
+        assert saved.read_facts(row.net)['origin']['held_out']['test_fold'] == row.fold
+        assert row.accuracy > 0.8
+    assert (work / 'rows.md').read_text() == rows.table(found) + '\n'
+
+
+def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
+    monkeypatch.setattr(rows.finetune, 'make_state', None)
+    again = rows.run(way, 1, work)
+    for one, other in zip(found, again, strict=True):
+        np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
+
+
+def test_what_another_run_is_at_is_left_to_it(found, way, work, capsys):
+    claim = locks.Claim.of(work / 'rows' / 'fold1-seed0')
+    try:
+        with pytest.raises(SoundNetError, match='another run is at fold1-seed0: give the command again when it is'):
+            rows.run(way, 1, work)
+    finally:
+        claim.release()
+    assert 'fold 2 left out, seed 0: ' in capsys.readouterr().out
+    assert len(rows.run(way, 1, work)) == 2
+
+
+def test_the_table_has_folds_and_seeds(found):
+    second = [dataclasses.replace(row, seed=1, answers=_all_wrong(row.answers)) for row in found]
+    text = rows.table([*found, *second[:1]])
+    assert text.splitlines()[0].split() == ['left', 'out', 'seed', '0', 'seed', '1']
+    assert text.splitlines()[2].split()[-1] == '-'
+    whole = rows.summary([*found, *second])
+    first = np.mean([row.accuracy for row in found])
+    assert whole['mean'] == pytest.approx(first / 2)
+    assert whole['deviation_over_seeds'] == pytest.approx(first / np.sqrt(2))
+    assert rows.summary(found)['deviation_over_seeds'] is None
+
+
+def _all_wrong(answers):
+    return dataclasses.replace(answers, truth=(answers.logits.argmax(axis=1) + 1) % 3)
+
+
+def test_what_is_kept_of_left_out_clips_is_what_the_command_hears(found, way):
+    """Twins: the logits of the run, and those behind the tags of the saved net."""
+    row = found[0]
+    clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
+    heard = trials.said(inference.load(row.net, short='tile'), clips)
+    np.testing.assert_allclose(heard, special.softmax(row.answers.logits, axis=1), atol=2e-3)
+    warmed = trials.said(inference.load(row.net, short='tile'), clips, 2.5)
+    np.testing.assert_allclose(warmed, calibration.probabilities(row.answers.logits, 2.5), atol=2e-3)
+
+
+def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
+    """Keras, LiteRT without TensorFlow, TensorFlow, TF-Hub, and the file that MediaPipe reads."""
+    net = saved.load_net(shipped)
+    clip = decoding.read(way.dataset.clips[5].path)[: SAMPLE_RATE + 1]
+    steps = np.asarray(net(clip[None])['pitches'])[0]
+    wanted = special.softmax(np.log(steps).mean(axis=0))
+    cold = saved.load_net(work / 'final' / 'net')
+    logits = np.asarray(model.logits(cold)(clip[None])['pitches'])[0].mean(axis=0)
+    np.testing.assert_allclose(special.softmax(logits / own.temperature), wanted, atol=5e-3)
+    shutil.copytree(shipped, tmp_path / 'plain')
+    (tmp_path / 'plain' / saved.TFLITE).unlink()
+    for folder in (shipped, tmp_path / 'plain'):
+        told = {tag.name: tag.probability for tag in inference.load(folder).tag(clip, SAMPLE_RATE, top=3)}
+        np.testing.assert_allclose([told[name] for name in sorted(HERTZ)], wanted, atol=5e-3)
+    for form, plan in (('hub', hub.plan(net)), ('tflite', lite.plan(net, 'tags', length_s='dynamic'))):
+        (tmp_path / form).mkdir()
+        plan.write(tmp_path / form)
+        run = reload.FORMS[form](tmp_path / form)
+        np.testing.assert_allclose(run(clip)['pitches_clip'], wanted, atol=1e-3)
+    too_short = reload.hub(tmp_path / 'hub')(clip[:100])
+    assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
+
+
+def test_what_ships(shipped, own, way):
+    facts = saved.read_facts(shipped)
+    assert sorted(path.name for path in shipped.iterdir()) == [
+        'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
+    ]  # fmt: skip
+    assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float16'
+    assert facts['sure_from'] == {'pitches': own.sure_from}
+    assert inference.load(shipped).sure_from == facts['sure_from']
+    assert facts['weights_sha256'] == hashlib.sha256((shipped / 'weights.npz').read_bytes()).hexdigest()
+    assert facts['origin']['recipe'] == RECIPE.to_dict()
+    assert facts['origin']['learned_from']['data_sha256'] == way.dataset.fingerprint()
+    assert (len(facts['data']['attribution']), facts['data']['attribution'][0][-20:]) == (
+        24,
+        'a tone by nobody [CC0]'[-20:],
+    )
+    measured = facts['measured']
+    assert np.sum(measured['confusion']) == 24
+    assert measured['accuracy']['mean'] == pytest.approx(np.trace(measured['confusion']) / 24)
+    assert measured['calibration'] == dataclasses.asdict(own)
+    assert measured['halves']['clips'] == 24
+    assert measured['halves']['same_answer'] > 0.9
+    assert measured['worse'][0]['right'] == pytest.approx(measured['halves']['float32'])
+    assert measured['others'] | {'said': None} == {
+        'kind': 'real sounds of no class', 'sounds': 1, 'unusable': 1, 'said': None, 'right': None,
+        'not_sure': measured['others']['not_sure'], 'confidence': measured['others']['confidence'],
+    }  # fmt: skip
+    assert str(shipped.parent) not in (shipped / 'model.json').read_text()
+
+
+def test_the_card_tells_what_was_measured(shipped):
+    text, facts = (shipped / card.NAME).read_text(), saved.read_facts(shipped)
+    assert text.startswith('# tones\n\nNames 3 kinds of sounds: high, low, middle.')
+    assert f'**{facts["sure_from"]["pitches"]:.3f}**' in text
+    assert f'**{100 * facts["measured"]["accuracy"]["mean"]:.1f} %**' in text
+    for kind in (*(t['kind'] for t in facts['measured']['worse']), 'silence', 'speech-like', 'real sounds of no class'):
+        assert f'\n| {kind} | ' in text
+    assert max(len(line) for line in text.splitlines() if line[0:1] != '|') <= 120
+
+
+def test_it_is_found_by_its_name(shipped, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(shipped.parent))
+    assert nets.find('tones') == shipped
+    listed = json.loads((shipped.parent / 'models.json').read_text())
+    assert listed['default'] == 'tones'
+    assert listed['nets']['tones']['files'] == shelf.hashes(shipped)
+    assert set(shelf.hashes(shipped)) >= {'weights.npz', 'labels/pitches.txt', 'net.tflite'}
+    assert inference.load().embed(noise(1), SAMPLE_RATE).layer == 'conv4'
+
+
+def test_the_list_keeps_its_default(shipped, tmp_path):
+    for name in ('b', 'a'):
+        shutil.copytree(shipped, tmp_path / name)
+        path = shelf.put(tmp_path / name, 'soundnet5', 'tones', 'CC0', default=False)
+    listed = json.loads(path.read_text())
+    assert (listed['default'], list(listed['nets'])) == ('b', ['a', 'b'])
+    shelf.put(tmp_path / 'a', 'soundnet5', 'tones', 'CC0', default=True)
+    assert json.loads(path.read_text())['default'] == 'a'
+    with pytest.raises(SoundNetError, match="'a b' is no name for a net"):
+        shelf.put(tmp_path / 'a b', 'soundnet5', 'tones', 'CC0', default=True)
+
+
+def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
+    protocol = Protocol(clip_s=0.0, window_s=0.0, probe='nearest', standardise=True)
+    text = features.run(way, found, work, protocol)
+    assert [line.split('  ')[0] for line in text.splitlines()] == [
+        'features', 'conv4, trained', 'conv4, random', 'MFCC',
+    ]  # fmt: skip
+    assert len(list((work / 'features').iterdir())) == 6
+    monkeypatch.setattr(features, 'evaluate', None)
+    assert features.run(way, found, work, protocol) == text
+
+
+def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp_path):
+    monkeypatch.setattr(delivery, 'halves', lambda *_: dict.fromkeys(HALVES, 0.5) | {'float32': 0.9, 'clips': 24})
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'worse': [], 'made': []})
+    terms = delivery.Terms(data, 'tones', 'CC0')
+    folder = delivery.deliver(way, found, own, work, tmp_path / 'whole', terms)
+    facts = saved.read_facts(folder)
+    assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float32'
+    monkeypatch.setattr(delivery, 'MOST_BYTES', 1000)
+    with pytest.raises(SoundNetError, match=r'has .* bytes, and 1,000 are the most: take a smaller net'):
+        delivery.deliver(way, found, own, work, tmp_path / 'large', terms)
+    assert not (tmp_path / 'large').exists()
+
+
+HALVES = ('float16', 'same_answer', 'largest_difference')
+
+
+def test_authors_have_to_be_told(data, tmp_path):
+    assert attribution.of(tmp_path, ['a/b.wav']) == []
+    with pytest.raises(
+        SoundNetError, match=r'ATTRIBUTION\.txt does not tell whose c\.wav is, nor 1 others: complete it'
+    ):
+        attribution.of(data, ['b/c.wav', 'd.wav'])
+
+
+def test_mistakes(way, found, own, work, data, tmp_path):
+    clips = tuple(dataclasses.replace(clip, fold=None) for clip in way.dataset.clips)
+    without = dataclasses.replace(way, dataset=dataclasses.replace(way.dataset, clips=clips))
+    with pytest.raises(SoundNetError, match='pitches has no two folds, so none can be left out: give it folds'):
+        rows.run(without, 1, tmp_path)
+    (tmp_path / 'mine').mkdir()
+    with pytest.raises(SoundNetError, match='mine exists and is not a saved net: choose another folder'):
+        delivery.deliver(way, found, own, work, tmp_path / 'mine', delivery.Terms(data, '', ''))
+    with pytest.raises(SoundNetError, match=r'held_out\.npz cannot be read \(.*\): remove .*, and run it again'):
+        journal.read_held_out(tmp_path)
+
+
+def test_the_weights_hold_the_temperature():
+    net = enliven(model.build(thin(SOUNDNET5, 1 / 16).with_heads({'pets': 4})))
+    clip = noise(4)[None]
+    before = np.asarray(model.logits(net)(clip)['pets'])
+    delivery.warm(net, 2.5)
+    np.testing.assert_allclose(np.asarray(model.logits(net)(clip)['pets']), before / 2.5, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_trial_tells():
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    trial = trials.of('wind', ('cat', 'dog'), probabilities, 0.65, [0, 1, 0])
+    assert (trial.sounds, trial.said) == (3, (('dog', 2), ('cat', 1)))
+    assert trial.not_sure == pytest.approx(1 / 3)
+    assert trial.right == pytest.approx(2 / 3)
+    assert trial.confidence == pytest.approx(2.2 / 3)

@@ -1,0 +1,56 @@
+"""A wheel carries the nets that ship, and works where it is unpacked."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import soundfile
+
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.testing import noise
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """Built of a copy, as building leaves things behind."""
+    copy, out = tmp_path_factory.mktemp('copy'), tmp_path_factory.mktemp('wheel')
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, copy)
+    for name in ('soundnet_tf', 'bin', 'savedmodels'):
+        links = [path.name for path in (ROOT / name).iterdir() if path.is_symlink()]
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns('__pycache__', *links))
+    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--wheel-dir', out, copy]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert not done.returncode, done.stderr[-2000:]
+    return next(out.glob('*.whl'))
+
+
+def test_it_holds_every_file_of_the_nets(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        listed = json.loads(file.read('soundnet_tf/savedmodels/models.json'))
+        assert listed['default'] in listed['nets']
+        for name, net in listed['nets'].items():
+            for path, sha256 in net['files'].items():
+                held = file.read(f'soundnet_tf/savedmodels/{name}/{path}')
+                assert hashlib.sha256(held).hexdigest() == sha256, f'{name}/{path}'
+
+
+def test_it_tags_where_it_is_unpacked(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / 'site')
+    soundfile.write(tmp_path / 'noise.wav', noise(2), SAMPLE_RATE)
+    code = 'import soundnet_tf; print(soundnet_tf.__file__, soundnet_tf.load().tag_file("noise.wav", top=1)[0].head)'
+    own = {**os.environ, 'PYTHONPATH': str(tmp_path / 'site'), 'SOUNDNET_HOME': str(tmp_path / 'home')}
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=own)
+    assert not done.returncode, done.stderr[-2000:]
+    assert done.stdout.split() == [str(tmp_path / 'site' / 'soundnet_tf' / '__init__.py'), 'esc10']
