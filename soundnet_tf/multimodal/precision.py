@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.multimodal.videos import Videos
-from soundnet_tf.transfer.tables import columns
 
 Vectors = NDArray[np.float32]
 
@@ -60,10 +59,3 @@ def _scaled(vectors: Vectors, learn: NDArray[np.bool_]) -> NDArray[np.float64]:
     deviation = own[learn].std(axis=0)
     deviation[deviation < 1e-8 * (1e-30 + abs(own[learn]).max(axis=0))] = np.inf
     return (own - own[learn].mean(axis=0)) / deviation * np.sqrt(100 / vectors.shape[1])
-
-
-def table(found: Sequence[Precision]) -> str:
-    """To print: a row for each class, a column for each choice of senses."""
-    rows = [[label, *(f'{own.values[k]:.1%}' for own in found)] for k, label in enumerate(found[0].classes)]
-    mean = ['mean', *(f'{own.mean:.1%}' for own in found)]
-    return columns([['average precision', *(' and '.join(own.senses) for own in found)], *rows, mean])

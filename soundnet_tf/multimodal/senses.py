@@ -32,7 +32,7 @@ class Sight:
     `path` is a Keras file, whose pictures are `[n, size, size, 3]` RGB; `scale` a name of `networks.SCALES`.
     """
 
-    def __init__(self, path: str, layer: str | None = None, scale: str = '0..255', crop: float = 1.0):
+    def __init__(self, path: str, layer: str | None = None, scale: str = '0..255'):
         import keras
 
         if scale not in SCALES:
@@ -48,13 +48,12 @@ class Sight:
             raise SoundNetError(f'{path} has no layer {layer!r}; its last ones are {", ".join(names[-5:])}')
         self.name, self.layer = path, layer
         self._net: Any = keras.Model(net.input, net.get_layer(layer).output)
-        self._size = int(net.input_shape[1])
-        self.side = round(self._size / crop)
+        self.size = int(net.input_shape[1])
         self._scale: Callable[[Any], Any] = SCALES[scale]
 
     def look(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """`[channels]`: the mean over the frames, and over the places of a picture where the layer has any."""
-        pictures = np.stack([centre(frame, self.side, self._size) for frame in frames]).astype(np.float32)
+        pictures = np.stack([centre(frame, self.size, self.size) for frame in frames]).astype(np.float32)
         values = np.asarray(self._net(self._scale(pictures), training=False))
         return values.reshape(len(values), -1, values.shape[-1]).mean(axis=(0, 1))
 
@@ -71,7 +70,7 @@ def perceive(videos: Videos, embedder: AnyEmbedder, sight: Sight, layer: str | N
             with media.reading(video.path):
                 with contextlib.closing(sound.waveforms(video.path, samples)) as waveforms:
                     (waveform,) = itertools.islice(waveforms, 1)
-                with contextlib.closing(Pictures(video.path, sight.side)) as pictures:
+                with contextlib.closing(Pictures(video.path, sight.size)) as pictures:
                     frames = pictures.at(unit_middles(len(waveform) / SAMPLE_RATE, FRAME_EVERY_S))
         except media.Unusable as error:
             raise SoundNetError(f'{video.path}: {error}. Mend it, or take it off the list') from error

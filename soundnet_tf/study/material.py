@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from soundnet_tf import saved
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.experiments.tables import ROLES
+from soundnet_tf.experiments.tables import NETWORKS, ROLES
+from soundnet_tf.teachers.networks import SCALES
 from soundnet_tf.transfer import datasets
 from soundnet_tf.transfer.datasets import DataSet
 
@@ -68,6 +70,27 @@ class Material:
         return self.teachers.get(network, {}).get(role)
 
 
+def _check(material: Material) -> None:
+    """Raise ValueError for what no study can use."""
+    for name, own in material.data.items():
+        if not re.fullmatch(r'\w[\w.-]*', name) or name == 'videos':
+            raise ValueError(f'{name!r} cannot name a data set')
+        if own.test_folds is not None and not all(type(fold) is int for fold in own.test_folds):
+            raise ValueError(f'test_folds of {name} are whole numbers, not {list(own.test_folds)}')
+    for what, given, known in (
+        ('records', material.records, NETWORKS),
+        ('teachers', material.teachers, NETWORKS),
+        *((f'teachers of {network}', heads, ROLES) for network, heads in material.teachers.items()),
+    ):
+        if not isinstance(given, Mapping):
+            raise ValueError(f'{what} are given by name, as {{"{known[0]}": ...}}')
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise ValueError(f'{what} are given for {" or ".join(known)}, not {unknown[0]!r}')
+    if material.eye_scale not in SCALES:
+        raise ValueError(f'eye_scale is one of {", ".join(SCALES)}, not {material.eye_scale!r}')
+
+
 def write(material: Material, path: pathlib.Path) -> None:
     """As a JSON file; `read` gives it back."""
     saved.write_json(path, dataclasses.asdict(material))
@@ -82,6 +105,7 @@ def read(path: pathlib.Path) -> Material:
             for name, own in told.pop('data').items()
         }
         material = Material(data=data, **told)
+        _check(material)
     except OSError as error:
         raise SoundNetError(f'{path}: the material cannot be read ({error.strerror})') from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

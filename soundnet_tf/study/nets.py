@@ -4,9 +4,7 @@ import contextlib
 import pathlib
 import sys
 
-import keras
-
-from soundnet_tf import config, model, training
+from soundnet_tf import config, training
 from soundnet_tf.experiments.tables import Row
 from soundnet_tf.spec import NetSpec, thin
 from soundnet_tf.study import autoencoder
@@ -28,8 +26,7 @@ def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pa
     if row.start == 'mfcc':
         return make('mfcc')
     if row.start == 'random':
-        keras.utils.set_random_seed(seed)
-        return nets.in_memory(model.build(spec_of(row, effort)), f'{row.net}, random weights')
+        return nets.random_net(row.net, seed, spec_of(row, effort))
     run = out / 'nets' / f'{name_of(row)}-seed{seed}'
     if not (run / 'net' / 'model.json').exists():
         # What is learned stands in the run's log; the study's own output is its tables.

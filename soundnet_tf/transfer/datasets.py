@@ -128,7 +128,7 @@ def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet
     dataset = LAYOUTS[layout](path, _head_name(name or path.resolve().stem))
     missing = [clip.path for clip in dataset.clips if not os.path.isfile(clip.path)]
     if missing:
-        raise BadAudio(f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing, the first is {missing[0]}')
+        raise BadAudio(f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing: {listing.some(missing)}')
     return dataset
 
 
@@ -163,7 +163,7 @@ def from_folders(path: pathlib.Path, name: str) -> DataSet:
     """A folder for each class, with sound files at any depth; the classes in the order of the folders' names.
 
     Numbers before a class's name are dropped. Fold and source are taken from the files' names where all are called
-    as in ESC-10, `fold-source-take.ogg`.
+    as in ESC-10, `fold-source-take.ogg`. Raises SoundNetError where most are and some are not.
     """
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and folder.name[0] != '.')
     if not folders:
@@ -173,8 +173,14 @@ def from_folders(path: pathlib.Path, name: str) -> DataSet:
         labels = [folder.name for folder in folders]
     paths = [(file.path, label) for label, folder in zip(labels, folders, strict=True) for file in _sounds(folder)]
     named = [_ESC.fullmatch(pathlib.PurePath(file).stem) for file, _ in paths]
+    odd = [file for (file, _), match in zip(paths, named, strict=True) if not match]
+    if 0 < len(odd) < len(paths) / 2:
+        raise SoundNetError(
+            f'{path}: {odd[0]} is not called fold-recording-take, as {len(paths) - len(odd)} of {len(paths)} are: '
+            'rename it, or take it away; with other names, give a CSV with columns path, label, fold and source'
+        )
     clips = [
-        LabelledClip(file, label, int(match[1]), match[2]) if match and all(named) else LabelledClip(file, label)
+        LabelledClip(file, label, int(match[1]), match[2]) if match and not odd else LabelledClip(file, label)
         for (file, label), match in zip(paths, named, strict=True)
     ]
     return DataSet(name, tuple(labels), tuple(clips))

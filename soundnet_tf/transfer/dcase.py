@@ -14,7 +14,7 @@ from soundnet_tf.errors import SoundNetError
 Row = tuple[str, str, int | None, str]
 """Path, scene, fold, recording."""
 
-_2013 = re.compile(r'([a-z]+)\d\d\.wav')
+_2013 = re.compile(r'([a-z]+)\d\d\.wav', re.IGNORECASE)
 _FOLD = re.compile(r'fold(\d+)_(train|evaluate)\.(txt|csv)')
 
 
@@ -42,7 +42,7 @@ def rows(path: pathlib.Path) -> Iterator[Row]:
     listed = set[str]()
     for where, cells in _lines(meta):
         if len(cells) < 2 or not cells[1]:
-            raise SoundNetError(f'{where} names no scene: its columns are the path and the scene')
+            raise SoundNetError(f'{where} names no scene: its columns are the path and the scene, separated by tabs')
         # Where no recording is named, files are called place_from_to, or scene-place-recording-part-device.
         source = cells[2] if len(cells) > 2 else re.split(r'[_.]', pathlib.PurePosixPath(cells[0]).name)[0]
         listed.add(cells[0])
@@ -70,4 +70,6 @@ def scenes_2013(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
     """Each file and its scene; nothing where the folder holds other files than those of 2013."""
     files = sorted(file for file in path.iterdir() if file.suffix.lower() == '.wav')
     matches = [_2013.fullmatch(file.name) for file in files]
-    return [(file, match[1]) for file, match in zip(files, matches, strict=True) if match] if all(matches) else []
+    return (
+        [(file, match[1].lower()) for file, match in zip(files, matches, strict=True) if match] if all(matches) else []
+    )

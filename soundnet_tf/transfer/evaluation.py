@@ -94,7 +94,7 @@ class Evaluation:
             [
                 f'{self.embedder["name"]}, {self.embedder["layer"]}, on {self.data}: {self} % of the clips named '
                 'rightly (mean and deviation over folds)',
-                'protocol: ' + ', '.join(f'{name} {value}' for name, value in self.protocol.items()),
+                'protocol: ' + ', '.join(f'{name} {_said(value)}' for name, value in self.protocol.items()),
                 columns(folds),
                 columns([['class', 'clips', 'recall', 'precision'], *each]),
                 confusion_table(self.folds[0].scores.classes, self.scores.confusion),
@@ -104,6 +104,12 @@ class Evaluation:
 
 HEAD = '| embedder | layer | accuracy % | by fold |\n|---|---|---|---|'
 """Of a table of `markdown` rows."""
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ' or '.join(map(_said, value))
+    return f'{value:g}' if isinstance(value, float) else str(value)
 
 
 def _told(value: float) -> float | None:

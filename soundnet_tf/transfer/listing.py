@@ -17,6 +17,9 @@ def rows(path: pathlib.Path, needed: Sequence[str], optional: Sequence[str]) -> 
             lacking = [column for column in needed if column not in there]
             if lacking:
                 it_has = f'it has {", ".join(there)}' if there else 'it is empty'
+                it_has += (
+                    ', and columns are separated by commas' if len(there) == 1 and set(there[0]) & set(';\t') else ''
+                )
                 raise SoundNetError(f'{path}: the first line must name a column {lacking[0]}; {it_has}')
             for cells in reader:
                 where = f'{path}: line {reader.line_num}'
@@ -28,6 +31,12 @@ def rows(path: pathlib.Path, needed: Sequence[str], optional: Sequence[str]) -> 
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SoundNetError(f'{path} cannot be read as CSV in UTF-8 ({error})') from error
     return found
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of them, and how many more there are."""
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
 
 
 def fold(cell: str, where: str) -> int | None:

@@ -146,12 +146,21 @@ def choose_c(dataset: DataSet, slid: Sequence[Values], train: Sequence[int], pro
 
 
 def _inner(dataset: DataSet, train: Sequence[int]) -> DataSet:
-    """The training clips as a data set with folds of their own: those that they have, or else some that are dealt."""
+    """The training clips as a data set with folds of their own: those that they have, or else some that are dealt.
+
+    Of their own where every class is in two of them or more, so that each can be learned without any.
+    """
     inner = dataclasses.replace(dataset, clips=tuple(dataset.clips[clip] for clip in train))
-    if len(inner.folds) > 1:
+    folds = {label: {c.fold for c in inner.clips if c.label == label} - {None} for label in inner.classes}
+    if min(map(len, folds.values())) > 1:
         return inner
     recordings = {label: {c.source or c.path for c in inner.clips if c.label == label} for label in inner.classes}
-    return datasets.dealt(inner, min(INNER_FOLDS, *map(len, recordings.values())))
+    rarest = min(recordings, key=lambda label: len(recordings[label]))
+    if len(recordings[rarest]) < 2:
+        raise SoundNetError(
+            f'{dataset.name}: C cannot be chosen where one recording of {rarest!r} is learned from: give one C'
+        )
+    return datasets.dealt(inner, min(INNER_FOLDS, len(recordings[rarest])))
 
 
 def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[int, ...]:

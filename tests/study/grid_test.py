@@ -194,5 +194,17 @@ def test_a_material_is_written_and_read(tmp_path):
     (tmp_path / 'm.json').write_text('{"name": "x"}')
     with pytest.raises(SoundNetError, match=r"m\.json describes no material \('data'\): see docs/reproduce\.md"):
         material.read(tmp_path / 'm.json')
+    told = {'name': 'x', 'data': {}}
+    for wrong, words in (
+        ({'records': 'records'}, 'records are given by name'),
+        ({'teachers': {'vgg': 'imagenet'}}, 'teachers of vgg are given by name'),
+        ({'teachers': {'vgg16': {}}}, "teachers are given for vgg or alexnet, not 'vgg16'"),
+        ({'eye_scale': 'bgr'}, "eye_scale is one of .*, not 'bgr'"),
+        ({'data': {'a b': {'path': 'p', 'stands_for': 'dcase'}}}, "'a b' cannot name a data set"),
+        ({'data': {'a': {'path': 'p', 'stands_for': 'dcase', 'test_folds': '1'}}}, 'test_folds of a are whole numbers'),
+    ):
+        (tmp_path / 'm.json').write_text(json.dumps(told | wrong))
+        with pytest.raises(SoundNetError, match=words):
+            material.read(tmp_path / 'm.json')
     with pytest.raises(SoundNetError, match='the material cannot be read'):
         material.read(tmp_path / 'nowhere.json')

@@ -70,9 +70,10 @@ def test_esc_names_tell_fold_and_recording(tmp_path):
     assert dataset.folds == (1, 2)
     own = [(clip.fold, clip.source) for clip in dataset.clips if clip.label == 'middle']
     assert own == [(1, '110'), (1, '111'), (2, '120'), (2, '121')]
-    # One name of another kind, and names tell nothing.
+    # One name of another kind would take folds and recordings from all of them.
     write(tmp_path / 'esc' / 'low' / 'mine.wav', noise(0.1))
-    assert datasets.load(tmp_path / 'esc').folds == ()
+    with pytest.raises(SoundNetError, match=r'mine\.wav is not called fold-recording-take, as 12 of 13 are: rename it'):
+        datasets.load(tmp_path / 'esc')
 
 
 def esc50(top):
@@ -108,11 +109,12 @@ def test_the_fingerprint_is_of_the_sounds_wherever_they_lie(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('path,label\nclips/a.wav,rain\nclips/x.wav,dog\n', r'1 of 2 clips are missing, the first is .*x\.wav'),
+        ('path,label\nclips/a.wav,rain\nclips/x.wav,dog\n', r'1 of 2 clips are missing: .*x\.wav$'),
         ('path,label\nclips/a.wav,rain\nclips/b.wav,rain\n', r"some has one class only, 'rain'"),
         ('path,label\n', 'some holds no clip'),
         ('', r'must name a column path; it is empty'),
         ('file,label\n', r'must name a column path; it has file, label'),
+        ('path;label\n', r'it has path;label, and columns are separated by commas'),
         ('path,label\nclips/a.wav,\n', r'some\.csv: line 2 has no label'),
         ('path,label,fold\nclips/a.wav,dog,one\n', r"line 2 has fold 'one', which is no whole number"),
         ('path,label\nclips/a.wav,rain\nclips/a.wav,dog\n', r'clips/a\.wav is listed twice'),

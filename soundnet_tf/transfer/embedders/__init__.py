@@ -43,6 +43,8 @@ def make(text: str) -> AnyEmbedder:
     if not (colon and re.fullmatch(r'\d*\.?\d+', hop)):
         where, hop = text, ''
     ready = pathlib.Path(where)
+    if (ready / 'net' / 'spec.json').is_file():
+        raise SoundNetError(f'{where} is the folder of a run: did you mean {ready / "net"}?')
     if ready.suffix == '.npz' or (ready.is_dir() and not (ready / 'spec.json').is_file()):
         from soundnet_tf.transfer.embedders.ready import Ready
 

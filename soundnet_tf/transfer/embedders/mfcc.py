@@ -39,7 +39,7 @@ class Mfcc:
 
 
 def coefficients(waveform: Waveform) -> Values:
-    """`[samples]` to `[frames, 20]`, the last frame filled with silence."""
+    """`[samples]` to `[frames, 20]`; a clip too short for one block is filled up with silence."""
     import tensorflow as tf
 
     # One frame more than begins before the end would be nothing but silence.

@@ -11,6 +11,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, embed
 from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.spec import NetSpec
 from soundnet_tf.transfer.embedders.kinds import Values
 
 
@@ -57,12 +58,12 @@ def in_memory(net: model.SoundNet, name: str) -> Net:
     return Net(Embedder(KerasEngine(net), short='tile'), name, f'net {digest.hexdigest()}', {})
 
 
-def random_net(net: str = 'soundnet8', seed: int = 0) -> Net:
-    """A fresh net, its weights drawn from `seed`."""
+def random_net(net: str = 'soundnet8', seed: int = 0, spec: NetSpec | None = None) -> Net:
+    """A fresh net, its weights drawn from `seed`; of `spec`, or else the paper's of that name."""
     import keras
 
     if net not in config.NETS:
         raise SoundNetError(f'there is no net {net!r}: give {" or ".join(config.NETS)}')
     keras.utils.set_random_seed(seed)
     seeded = f', seed {seed}' if seed else ''
-    return in_memory(model.build(config.NETS[net]), f'{net}, random weights{seeded}')
+    return in_memory(model.build(spec or config.NETS[net]), f'{net}, random weights{seeded}')
