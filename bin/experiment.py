@@ -49,14 +49,16 @@ def main(arguments: Sequence[str]) -> int | None:
     unknown = [name for name in ONLY.value or () if name not in known]
     if unknown:
         raise SoundNetError(f'there is no table {unknown[0]!r}: there are {", ".join(known)}')
-    from soundnet_tf.study import effort, grid, material, world
+    from soundnet_tf.study import material
+
+    # Before TensorFlow is loaded: mistakes are told at once.
+    given = material.read(pathlib.Path(MATERIAL.value)) if MATERIAL.value else None
+    from soundnet_tf.study import effort, grid, world
 
     out = pathlib.Path(OUT.value)
     chosen = effort.SMOKE if SMOKE.value else effort.DEMO if WORLD.value else effort.Effort()
     chosen = dataclasses.replace(chosen, **{name: flag.value for name, flag in OWN.items() if flag.value is not None})
-    if MATERIAL.value:
-        given = material.read(pathlib.Path(MATERIAL.value))
-    else:
+    if given is None:
         given = world.make(out / 'world', world.TINY if SMOKE.value else world.Scale())
     seeds = SEEDS.value or (3 if WORLD.value else 1)
     tables = [known[name] for name in ONLY.value or known]
