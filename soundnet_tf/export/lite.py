@@ -52,6 +52,9 @@ ENOUGH = 0.9991
 SLACK = 2e-4
 """Where that is never reached, since the output itself is in 8 bits, so much less than the best is as good."""
 
+LOUDER = np.float32(1.4)
+"""The ranges are taken from clips as they are, and so much louder: what lies beyond a range is cut off."""
+
 LONGEST_S = 3600.0
 """Of a file of one length: it asks for memory for all of it."""
 
@@ -206,7 +209,8 @@ def _eight_bit(
     tried = [*tried, *(quiet(waveform) for waveform in tried)]
 
     def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
-        yield from ({'waveform': waveform} for waveform in seen)
+        for waveform in seen:
+            yield from ({'waveform': np.clip(waveform * gain, -1, 1)} for gain in (1, LOUDER))
 
     plain = make('float32').convert()
     # What comes out of the last layers is in 8 bits itself, whatever the first do.
