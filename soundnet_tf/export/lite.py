@@ -5,7 +5,7 @@
     int8               8-bit weights and values, set by a user's clips; sound goes in and values come out as float
 
 An 8-bit waveform would have 48 dB of range, and so would what conv1 makes of it. So int8 keeps conv1 in float, and as
-many of the layers after it as quiet clips turn out to need; they have few weights, kept as float16.
+many of the layers after it as quiet clips turn out to need; they have few weights, which are kept small.
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import truth
 from soundnet_tf.export.calibration import Clip
+from soundnet_tf.export.constants import with_small_constants
 from soundnet_tf.export.folded import Operations, folded, save_module
-from soundnet_tf.export.halves import with_halves
 from soundnet_tf.export.metadata import Output, with_metadata
 from soundnet_tf.export.reload import FILES
 from soundnet_tf.export.verify import CLOSE, HALVED, Plan, Tolerance, cosine, quiet
@@ -225,7 +225,7 @@ def _eight_bit(
     for in_float in _beginnings(geometry.path(spec, deepest)):
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_names(plain, in_float))
         debugger.options = options
-        model = with_halves(debugger.get_nondebug_quantized_model())
+        model = with_small_constants(debugger.get_nondebug_quantized_model())
         given = _run(model, tried)
         close = min(cosine(new[name], old[name]) for new, old in zip(given, wanted, strict=True) for name in judged)
         found.append((close, model, in_float))
