@@ -161,7 +161,8 @@ function drawUnits() {
     + `(${layer.units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
     + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}. Pictures: time to the `
     + `right, frequency in Hz upwards (mel scale), lighter is louder over ${data.axis.range_db} dB; below, the waveform. `
-    + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}.`;
+    + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}. Selectivity: 0 where all `
+    + 'sounds excite it alike, 1 where a single moment does; below it, what most of these sounds are.';
   $('#list').replaceChildren(...units.slice(0, shown).map((unit) => el('article', { class: 'unit' },
     el('div', {},
       el('h3', {}, unit.name ?? `Unit ${unit.unit}`),
@@ -341,7 +342,8 @@ function startTimeline(given) {
   const repeated = given.own_seconds < given.seconds - 0.01 ? ` It is ${seconds(given.own_seconds)} long, and repeated as the heads need more.` : '';
   const part = given.whole ? '' : ` The first ${seconds(given.seconds)} of it.`;
   $('#timeline .note').textContent = `${given.name}: the ${given.heads.length === 1 ? 'head gives' : 'heads give'} probabilities every `
-    + `${seconds(given.heads[0].hop)}, each from ${seconds(given.heads[0].field)} of sound around its middle.${part}${repeated} A click goes to that moment.`;
+    + `${seconds(given.heads[0].hop)}, each from ${seconds(given.heads[0].field)} of sound around its middle.${part}${repeated} A click goes to that moment. `
+    + 'The fuller a cell’s colour, the more probable; without a number it is below 5%, or too narrow for one.';
   timeline.src = 'timeline.mp3';
   timeline.setAttribute('aria-label', `Sound of ${given.name}`);
   const every = [1, 2, 5, 10, 20, 30, 60].find((step) => given.seconds / step <= 8) ?? 60;
@@ -366,7 +368,7 @@ function startTimeline(given) {
         return el('span', {
           class: 'cell', style: `left:${from}%;width:${to - from}%;--p:${p}`,
           title: `${row.name} ${percent(p)} at ${seconds(head.times[i])}`,
-        }, p >= 0.05 && to - from > 4 ? percent(p) : '');
+        }, el('b', {}, p >= 0.05 ? percent(p) : ''));
       }))]),
     ]));
   const heads = [...document.querySelectorAll('#timeline .head')];
@@ -412,7 +414,7 @@ function matrix({ name, classes, counts, accuracy }) {
   const total = counts.flat().reduce((a, b) => a + b, 0);
   return el('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': `Confusion matrix ${name}` }, el('table', {},
     el('caption', {}, `${name ? `${name}: ` : ''}${percent(accuracy)} of ${count(total, 'clip')} named rightly`),
-    el('thead', {}, el('tr', {}, el('td', { style: 'border:0' }), ...classes.map((one) => el('th', { scope: 'col' }, el('span', {}, one))))),
+    el('thead', {}, el('tr', {}, el('td', { class: 'corner' }, 'it is ↓  named →'), ...classes.map((one) => el('th', { scope: 'col' }, el('span', {}, one))))),
     el('tbody', {}, ...counts.map((row, i) => {
       const sum = row.reduce((a, b) => a + b, 0) || 1;
       return el('tr', {}, el('th', { scope: 'row', title: classes[i] }, classes[i]), ...row.map((n, j) => el('td', {
