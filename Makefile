@@ -24,15 +24,18 @@ else
 MAIN := .venv
 endif
 
+# A file of tests stays in one process, since its fixtures do.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 .PHONY: demo test test-reference test-latest check bench models clean
 demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
 test: $(if $(REFERENCE),test-reference) test-latest
 test-reference: .venv/made .venv-mediapipe/made
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
 test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
-	.venv-latest/bin/python -m pytest -m 'not slow'
+	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow'
 
 check: $(MAIN)/made
 	$(MAIN)/bin/ruff check

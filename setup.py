@@ -61,7 +61,8 @@ setup(
         # Reports of what a net hears: the map of the clips.
         'visualize': ['scikit-learn>=1.4'],
         # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.
-        'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'ruff'],
+        # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
+        'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
     },
     entry_points={'console_scripts': [f'soundnet-{name} = soundnet_tf.bin.{name}:run' for name in BINARIES]},
     classifiers=[

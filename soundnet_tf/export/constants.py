@@ -3,7 +3,7 @@
 The converter keeps the layers of an 8-bit model that stay in float in float32, four times their place.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import flatbuffers
 import numpy as np
@@ -39,8 +39,9 @@ def with_small_constants(model: bytes) -> bytes:
         small.buffer, tensor.buffer = tensor.buffer, 0
         if values.ndim == 4 and values.size >= MANY:
             kept, scales = in_eight_bits(values)
-            small.type, small.quantization = schema.TensorType.INT8, schema.QuantizationParametersT()
-            small.quantization.scale, small.quantization.zeroPoint = scales, np.zeros(len(scales), np.int64)
+            small.type = schema.TensorType.INT8
+            small.quantization = quantization = cast(Any, schema.QuantizationParametersT())
+            quantization.scale, quantization.zeroPoint = scales, np.zeros(len(scales), np.int64)
         else:
             # A half reaches 65,504, and no folded weight of a net that says anything comes near.
             kept, small.type = values.astype(np.float16), schema.TensorType.FLOAT16
