@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 
+from soundnet_tf.experiments.recipes import RECIPES
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import noise
 from soundnet_tf.transfer import loudness, sounds, step, student
 from soundnet_tf.transfer.augment import Crops
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
-from soundnet_tf.transfer.recipes import RECIPES
 
 CLIPS, SECONDS, STEPS = 96, 5, 5
 SCRATCH = RECIPES['from_scratch']

@@ -18,7 +18,7 @@ from typing import Any
 from absl import flags
 
 from soundnet_tf import cli, config
-from soundnet_tf.transfer.recipes import RECIPES, Recipe
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
 DATA = flags.DEFINE_string('data', None, 'A CSV, a folder of class folders, or the folder of ESC-50.', required=True)
 OUT = flags.DEFINE_string('out', None, 'The run folder.', required=True)

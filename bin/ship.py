@@ -20,7 +20,7 @@ from typing import Any, cast
 from absl import flags
 
 from soundnet_tf import cli, config
-from soundnet_tf.transfer.recipes import RECIPES
+from soundnet_tf.experiments.recipes import RECIPES
 
 DATA = flags.DEFINE_string('data', None, 'The labelled data, with folds; as of soundnet-finetune.', required=True)
 WORK = flags.DEFINE_string('work', None, 'The folder of the rows, to go on from.', required=True)

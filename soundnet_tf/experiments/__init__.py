@@ -1,7 +1,8 @@
 """The paper's training, its ablations and our own defaults, as values.
 
 Each is an `Experiment`; `soundnet-train --experiment=NAME` runs it, `--set=name=value` changes it,
-and `smoke` makes it small enough for a test.
+and `smoke` makes it small enough for a test. How a net learns from labels is a `recipes.Recipe`, for
+`soundnet-finetune --recipe=NAME`.
 """
 
 import dataclasses

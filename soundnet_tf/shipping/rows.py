@@ -11,11 +11,11 @@ import keras
 
 from soundnet_tf import locks, saved
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.shipping.calibration import Answers
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.transfer import finetune, journal
 from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.recipes import Recipe
 from soundnet_tf.transfer.tables import columns
 
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.transfer.recipes import Recipe
+from soundnet_tf.experiments.recipes import Recipe
+from soundnet_tf.transfer import equaliser
 from soundnet_tf.transfer.sounds import FULL_SCALE, Samples, Sounds
 
 Floats = NDArray[np.float32]
@@ -24,17 +25,21 @@ class Batch:
     """What `render` makes a batch of waveforms from, and what they are. A crop has one voice, or two where mixed.
 
     `pieces` is int16 `[batch, voices, samples]`; `speeds` `[batch, voices]`, how many samples of the piece pass in one
-    of the crop; `weights` `[batch, voices]`; `targets` `[batch, classes]`, which sum to 1.
+    of the crop; `weights` `[batch, voices]`; `filters` `[batch, taps]`, no taps where nothing is filtered; `targets`
+    `[batch, classes]`, which sum to 1.
     """
 
     pieces: Samples
     speeds: Floats
     weights: Floats
+    filters: Floats
     targets: Floats
 
 
-def render(pieces: tf.Tensor, speeds: tf.Tensor, weights: tf.Tensor, samples: int, *, stretched: bool) -> tf.Tensor:
-    """Waveforms `[batch, samples]`: the pieces at their speeds, by linear interpolation, weighed and added."""
+def render(
+    pieces: tf.Tensor, speeds: tf.Tensor, weights: tf.Tensor, filters: tf.Tensor, samples: int, *, stretched: bool
+) -> tf.Tensor:
+    """Waveforms `[batch, samples]`: the pieces at their speeds, by linear interpolation, weighed, added, filtered."""
     if stretched:
         batch, voices, long = tf.unstack(tf.shape(pieces))
         # The bilinear kernel for boxes of pictures, of which a sound is one that is a pixel high. It takes int16, but
@@ -48,7 +53,9 @@ def render(pieces: tf.Tensor, speeds: tf.Tensor, weights: tf.Tensor, samples: in
         sound = tf.reshape(sound, [batch, voices, samples])
     else:
         sound = tf.cast(pieces, tf.float32)
-    return tf.ensure_shape(tf.reduce_sum(sound * tf.expand_dims(weights / FULL_SCALE, -1), axis=1), [None, samples])
+    sound = tf.reduce_sum(sound * tf.expand_dims(weights / FULL_SCALE, -1), axis=1)
+    sound = tf.ensure_shape(sound, [None, samples])
+    return equaliser.filtered(sound, filters) if filters.shape[1] else sound
 
 
 class Crops:
@@ -67,6 +74,7 @@ class Crops:
         # With one sample more on either side for rounding.
         self.piece = math.ceil(self.samples * recipe.stretch) + 2 if self.stretched else self.samples
         self.voices = 2 if recipe.mix else 1
+        self.taps = equaliser.TAPS if recipe.filter_db else 0
         self.steps = -(-len(clips) // recipe.batch)
         """Batches in an epoch."""
 
@@ -94,7 +102,9 @@ class Crops:
         targets = np.zeros([count, self._classes])
         np.add.at(targets, (np.arange(count)[:, None], self._targets[voices]), shares)
         targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / self._classes
-        return Batch(pieces, speeds.astype(np.float32), weights.astype(np.float32), targets.astype(np.float32))
+        # Drawn last, so that a recipe without filters has the chance that it always had.
+        filters = equaliser.draw(chance, count, recipe.filter_db)[:, : self.taps]
+        return Batch(pieces, *(part.astype(np.float32) for part in (speeds, weights, filters, targets)))
 
     def _others(self, chance: np.random.Generator, clips: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each clip one of another class."""

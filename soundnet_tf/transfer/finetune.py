@@ -1,7 +1,7 @@
 """A net learns from labels: fine-tuning of a saved net, or training from scratch.
 
     from soundnet_tf.transfer import datasets, finetune
-    from soundnet_tf.transfer.recipes import RECIPES
+    from soundnet_tf.experiments.recipes import RECIPES
 
     esc10 = datasets.load('esc10/')
     result = finetune.finetune(esc10, RECIPES['authors'], 'runs/esc10', start='runs/first/net', test_fold=4)
@@ -21,11 +21,11 @@ import keras
 
 from soundnet_tf import nets, saved
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 from soundnet_tf.transfer import journal, sounds, student
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.loop import BEST, CHECKPOINTS, Run
-from soundnet_tf.transfer.recipes import Recipe
 from soundnet_tf.transfer.splits import split
 from soundnet_tf.transfer.step import make_state
 

@@ -13,10 +13,10 @@ import tqdm
 from soundnet_tf import saved
 from soundnet_tf.checkpoints import Checkpoints
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.transfer import journal
 from soundnet_tf.transfer.augment import Crops
 from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.recipes import Recipe
 from soundnet_tf.transfer.scores import Scores
 from soundnet_tf.transfer.sounds import Sounds
 from soundnet_tf.transfer.splits import Split

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from soundnet_tf import model, steps
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.transfer import student
 from soundnet_tf.transfer.augment import Batch, Crops, render
-from soundnet_tf.transfer.recipes import Recipe
 
 Step = Callable[[Batch, float], None]
 """A batch and a learning rate."""
@@ -64,11 +64,12 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
     form = student.learning_form(state.net, recipe)
     voices = tf.TensorSpec([None, crops.voices], tf.float32)
     pieces = tf.TensorSpec([None, crops.voices, crops.piece], tf.int16)
-    signature = [pieces, voices, voices, tf.TensorSpec([None, None]), tf.TensorSpec([])]
+    filters, targets = tf.TensorSpec([None, crops.taps]), tf.TensorSpec([None, None])
+    signature = [pieces, voices, voices, filters, targets, tf.TensorSpec([])]
 
     @tf.function(input_signature=signature)
-    def step(pieces: Any, speeds: Any, weights: Any, targets: Any, rate: Any) -> None:
-        waveform = render(pieces, speeds, weights, crops.samples, stretched=crops.stretched)
+    def step(pieces: Any, speeds: Any, weights: Any, filters: Any, targets: Any, rate: Any) -> None:
+        waveform = render(pieces, speeds, weights, filters, crops.samples, stretched=crops.stretched)
         with tf.GradientTape() as tape:
             logits = form(waveform, tf.stack([tf.constant(seed, tf.int64), state.step]))
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
@@ -85,5 +86,5 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
 
     run: Any = step.get_concrete_function()
     return lambda batch, rate: run(
-        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights, batch.targets, np.float32(rate)))
+        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights, batch.filters, batch.targets, np.float32(rate)))
     )

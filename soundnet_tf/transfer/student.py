@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from soundnet_tf import fast, geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import Head, NetSpec
 from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.recipes import Recipe
 from soundnet_tf.transfer.sounds import FULL_SCALE, Samples, Sounds
 
 SAMPLES_AT_ONCE = 160 * SAMPLE_RATE

@@ -12,13 +12,13 @@ from scipy import special
 from soundnet_tf import decoding, inference, locks, model, nets, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.export import hub, lite, reload
 from soundnet_tf.shipping import attribution, calibration, card, delivery, features, rows, shelf, trials
 from soundnet_tf.spec import SOUNDNET5, thin
 from soundnet_tf.testing import enliven, noise
 from soundnet_tf.transfer import datasets, journal
 from soundnet_tf.transfer.protocol import Protocol
-from soundnet_tf.transfer.recipes import Recipe
 from tests.transfer.made import HERTZ, folders, write
 
 pytest.importorskip('ai_edge_litert')

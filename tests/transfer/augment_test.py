@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.transfer import loudness
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
+from soundnet_tf.transfer import equaliser, loudness
 from soundnet_tf.transfer.augment import Batch, Crops, mixing_weights, render
-from soundnet_tf.transfer.recipes import RECIPES, Recipe
 from soundnet_tf.transfer.sounds import FULL_SCALE, Sounds
 
 LENGTHS = (3000, 2000, 700, 4000, 2500, 3100)
@@ -33,7 +33,9 @@ def crops(seed=0, **changes):
 
 def rendered(batch: Batch, of: Crops):
     return render(
-        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights)), of.samples, stretched=of.stretched
+        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights, batch.filters)),
+        of.samples,
+        stretched=of.stretched,
     ).numpy()
 
 
@@ -102,7 +104,9 @@ def test_rendering_is_interpolation_weighing_and_adding(stretched):
     speeds = rng.uniform(0.8, 1.25, (5, 2)).astype(np.float32) if stretched else np.ones((5, 2), np.float32)
     weights = rng.normal(size=(5, 2)).astype(np.float32)
     samples = 1000 if stretched else 1300
-    got = render(*map(tf.constant, (pieces, speeds, weights)), samples, stretched=stretched)
+    got = render(
+        *map(tf.constant, (pieces, speeds, weights, np.zeros([5, 0], np.float32))), samples, stretched=stretched
+    )
     wanted = [
         sum(w * np.interp(np.arange(samples) * v, times, p) for p, v, w in zip(*voices, strict=True)) / FULL_SCALE
         for voices in zip(pieces, speeds, weights, strict=True)
@@ -129,7 +133,7 @@ def test_nothing_of_a_sound_is_nothing(share):
 
 def test_mixtures_are_of_two_classes_with_both_in_the_label():
     made = crops(mix=True)
-    pieces, _, weights, targets = whole(made.epoch(3))
+    pieces, _, weights, _, targets = whole(made.epoch(3))
     clips = (pieces.max(axis=2) - 1) // 5000
     classes = np.array(TARGETS)[clips]
     assert (classes[:, 0] != classes[:, 1]).all()
@@ -143,15 +147,36 @@ def test_mixtures_are_of_two_classes_with_both_in_the_label():
 
 @given(seed=st.integers(0, 10_000), gain_db=st.floats(0, 20))
 def test_gain_and_sign(seed, gain_db):
-    *_, weights, _ = whole(crops(seed, gain_db=gain_db, flip=True).epoch(0))
+    *_, weights, _, _ = whole(crops(seed, gain_db=gain_db, flip=True).epoch(0))
     assert (np.abs(20 * np.log10(np.abs(weights))) <= gain_db + 1e-4).all()
-    *_, unturned, _ = whole(crops(seed, gain_db=gain_db).epoch(0))
+    *_, unturned, _, _ = whole(crops(seed, gain_db=gain_db).epoch(0))
     assert (unturned > 0).all()
 
 
 def test_both_signs_come():
-    *_, weights, _ = whole(crops(flip=True).epoch(0))
+    *_, weights, _, _ = whole(crops(flip=True).epoch(0))
     assert set(weights[:, 0]) == {-1, 1}
+
+
+@pytest.mark.parametrize('mix', [False, True])
+def test_each_crop_goes_through_its_own_filter(mix):
+    (batch,) = crops(batch=6, mix=mix, filter_db=12.0).epoch(0)
+    (plain,) = crops(batch=6, mix=mix).epoch(0)
+    made, unfiltered = crops(filter_db=12.0), rendered(plain, crops())
+    np.testing.assert_array_equal(batch.pieces, plain.pieces)
+    wanted = [np.convolve(wave, taps, 'same') for wave, taps in zip(unfiltered, batch.filters, strict=True)]
+    np.testing.assert_allclose(rendered(batch, made), wanted, atol=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), most_db=st.floats(0, 30))
+def test_filters_turn_bands_up_and_down_within_bounds_and_shift_nothing(seed, most_db):
+    filters = equaliser.draw(np.random.default_rng(seed), 3, most_db)
+    np.testing.assert_allclose(filters, filters[:, ::-1], atol=1e-5)
+    db = 20 * np.log10(np.abs(np.fft.rfft(filters.astype(float), axis=1)))
+    assert (np.abs(db) <= most_db + 1e-3).all()
+    assert np.ptp(db) > 0.2 * most_db
+    identity = equaliser.draw(np.random.default_rng(seed), 1, 0.0)
+    np.testing.assert_allclose(identity, [np.arange(equaliser.TAPS) == equaliser.TAPS // 2], atol=1e-7)
 
 
 def test_smoothed_labels():
@@ -161,6 +186,7 @@ def test_smoothed_labels():
 
 def test_an_epoch_repeats_and_goes_on_in_its_middle():
     changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch')}
+    changes['filter_db'] = 6.0
     first, again, rest = (
         list(crops(7, **changes).epoch(2)),
         list(crops(7, **changes).epoch(2)),

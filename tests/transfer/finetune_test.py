@@ -13,12 +13,12 @@ import pytest
 import soundnet_tf
 from soundnet_tf import model, saved
 from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven
 from soundnet_tf.transfer import datasets, journal, loop
 from soundnet_tf.transfer.augment import Crops
 from soundnet_tf.transfer.finetune import finetune
-from soundnet_tf.transfer.recipes import RECIPES, Recipe
 from tests.transfer.made import folders
 
 # Two layers are made and traced in a second, and do for all that is not about hearing.

@@ -9,13 +9,13 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import Conv, NetSpec, Pool
 from soundnet_tf.transfer import datasets, embedders, features, fewshot, svm
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
 from soundnet_tf.transfer.finetune import finetune
 from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, check_unseen, evaluate
-from soundnet_tf.transfer.recipes import Recipe
 from soundnet_tf.transfer.splits import split
 from tests.transfer.made import folders
 

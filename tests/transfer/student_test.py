@@ -9,11 +9,11 @@ import tensorflow as tf
 from soundnet_tf import geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
 from soundnet_tf.transfer import sounds, student
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
-from soundnet_tf.transfer.recipes import RECIPES, Recipe
 
 DATA = DataSet('pets', ('cat', 'dog', 'owl'), tuple(LabelledClip(label, label) for label in ('cat', 'dog', 'owl')))
 FRAMES = Recipe(crop_s=3, head_kernel=1)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.transfer.recipes import RECIPES, Recipe
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
 
 def test_the_authors_recipe_adds_nothing():
