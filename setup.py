@@ -24,7 +24,7 @@ setup(
         'soundnet_tf': ['py.typed'],
         'soundnet_tf.labels': ['*.txt'],
         'soundnet_tf.visualize': ['page/*'],
-        'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*', '*/*/*'],
+        'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*.json', '*/*.md', '*/*.npz', '*/*.tflite', '*/labels/*.txt'],
     },
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries

@@ -15,12 +15,16 @@ its last checkpoint.
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from absl import flags
 
 from soundnet_tf import cli, config
-from soundnet_tf.experiments.recipes import RECIPES
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from soundnet_tf.spec import NetSpec
+    from soundnet_tf.transfer.datasets import DataSet
 
 DATA = flags.DEFINE_string('data', None, 'The labelled data, with folds; as of soundnet-finetune.', required=True)
 WORK = flags.DEFINE_string('work', None, 'The folder of the rows, to go on from.', required=True)
@@ -64,26 +68,11 @@ def main(arguments: Sequence[str]) -> None:
     _ship(dataset, recipe, spec, start)
 
 
-def _ship(dataset: Any, recipe: Any, spec: Any, start: Any) -> None:
+def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Path | None) -> None:
     # TensorFlow is loaded here, once the data is known to be there.
     from soundnet_tf.shipping import calibration, delivery, features, rows
 
-    work = pathlib.Path(cast(str, WORK.value))
-    work.mkdir(parents=True, exist_ok=True)
-    way = rows.Way(dataset, recipe, spec, start)
-    found = rows.run(way, cast(int, SEEDS.value), work)
-    print(f'\n{rows.table(found)}', flush=True)
-    if FEATURES.value:
-        print(f'\n{features.run(way, found, work)}', flush=True)
-    own = calibration.calibrate([row.answers for row in found], cast(float, RIGHT.value))
-    print(
-        f'\ntemperature {own.temperature:.3f}: calibration error {own.error_before:.1%} before, {own.error_after:.1%} '
-        f'after; sure from {own.sure_from:.3f}, of {own.sure:.0%} of the left-out clips, and right of '
-        f'{own.right_when_sure:.1%} of these',
-        flush=True,
-    )
-    if not OUT.value:
-        return
+    work, out = pathlib.Path(cast(str, WORK.value)), pathlib.Path(OUT.value) if OUT.value else None
     folds = ', '.join(map(str, dataset.folds))
     counted = f'{len(dataset.clips)} clips of {len(dataset.classes)} classes, folds {folds}'
     terms = delivery.Terms(
@@ -93,7 +82,18 @@ def _ship(dataset: Any, recipe: Any, spec: Any, start: Any) -> None:
         others=cast(list[str], OTHERS.value),
         default=cast(bool, DEFAULT.value),
     )
-    print(f'the net is in {delivery.deliver(way, found, own, work, pathlib.Path(OUT.value), terms)}')
+    if out:
+        delivery.check(dataset, out, terms)
+    work.mkdir(parents=True, exist_ok=True)
+    way = rows.Way(dataset, recipe, spec, start)
+    found = rows.run(way, cast(int, SEEDS.value), work)
+    print(f'\n{rows.table(found, dataset.folds)}', flush=True)
+    if FEATURES.value:
+        print(f'\n{features.run(way, found, work)}', flush=True)
+    own = calibration.calibrate([row.answers for row in found], cast(float, RIGHT.value))
+    print(f'\n{own}', flush=True)
+    if out:
+        print(f'the net is in {delivery.deliver(way, found, own, work, out, terms)}')
 
 
 def run() -> None:

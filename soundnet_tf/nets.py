@@ -42,7 +42,7 @@ def _had(net: Listed) -> pathlib.Path:
     """Its folder, verified; but for what ships, which the tests hold, and whoever installs packages."""
     if net.url:
         _fetch(net, net.url)
-    if net.source != registry.SHIPPED:
+    if not net.is_ours:
         for file, digest in net.files.items():
             _verify(net.folder / file, digest, net)
     return net.folder
@@ -50,8 +50,7 @@ def _had(net: Listed) -> pathlib.Path:
 
 def _fetch(net: Listed, url: str) -> None:
     """Each file that is not there yet."""
-    lacking = [file for file in net.files if not (net.folder / file).is_file()]
-    if not lacking:
+    if not _lacking(net):
         return
     from soundnet_tf.web import fetch
 
@@ -59,11 +58,15 @@ def _fetch(net: Listed, url: str) -> None:
     if claim is None:
         raise SoundNetError(f'{net.name} is being fetched by another run: wait for that')
     try:
-        for file in lacking:
+        for file in _lacking(net):
             way_out = f'Try again later, or get it elsewhere and put it at {net.folder / file}'
             fetch.fetch(url + file, net.folder / file, way_out)
     finally:
         claim.release()
+
+
+def _lacking(net: Listed) -> list[str]:
+    return [file for file in net.files if not (net.folder / file).is_file()]
 
 
 def _verify(path: pathlib.Path, sha256: str, net: Listed) -> None:
@@ -73,4 +76,5 @@ def _verify(path: pathlib.Path, sha256: str, net: Listed) -> None:
     except OSError as error:
         raise SoundNetError(f'{path} of {net.name} cannot be read ({error.strerror}): put it there') from None
     if got != sha256:
-        raise SoundNetError(f'{path} of {net.name} has sha256 {got}, not {sha256}: delete it and try again')
+        way_out = 'delete it and try again' if net.url else 'put the right one there'
+        raise SoundNetError(f'{path} of {net.name} has sha256 {got}, not {sha256}: {way_out}')

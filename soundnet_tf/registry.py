@@ -54,6 +54,11 @@ class Listed:
             return home() / 'fetched' / self.name
         return self.beside / (self.name if self.source == SHIPPED else self.source)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it ships with this package, rather than beside a list of the user's."""
+        return self.source == SHIPPED and self.beside == _own_list().parent
+
 
 @dataclasses.dataclass(frozen=True)
 class Published:
@@ -103,8 +108,11 @@ def place(name: str) -> pathlib.Path:
 
 def lists() -> tuple[pathlib.Path, ...]:
     """The lists that there are, the user's own last."""
-    shipped = pathlib.Path(str(importlib.resources.files('soundnet_tf.savedmodels'))) / LIST
-    return tuple(path for path in (shipped, home() / LIST) if path.is_file())
+    return tuple(path for path in (_own_list(), home() / LIST) if path.is_file())
+
+
+def _own_list() -> pathlib.Path:
+    return pathlib.Path(str(importlib.resources.files('soundnet_tf.savedmodels'))) / LIST
 
 
 def listed() -> dict[str, Listed]:
@@ -114,7 +122,7 @@ def listed() -> dict[str, Listed]:
 
 def default() -> str:
     """The name of the net that is taken where none is named. Raises SoundNetError where there is none."""
-    names = [name for path in lists() if (name := _read(path).get('default'))]
+    names = [name for path in lists() if (name := read(path).get('default'))]
     if not names:
         example = "load('runs/first/net'), or --model=runs/first/net"
         raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
@@ -123,22 +131,31 @@ def default() -> str:
 
 def _nets(path: pathlib.Path) -> list[Listed]:
     try:
-        return [_listed(name, about, path.parent) for name, about in _read(path)['nets'].items()]
+        return [_listed(name, about, path.parent) for name, about in read(path)['nets'].items()]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SoundNetError(f'{path} lists no nets ({error!r}): see docs/models.md') from error
 
 
 def _listed(name: str, about: Mapping[str, Any], beside: pathlib.Path) -> Listed:
-    fields = {key: about[key] for key in ('spec', 'origin', 'licence', 'source', 'files')}
+    words = {key: about[key] for key in ('spec', 'origin', 'licence', 'source')}
+    # Names become paths on this machine.
+    if not is_name(name) or not all(isinstance(word, str) for word in words.values()):
+        raise ValueError(f'{name}: {words}')
     for file, digest in about['files'].items():
-        # Names of files become paths on this machine.
-        if not is_name(name) or not all(map(is_name, file.split('/'))) or not re.fullmatch('[0-9a-f]{64}', digest):
+        if not all(map(is_name, file.split('/'))) or not re.fullmatch('[0-9a-f]{64}', digest):
             raise ValueError(f'{name}: {file} {digest}')
-    return Listed(name, beside=beside, **fields)
+    return Listed(name, beside=beside, files=about['files'], **words)
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """A list as it is written: `nets` by name, and perhaps the `default`. Raises SoundNetError for anything else."""
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        values = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise SoundNetError(f'{path} cannot be read ({error}): mend it, or remove it') from error
+    default = values.get('default') if isinstance(values, dict) else 0
+    if not isinstance(values, dict) or not (default is None or (isinstance(default, str) and is_name(default))):
+        raise SoundNetError(f'{path} lists no nets, or its default is no name: see docs/models.md')
+    if not isinstance(values.get('nets'), dict):
+        raise SoundNetError(f'{path} lists no nets: see docs/models.md')
+    return values

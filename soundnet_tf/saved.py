@@ -196,7 +196,7 @@ def require_ours(folder: pathlib.Path) -> None:
         return
     if not is_net(folder):
         raise SoundNetError(f'{folder} exists and is not a saved net: choose another folder')
-    parts = {WEIGHTS, 'spec.json', 'model.json', TFLITE}
+    parts = {WEIGHTS, 'spec.json', 'model.json', TFLITE, 'MODEL_CARD.md'}
     for path in folder.rglob('*'):
         name = path.relative_to(folder).as_posix()
         if not (name in parts or name == 'labels' or (name.count('/') == 1 and name.startswith('labels/'))):

@@ -28,7 +28,7 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, copy)
     for name in ('soundnet_tf', 'bin', 'savedmodels'):
         links = [path.name for path in (ROOT / name).iterdir() if path.is_symlink()]
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns('__pycache__', *links))
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(*links))
     command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', '--wheel-dir', out, copy]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert not done.returncode, done.stderr[-2000:]
@@ -39,6 +39,9 @@ def test_it_holds_every_file_of_the_nets(wheel):
     with zipfile.ZipFile(wheel) as file:
         listed = json.loads(file.read('soundnet_tf/savedmodels/models.json'))
         assert listed['default'] in listed['nets']
+        ours = [own.removeprefix('soundnet_tf/savedmodels/') for own in file.namelist() if '/savedmodels/' in own]
+        nets = [f'{name}/{path}' for name, net in listed['nets'].items() for path in net['files']]
+        assert sorted(ours) == sorted([*nets, '__init__.py', 'README.md', 'models.json'])
         for name, net in listed['nets'].items():
             for path, sha256 in net['files'].items():
                 held = file.read(f'soundnet_tf/savedmodels/{name}/{path}')

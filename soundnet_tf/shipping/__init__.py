@@ -5,6 +5,7 @@ calibration  a temperature, and the confidence from which an answer is one
 sounds       made sounds, and clips made worse
 trials       what nets say to all of these
 features     the rows' inner layers under the SVM protocol
+attribution  who made the clips that a net learned from
 delivery     the saved net that ships, in halves, with all that was measured
 card         its model card
 shelf        its line in models.json

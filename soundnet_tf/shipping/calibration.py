@@ -60,6 +60,14 @@ class Calibration:
     right_when_not_sure: float | None
     """None where there is no such answer."""
 
+    def __str__(self) -> str:
+        right = '' if self.right_when_sure is None else f', and right of {self.right_when_sure:.1%} of these'
+        return (
+            f'temperature {self.temperature:.3f}: calibration error {self.error_before:.1%} before, '
+            f'{self.error_after:.1%} after; sure from {self.sure_from:.3f}, of {self.sure:.0%} of the left-out clips'
+            f'{right}'
+        )
+
 
 def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
     """By the answers of at least two folds; of those from the threshold upward a share of `wanted` are right.
@@ -76,10 +84,11 @@ def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
     before, after, sure, right, loss_before, loss_after = (np.concatenate(part) for part in zip(*told, strict=True))
     logits, truth, all_right = _joined(answers)
     temperature = fit_temperature(logits, truth)
+    share = f'{100 * wanted:.3g}%'
     return Calibration(
         temperature=temperature,
         sure_from=threshold(confidence(logits, temperature), all_right, wanted),
-        rule=f'the least confidence from which on at least {wanted:.0%} of the answers to left-out clips are right',
+        rule=f'the least confidence from which on at least {share} of the answers to left-out clips are right',
         error_before=calibration_error(before, right),
         error_after=calibration_error(after, right),
         loss_before=float(loss_before.mean()),
@@ -169,7 +178,7 @@ def threshold(confidences: Floats, right: Booleans, wanted: float) -> float:
     good = np.flatnonzero(last_of_equals & (shares >= wanted))
     if not good.size:
         raise SoundNetError(
-            f'there is no confidence from which on {wanted:.0%} of the {len(right)} left-out answers are right: '
+            f'there is no confidence from which on {100 * wanted:.3g}% of the {len(right)} left-out answers are right: '
             'ask for less (right_when_sure), or train longer'
         )
     return float(ordered[good[-1]])

@@ -1,5 +1,6 @@
 """The model card: what a net is for, what it mishears and where it was never tried, from what model.json tells."""
 
+import collections
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,7 +68,7 @@ def _worth(facts: Facts) -> str:
     right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, {over};
         {', '.join(cells)}). The net in this folder learned from all folds by the same recipe, so no clip of the data is
         left to measure it on."""
-    in_halves = f"""In float16 those nets name {100 * halves['float16']:.1f} % rightly, in float32
+    in_halves = f"""In float16 the nets of the first seed name {100 * halves['float16']:.1f} % rightly, in float32
         {100 * halves['float32']:.1f} % ({halves['clips']} clips; the same answer to
         {100 * halves['same_answer']:.1f} %)."""
     return f'## How often it is right\n\n{_paragraph(right)}\n\n{_paragraph(in_halves)}'
@@ -115,10 +116,10 @@ def _tried(facts: Facts) -> str:
     worse = [[t['kind'], _percent(t['right']), *_surely(t)] for t in tried['worse']]
     made = [[t['kind'], t['sounds'], *_surely(t), _said(t)] for t in none]
     about = """Sounds of none of its classes: whatever it names is wrong, and "not sure" is the right answer. The made
-        ones are synthesised by `soundnet_tf.shipping.sounds`."""
+        ones are synthesised by `soundnet_tf.shipping.sounds`; some resemble a class."""
     return f"""## What it says to other sounds
 
-Left-out clips, made worse:
+Left-out clips, made worse, by the nets of the first seed (the threshold is that of all folds):
 
 {_table([['the clip', 'right', 'not sure', 'mean confidence'], *worse])}
 
@@ -146,7 +147,12 @@ def _not_tried(facts: Facts) -> str:
 
 def _learned_from(facts: Facts) -> str:
     credits, recipe = facts['data']['attribution'], facts['origin']['recipe']
-    whose = f'`model.json` names the {len(credits)} clips, their authors and licences.' if credits else ''
+    whose = 'No list of its authors was found beside it.'
+    if credits:
+        licences = collections.Counter(line.rpartition('[')[2].rstrip(']') for line in credits)
+        counts = ', '.join(f'{count} {licence}' for licence, count in licences.most_common())
+        whose = f"""`model.json` names the {len(credits)} clips, their authors and licences ({counts}). The data and its
+            licence: {' '.join(facts['data']['addresses'])}"""
     how = ', '.join(f'{name} {value}' for name, value in recipe.items())
     return f"""## Learned from
 

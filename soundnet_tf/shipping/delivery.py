@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import decoding, inference, model, saved
+from soundnet_tf import decoding, inference, locks, model, registry, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import tflite
+from soundnet_tf.inference import files
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, Way
+from soundnet_tf.transfer.datasets import DataSet
+
+FINAL = 'final'
+"""In the folder of the work: the run that learns from all folds."""
 
 MOST_BYTES = 8_000_000
 """Of a file that ships."""
@@ -40,31 +45,64 @@ class Terms:
     """Whether it is the net that is taken where none is named."""
 
 
+def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
+    """What need not be found out after hours. Raises SoundNetError for a name that is none, and as `deliver` does."""
+    if not registry.is_name(out.name):
+        raise SoundNetError(f'{out.name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
+    saved.require_ours(out)
+    shelf.read(out.parent / registry.LIST)
+    attribution.of(terms.data, [clip.path for clip in dataset.clips])
+    if terms.others:
+        files.find(terms.others)
+
+
 def deliver(
     way: Way, found: Sequence[Row], calibration: Calibration, work: pathlib.Path, out: pathlib.Path, terms: Terms
 ) -> pathlib.Path:
-    """Learn from all folds and write the folder `out`, and its line in the list beside it; return the folder.
+    """Learn from all folds and write the folder `out`, then its line in the list beside it; return the folder.
 
-    Raises SoundNetError where a file has more than MOST_BYTES, or a clip's author is not told.
+    Raises SoundNetError where another run is at it, `out` holds anything else, a file has more than MOST_BYTES, a
+    clip's author is not told, or nothing of `terms.others` is usable.
     """
-    if out.exists() and not saved.is_net(out):
-        raise SoundNetError(f'{out} exists and is not a saved net: choose another folder')
-    credits = attribution.of(terms.data, [clip.path for clip in way.dataset.clips])
-    learned = way.learn(work / 'final', None, 0)
+    check(way.dataset, out, terms)
+    claim = locks.Claim.of(work / FINAL)
+    if claim is None:
+        raise SoundNetError(f'another run is at {work / FINAL}: give the command again when it is through')
+    try:
+        learned = way.learn(work / FINAL, None, 0)
+        with tempfile.TemporaryDirectory(dir=work) as place:
+            folder = pathlib.Path(place) / out.name
+            facts = _fill(folder, way, found, calibration, learned.net, terms)
+            with saved.whole_folder(out) as draft:
+                shutil.copytree(folder, draft, dirs_exist_ok=True)
+        shelf.put(out, facts['spec']['name'], terms.about, terms.licence, terms.default)
+    finally:
+        claim.release()
+    return out
+
+
+def _fill(
+    folder: pathlib.Path,
+    way: Way,
+    found: Sequence[Row],
+    calibration: Calibration,
+    learned: str,
+    terms: Terms,
+) -> dict[str, Any]:
+    """The folder of the net that was learned; returns what model.json tells."""
     halved = halves(way, found)
     dtype = 'float16' if halved['float16'] >= halved['float32'] - MOST_LOST else 'float32'
-    net = saved.load_net(learned.net)
+    net = saved.load_net(learned)
     warm(net, calibration.temperature)
-    folder = saved.save(net, work / out.name, origin=saved.read_facts(learned.net)['origin'], dtype=dtype)
+    saved.save(net, folder, origin=_without_paths(saved.read_facts(learned)['origin']), dtype=dtype)
     tflite.add_tflite(folder, dtype)
     (head,) = net.spec.head_names
-    facts = saved.read_facts(folder)
-    facts['origin'].pop('started_from', None)  # a path of this machine
-    facts |= {
-        'name': out.name,
+    credits = attribution.of(terms.data, [clip.path for clip in way.dataset.clips])
+    facts = saved.read_facts(folder) | {
+        'name': folder.name,
         'spec': net.spec.to_dict(),
         'licence': terms.licence,
-        'data': {'about': terms.about, 'folds': list(way.dataset.folds), 'attribution': credits},
+        'data': {'about': terms.about, 'folds': list(way.dataset.folds), **credits},
         'sure_from': {head: calibration.sure_from},
         'measured': measured(way, found, calibration) | {'halves': halved},
     }
@@ -73,10 +111,13 @@ def deliver(
     saved.write_json(folder / 'model.json', facts)
     (folder / card.NAME).write_text(card.write(net.spec, net.labels[head], facts), encoding='utf-8')
     _check_sizes(folder)
-    with saved.whole_folder(out) as draft:
-        shutil.copytree(folder, draft, dirs_exist_ok=True)
-    shelf.put(out, net.spec.name, terms.about, terms.licence, terms.default)
-    return out
+    return facts
+
+
+def _without_paths(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells of folders of this machine is left out, of the net and of those that it began with."""
+    kept = {key: value for key, value in origin.items() if key not in ('started_from', 'trained_on')}
+    return kept | {'before': _without_paths(kept['before'])} if kept.get('before') else kept
 
 
 def warm(net: model.SoundNet, temperature: float) -> None:
@@ -94,7 +135,7 @@ def measured(way: Way, found: Sequence[Row], calibration: Calibration) -> dict[s
     confusion = np.zeros([len(way.dataset.classes)] * 2, int)
     np.add.at(confusion, (truth, answers), 1)
     return {
-        'accuracy': rows.summary(found),
+        'accuracy': rows.summary(found, way.dataset.folds),
         'calibration': dataclasses.asdict(calibration),
         'confusion': confusion.tolist(),
     }
@@ -106,7 +147,7 @@ def halves(way: Way, found: Sequence[Row]) -> dict[str, Any]:
     With the share of clips to which both give the same answer, and the greatest difference of a probability.
     """
     wholes, halved, truth = [], [], []
-    for row in [row for row in found if row.seed == 0]:
+    for row in rows.of_first_seed(found):
         clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
         with tempfile.TemporaryDirectory() as place:
             folder = saved.save(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import pathlib
 import statistics
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from soundnet_tf import model, saved
-from soundnet_tf.shipping.rows import Row, Way, told
+from soundnet_tf.shipping.rows import Row, Way, of_first_seed, told
 from soundnet_tf.transfer.embedders import AnyEmbedder, nets
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
 from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, evaluate
@@ -32,8 +33,8 @@ def run(way: Way, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = 
     for layer in dict.fromkeys((way.spec.feature_layer, way.spec.layer_names[-1])):
         own = dataclasses.replace(protocol, layer=layer)
         lines += [_line(f'{layer}, {kind}', rows, way, own, work, make) for kind, make in kinds.items()]
-    first = [row for row in rows if row.seed == rows[0].seed]  # chance has no part in them
-    lines.append(_line('MFCC', first, way, protocol, work, lambda row: Mfcc()))
+    # Chance has no part in MFCC.
+    lines.append(_line('MFCC', of_first_seed(rows), way, protocol, work, lambda row: Mfcc()))
     text = columns(lines)
     (work / TABLE).write_text(text + '\n', encoding='utf-8')
     return text
@@ -49,7 +50,9 @@ def _line(
 ) -> list[str]:
     found: dict[int, list[float]] = {}
     for row in rows:
-        path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}.json'
+        met = saved.read_facts(row.net)['weights_sha256'], way.dataset.fingerprint(), protocol.to_dict()
+        digest = hashlib.sha256(json.dumps(met).encode()).hexdigest()[:8]
+        path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}-{digest}.json'
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             evaluation = evaluate(way.dataset, make(row), protocol, test_folds=[row.fold])

@@ -60,15 +60,15 @@ class Row:
 def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
     """All rows, those that are not finished yet trained now, each in `work/rows/foldF-seedS`.
 
-    All folds with one seed come before the next seed. `work/rows.md` is written after each row. Several processes may
-    share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two folds, where a row
-    was begun differently, and at the end where rows were left to others.
+    All folds with one seed come before the next seed. `work/rows.md` tells all finished rows, after each. Several
+    processes may share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two
+    folds, where a row was begun differently, and at the end where rows were left to others.
     """
     if len(way.dataset.folds) < 2:
         raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: give it folds')
     rows, elsewhere = list[Row](), list[str]()
     for seed, fold in _pairs(way.dataset, seeds):
-        folder = work / 'rows' / f'fold{fold}-seed{seed}'
+        folder = _folder(work, seed, fold)
         claim = locks.Claim.of(folder)
         if claim is None:
             elsewhere.append(folder.name)
@@ -77,13 +77,24 @@ def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
             rows.append(_row(way, fold, seed, folder))
         finally:
             claim.release()
-        draft = work / f'rows.md.{os.getpid()}.part'
-        draft.write_text(table(rows) + '\n', encoding='utf-8')
-        draft.replace(work / 'rows.md')
+        _write_table(way, seeds, work)
         print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
     if elsewhere:
         raise SoundNetError(f'another run is at {", ".join(elsewhere)}: give the command again when it is through')
     return rows
+
+
+def _write_table(way: Way, seeds: int, work: pathlib.Path) -> None:
+    """Of whoever's rows are finished."""
+    folders = {pair: _folder(work, *pair) for pair in _pairs(way.dataset, seeds)}
+    rows = [_row(way, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
+    draft = work / f'rows.md.{os.getpid()}.part'
+    draft.write_text(table(rows, way.dataset.folds) + '\n', encoding='utf-8')
+    draft.replace(work / 'rows.md')
+
+
+def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
+    return work / 'rows' / f'fold{fold}-seed{seed}'
 
 
 def _row(way: Way, fold: int, seed: int, folder: pathlib.Path) -> Row:
@@ -99,17 +110,25 @@ def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
             yield seed, fold
 
 
-def by_seed(rows: Sequence[Row]) -> dict[int, float]:
+def of_first_seed(rows: Sequence[Row]) -> list[Row]:
+    """A net for each fold: enough for what costs more than an answer."""
+    first = min(row.seed for row in rows)
+    return [row for row in rows if row.seed == first]
+
+
+def by_seed(rows: Sequence[Row], folds: Sequence[int]) -> dict[int, float]:
     """The mean accuracy over the folds, for each seed of which all folds are there."""
-    folds = {row.fold for row in rows}
     seeds = sorted({row.seed for row in rows})
     own = {seed: [row.accuracy for row in rows if row.seed == seed] for seed in seeds}
     return {seed: statistics.fmean(found) for seed, found in own.items() if len(found) == len(folds)}
 
 
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """Accuracy as model.json has it: the mean over folds, its mean and deviation over seeds, and each row."""
-    means = list(by_seed(rows).values())
+def summary(rows: Sequence[Row], folds: Sequence[int]) -> dict[str, Any]:
+    """Accuracy as model.json has it: the mean over folds, its mean and deviation over seeds, and each row.
+
+    At least one seed must have all folds.
+    """
+    means = list(by_seed(rows, folds).values())
     return {
         'mean': statistics.fmean(means),
         'deviation_over_seeds': statistics.stdev(means) if len(means) > 1 else None,
@@ -123,14 +142,16 @@ def told(mean: float, deviation: float | None) -> str:
     return f'{100 * mean:.1f}' + (f' ± {100 * deviation:.1f}' if deviation is not None else '')
 
 
-def table(rows: Sequence[Row]) -> str:
-    """A line for each fold, a column for each seed; the mean over folds last."""
-    folds, seeds = sorted({row.fold for row in rows}), sorted({row.seed for row in rows})
+def table(rows: Sequence[Row], folds: Sequence[int]) -> str:
+    """A line for each fold, a column for each seed; the mean over folds last, of seeds that have them all."""
+    seeds = sorted({row.seed for row in rows})
     accuracy = {(row.fold, row.seed): f'{100 * row.accuracy:.1f}' for row in rows}
     lines: list[list[str]] = [['left out', *(f'seed {seed}' for seed in seeds)]]
     lines += [[f'fold {fold}', *(accuracy.get((fold, seed), '-') for seed in seeds)] for fold in folds]
-    means = by_seed(rows)
+    means = by_seed(rows, folds)
     lines.append(['mean', *(f'{100 * means[seed]:.1f}' if seed in means else '-' for seed in seeds)])
-    found = summary(rows)
+    if not means:
+        return columns(lines)
+    found = summary(rows, folds)
     spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds, its mean and deviation over seeds'
     return f'{columns(lines)}\n\n{told(found["mean"], found["deviation_over_seeds"])} % ({spread})'

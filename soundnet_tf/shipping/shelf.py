@@ -1,12 +1,11 @@
 """The list of the nets that ship, models.json: what `registry` reads."""
 
 import hashlib
-import json
 import pathlib
+import time
 from typing import Any
 
-from soundnet_tf import registry, saved
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf import locks, registry, saved
 
 
 def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: bool) -> pathlib.Path:
@@ -14,15 +13,23 @@ def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: boo
 
     It becomes the default where there is none yet, or where `default` says so.
     """
-    if not registry.is_name(folder.name):
-        raise SoundNetError(f'{folder.name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
     path = folder.parent / registry.LIST
-    nets: dict[str, Any] = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {'nets': {}}
-    entry = {'spec': spec, 'origin': origin, 'licence': licence, 'source': registry.SHIPPED, 'files': hashes(folder)}
-    listed = dict(sorted({**nets['nets'], folder.name: entry}.items()))
-    first = folder.name if default else nets.get('default') or folder.name
-    saved.write_json(path, {'default': first, 'nets': listed})
+    while (claim := locks.Claim.of(path)) is None:
+        time.sleep(0.1)  # another net is being listed
+    try:
+        nets = read(path)
+        entry = {'spec': spec, 'origin': origin, 'licence': licence, 'source': registry.SHIPPED}
+        listed = dict(sorted({**nets['nets'], folder.name: {**entry, 'files': hashes(folder)}}.items()))
+        first = folder.name if default else nets.get('default') or folder.name
+        saved.write_json(path, {'default': first, 'nets': listed})
+    finally:
+        claim.release()
     return path
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """The list, empty where there is none. Raises SoundNetError for a damaged one."""
+    return registry.read(path) if path.exists() else {'nets': {}}
 
 
 def hashes(folder: pathlib.Path) -> dict[str, str]:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from soundnet_tf import decoding, inference
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import files, tag
 from soundnet_tf.shipping import sounds
 from soundnet_tf.shipping.calibration import Calibration
-from soundnet_tf.shipping.rows import Row
+from soundnet_tf.shipping.rows import Row, of_first_seed
 from soundnet_tf.transfer.datasets import DataSet
 
 VARIANTS = 20
@@ -63,7 +64,7 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
 def worse(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
     """Left-out clips as they are and made worse, each by a net that never met it, of the first seed."""
     found: dict[str, list[NDArray[np.float64]]] = collections.defaultdict(list)
-    first, truth = [row for row in rows if row.seed == 0], []
+    first, truth = of_first_seed(rows), []
     for row in tqdm.tqdm(first, desc='left-out clips, made worse', unit='net', leave=False, disable=None):
         embedder = inference.load(row.net, short='tile')
         clips = [decoding.read(dataset.clips[clip].path) for clip in row.clips]
@@ -101,5 +102,7 @@ def others(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, f
 
     there = files.find(paths)
     files.listen(embedder, there, [head.name], done, tally, len(there))
+    if not found:
+        raise SoundNetError(f'none of the {len(there)} sounds of no class (others) is usable: name some that are')
     values = np.array(found).reshape(len(found), head.classes)
     return of('real sounds of no class', embedder.labels[head.name], values, embedder.sure_from[head.name]), tally

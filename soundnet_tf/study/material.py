@@ -10,7 +10,6 @@ from typing import Any
 from soundnet_tf import saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import NETWORKS, ROLES
-from soundnet_tf.teachers.networks import SCALES
 from soundnet_tf.transfer import datasets
 from soundnet_tf.transfer.datasets import DataSet
 
@@ -87,6 +86,8 @@ def _check(material: Material) -> None:
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ValueError(f'{what} are given for {" or ".join(known)}, not {unknown[0]!r}')
+    from soundnet_tf.teachers.networks import SCALES  # loads TensorFlow, which the mistakes above need not wait for
+
     if material.eye_scale not in SCALES:
         raise ValueError(f'eye_scale is one of {", ".join(SCALES)}, not {material.eye_scale!r}')
 

@@ -17,6 +17,6 @@ def draw(chance: np.random.Generator, count: int, most_db: float) -> NDArray[np.
 
 def filtered(waveform: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
     """`[batch, samples]`, each through its own of `filters` `[batch, TAPS]`, silence around it."""
-    samples = waveform.shape[1]
+    samples = int(waveform.shape[1] or 0)
     around = tf.pad(waveform, [[0, 0], [TAPS // 2, TAPS // 2]])
     return tf.add_n([around[:, tap : tap + samples] * filters[:, tap, None] for tap in range(TAPS)])

@@ -11,8 +11,8 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.transfer import features, svm
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.embedders.kinds import AnyEmbedder
-from soundnet_tf.transfer.protocol import Protocol, check_unseen, checked_folds, judge, slide
-from soundnet_tf.transfer.splits import split
+from soundnet_tf.transfer.protocol import Protocol, checked_folds, judge, slide
+from soundnet_tf.transfer.splits import check_unseen, split
 from soundnet_tf.transfer.tables import columns
 
 

@@ -26,7 +26,7 @@ from soundnet_tf.spec import SOUNDNET8, NetSpec
 from soundnet_tf.transfer import journal, sounds, student
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.loop import BEST, CHECKPOINTS, Run
-from soundnet_tf.transfer.splits import split
+from soundnet_tf.transfer.splits import check_unseen, split
 from soundnet_tf.transfer.step import make_state
 
 Keep = Literal['last', 'best']
@@ -76,7 +76,8 @@ def finetune(
       seed: of new weights, of the validation clips, of the order and of every augmentation.
 
     A stopped run goes on from its last checkpoint when it is called again. Raises SoundNetError where `out` was begun
-    differently, ShortClip where crops are too short for the head, BadAudio, naming the file, for unreadable sound.
+    differently, and where `start` has learned from clips of the test fold, ShortClip where crops are too short for the
+    head, BadAudio, naming the file, for unreadable sound.
     """
     if keep not in ('last', 'best'):
         raise SoundNetError(f"keep is 'last' or 'best', not {keep!r}")
@@ -84,6 +85,9 @@ def finetune(
         raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
     start = None if start is None else nets.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
+    before = saved.read_facts(start).get('origin', {}) if start is not None else {}
+    if test_fold is not None:
+        check_unseen(dataset, [test_fold], before)
     spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
     about = {
         'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
@@ -115,7 +119,7 @@ def finetune(
         'started_from': str(start) if start is not None else None,
         # What may not judge this net, nor any that begins with it.
         'clips': sorted(dataset.contents((*parts.train, *parts.validation))),
-        'before': saved.read_facts(start).get('origin', {}) if start is not None else {},
+        'before': before,
     }
     origin = {key: value for key, value in about.items() if key != 'spec'} | facts
     net = saved.save(state.kept, out / 'net', origin=origin)

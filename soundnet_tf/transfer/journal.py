@@ -29,9 +29,9 @@ def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
         other = [key for key in _flat(wanted) if _flat(was).get(key, ...) != _flat(wanted)[key]]
         if other:
             said = ', '.join(f'{key} {_flat(was).get(key)}, not {_flat(wanted)[key]}' for key in other[:3])
-            raise SoundNetError(f'{out} was begun with other settings ({said}): choose another --out, or give those')
+            raise SoundNetError(f'{out} was begun with other settings ({said}): choose another folder, or give those')
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another --out')
+        raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another folder')
     out.mkdir(parents=True, exist_ok=True)
     saved.write_json(path, wanted)
 
@@ -40,7 +40,7 @@ def _read(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise SoundNetError(f'{path} is damaged ({error}): choose another --out, or remove {path.parent}') from error
+        raise SoundNetError(f'{path} is damaged ({error}): choose another folder, or remove {path.parent}') from error
 
 
 def _flat(about: Any) -> dict[str, Any]:

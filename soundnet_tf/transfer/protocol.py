@@ -11,7 +11,7 @@ so within the other folds.
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.embedders.kinds import AnyEmbedder
 from soundnet_tf.transfer.evaluation import Evaluation, Fold
 from soundnet_tf.transfer.scores import Scores
-from soundnet_tf.transfer.splits import split
+from soundnet_tf.transfer.splits import check_unseen, split
 from soundnet_tf.transfer.windows import Values, windows
 
 INNER_FOLDS = 3
@@ -172,25 +172,3 @@ def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[i
     for fold in test_folds or ():
         split(dataset, fold)
     return tuple(dict.fromkeys(test_folds or dataset.folds))
-
-
-def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:
-    """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it.
-
-    So has one that began with a net that has. Clips are told by their content, whatever the data set is called.
-    """
-    learned, link = set[str](), origin
-    while link:
-        learned.update(link.get('clips', ()))
-        link = link.get('before', {})
-    if not learned:
-        return
-    seen = {fold: len(dataset.contents(split(dataset, fold).test) & learned) for fold in folds}
-    first = next((fold for fold in folds if seen[fold]), None)
-    if first is not None:
-        rest = [str(fold) for fold in folds if not seen[fold]]
-        way_out = f'judge it by fold {", ".join(rest)} alone (test_folds)' if rest else 'take another net'
-        raise SoundNetError(
-            f'this net has learned from {seen[first]} clips of fold {first} of {dataset.name}, which cannot judge it: '
-            f'{way_out}'
-        )

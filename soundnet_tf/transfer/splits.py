@@ -2,7 +2,8 @@
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.transfer.datasets import DataSet
@@ -52,6 +53,28 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
                 f'{dataset.name}: no clip of {label!r} is left to learn from. Hold out less, or add some'
             )
     return split
+
+
+def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:
+    """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it.
+
+    So has one that began with a net that has. Clips are told by their content, whatever the data set is called.
+    """
+    learned, link = set[str](), origin
+    while link:
+        learned.update(link.get('clips', ()))
+        link = link.get('before', {})
+    if not learned:
+        return
+    seen = {fold: len(dataset.contents(split(dataset, fold).test) & learned) for fold in folds}
+    first = next((fold for fold in folds if seen[fold]), None)
+    if first is not None:
+        rest = [str(fold) for fold in folds if not seen[fold]]
+        way_out = f'judge it by fold {", ".join(rest)} alone (test_folds)' if rest else 'take another net'
+        raise SoundNetError(
+            f'this net has learned from {seen[first]} clips of fold {first} of {dataset.name}, which cannot judge it: '
+            f'{way_out}'
+        )
 
 
 def _share(dataset: DataSet, clips: list[int], share: float, chance: random.Random) -> set[int]:

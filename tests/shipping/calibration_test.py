@@ -118,15 +118,28 @@ def test_a_calibration_is_honest():
 
 
 def test_what_is_measured_on_a_fold_comes_from_the_others():
-    """A fold whose answers are eight times too sharp: its own temperature would help, that of the others does not."""
-    folds = [Answers(fold, *planted(1.0, clips=300, seed=fold)) for fold in range(3)]
-    logits, truth = planted(1.0, clips=300, seed=3)
-    spoilt = calibrate([*folds, Answers(3, 8 * logits, truth)], 0.3)
-    own = [fit_temperature(f.logits, f.truth) for f in folds]
-    of_others = fit_temperature(np.concatenate([f.logits for f in folds]), np.concatenate([f.truth for f in folds]))
-    assert max(own) < 1.2
-    part = loss(8 * logits, truth, of_others)
-    assert spoilt.loss_after > part / 4
+    """Folds that differ much, each measured here by hand with what the others alone give."""
+    wanted, own = 0.6, [planted(t, clips=200 + 40 * fold, seed=fold) for fold, t in enumerate([0.5, 1.0, 2.0, 4.0])]
+    found = calibrate([Answers(fold, *answers) for fold, answers in enumerate(own)], wanted)
+    confidences, right, sure, losses = [], [], [], []
+    for fold, (logits, truth) in enumerate(own):
+        others = [np.concatenate(parts) for parts in zip(*(o for f, o in enumerate(own) if f != fold), strict=True)]
+        temperature = fit_temperature(*others)
+        of_others = special.softmax(others[0] / temperature, axis=1)
+        best, theirs = of_others.max(axis=1), of_others.argmax(axis=1) == others[1]
+        least = min(c for c in best if theirs[best >= c].mean() >= wanted)
+        said = special.softmax(logits / temperature, axis=1)
+        confidences.append(said.max(axis=1))
+        right.append(said.argmax(axis=1) == truth)
+        sure.append(said.max(axis=1) >= least)
+        losses.append(np.full(len(truth), loss(logits, truth, temperature)))
+    confidences, right, sure, losses = map(np.concatenate, (confidences, right, sure, losses))
+    assert found.loss_after == pytest.approx(losses.mean())
+    assert found.error_after == pytest.approx(calibration_error(confidences, right))
+    assert found.sure == pytest.approx(sure.mean())
+    assert found.right_when_sure == pytest.approx(right[sure].mean())
+    assert found.right_when_not_sure == pytest.approx(right[~sure].mean())
+    assert 'and right of' in str(found)
 
 
 def test_one_fold_is_too_few():

@@ -31,7 +31,8 @@ def data(tmp_path_factory):
     """24 clips in 2 folds, of 3 pitches, with a list of their authors."""
     top = folders(tmp_path_factory.mktemp('data') / 'pitches')
     names = sorted(path.name for path in top.rglob('*.wav'))
-    (top / 'ATTRIBUTION.txt').write_text('\n'.join(f'- [{name}]: a tone by nobody [CC0]' for name in names))
+    lines = ['Tones (https://tones.example/licence)', *(f'- [{name}]: a tone by nobody [CC0]' for name in names)]
+    (top / 'ATTRIBUTION.txt').write_text('\n'.join(lines))
     return top
 
 
@@ -71,7 +72,7 @@ def test_each_row_never_met_its_fold(found, way, work):
         assert {way.dataset.clips[clip].fold for clip in row.clips} == {row.fold}
         assert saved.read_facts(row.net)['origin']['held_out']['test_fold'] == row.fold
         assert row.accuracy > 0.8
-    assert (work / 'rows.md').read_text() == rows.table(found) + '\n'
+    assert (work / 'rows.md').read_text() == rows.table(found, way.dataset.folds) + '\n'
 
 
 def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
@@ -94,14 +95,19 @@ def test_what_another_run_is_at_is_left_to_it(found, way, work, capsys):
 
 def test_the_table_has_folds_and_seeds(found):
     second = [dataclasses.replace(row, seed=1, answers=_all_wrong(row.answers)) for row in found]
-    text = rows.table([*found, *second[:1]])
+    text = rows.table([*found, *second[:1]], [1, 2])
     assert text.splitlines()[0].split() == ['left', 'out', 'seed', '0', 'seed', '1']
     assert text.splitlines()[2].split()[-1] == '-'
-    whole = rows.summary([*found, *second])
+    whole = rows.summary([*found, *second], [1, 2])
     first = np.mean([row.accuracy for row in found])
     assert whole['mean'] == pytest.approx(first / 2)
     assert whole['deviation_over_seeds'] == pytest.approx(first / np.sqrt(2))
-    assert rows.summary(found)['deviation_over_seeds'] is None
+    assert rows.summary(found, [1, 2])['deviation_over_seeds'] is None
+    # Of rows that two processes share, neither may have a whole seed yet.
+    text = rows.table([found[0], second[1]], [1, 2])
+    assert '%' not in text
+    assert [line.split()[-2:] for line in text.splitlines()[1:]] == [['100.0', '-'], ['-', '0.0'], ['-', '-']]
+    assert '%' not in rows.table(found, [1, 2, 3])
 
 
 def _all_wrong(answers):
@@ -141,7 +147,7 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
 
 
-def test_what_ships(shipped, own, way):
+def test_what_ships(shipped, own, way, work):
     facts = saved.read_facts(shipped)
     assert sorted(path.name for path in shipped.iterdir()) == [
         'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
@@ -165,9 +171,42 @@ def test_what_ships(shipped, own, way):
     assert measured['worse'][0]['right'] == pytest.approx(measured['halves']['float32'])
     assert measured['others'] | {'said': None} == {
         'kind': 'real sounds of no class', 'sounds': 1, 'unusable': 1, 'said': None, 'right': None,
-        'not_sure': measured['others']['not_sure'], 'confidence': measured['others']['confidence'],
+        'not_sure': float(measured['others']['confidence'] < own.sure_from),
+        'confidence': measured['others']['confidence'],
     }  # fmt: skip
-    assert str(shipped.parent) not in (shipped / 'model.json').read_text()
+    assert 1 / 3 < measured['others']['confidence'] <= 1
+    assert len(facts['origin']['clips']) == 24
+    assert facts['data']['addresses'] == ['https://tones.example/licence']
+    assert not [word for word in (str(shipped.parent), str(work)) if word in (shipped / 'model.json').read_text()]
+
+
+def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, own, work, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'worse': [], 'made': []})
+    terms, out = delivery.Terms(data, 'tones', 'CC0'), tmp_path / 'tones'
+    delivery.deliver(way, found, own, work, out, terms)
+    before, there = (out / 'weights.npz').read_bytes(), sorted(path.name for path in work.iterdir())
+    delivery.deliver(way, found, own, work, out, terms)
+    assert (out / 'weights.npz').read_bytes() == before
+    assert sorted(path.name for path in work.iterdir()) == there
+    claim = locks.Claim.of(work / 'final')
+    try:
+        with pytest.raises(SoundNetError, match=r'another run is at .*final: give the command again when it is'):
+            delivery.deliver(way, found, own, work, out, terms)
+    finally:
+        claim.release()
+    (out / 'NOTES.txt').write_text('mine')
+    with pytest.raises(SoundNetError, match=r'tones holds NOTES\.txt beside its net, which would be lost: move it'):
+        delivery.deliver(way, found, own, work, out, terms)
+
+
+def test_a_start_that_has_met_the_fold_is_refused(shipped, way, tmp_path):
+    with pytest.raises(SoundNetError, match='this net has learned from 12 clips of fold 1 of pitches, which cannot'):
+        rows.run(dataclasses.replace(way, start=shipped), 1, tmp_path)
+
+
+def test_no_path_of_this_machine_is_told():
+    origin = {'clips': ['a'], 'started_from': '/x', 'before': {'trained_on': '/y', 'clips': ['b'], 'before': {}}}
+    assert delivery._without_paths(origin) == {'clips': ['a'], 'before': {'clips': ['b'], 'before': {}}}
 
 
 def test_the_card_tells_what_was_measured(shipped):
@@ -198,8 +237,6 @@ def test_the_list_keeps_its_default(shipped, tmp_path):
     assert (listed['default'], list(listed['nets'])) == ('b', ['a', 'b'])
     shelf.put(tmp_path / 'a', 'soundnet5', 'tones', 'CC0', default=True)
     assert json.loads(path.read_text())['default'] == 'a'
-    with pytest.raises(SoundNetError, match="'a b' is no name for a net"):
-        shelf.put(tmp_path / 'a b', 'soundnet5', 'tones', 'CC0', default=True)
 
 
 def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
@@ -211,6 +248,8 @@ def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
     assert len(list((work / 'features').iterdir())) == 6
     monkeypatch.setattr(features, 'evaluate', None)
     assert features.run(way, found, work, protocol) == text
+    with pytest.raises(TypeError):
+        features.run(way, found, work, dataclasses.replace(protocol, standardise=False))
 
 
 def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp_path):
@@ -230,7 +269,9 @@ HALVES = ('float16', 'same_answer', 'largest_difference')
 
 
 def test_authors_have_to_be_told(data, tmp_path):
-    assert attribution.of(tmp_path, ['a/b.wav']) == []
+    assert attribution.of(tmp_path, ['a/b.wav']) == {'attribution': [], 'addresses': []}
+    name = next(data.rglob('*.wav')).name
+    assert attribution.of(data / 'clips.csv', [name])['attribution'] == [f'{name}: a tone by nobody [CC0]']
     with pytest.raises(
         SoundNetError, match=r'ATTRIBUTION\.txt does not tell whose c\.wav is, nor 1 others: complete it'
     ):
@@ -243,8 +284,19 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     with pytest.raises(SoundNetError, match='pitches has no two folds, so none can be left out: give it folds'):
         rows.run(without, 1, tmp_path)
     (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'a').touch()
     with pytest.raises(SoundNetError, match='mine exists and is not a saved net: choose another folder'):
-        delivery.deliver(way, found, own, work, tmp_path / 'mine', delivery.Terms(data, '', ''))
+        delivery.check(way.dataset, tmp_path / 'mine', delivery.Terms(data, '', ''))
+    with pytest.raises(SoundNetError, match="'my net' is no name for a net"):
+        delivery.check(way.dataset, tmp_path / 'my net', delivery.Terms(data, '', ''))
+    with pytest.raises(SoundNetError, match='nowhere'):
+        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere*')]))
+    (tmp_path / 'models.json').write_text('[]')
+    with pytest.raises(SoundNetError, match=r'models\.json lists no nets'):
+        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', ''))
+    (tmp_path / 'bad.wav').write_text('dear sir')
+    with pytest.raises(SoundNetError, match=r'none of the 1 sounds of no class \(others\) is usable'):
+        trials.others(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
     with pytest.raises(SoundNetError, match=r'held_out\.npz cannot be read \(.*\): remove .*, and run it again'):
         journal.read_held_out(tmp_path)
 

@@ -15,8 +15,8 @@ from soundnet_tf.transfer import datasets, embedders, features, fewshot, svm
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
 from soundnet_tf.transfer.finetune import finetune
-from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, check_unseen, evaluate
-from soundnet_tf.transfer.splits import split
+from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, evaluate
+from soundnet_tf.transfer.splits import check_unseen, split
 from tests.transfer.made import folders
 
 SHORT = Protocol(clip_s=2.0, window_s=0.5, C=(1.0,))
