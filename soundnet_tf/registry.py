@@ -153,9 +153,9 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise SoundNetError(f'{path} cannot be read ({error}): mend it, or remove it') from error
-    default = values.get('default') if isinstance(values, dict) else 0
-    if not isinstance(values, dict) or not (default is None or (isinstance(default, str) and is_name(default))):
-        raise SoundNetError(f'{path} lists no nets, or its default is no name: see docs/models.md')
-    if not isinstance(values.get('nets'), dict):
-        raise SoundNetError(f'{path} lists no nets: see docs/models.md')
+    if not isinstance(values, dict) or not isinstance(values.get('nets'), dict):
+        raise SoundNetError(f'{path} lists no nets (it is no object with the key nets): see docs/models.md')
+    default = values.get('default')
+    if default is not None and not (isinstance(default, str) and is_name(default)):
+        raise SoundNetError(f'{path} lists no nets ({default!r} is no name for the default one): see docs/models.md')
     return values

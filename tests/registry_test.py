@@ -61,6 +61,10 @@ def test_the_users_own_list_goes_before_what_ships(own, monkeypatch):
     [
         [],
         {},
+        {'nets': {}, 'default': 5},
+        {'nets': {}, 'default': '../y'},
+        {'nets': {'../mine': NET | {'files': {}}}},
+        {'nets': {'mine': NET | {'source': 5}}},
         {'nets': {'mine': {}}},
         {'nets': {'../mine': NET}},
         {'nets': {'mine': NET | {'files': {'../../.bashrc': 'a' * 64}}}},
