@@ -1,6 +1,7 @@
 """What the ear hears, unit by unit, as a report of the package on the held-out videos."""
 
 import csv
+import json
 import pathlib
 from collections.abc import Sequence
 
@@ -33,9 +34,12 @@ def draw(
         run=str(run),
         evaluation=str(given / 'confusion.json'),
     )
-    # Written once: the report is made anew where any of them is newer.
-    if not (given / 'confusion.json').exists():
+    # The report is made anew where any of them is newer, so they are written where the net is another one alone.
+    confusion = {'classes': list(KINDS), 'confusion': test.confusion.tolist()}
+    path = given / 'confusion.json'
+    if not path.exists() or json.loads(path.read_text(encoding='utf-8')) != confusion:
         _write_given(given, videos, test, scenes)
+        saved.write_json(path, confusion)
     report.write(inference.load(net), net, files.find([str(videos)]), out, wanted)
     return out / report.PAGE
 
@@ -50,4 +54,3 @@ def _write_given(given: pathlib.Path, videos: pathlib.Path, test: Heard, scenes:
     first = {scene.kind: scene.id for scene in reversed(scenes)}
     sounds = [decoding.read(videos / f'{first[kind]}.mp4') for kind in KINDS[:VIDEOS] if kind in first]
     soundfile.write(given / 'medley.wav', np.concatenate(sounds), SAMPLE_RATE)
-    saved.write_json(given / 'confusion.json', {'classes': KINDS, 'confusion': test.confusion.tolist()})

@@ -49,10 +49,21 @@ def over_time(head: Head, probabilities: NDArray[np.float32]) -> NDArray[np.floa
     The mean of the probabilities, or of the logits, as `head.clip_mean` says. Logits are known from probabilities up to
     what all classes have in common, which a softmax does not see.
     """
+    return answer(head, evidence(head, probabilities).mean(axis=0))
+
+
+def evidence(head: Head, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is averaged over time, `[time, classes]`."""
     if head.clip_mean == 'probabilities':
-        return probabilities.mean(axis=0)
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).mean(axis=0)
-    odds = np.exp(logits - logits.max())
+        return probabilities
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+
+
+def answer(head: Head, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probabilities, `[classes]`, that the mean of the evidence comes to."""
+    if head.clip_mean == 'probabilities':
+        return mean
+    odds = np.exp(mean - mean.max())
     return odds / odds.sum()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import geometry
-from soundnet_tf.inference import Embedding
+from soundnet_tf.inference import Embedding, tag
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 
 
@@ -27,6 +27,8 @@ class Digest:
         self.total, self.squares = np.zeros([2, units])
         self.steps = 0
         self.seconds = 0.0
+        self._head = next((head for head in spec.heads if head.name == layer), None)
+        self._evidence = np.zeros(units)
 
     def add(self, part: Embedding) -> None:
         """The next steps of the sound."""
@@ -43,6 +45,14 @@ class Digest:
         self.total += values.sum(axis=0, dtype=np.float64)
         self.squares += np.square(values, dtype=np.float64).sum(axis=0)
         self.steps += len(values)
+        if self._head:
+            self._evidence += tag.evidence(self._head, values).sum(axis=0, dtype=np.float64)
+
+    @property
+    def answer(self) -> NDArray[np.float32]:
+        """`[classes]` of a head: what it says of the whole sound, as `soundnet-tag` has it."""
+        assert self._head is not None
+        return tag.answer(self._head, (self._evidence / self.steps).astype(np.float32))
 
     @property
     def mean(self) -> NDArray[np.float32]:

@@ -50,6 +50,8 @@ def of(
         'net': _net(embedder, known),
         'written': datetime.date.today().isoformat(),
         'failed': dict(known.failed),
+        'lost': [str(sounds[sound].name) for sound in known.lost],
+        'short': embedder.short,
         'clips': {
             sound: {
                 'name': str(sounds[sound].name),
@@ -106,18 +108,19 @@ def _filters(found: filters.Filters) -> dict[str, Any]:
 
 
 def _layer(embedder: Embedder, layer: str, best: Best, chosen: Any, windows: Any, written: Any) -> dict[str, Any]:
-    spec, names = embedder.spec, embedder.labels.get(layer)
+    spec, names, selectivity = embedder.spec, embedder.labels.get(layer), best.selectivity
     return {
         'name': layer,
         'head': names is not None,
         'names': list(names or ()),
-        'field': max(geometry.receptive_field(spec, layer), excerpts.SHORTEST) / SAMPLE_RATE,
+        'field': geometry.receptive_field(spec, layer) / SAMPLE_RATE,
+        'shown': max(geometry.receptive_field(spec, layer), excerpts.SHORTEST) / SAMPLE_RATE,
         'total': geometry.channels(spec, layer),
         'units': [
             {
                 'unit': int(unit),
                 'name': names[unit] if names else None,
-                'selectivity': round(float(best.selectivity[unit]), 3),
+                'selectivity': round(float(selectivity[unit]), 3),
                 'best': [
                     {
                         'clip': int(best.sounds[unit, place]),
@@ -137,7 +140,7 @@ def _maps(known: Survey, mapped: Any, previews: Any, written: Any, vision: Any, 
     """Where each clip lies, by layer and for vision; clips in the order of `clips`."""
     rows = np.isin(known.mapped, mapped)
     kinds = [('sound', layer, vectors[rows]) for layer, vectors in known.vectors.items()]
-    kinds += [('vision', 'vision', vision[mapped])] if vision is not None else []
+    kinds += [('vision', 'vision', vision[rows])] if vision is not None else []
     found = []
     for kind, name, vectors in kinds:
         placed = tsne.places(vectors, seed)

@@ -5,15 +5,17 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from soundnet_tf import encoding, geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
-from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
+from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.files import tell
 from soundnet_tf.inference.listening import ahead
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.visualize import spectra
@@ -30,7 +32,7 @@ INDEX = 'excerpts.jsonl'
 Facts = dict[str, float | str]
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class Window:
     """Samples of a sound, by its number; with no start, the loudest so many, or the middle of a long file."""
 
@@ -42,6 +44,11 @@ class Window:
     def id(self) -> str:
         """What its files are called."""
         return f'{self.sound}-{"loudest" if self.start is None else self.start}-{self.samples}'
+
+
+def is_ours(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file of this name may be one that `write` made."""
+    return re.fullmatch(r'\d+-(loudest|-?\d+)-\d+', pathlib.PurePath(name).stem) is not None and name.endswith(suffixes)
 
 
 def seen(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
@@ -70,7 +77,9 @@ def cut(sound: Clip | Iterable[Waveform], windows: Sequence[Window], total: int)
     pieces = [sound.waveform] if isinstance(sound, Clip) else sound
     if isinstance(sound, Clip):
         total = len(sound.waveform)
-    waiting, at = [_Waiting(window, *_bounds(window, sound, total)) for window in windows], 0
+    # A file may have become shorter since it was listened to.
+    there = [window for window in windows if window.start is None or window.start < total]
+    waiting, at = [_Waiting(window, *_bounds(window, sound, total)) for window in there], 0
     for piece in pieces:
         end = at + len(piece)
         for one in waiting:
@@ -128,24 +137,30 @@ def write(
     """Write the MP3 and the picture of each window below `folder`, those that are there left out; say what each shows.
 
     By the window's id: `start` and `end` in seconds, and `outline`. `paths` and `lengths`, in samples, are by the
-    sound's number. A file that can no longer be read has no excerpts.
+    sound's number. Excerpts that can no longer be had, since somebody changed the file, are told of.
     """
     import tqdm
 
     for name in (SOUNDS, PICTURES):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    there = _read(folder / INDEX)
+    asked = sorted(set(windows), key=lambda window: (window.sound, window.id))
+    ids = {window.id for window in asked}
+    # An earlier run that was stopped may have been asked for others.
+    there = {id: facts for id, facts in _read(folder / INDEX).items() if id in ids}
+    for path in [*(folder / SOUNDS).iterdir(), *(folder / PICTURES).iterdir()]:
+        if path.stem not in ids:
+            path.unlink()
     wanted: dict[int, list[Window]] = {}
-    for window in sorted(set(windows), key=lambda window: (window.sound, window.id)):
+    for window in asked:
         if window.id not in there:
             wanted.setdefault(window.sound, []).append(window)
 
-    def made(sound: int) -> list[Facts]:
-        try:
+    def made(sound: int) -> tuple[int, list[Facts]]:
+        found: list[Facts] = []
+        with contextlib.suppress(BadAudio, ShortClip):
             opened = embedder.open_file(paths[sound], layers)
-            return [_written(one, folder) for one in cut(opened, wanted[sound], lengths[sound])]
-        except (BadAudio, ShortClip, MissingTool):  # it was good before: somebody changed it
-            return []
+            found.extend(_written(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
+        return sound, found
 
     with (
         (folder / INDEX).open('a') as index,
@@ -153,7 +168,9 @@ def write(
         tqdm.tqdm(total=len(wanted), unit='file', desc='excerpts', leave=False, disable=None) as bar,
     ):
         index.write('\n')  # the last line of a stopped run may be broken off
-        for found in all_made:
+        for sound, found in all_made:
+            if lost := len(wanted[sound]) - len(found):
+                tell(f'{paths[sound]} was changed while the report was made: {lost} of its excerpts are missing')
             for facts in found:
                 index.write(json.dumps(facts) + '\n')
                 there[str(facts['id'])] = facts

@@ -30,10 +30,10 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
         with open(path, newline='', encoding='utf-8-sig') as file:
             rows = list(csv.DictReader(file))
         top = pathlib.Path(path).parent
-        known = {os.path.abspath(top / row['path']): row['label'] for row in rows}
+        known = {os.path.abspath(top / row['path']): row['label'] or None for row in rows}
     except OSError as error:
         raise SoundNetError(f'{path}: the labels cannot be read ({error.strerror}). Check the path') from None
-    except (KeyError, TypeError, UnicodeDecodeError):
+    except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
         raise SoundNetError(f'{path} is no list of labels: give a CSV with the columns path and label') from None
     found = [known.get(os.path.abspath(sound.path)) for sound in sounds]
     if not any(found):

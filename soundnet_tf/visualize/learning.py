@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
 
@@ -18,6 +19,17 @@ LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
 
 ASIDE = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
 """Columns that say how it went, not what was learned."""
+
+
+def files(run: str | None, evaluation: str | None) -> list[pathlib.Path]:
+    """What is read of a run's folder and of an evaluation, whether it is there or not."""
+    logs = [pathlib.Path(run) / log for log in LOGS] if run else []
+    return [*logs, *([_result(evaluation)] if evaluation else [])]
+
+
+def _result(evaluation: str | os.PathLike[str]) -> pathlib.Path:
+    path = pathlib.Path(evaluation)
+    return path / 'result.json' if path.is_dir() else path
 
 
 def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -51,14 +63,16 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
         for column in rows[0] if rows else ():
             if column in (counter, *ASIDE):
                 continue
-            there = [(float(row[counter]), float(row[column])) for row in rows if row[column]]
-            if there:
-                x, y = np.array(there).T
+            there = np.array([(float(row[counter]), float(row[column])) for row in rows if row[column]])
+            # A net that has diverged has points that are no numbers.
+            there = there[np.isfinite(there).all(axis=1)] if there.size else there
+            if len(there):
+                x, y = there.T
                 together = -(-len(x) // POINTS)
                 parts = [slice(at, at + together) for at in range(0, len(x), together)]
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise SoundNetError(f'{path} cannot be read as the log of a run ({error})') from error
 
 
@@ -68,8 +82,7 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     `confusion` is a matrix, clips by class a row each and by answer a column each, or several by name. Raises
     SoundNetError where there is none.
     """
-    path = pathlib.Path(evaluation)
-    path = path / 'result.json' if path.is_dir() else path
+    path = _result(evaluation)
     wrong = f'{path} holds no confusion matrix'
     try:
         result = json.loads(path.read_text(encoding='utf-8'))
@@ -81,11 +94,17 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     found = []
     for name, matrix in (given if isinstance(given, dict) else {'': given}).items():
         try:
-            counts = np.array(matrix, np.int64)
+            counts = np.array(matrix, float)
         except (ValueError, TypeError):
             counts = np.zeros([0])
-        if counts.shape != (len(classes), len(classes)):
+        if counts.shape != (len(classes), len(classes)) or not _are_counts(counts):
             raise SoundNetError(f'{wrong}: {name or "it"} is not {len(classes)} by {len(classes)} numbers of clips')
         right = float(np.trace(counts) / max(1, counts.sum()))
-        found.append({'name': name, 'classes': classes, 'counts': counts.tolist(), 'accuracy': right})
+        found.append({'name': name, 'classes': classes, 'counts': counts.astype(int).tolist(), 'accuracy': right})
+    if not found:
+        raise SoundNetError(f'{wrong}: confusion is empty')
     return found
+
+
+def _are_counts(values: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all() and (values == values.round()).all())

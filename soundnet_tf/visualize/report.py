@@ -6,23 +6,26 @@ import hashlib
 import json
 import os
 import pathlib
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from soundnet_tf import locks, saved, tsne
+from soundnet_tf import decoding, locks, saved, tsne
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.version import __version__
-from soundnet_tf.visualize import contents, excerpts, page, survey, timeline
+from soundnet_tf.visualize import contents, excerpts, learning, page, survey, timeline
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted, default_layers
 
 PAGE, ABOUT, STATE = 'index.html', 'report.json', 'survey.npz'
+
+FAILED = 'failed'
+"""A key of what is said of a report once all is there."""
 
 OURS = {PAGE, ABOUT, STATE, excerpts.INDEX, excerpts.SOUNDS, excerpts.PICTURES, *page.FILES, *timeline.FILES}
 """All that may lie in the folder of a report, begun or finished."""
@@ -50,27 +53,36 @@ def write(
         raise SoundNetError(f'there are no sounds but those of the report itself: choose another --out than {out}')
     wanted = _settled(embedder, wanted)
     tsne.require()
-    given = Given.read(embedder, pathlib.Path(net), sounds, wanted)
-    about = {'fingerprint': _fingerprint(embedder, pathlib.Path(net), sounds, wanted), 'written_by': __version__}
-    finished = _about(out)
-    if about.items() <= finished.items():
-        failed = Counter(finished.get('failed', {}))
-        return files.Tally(skipped=len(sounds) - failed.total(), failed=failed)
+    mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAPPED])
+    given = Given.read(embedder, pathlib.Path(net), sounds, mapped.tolist(), wanted)
+    about = _all_of_it(embedder, pathlib.Path(net), sounds, wanted, (out, parts))
+    if about.items() <= _about(out).items():
+        return _told_again(_about(out), len(sounds))
     with _alone(parts):
-        if _about(parts) != about:
+        began = _about(parts)
+        if about.items() <= began.items() and FAILED in began:  # stopped when all was there
+            _replace(out, parts)
+            return _told_again(began, len(sounds))
+        if began.get('survey') != about['survey']:
             shutil.rmtree(parts, ignore_errors=True)
             parts.mkdir(parents=True)
-            saved.write_json(parts / ABOUT, about)
-        known = Survey.load(parts / STATE) or _begun(embedder, sounds, wanted)
+        saved.write_json(parts / ABOUT, about)
+        known = Survey.load(parts / STATE) or _begun(embedder, len(sounds), mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
             raise SoundNetError('none of the sounds can be used: there is nothing to show')
         page.write(parts, contents.of(embedder, sounds, known, given, wanted, parts))
-        for name in (STATE, excerpts.INDEX):
-            (parts / name).unlink()
-        saved.write_json(parts / ABOUT, about | {'failed': dict(known.failed)})
+        lost = [sounds[sound].path for sound in known.lost]
+        saved.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': lost})
         _replace(out, parts)
     return tally
+
+
+def _told_again(about: dict[str, Any], sounds: int) -> files.Tally:
+    for path in about['lost']:
+        files.tell(f'{path} is of no use, as before')
+    failed = Counter(about[FAILED])
+    return files.Tally(skipped=sounds - failed.total(), failed=failed)
 
 
 def _about(folder: pathlib.Path) -> dict[str, Any]:
@@ -88,7 +100,12 @@ def _require_ours(folder: pathlib.Path) -> None:
         raise SoundNetError(f'{folder} is a file: choose another --out')
     if there and not _about(folder):
         raise SoundNetError(f'{folder} exists and is no report: choose another --out')
-    other = [name for name in there if name not in OURS and not name.endswith('.part')]
+    other = [name for name in there if name not in OURS and not (name[0] == '.' and name.endswith('.part'))]
+    for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):
+        inside = sorted((folder / kind).rglob('*')) if (folder / kind).is_dir() else []
+        other += [
+            one.relative_to(folder).as_posix() for one in inside if not excerpts.is_ours(one.name, (suffix, '.part'))
+        ]
     if other:
         raise SoundNetError(f'{folder} holds {other[0]} beside the report, which would be lost: move it elsewhere')
 
@@ -99,21 +116,44 @@ def _settled(embedder: Embedder, wanted: Wanted) -> Wanted:
     return dataclasses.replace(wanted, layers=tuple(dict.fromkeys(embedder.known(layer) for layer in layers)))
 
 
-def _fingerprint(embedder: Embedder, net: pathlib.Path, sounds: Sequence[files.SoundFile], wanted: Wanted) -> str:
-    """A hash of all that the report depends on; of other files than the net's, their sizes and times."""
+def _all_of_it(
+    embedder: Embedder,
+    net: pathlib.Path,
+    sounds: Sequence[files.SoundFile],
+    wanted: Wanted,
+    but: tuple[pathlib.Path, ...],
+) -> dict[str, str]:
+    """Hashes of all that listening depends on, `survey`, and all that the report does, `fingerprint`.
 
-    def stamp(path: str | None) -> Any:
+    Of other files than the net's, their sizes and times count, and whether they may be read; `but` is the report.
+    """
+
+    def stamp(path: str | os.PathLike[str] | None) -> Any:
         if path is None or not os.path.exists(path):
             return None
-        top = pathlib.Path(path)
-        there = [path] if top.is_file() else sorted(str(one) for one in top.rglob('*') if one.is_file())
-        return [(one, os.path.getsize(one), os.path.getmtime(one)) for one in there]
+        top = pathlib.Path(path).resolve()
+        there = [top] if top.is_file() else sorted(one for one in top.rglob('*') if one.is_file())
+        there = [one for one in there if not {*one.parents} & {*but}]
+        return [(str(one), one.stat().st_size, one.stat().st_mtime, os.access(one, os.R_OK)) for one in there]
 
-    asked = [stamp(path) for path in (wanted.labels, wanted.vision, wanted.timeline, wanted.run, wanted.evaluation)]
-    listening = [embedder.short, embedder.decoder, embedder.channel, embedder.precision]
+    listening = [embedder.short, embedder.decoder, embedder.channel, embedder.precision, decoding.available()]
     own = [hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(net.rglob('*')) if one.is_file()]
-    all_of_it = [own, dataclasses.astuple(wanted), [stamp(sound.path) for sound in sounds], asked, listening]
-    return hashlib.sha256(repr(all_of_it).encode(errors='surrogateescape')).hexdigest()
+    heard = [
+        __version__,
+        own,
+        listening,
+        wanted.layers,
+        wanted.top,
+        wanted.seed,
+        [stamp(sound.path) for sound in sounds],
+    ]
+    read = [*learning.files(wanted.run, wanted.evaluation), wanted.labels, wanted.vision, wanted.timeline]
+    shown = [dataclasses.astuple(wanted), [stamp(path) for path in read]]
+    return {'survey': _hash(heard), 'fingerprint': _hash([heard, shown])}
+
+
+def _hash(values: Any) -> str:
+    return hashlib.sha256(repr(values).encode(errors='surrogateescape')).hexdigest()
 
 
 @contextlib.contextmanager
@@ -128,14 +168,24 @@ def _alone(parts: pathlib.Path) -> Iterator[None]:
 
 
 def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
-    old = out.with_name(f'.{out.name}.{secrets.token_hex(4)}.old')
+    _require_ours(out)  # somebody may have put something there meanwhile
+    for name in (STATE, excerpts.INDEX):
+        (parts / name).unlink(missing_ok=True)
+    # One name, so that what a stopped run leaves behind goes with the next.
+    old = out.with_name(f'.{out.name}.replaced')
     if out.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.rename(out, old)
-    os.rename(parts, out)
+    try:
+        os.rename(parts, out)
+    except OSError:
+        if old.exists():
+            os.rename(old, out)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _begun(embedder: Embedder, sounds: Sequence[files.SoundFile], wanted: Wanted) -> Survey:
+def _begun(embedder: Embedder, sounds: int, mapped: NDArray[np.int64], wanted: Wanted) -> Survey:
     spec = embedder.spec
-    mapped = [name for name in spec.layer_names if name in {*default_layers(spec), spec.feature_layer}]
-    return Survey.begin(spec, len(sounds), wanted.layers, mapped, MAPPED, wanted.top, wanted.seed)
+    maps = [name for name in spec.layer_names if name in {*wanted.layers, spec.feature_layer}]
+    return Survey.begin(spec, sounds, wanted.layers, maps, mapped, wanted.top)

@@ -72,11 +72,17 @@ class Survey:
     mapped: NDArray[np.int64]
     """`[mapped]`: the numbers of these sounds, rising."""
     heard: dict[str, NDArray[np.float32]]
-    """By head, `[sounds, 2]`: the most probable class by its mean over time, and how probable."""
+    """By head, `[sounds, 2]`: the most probable class of the whole sound, and how probable."""
     seconds: NDArray[np.float64]
     """`[sounds]`: NaN where it failed."""
     done: int = 0
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    """How many are of no use, by reason."""
+
+    @property
+    def lost(self) -> list[int]:
+        """The numbers of these."""
+        return np.flatnonzero(np.isnan(self.seconds[: self.done])).tolist()
 
     @classmethod
     def begin(
@@ -85,17 +91,15 @@ class Survey:
         sounds: int,
         shown: Sequence[str],
         maps: Sequence[str],
-        mapped: int,
+        mapped: NDArray[np.int64],
         top: int,
-        seed: int,
     ) -> 'Survey':
-        """Nothing known yet; `mapped` of the sounds are on the map, chosen by lot where there are more."""
-        chosen = np.sort(np.random.default_rng(seed).permutation(sounds)[:mapped])
+        """Nothing known yet of so many sounds, of which those that are `mapped` are on the map."""
         units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
         return cls(
             best={layer: Best(units[layer], top) for layer in shown},
-            vectors={layer: np.full([len(chosen), units[layer]], np.nan, np.float32) for layer in maps},
-            mapped=chosen,
+            vectors={layer: np.full([len(mapped), units[layer]], np.nan, np.float32) for layer in maps},
+            mapped=mapped,
             heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
             seconds=np.full(sounds, np.nan),
         )
@@ -114,8 +118,8 @@ class Survey:
         for layer, best in self.best.items():
             best.add(digests[layer], sound)
         for head, heard in self.heard.items():
-            mean = digests[head].mean
-            heard[sound] = mean.argmax(), mean.max()
+            said = digests[head].answer
+            heard[sound] = said.argmax(), said.max()
         row = int(np.searchsorted(self.mapped, sound))
         if row < len(self.mapped) and self.mapped[row] == sound:
             for layer, vectors in self.vectors.items():

@@ -52,12 +52,22 @@ class Given:
     curves: list[dict[str, Any]]
     confusions: list[dict[str, Any]]
     vision: Any
+    """`[mapped, channels]`, or None."""
 
     @classmethod
-    def read(cls, embedder: Embedder, net: pathlib.Path, sounds: Sequence[files.SoundFile], wanted: Wanted) -> 'Given':
+    def read(
+        cls,
+        embedder: Embedder,
+        net: pathlib.Path,
+        sounds: Sequence[files.SoundFile],
+        mapped: Sequence[int],
+        wanted: Wanted,
+    ) -> 'Given':
         for path in filter(None, (sounds[0].path, wanted.timeline)):
             if not os.path.exists(path):
                 raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
+        if wanted.timeline and not embedder.spec.heads:
+            raise SoundNetError(f'--timeline shows what heads say, and {embedder.spec.name} has none: leave it out')
         if wanted.timeline:
             embedder.open_file(wanted.timeline, list(embedder.heads()))
         return cls(
@@ -65,5 +75,5 @@ class Given:
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),
             learning.curves(wanted.run) if wanted.run else [],
             learning.confusions(wanted.evaluation) if wanted.evaluation else [],
-            vision.of_clips(wanted.vision, sounds) if wanted.vision else None,
+            vision.of_clips(wanted.vision, [sounds[index] for index in mapped]) if wanted.vision else None,
         )

@@ -28,15 +28,18 @@ def test_of_folders(names, expected):
 
 
 def test_of_a_csv(tmp_path):
-    (tmp_path / 'labels.csv').write_text('label,path,fold\ndog,sounds/1.wav,1\n"rain, heavy",sounds/2.wav,2\n')
-    there = labels.of_csv(tmp_path / 'labels.csv', found('1.wav', '2.wav', '3.wav', top=f'{tmp_path}/sounds'))
-    assert there == ['dog', 'rain, heavy', None]
+    (tmp_path / 'labels.csv').write_text(
+        'label,path,fold\ndog,sounds/1.wav,1\n"rain, heavy",sounds/2.wav,2\n,sounds/4.wav,2\n'
+    )
+    there = labels.of_csv(tmp_path / 'labels.csv', found('1.wav', '2.wav', '3.wav', '4.wav', top=f'{tmp_path}/sounds'))
+    assert there == ['dog', 'rain, heavy', None, None]
 
 
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, 'the labels cannot be read .*: Check the path|the labels cannot be read'),
+        (None, r'the labels cannot be read \(No such file or directory\)\. Check the path'),
+        ('path,label\na,' + 'x' * 200_000, 'is no list of labels'),
         ('name,kind\na,b\n', 'is no list of labels: give a CSV with the columns path and label'),
         ('path,label\nelsewhere.wav,dog\n', r'lists none of the sounds, such as .*1.wav. Paths count from its folder'),
     ],

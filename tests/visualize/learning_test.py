@@ -24,6 +24,13 @@ def test_curves_of_training(tmp_path):
     assert lines['a']['x'] == lines['a']['y']
 
 
+def test_points_that_are_no_numbers_are_left_out(tmp_path):
+    (tmp_path / 'log.csv').write_text('step,total\n1,3\n2,nan\n3,inf\n4,1\n')
+    (tmp_path / 'validation.csv').write_text('step,total\n2,nan\n')
+    (chart,) = learning.curves(tmp_path)
+    assert [(line['x'], line['y']) for line in chart['lines']] == [([1, 4], [3, 1])]
+
+
 def test_one_loss_is_shown_once(tmp_path):
     (tmp_path / 'log.csv').write_text('step,total,loss/eye\n1,2,2\n2,1,1\n')
     (tmp_path / 'validation.csv').write_text('step,loss/eye\n2,1.5\n')
@@ -69,6 +76,10 @@ def test_confusions(tmp_path, confusion):
         ('[1]', 'holds no confusion matrix: it needs the keys'),
         ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not 2 by 2 numbers of clips'),
         ('{"classes": ["a"], "confusion": [["x"]]}', 'it is not 1 by 1 numbers of clips'),
+        ('{"classes": ["a"], "confusion": [[0.9]]}', 'it is not 1 by 1 numbers of clips'),
+        ('{"classes": ["a"], "confusion": [[-1]]}', 'it is not 1 by 1 numbers of clips'),
+        ('{"classes": ["a"], "confusion": [[NaN]]}', 'it is not 1 by 1 numbers of clips'),
+        ('{"classes": ["a"], "confusion": {}}', 'holds no confusion matrix: confusion is empty'),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(tmp_path, text, words):

@@ -3,6 +3,7 @@
 Screenshots are kept in the folder that SOUNDNET_SCREENSHOTS names, else in pytest's temporary folder.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from soundnet_tf import geometry
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
+from soundnet_tf.visualize.page import embedded as page_json
 from tests.visualize.conftest import NASTY, PLACES
 
 CHROMIUM = shutil.which('chromium')
@@ -39,14 +41,14 @@ def opened(browser, written):
     """A function that opens the report; at the end nothing may have gone wrong, and nothing been fetched."""
     wrong, pages = [], []
 
-    def open_page(width=1440, scheme='light', **options):
+    def open_page(width=1440, scheme='light', report=written, **options):
         page = browser.new_page(viewport={'width': width, 'height': 900}, color_scheme=scheme, **options)
         page.on('console', lambda message: wrong.append(message.text) if message.type != 'log' else None)
         page.on('pageerror', lambda error: wrong.append(str(error)))
         page.on('requestfailed', lambda request: wrong.append(request.url))
         page.on('request', lambda r: None if r.url.startswith(('file:', 'data:')) else wrong.append(r.url))
         page.on('dialog', lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        page.goto((written / 'index.html').as_uri())
+        page.goto((report / 'index.html').as_uri())
         # Slowly, so that a busy machine sees it play.
         page.evaluate('player.defaultPlaybackRate = 0.25')
         pages.append(page)
@@ -225,6 +227,47 @@ def test_by_keyboard_alone(opened):
     page.keyboard.press('Enter')
     assert 'loudest' in playing(page)
     assert page.evaluate('document.activeElement.classList.contains("playing")')
+
+
+def test_the_mouse_leaves_one_stop_of_the_tab_key(opened):
+    page = opened()
+    panel = page.locator('#map .panel').first
+    for at in (1, 3, 5):
+        panel.locator('.point').nth(at).click()
+        page.keyboard.press('PageUp')
+    assert panel.locator('.point[tabindex="0"]').count() == 1
+
+
+def test_what_is_unusual(opened, written, tmp_path):
+    """Very many classes, curves of one point, a clip that silence follows, files that are left out, little sound."""
+    report = tmp_path / 'report'
+    shutil.copytree(written, report)
+    text = (report / 'index.html').read_text()
+    begin = text.index('id="data">') + len('id="data">')
+    end = text.index('</script>', begin)
+    data = json.loads(text[begin:end])
+    counts = [[3 * (i == j) for j in range(150)] for i in range(150)]
+    counts[7][8] = 2
+    classes = [f'kind {i}' for i in range(150)]
+    data['confusions'] = [{'name': 'test', 'classes': classes, 'counts': counts, 'accuracy': 450 / 452}]
+    data['curves'] = [{'name': 'loss', 'counter': 'epoch', 'lines': [{'name': 'validation', 'x': [1], 'y': [0.5]}]}]
+    data['short'], data['timeline']['own_seconds'] = 'pad', 3.0
+    data['net']['hours'] = 2 / 3600
+    data['layers'][0] |= {'field': 0.003, 'shown': 0.2}
+    (report / 'index.html').write_text(text[:begin] + page_json(data) + text[end:])
+    page = opened(report=report)
+    confusion = page.locator('#confusion')
+    assert confusion.locator('td').count() == 0
+    assert confusion.locator('li').all_inner_texts() == ['kind 7 named kind 8: 2']
+    assert page.evaluate("document.querySelector('#learning path:not(.grid)').getTotalLength()") > 0
+    assert page.evaluate("document.querySelector('#learning svg:not(.key svg) path:not(.grid)').getTotalLength()") > 1
+    assert 'It is 3.0 s long, and followed by silence' in page.locator('#timeline .note').inner_text()
+    assert '12 sounds, 2.0 s in all' in page.locator('#facts').inner_text()
+    assert (
+        'what the unit sees: 3 ms, with what lies around it, 0.20 s in all' in page.locator('#units .note').inner_text()
+    )
+    page.locator('header summary').click()
+    assert page.locator('header li').all_inner_texts() == ['002 - noises/bad.wav']
 
 
 def test_for_screen_readers(opened):

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from soundnet_tf import geometry, load, locks, model, saved
 from soundnet_tf.errors import SoundNetError
@@ -33,11 +35,13 @@ def test_what_a_report_holds(written, net, sounds):
     assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7', 'imagenet', 'places']
     assert [view['name'] for view in data['maps']['views']] == ['conv5', 'pool5', 'conv7', 'vision']
     assert data['failed'] == {'unreadable': 1}
+    assert data['lost'] == ['002 - noises/bad.wav']
     assert {clip['label'] for clip in data['clips'].values()} == {'tones', 'noises'}
     assert data['timeline']['name'] == 'long.wav'
     embedder = load(net, short='tile')
     for layer in data['layers']:
         assert layer['field'] == pytest.approx(geometry.receptive_field(embedder.spec, layer['name']) / 22_050)
+        assert layer['shown'] == layer['field']
         most = max(len(unit['best']) for unit in layer['units'])
         order = [
             (len(unit['best']) < most or (layer['head'] and unit['best'][0]['value'] < 0.02), -unit['selectivity'])
@@ -71,10 +75,11 @@ def test_names_cannot_break_out(written):
     assert page.embedded('</script><!--') == '"\\u003c/script>\\u003c!--"'
 
 
-def test_finished_before(written, net, sounds, wanted):
+def test_finished_before(written, net, sounds, wanted, capsys):
     before = (written / 'index.html').stat().st_mtime_ns
     tally = report.write(load(net, short='tile'), net, files.find([str(sounds)]), written, wanted)
     assert (tally.skipped, tally.done, tally.failed.total()) == (12, 0, 1)
+    assert 'bad.wav is of no use, as before' in capsys.readouterr().err
     assert (written / 'index.html').stat().st_mtime_ns == before
 
 
@@ -112,6 +117,104 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
     for name in kept:
         assert (tmp_path / 'out' / 'sounds' / name).stat().st_mtime_ns == first[name]
     assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_other_labels_leave_what_was_heard(small, sounds, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(excerpts, '_written', None)
+        with pytest.raises(TypeError):
+            small(top=2)
+    rows = [f'{path},tone' for path in (sounds / '001 - tones').iterdir() if path.stem.isdigit()]
+    (tmp_path / 'labels.csv').write_text('\n'.join(['path,label', *rows]))
+    tally = small(labels=str(tmp_path / 'labels.csv'), units=1)
+    assert (tally.skipped, tally.done) == (6, 0)
+    data = data_of(tmp_path / 'out')
+    assert {clip['label'] for clip in data['clips'].values()} == {'tone', None}
+    assert {path.stem for path in (tmp_path / 'out' / 'sounds').iterdir()} == set(data['excerpts'])
+    assert small(top=1).done == 6
+
+
+def test_stopped_between_two_names(small, tmp_path, monkeypatch):
+    small()
+    rename = os.rename
+
+    def stops(one, other):
+        if str(one).endswith('.parts'):
+            raise KeyboardInterrupt
+        rename(one, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report.os, 'rename', stops)
+        with pytest.raises(KeyboardInterrupt):
+            small(top=1)
+    assert not (tmp_path / 'out').exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(report.survey, 'conduct', None)
+        assert small(top=1).skipped == 6
+    assert max(len(unit['best']) for unit in data_of(tmp_path / 'out')['layers'][0]['units']) == 1
+    small(top=2)
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_what_was_put_in_meanwhile_is_not_lost(small, tmp_path, monkeypatch):
+    small()
+    written = page.write
+
+    def meanwhile(*arguments):
+        (tmp_path / 'out' / 'sounds' / 'mine.wav').touch()
+        written(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page, 'write', meanwhile)
+        with pytest.raises(SoundNetError, match=r'out holds sounds/mine\.wav beside the report, which would be lost'):
+            small(top=1)
+    (tmp_path / 'out' / 'sounds' / 'mine.wav').rename(tmp_path / 'mine.wav')
+    assert small(top=1).skipped == 6
+    (tmp_path / 'out' / 'film.part').touch()
+    with pytest.raises(SoundNetError, match=r'out holds film\.part beside the report'):
+        small()
+
+
+def test_a_report_inside_the_run_that_it_shows(net, sounds, given, tmp_path):
+    shutil.copytree(given / 'run', tmp_path / 'run')
+    found, wanted = files.find([str(sounds / '001 - tones')]), report.Wanted(units=1, top=1, run=str(tmp_path / 'run'))
+    done = []
+    for _ in range(2):
+        done.append(report.write(load(net, short='tile'), net, found, tmp_path / 'run' / 'report', wanted).done)
+        (tmp_path / 'run' / 'ckpt-7').touch()
+    assert done == [6, 0]
+    with (tmp_path / 'run' / 'log.csv').open('a') as log:
+        log.write('\n401,1,1,1,0.001')
+    assert report.write(load(net, short='tile'), net, found, tmp_path / 'run' / 'report', wanted).done == 6
+
+
+def test_what_can_be_read_now_is_read(small, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(report.decoding, 'available', lambda: ['soundfile'])
+        small()
+    assert small().done == 6
+
+
+def test_a_file_that_becomes_shorter_loses_its_last_excerpts(net, sounds, tmp_path, monkeypatch, capsys):
+    shutil.copytree(sounds / '001 - tones', tmp_path / 'tones')
+    conduct = report.survey.conduct
+
+    def shortens(*arguments):
+        tally = conduct(*arguments)
+        for path in (tmp_path / 'tones').glob('*.wav'):
+            samples, rate = soundfile.read(path)
+            soundfile.write(path, samples[: len(samples) // 10], rate)
+        return tally
+
+    monkeypatch.setattr(report.survey, 'conduct', shortens)
+    found = files.find([str(tmp_path / 'tones')])
+    report.write(
+        load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=16, top=2, layers=('conv5',))
+    )
+    assert re.search(r'was changed while the report was made: \d+ of its excerpts are missing', capsys.readouterr().err)
+    data = data_of(tmp_path / 'out')
+    shown = {best['excerpt'] for layer in data['layers'] for unit in layer['units'] for best in unit['best']}
+    assert shown <= set(data['excerpts'])
 
 
 def test_whatever_a_report_shows_makes_it_anew(net, sounds, tmp_path):
@@ -208,6 +311,8 @@ def test_no_sound_of_use(net, tmp_path):
 def test_a_net_without_heads(sounds, tmp_path):
     net = saved.save(model.build(thin_spec(heads={})), tmp_path / 'net')
     found = files.find([str(sounds / '001 - tones')])
+    with pytest.raises(SoundNetError, match=r'--timeline shows what heads say, and .* has none: leave it out'):
+        report.write(load(net), net, found, tmp_path / 'out', report.Wanted(timeline=found[0].path))
     report.write(load(net), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
     data = data_of(tmp_path / 'out')
     assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7']

@@ -15,13 +15,17 @@ def files():
     return [SoundFile(f'/x/{name}', pathlib.PurePath(name)) for name in ('a/1.wav', 'a/2.wav', 'b/1.wav')]
 
 
-def test_vision_by_name(tmp_path, files):
+def test_vision_by_name(tmp_path, files, capsys):
     (tmp_path / 'a').mkdir()
     rows = np.arange(8, dtype=np.float32).reshape(4, 2)
     np.save(tmp_path / 'a' / '1.npy', rows)
     np.save(tmp_path / 'a' / '2.wav.npy', rows[:1])
     found = vision.of_clips(tmp_path, files)
     np.testing.assert_array_equal(found, [[3, 4], [0, 1], [np.nan, np.nan]])
+    np.save(tmp_path / 'a' / '2.wav.npy', rows[:1] * np.nan)
+    found = vision.of_clips(tmp_path, files)
+    np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [np.nan, np.nan]])
+    assert 'it is left out of the map' in capsys.readouterr().err
 
 
 def test_what_is_wrong_with_vision(tmp_path, files):
@@ -30,5 +34,7 @@ def test_what_is_wrong_with_vision(tmp_path, files):
     (tmp_path / 'a').mkdir()
     np.save(tmp_path / 'a' / '1.npy', np.zeros([2, 3]))
     np.save(tmp_path / 'a' / '2.npy', np.zeros([2, 4]))
-    with pytest.raises(SoundNetError, match=r'features of 3 and of 4 channels. Give those of one layer'):
+    with pytest.raises(
+        SoundNetError, match=r'features of 3 channels \(a/1\.wav\) and of 4 \(a/2\.wav\)\. Give those of one layer'
+    ):
         vision.of_clips(tmp_path, files)

@@ -22,7 +22,7 @@ const line = (points, attributes = {}) => svg('path', {
   class: 'stroke', d: points.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(2)} ${y.toFixed(2)}`).join(''), ...attributes,
 });
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : what.endsWith('s') ? 'es' : 's'}`;
-const seconds = (s) => (s < 1 ? `${s.toFixed(2)} s` : `${s.toFixed(s < 60 ? 1 : 0)} s`);
+const seconds = (s) => (s > 0 && s < 0.1 ? `${Math.max(1, Math.round(1000 * s))} ms` : s < 1 ? `${s.toFixed(2)} s` : `${s.toFixed(s < 60 ? 1 : 0)} s`);
 const frequency = (hz) => (hz < 1000 ? `${Math.round(hz)} Hz` : `${(hz / 1000).toFixed(hz < 9950 ? 1 : 0)} kHz`);
 const percent = (p) => `${Math.round(100 * p)}%`;
 const probability = (p) => (p >= 0.0995 ? percent(p) : p >= 0.0001 ? `${(100 * p).toPrecision(2)}%` : '<0.01%');
@@ -137,7 +137,7 @@ function tile(best, name) {
     el('img', { src: `pictures/${best.excerpt}.png`, alt: '', loading: 'lazy', width: 256, height: 96 }),
     ...ticks(), el('i', { class: 'head' })),
   outlined(excerpt.outline));
-  const length = clip.seconds < excerpt.end - 0.01 ? `${clip.seconds.toFixed(1)} s, repeated` : span;
+  const length = clip.seconds < excerpt.end - 0.01 ? `${clip.seconds.toFixed(1)} s, ${data.short === 'pad' ? 'then silence' : 'repeated'}` : span;
   return el('div', { class: 'tile' }, button, el('div', { class: 'caption' },
     el('b', { title: clip.name }, clip.label ? `${clip.label} · ${clip.name.split('/').at(-1)}` : clip.name),
     el('span', { class: 'numbers' }, el('span', {}, length), el('span', { title: name },
@@ -159,7 +159,7 @@ function drawUnits() {
   $('#found').textContent = wanted ? `${named ? count(named, 'class') : 'No class'} named “${wanted}”${unshown}` : '';
   $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first, those that few of the sounds excite last `
     + `(${layer.units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
-    + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}. Pictures: time to the `
+    + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}${layer.shown > layer.field ? `, with what lies around it, ${seconds(layer.shown)} in all` : ''}. Pictures: time to the `
     + `right, frequency in Hz upwards (mel scale), lighter is louder over ${data.axis.range_db} dB; below, the waveform. `
     + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}. Selectivity: 0 where all `
     + 'sounds excite it alike, 1 where a single moment does; below it, what most of these sounds are.';
@@ -237,7 +237,7 @@ function panel(view) {
   const elements = new Map(found.map(({ at, x, y, clip }) => [at, svg('g', {
     class: 'point', role: 'button', tabindex: -1, 'data-at': at, 'aria-pressed': 'false',
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, 'aria-label': `Play ${clip.name}, ${described(clip)}`,
-    onpointerenter: () => point(at), onfocus: () => point(at),
+    onpointerenter: () => point(at), onfocus: (event) => { stopAt(event.currentTarget); point(at); },
   }, svg('path', look(shownAs(clip))))]));
   // The point nearest to a click or a finger, which is wider than a point.
   const click = (event) => {
@@ -250,10 +250,11 @@ function panel(view) {
     if (next && far(next) < 22 * scale) playPoint(next.at);
   };
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const go = (from, next) => {
-    from.setAttribute('tabindex', -1);
-    elements.get(next.at).setAttribute('tabindex', 0);
-    elements.get(next.at).focus();
+  const go = (next) => elements.get(next.at).focus();
+  // Wherever the focus came from, one point is where the Tab key goes.
+  const stopAt = (element) => {
+    for (const other of elements.values()) other.setAttribute('tabindex', -1);
+    element.setAttribute('tabindex', 0);
   };
   // One stop of the Tab key for all points; arrows go to the nearest point that way, Page Up and Down reach every one.
   const key = (event) => {
@@ -264,7 +265,7 @@ function panel(view) {
     else if (event.key === 'Home' || event.key === 'End' || event.key.startsWith('Page')) {
       const at = found.indexOf(from);
       const to = { Home: 0, End: found.length - 1, PageUp: Math.max(0, at - 1), PageDown: Math.min(found.length - 1, at + 1) };
-      go(target, found[to[event.key]]);
+      go(found[to[event.key]]);
     } else if (steps[event.key]) {
       const [dx, dy] = steps[event.key];
       const far = ({ x, y }) => {
@@ -273,7 +274,7 @@ function panel(view) {
       };
       const next = found.reduce((a, b) => (far(b) < far(a) ? b : a), from);
       if (far(next) === Infinity) return event.preventDefault();
-      go(target, next);
+      go(next);
     } else return;
     event.preventDefault();
   };
@@ -339,10 +340,14 @@ function startTimeline(given) {
     timeline.currentTime = given.seconds * (event.clientX - box.left) / box.width;
   };
   const plot = (kind, ...children) => el('div', { class: `plot ${kind}`, onclick: seek }, ...children, el('i', { class: 'head' }));
-  const repeated = given.own_seconds < given.seconds - 0.01 ? ` It is ${seconds(given.own_seconds)} long, and repeated as the heads need more.` : '';
+  const filled = data.short === 'pad' ? 'followed by silence' : 'repeated';
+  const repeated = given.own_seconds < given.seconds - 0.01 ? ` It is ${seconds(given.own_seconds)} long, and ${filled} as the heads need more.` : '';
   const part = given.whole ? '' : ` The first ${seconds(given.seconds)} of it.`;
-  $('#timeline .note').textContent = `${given.name}: the ${given.heads.length === 1 ? 'head gives' : 'heads give'} probabilities every `
-    + `${seconds(given.heads[0].hop)}, each from ${seconds(given.heads[0].field)} of sound around its middle.${part}${repeated} A click goes to that moment. `
+  const pace = ({ hop, field }) => `every ${seconds(hop)}, each from ${seconds(field)} of sound around its middle`;
+  const paces = [...new Set(given.heads.map(pace))];
+  const said = paces.length === 1 ? `the ${given.heads.length === 1 ? 'head gives' : 'heads give'} probabilities ${paces[0]}`
+    : given.heads.map((head) => `${head.name} gives probabilities ${pace(head)}`).join('; ');
+  $('#timeline .note').textContent = `${given.name}: ${said}.${part}${repeated} A click goes to that moment. `
     + 'The fuller a cell’s colour, the more probable; without a number it is below 5%, or too narrow for one.';
   timeline.src = 'timeline.mp3';
   timeline.setAttribute('aria-label', `Sound of ${given.name}`);
@@ -398,6 +403,8 @@ function chart({ name, counter, lines }) {
   const drawn = lines.map((one, i) => ({
     ...one, style: `stroke:${i ? COLOURS[i % 6] : 'var(--hue)'}`, 'stroke-dasharray': DASHES[i % 4],
   }));
+  // A single point would be invisible.
+  const dashed = (points) => (points.length > 1 ? points : [-1, 1].map((aside) => [points[0][0] + aside, points[0][1]]));
   const stroke = ({ style, 'stroke-dasharray': dash }, points) => line(points, { style, 'stroke-dasharray': dash });
   const summary = lines.map((one) => `${one.name} from ${written(one.y[0])} to ${written(one.y.at(-1))}`).join(', ');
   return el('figure', { class: 'chart', role: 'img', 'aria-label': `${name} over ${counter}s: ${summary}` },
@@ -405,11 +412,21 @@ function chart({ name, counter, lines }) {
       drawing(16, 6, stroke(one, [[0, 3], [16, 3]])), `${one.name} → ${written(one.y.at(-1))}`))),
     el('div', { class: 'axis y' }, ...[1, 0.5, 0].map((s) => el('span', {}, written(y0 + s * (y1 - y0))))),
     drawing(100, 100, ...[0, 50, 100].map((y) => line([[0, y], [100, y]], { class: 'grid' })),
-      ...drawn.map((one) => stroke(one, one.x.map((x, i) => at(x, one.y[i]))))),
+      ...drawn.map((one) => stroke(one, dashed(one.x.map((x, i) => at(x, one.y[i])))))),
     el('div', { class: 'axis x' }, ...[0, 0.5, 1].map((s) => el('span', {}, `${s === 1 ? `${counter} ` : ''}${Math.round(x0 + s * (x1 - x0)).toLocaleString('en')}`))));
 }
 
 // ---- Confusion matrices.
+const MOST_CLASSES = 100;
+// Of very many classes nobody sees the cells, and a browser takes minutes to draw them.
+function mistakes({ name, classes, counts, accuracy }) {
+  const found = counts.flatMap((row, i) => row.map((n, j) => ({ n, i, j })).filter(({ n, j }) => n && i !== j));
+  const total = counts.flat().reduce((a, b) => a + b, 0);
+  return el('div', { class: 'wide' },
+    el('h3', {}, `${name ? `${name}: ` : ''}${percent(accuracy)} of ${count(total, 'clip')} named rightly`),
+    el('p', {}, `Of ${classes.length} classes only the most frequent mistakes:`),
+    el('ol', {}, ...found.sort((a, b) => b.n - a.n).slice(0, 50).map(({ n, i, j }) => el('li', {}, `${classes[i]} named ${classes[j]}: ${n}`))));
+}
 function matrix({ name, classes, counts, accuracy }) {
   const total = counts.flat().reduce((a, b) => a + b, 0);
   return el('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': `Confusion matrix ${name}` }, el('table', {},
@@ -426,10 +443,14 @@ function matrix({ name, classes, counts, accuracy }) {
 
 // ---- All of it.
 const { net } = data;
-const hours = net.hours < 1 ? `${Math.max(1, Math.round(60 * net.hours))} minutes` : `${net.hours.toFixed(1)} hours`;
+const hours = net.hours < 1 / 60 ? seconds(3600 * net.hours) : net.hours < 1 ? count(Math.round(60 * net.hours), 'minute') : `${net.hours.toFixed(1)} hours`;
 const failed = Object.entries(data.failed).map(([why, n]) => `${n} ${why}`);
 $('#facts').textContent = `${count(net.sounds, 'sound')}, ${hours} in all${failed.length ? ` (left out: ${failed.join(', ')})` : ''}. `
   + `Layers ${net.layers.join(', ')}${Object.keys(net.heads).length ? `; heads ${Object.entries(net.heads).map(([head, n]) => `${head} (${n} classes)`).join(', ')}` : ''}.`;
+if (data.lost.length) {
+  $('#facts').after(el('details', {}, el('summary', {}, `${count(data.lost.length, 'sound')} left out`),
+    el('ul', {}, ...data.lost.map((name) => el('li', {}, name)))));
+}
 $('#written').textContent = `Written ${data.written} by soundnet-visualize.`;
 $('#theme').addEventListener('click', () => {
   const dark = getComputedStyle(document.body).backgroundColor === 'rgb(20, 24, 30)';
@@ -441,7 +462,7 @@ const sections = [
   ['map', data.maps.views.length, startMap],
   ['timeline', data.timeline, () => startTimeline(data.timeline)],
   ['learning', data.curves.length, () => $('#learning .charts').append(...data.curves.map(chart))],
-  ['confusion', data.confusions.length, () => $('#confusion .matrices').append(...data.confusions.map(matrix))],
+  ['confusion', data.confusions.length, () => $('#confusion .matrices').append(...data.confusions.map((one) => (one.classes.length > MOST_CLASSES ? mistakes : matrix)(one)))],
 ];
 for (const [id, there, draw] of sections) {
   if (!there) continue;
