@@ -69,7 +69,7 @@ class Recipe:
 RECIPES = {
     'authors': Recipe(),
     'from_scratch': Recipe(
-        epochs=240,
+        epochs=600,
         batch=32,
         crop_s=3.0,
         head_kernel=1,
@@ -81,6 +81,7 @@ RECIPES = {
         flip=True,
         pad_s=1.5,
         stretch=1.25,
+        filter_db=12.0,
         evaluate_every=20,
     ),
 }

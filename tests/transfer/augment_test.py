@@ -185,8 +185,7 @@ def test_smoothed_labels():
 
 
 def test_an_epoch_repeats_and_goes_on_in_its_middle():
-    changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch')}
-    changes['filter_db'] = 6.0
+    changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch', 'filter_db')}
     first, again, rest = (
         list(crops(7, **changes).epoch(2)),
         list(crops(7, **changes).epoch(2)),
