@@ -32,7 +32,7 @@ def made():
     waveform = noise(SECONDS)
     samples = np.tile(sounds.to_int16(waveform), CLIPS)
     ends = [len(waveform) * (k + 1) for k in range(CLIPS)]
-    return dataset, sounds.Sounds(samples, ends, [loudness.levels(waveform)] * CLIPS)
+    return dataset, sounds.Sounds(samples, ends, [loudness.powers(waveform)] * CLIPS)
 
 
 def rate(work, count):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.transfer import equaliser
+from soundnet_tf.transfer.loudness import OCTAVES_HZ
 from soundnet_tf.transfer.sounds import FULL_SCALE, Samples, Sounds
 
 Floats = NDArray[np.float32]
@@ -25,8 +26,8 @@ class Batch:
     """What `render` makes a batch of waveforms from, and what they are. A crop has one voice, or two where mixed.
 
     `pieces` is int16 `[batch, voices, samples]`; `speeds` `[batch, voices]`, how many samples of the piece pass in one
-    of the crop; `weights` `[batch, voices]`; `filters` `[batch, taps]`, no taps where nothing is filtered; `targets`
-    `[batch, classes]`, which sum to 1.
+    of the crop; `weights` `[batch, voices]`; `filters` `[batch, voices, taps]`, no taps where nothing is filtered;
+    `targets` `[batch, classes]`, which sum to 1.
     """
 
     pieces: Samples
@@ -39,7 +40,7 @@ class Batch:
 def render(
     pieces: tf.Tensor, speeds: tf.Tensor, weights: tf.Tensor, filters: tf.Tensor, samples: int, *, stretched: bool
 ) -> tf.Tensor:
-    """Waveforms `[batch, samples]`: the pieces at their speeds, by linear interpolation, weighed, added, filtered."""
+    """Waveforms `[batch, samples]`: the pieces at their speeds, by linear interpolation, weighed, filtered, added."""
     if stretched:
         batch, voices, long = tf.unstack(tf.shape(pieces))
         # The bilinear kernel for boxes of pictures, of which a sound is one that is a pixel high. It takes int16, but
@@ -53,9 +54,8 @@ def render(
         sound = tf.reshape(sound, [batch, voices, samples])
     else:
         sound = tf.cast(pieces, tf.float32)
-    sound = tf.reduce_sum(sound * tf.expand_dims(weights / FULL_SCALE, -1), axis=1)
-    sound = tf.ensure_shape(sound, [None, samples])
-    return equaliser.filtered(sound, filters) if filters.shape[1] else sound
+    sound = tf.ensure_shape(sound * tf.expand_dims(weights / FULL_SCALE, -1), [None, weights.shape[1], samples])
+    return equaliser.mixed(sound, filters) if filters.shape[2] else tf.reduce_sum(sound, axis=1)
 
 
 class Crops:
@@ -75,6 +75,7 @@ class Crops:
         self.piece = math.ceil(self.samples * recipe.stretch) + 2 if self.stretched else self.samples
         self.voices = 2 if recipe.mix else 1
         self.taps = equaliser.TAPS if recipe.filter_db else 0
+        """Of a filter; 0 where nothing is filtered."""
         self.steps = -(-len(clips) // recipe.batch)
         """Batches in an epoch."""
 
@@ -89,11 +90,14 @@ class Crops:
         recipe, count = self._recipe, len(clips)
         voices = np.stack([clips, self._others(chance, clips)], axis=1) if recipe.mix else clips[:, None]
         speeds = recipe.stretch ** chance.uniform(-1, 1, voices.shape)
+        gains_db = np.zeros([*voices.shape, len(OCTAVES_HZ)])
+        if recipe.filter_db:
+            gains_db = chance.uniform(-recipe.filter_db, recipe.filter_db, gains_db.shape)
         pieces = np.zeros([*voices.shape, self.piece], np.int16)
         levels = np.zeros(voices.shape)
         for place, clip in np.ndenumerate(voices):
             start, length = self._cut(chance, int(clip), speeds[place], pieces[place])
-            levels[place] = self._sounds.loudest(int(clip), start, length) if recipe.mix else 0
+            levels[place] = self._sounds.loudest(int(clip), start, length, gains_db[place]) if recipe.mix else 0
         share = chance.uniform(size=count) if recipe.mix else np.ones(count)
         weights = mixing_weights(share, levels[:, 0], levels[:, 1]) if recipe.mix else np.ones([count, 1])
         weights *= 10 ** (chance.uniform(-recipe.gain_db, recipe.gain_db, [count, 1]) / 20)
@@ -102,8 +106,7 @@ class Crops:
         targets = np.zeros([count, self._classes])
         np.add.at(targets, (np.arange(count)[:, None], self._targets[voices]), shares)
         targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / self._classes
-        # Drawn last, so that a recipe without filters has the chance that it always had.
-        filters = equaliser.draw(chance, count, recipe.filter_db)[:, : self.taps]
+        filters = equaliser.filters(gains_db)[..., : self.taps]
         return Batch(pieces, *(part.astype(np.float32) for part in (speeds, weights, filters, targets)))
 
     def _others(self, chance: np.random.Generator, clips: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,22 +1,45 @@
 """Random filters: what another microphone, room or loudspeaker would make of a sound."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-TAPS = 15
-"""Samples of a filter's response to an impulse: its bands are a fifteenth of the sampling rate wide, 1.5 kHz."""
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.transfer.loudness import OCTAVES_HZ
+
+TAPS = 63
+"""Samples of a filter's response to an impulse: what it does changes over 350 Hz at the least, the lowest octave."""
+
+_BLOCK = 64
+"""Samples that one product of matrices makes: of 16 to 128 the quickest here."""
 
 
-def draw(chance: np.random.Generator, count: int, most_db: float) -> NDArray[np.float32]:
-    """`[count, TAPS]`: symmetric filters, which shift nothing in time, each band up or down by up to `most_db`."""
-    bands_db = chance.uniform(-most_db, most_db, [count, TAPS // 2 + 1])
-    filters = np.fft.fftshift(np.fft.irfft(10 ** (bands_db / 20), TAPS, axis=1), axes=1)
-    return filters.astype(np.float32)
+def filters(gains_db: NDArray[np.floating]) -> NDArray[np.float32]:
+    """`[..., octaves]` to `[..., TAPS]`: symmetric, which shift nothing in time.
+
+    The gain at OCTAVES_HZ is what it is there, below the first too; between them it goes straight over the octave.
+    """
+    place = np.log2(np.maximum(np.fft.rfftfreq(TAPS, 1 / SAMPLE_RATE), OCTAVES_HZ[0]) / OCTAVES_HZ[0])
+    share = np.maximum(0, 1 - np.abs(place - np.arange(len(OCTAVES_HZ))[:, None]))
+    return np.fft.fftshift(np.fft.irfft(10 ** (gains_db @ share / 20), TAPS), axes=-1).astype(np.float32)
 
 
-def filtered(waveform: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
-    """`[batch, samples]`, each through its own of `filters` `[batch, TAPS]`, silence around it."""
-    samples = int(waveform.shape[1] or 0)
-    around = tf.pad(waveform, [[0, 0], [TAPS // 2, TAPS // 2]])
-    return tf.add_n([around[:, tap : tap + samples] * filters[:, tap, None] for tap in range(TAPS)])
+def mixed(voices: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+    """`[batch, voices, samples]`, each through its own of `filters` `[batch, voices, taps]`, added: `[batch, samples]`.
+
+    Around them is silence; `taps` is odd. Block by block, as products with matrices that hold a filter in each
+    column, one lower each: a tenth of the time that adding up a product of waveforms for each tap takes.
+    """
+    samples, taps = int(voices.shape[2] or 0), int(filters.shape[2] or 0)
+    blocks = math.ceil(samples / _BLOCK)
+    behind = math.ceil((taps - 1) / _BLOCK)
+    end = (blocks + behind) * _BLOCK - samples - taps // 2
+    pieces = tf.pad(voices, [[0, 0], [0, 0], [taps // 2, end]])
+    pieces = tf.reshape(pieces, [-1, voices.shape[1], blocks + behind, _BLOCK])
+    windows = tf.concat([pieces[:, :, k : k + blocks] for k in range(behind + 1)], axis=-1)
+    tap = taps - 1 + np.arange(_BLOCK) - np.arange((behind + 1) * _BLOCK)[:, None]
+    inside = ((tap >= 0) & (tap < taps)).astype(np.float32)
+    matrices = tf.gather(filters, np.clip(tap, 0, taps - 1), axis=2) * inside
+    return tf.reshape(tf.reduce_sum(windows @ matrices, axis=1), [-1, blocks * _BLOCK])[:, :samples]

@@ -1,4 +1,4 @@
-"""How loud a sound is to an ear: A-weighted levels over time."""
+"""How loud a sound is to an ear: A-weighted power over time, by octaves, so that what a filter leaves is known too."""
 
 import functools
 
@@ -7,10 +7,16 @@ from numpy.typing import NDArray
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 
+Gains = NDArray[np.floating] | float
+"""In dB: `[octaves]`, or one for all."""
+
 WINDOW = 2048
 """Samples of one level, 93 ms."""
 
 STEP = WINDOW // 2
+
+OCTAVES_HZ = SAMPLE_RATE / 2 / 2.0 ** np.arange(5, -1, -1)
+"""From 345 Hz to the highest frequency there is; what lies lower counts to the first."""
 
 SILENCE_DB = -80.0
 """The level of silence, and of all that is softer: a mixture must not wait for the last bit."""
@@ -28,21 +34,28 @@ def a_weighting(hz: NDArray[np.float64]) -> NDArray[np.float64]:
 @functools.cache
 def _weights() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     window = np.hanning(WINDOW + 1)[:-1]
+    hz = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
     # Twice, since each frequency but the first and the last stands for its negative too.
-    power = 2 * a_weighting(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)) / (WINDOW * np.square(window).sum())
-    return window, power
+    power = 2 * a_weighting(hz) / (WINDOW * np.square(window).sum())
+    octave = np.rint(np.log2(np.maximum(hz, OCTAVES_HZ[0]) / OCTAVES_HZ[0]))
+    return window, power[:, None] * (octave[:, None] == np.arange(len(OCTAVES_HZ)))
 
 
-def levels(waveform: Waveform) -> NDArray[np.float32]:
-    """`[samples]` to `[frames]` in dB: of the sound around each STEP-th sample; a sine of amplitude 1 has about -3."""
-    window, power = _weights()
+def powers(waveform: Waveform) -> NDArray[np.float32]:
+    """`[samples]` to `[frames, octaves]`: of the sound around each STEP-th sample, by the nearest of OCTAVES_HZ."""
+    window, weights = _weights()
     padded = np.pad(waveform, (STEP, WINDOW))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: len(waveform) + STEP : STEP]
-    spectra = np.square(np.abs(np.fft.rfft(frames * window)))
-    return np.maximum(10 * np.log10(spectra @ power + 1e-30), SILENCE_DB).astype(np.float32)
+    return (np.square(np.abs(np.fft.rfft(frames * window))) @ weights).astype(np.float32)
 
 
-def loudest(levels: NDArray[np.float32], start: int, samples: int) -> float:
+def levels(powers: NDArray[np.float32], gains_db: Gains = 0.0) -> NDArray[np.floating]:
+    """`[frames, octaves]` to `[frames]` in dB, the octaves turned up or down; a sine of amplitude 1 has about -3."""
+    power = powers @ (10 ** (gains_db / 10) * np.ones(len(OCTAVES_HZ)))
+    return np.maximum(10 * np.log10(power + 1e-30), SILENCE_DB)
+
+
+def loudest(powers: NDArray[np.float32], start: int, samples: int, gains_db: Gains = 0.0) -> float:
     """The loudest level, in dB, between two samples of the sound; SILENCE_DB where they lie outside of it."""
-    inside = levels[max(0, start // STEP) : max(0, (start + samples) // STEP + 1)]
-    return float(inside.max(initial=SILENCE_DB))
+    inside = powers[max(0, start // STEP) : max(0, (start + samples) // STEP + 1)]
+    return float(levels(inside, gains_db).max(initial=SILENCE_DB))

@@ -26,10 +26,10 @@ Samples = NDArray[np.int16]
 class Sounds:
     """Clip by clip: its samples at 22,050 Hz and, where asked for, its loudness over time."""
 
-    def __init__(self, samples: Samples, ends: Sequence[int], levels: Sequence[NDArray[np.float32]] = ()):
+    def __init__(self, samples: Samples, ends: Sequence[int], powers: Sequence[NDArray[np.float32]] = ()):
         self._samples = samples
         self._ends = [0, *ends]
-        self._levels = levels
+        self._powers = powers
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -42,31 +42,31 @@ class Sounds:
         """In samples."""
         return self._ends[clip + 1] - self._ends[clip]
 
-    def loudest(self, clip: int, start: int, samples: int) -> float:
-        """The loudest moment, in A-weighted dB, of a part of a clip."""
-        return loudness.loudest(self._levels[clip], start, samples)
+    def loudest(self, clip: int, start: int, samples: int, gains_db: loudness.Gains = 0.0) -> float:
+        """The loudest moment, in A-weighted dB, of a part of a clip, with its octaves turned up or down."""
+        return loudness.loudest(self._powers[clip], start, samples, gains_db)
 
 
 def read(
-    paths: Sequence[str], folder: str | os.PathLike[str], *, with_levels: bool = False, decoder: str = 'auto'
+    paths: Sequence[str], folder: str | os.PathLike[str], *, with_powers: bool = False, decoder: str = 'auto'
 ) -> Sounds:
     """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names the file."""
 
     def work(path: str) -> tuple[Samples, NDArray[np.float32]]:
         waveform = decoding.read(path, decoder)
-        return to_int16(waveform), loudness.levels(waveform) if with_levels else np.zeros(0, np.float32)
+        return to_int16(waveform), loudness.powers(waveform) if with_powers else np.zeros(0, np.float32)
 
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    ends, levels, end = [], [], 0
+    ends, powers, end = [], [], 0
     with tempfile.TemporaryFile(dir=folder) as file:
         for samples, own in tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None):
             file.write(samples.tobytes())
             end += len(samples)
             ends.append(end)
-            levels.append(own)
+            powers.append(own)
         file.flush()
         # The map keeps the file alive.
-        return Sounds(np.memmap(file, np.int16, 'r'), ends, levels)
+        return Sounds(np.memmap(file, np.int16, 'r'), ends, powers)
 
 
 def _each(work, paths: Sequence[str]) -> Iterator[tuple[Samples, NDArray[np.float32]]]:

@@ -64,7 +64,7 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
     form = student.learning_form(state.net, recipe)
     voices = tf.TensorSpec([None, crops.voices], tf.float32)
     pieces = tf.TensorSpec([None, crops.voices, crops.piece], tf.int16)
-    filters, targets = tf.TensorSpec([None, crops.taps]), tf.TensorSpec([None, None])
+    filters, targets = tf.TensorSpec([None, crops.voices, crops.taps]), tf.TensorSpec([None, None])
     signature = [pieces, voices, voices, filters, targets, tf.TensorSpec([])]
 
     @tf.function(input_signature=signature)

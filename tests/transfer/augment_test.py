@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
+from soundnet_tf.testing import noise
 from soundnet_tf.transfer import equaliser, loudness
 from soundnet_tf.transfer.augment import Batch, Crops, mixing_weights, render
-from soundnet_tf.transfer.sounds import FULL_SCALE, Sounds
+from soundnet_tf.transfer.sounds import FULL_SCALE, Sounds, to_int16
 
 LENGTHS = (3000, 2000, 700, 4000, 2500, 3100)
 TARGETS = (0, 1, 2, 0, 1, 2)
 LEVELS_DB = (-10, -15, -40, -30, -22, -3)
+OCTAVES = len(loudness.OCTAVES_HZ)
 SMALL = Recipe(crop_s=1000 / SAMPLE_RATE, batch=4)
 
 
 def numbered():
     """Clip k counts from 1000 k: every sample tells where it comes from."""
     samples = [np.arange(1, length + 1, dtype=np.int16) + 5000 * k for k, length in enumerate(LENGTHS)]
-    levels = [np.full(length // loudness.STEP + 1, LEVELS_DB[k], np.float32) for k, length in enumerate(LENGTHS)]
-    return Sounds(np.concatenate(samples), np.cumsum(LENGTHS).tolist(), levels)
+    powers = [
+        np.full([length // loudness.STEP + 1, OCTAVES], 10 ** (LEVELS_DB[k] / 10) / OCTAVES, np.float32)
+        for k, length in enumerate(LENGTHS)
+    ]
+    return Sounds(np.concatenate(samples), np.cumsum(LENGTHS).tolist(), powers)
 
 
 def crops(seed=0, **changes):
@@ -105,7 +110,7 @@ def test_rendering_is_interpolation_weighing_and_adding(stretched):
     weights = rng.normal(size=(5, 2)).astype(np.float32)
     samples = 1000 if stretched else 1300
     got = render(
-        *map(tf.constant, (pieces, speeds, weights, np.zeros([5, 0], np.float32))), samples, stretched=stretched
+        *map(tf.constant, (pieces, speeds, weights, np.zeros([5, 2, 0], np.float32))), samples, stretched=stretched
     )
     wanted = [
         sum(w * np.interp(np.arange(samples) * v, times, p) for p, v, w in zip(*voices, strict=True)) / FULL_SCALE
@@ -159,24 +164,75 @@ def test_both_signs_come():
 
 
 @pytest.mark.parametrize('mix', [False, True])
-def test_each_crop_goes_through_its_own_filter(mix):
-    (batch,) = crops(batch=6, mix=mix, filter_db=12.0).epoch(0)
-    (plain,) = crops(batch=6, mix=mix).epoch(0)
-    made, unfiltered = crops(filter_db=12.0), rendered(plain, crops())
-    np.testing.assert_array_equal(batch.pieces, plain.pieces)
-    wanted = [np.convolve(wave, taps, 'same') for wave, taps in zip(unfiltered, batch.filters, strict=True)]
-    np.testing.assert_allclose(rendered(batch, made), wanted, atol=1e-6)
+def test_each_voice_goes_through_its_own_filter(mix):
+    made = crops(batch=6, mix=mix, stretch=1.25, filter_db=12.0)
+    (batch,) = made.epoch(0)
+    assert batch.filters.shape == (6, 1 + mix, equaliser.TAPS)
+    wanted = np.zeros([6, made.samples])
+    for voice in range(1 + mix):
+        parts = {name: getattr(batch, name)[:, voice : voice + 1] for name in ('pieces', 'speeds', 'weights')}
+        alone = rendered(dataclasses.replace(batch, **parts, filters=batch.filters[:, :1, :0]), made)
+        wanted += [np.convolve(wave, taps, 'same') for wave, taps in zip(alone, batch.filters[:, voice], strict=True)]
+    np.testing.assert_allclose(rendered(batch, made), wanted, atol=1e-5)
+
+
+def test_mixtures_are_heard_in_their_shares_whatever_the_filters_do():
+    """Noise of six colours, each voice's loudness measured after its filter, against the label."""
+    colours = equaliser.filters(np.random.default_rng(0).uniform(-20, 20, [6, OCTAVES]))
+    waves = [np.convolve(noise(0.5, 0.02, k), taps, 'same').astype(np.float32) for k, taps in enumerate(colours)]
+    samples = [to_int16(wave) for wave in waves]
+    sounds = Sounds(
+        np.concatenate(samples), np.cumsum([len(wave) for wave in waves]).tolist(), list(map(loudness.powers, waves))
+    )
+    recipe = Recipe(crop_s=0.5, batch=6, mix=True, filter_db=20.0)
+    made = Crops(recipe, sounds, range(6), TARGETS, 3, 0)
+    misses = []
+    for batch in (next(made.epoch(number)) for number in range(5)):
+        heard_db = np.zeros([6, 2])
+        for voice in range(2):
+            weights = batch.weights * np.eye(2, dtype=np.float32)[voice]
+            for row, wave in enumerate(rendered(dataclasses.replace(batch, weights=weights), made)):
+                heard_db[row, voice] = loudness.loudest(loudness.powers(wave), 0, len(wave))
+        first = batch.pieces[:, 0].astype(int)
+        share = np.array(
+            [target[TARGETS[_clip_of(piece, samples)]] for target, piece in zip(batch.targets, first, strict=True)]
+        )
+        foretold_db = 20 * np.log10(share / (1 - share))
+        fair = (share > 0.05) & (share < 0.95)
+        misses += list((heard_db[:, 0] - heard_db[:, 1] - foretold_db)[fair])
+    assert len(misses) > 20
+    assert np.abs(misses).max() < 6
+    assert np.abs(misses).mean() < 2
+
+
+def _clip_of(piece, samples):
+    return next(k for k, own in enumerate(samples) if np.array_equal(own[: len(piece)], piece))
+
+
+@given(voices=st.integers(1, 3), samples=st.integers(1, 300), taps=st.integers(0, 50).map(lambda k: 2 * k + 1))
+@settings(deadline=None)
+def test_mixed_is_numpys_convolution(voices, samples, taps):
+    chance = np.random.default_rng(samples)
+    waves, filters = (chance.normal(size=[2, voices, size]).astype(np.float32) for size in (samples, taps))
+    wanted = [
+        sum(np.convolve(wave, own)[taps // 2 :][:samples] for wave, own in zip(of, by, strict=True))
+        for of, by in zip(waves, filters, strict=True)
+    ]
+    found = equaliser.mixed(tf.constant(waves), tf.constant(filters))
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 @given(seed=st.integers(0, 10_000), most_db=st.floats(0, 30))
-def test_filters_turn_bands_up_and_down_within_bounds_and_shift_nothing(seed, most_db):
-    filters = equaliser.draw(np.random.default_rng(seed), 3, most_db)
-    np.testing.assert_allclose(filters, filters[:, ::-1], atol=1e-5)
-    db = 20 * np.log10(np.abs(np.fft.rfft(filters.astype(float), axis=1)))
-    assert (np.abs(db) <= most_db + 1e-3).all()
-    assert np.ptp(db) > 0.2 * most_db
-    identity = equaliser.draw(np.random.default_rng(seed), 1, 0.0)
-    np.testing.assert_allclose(identity, [np.arange(equaliser.TAPS) == equaliser.TAPS // 2], atol=1e-7)
+def test_filters_turn_octaves_up_and_down_within_bounds_and_shift_nothing(seed, most_db):
+    gains_db = np.random.default_rng(seed).uniform(-most_db, most_db, [3, 2, len(loudness.OCTAVES_HZ)])
+    filters = equaliser.filters(gains_db)
+    np.testing.assert_allclose(filters, filters[..., ::-1], atol=1e-4)
+    db = 20 * np.log10(np.abs(np.fft.rfft(filters.astype(float))))
+    assert (np.abs(db) <= most_db + 1e-2).all()
+    # The lowest octave is the lowest bins', and the highest the last's but for a third of an octave.
+    np.testing.assert_allclose(db[..., 0], gains_db[..., 0], atol=1e-2)
+    identity = equaliser.filters(np.zeros(len(loudness.OCTAVES_HZ)))
+    np.testing.assert_allclose(identity, np.arange(equaliser.TAPS) == equaliser.TAPS // 2, atol=1e-7)
 
 
 def test_smoothed_labels():
@@ -185,7 +241,9 @@ def test_smoothed_labels():
 
 
 def test_an_epoch_repeats_and_goes_on_in_its_middle():
-    changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch', 'filter_db')}
+    changes = {
+        name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch', 'filter_db')
+    }
     first, again, rest = (
         list(crops(7, **changes).epoch(2)),
         list(crops(7, **changes).epoch(2)),

@@ -12,14 +12,16 @@ from tests.transfer.made import write
 
 def test_clips_come_in_order_with_their_levels(tmp_path):
     paths = [write(tmp_path / 'in' / f'{k}.wav', noise(0.1 + 0.01 * k, seed=k)) for k in range(40)]
-    read = sounds.read(paths, tmp_path / 'run', with_levels=True)
+    read = sounds.read(paths, tmp_path / 'run', with_powers=True)
     assert len(read) == 40
     assert not any((tmp_path / 'run').iterdir())
     for k, path in enumerate(paths):
         waveform = decoding.read(path)
         assert read.length(k) == len(waveform)
         np.testing.assert_allclose(read[k] / sounds.FULL_SCALE, waveform, atol=0.6 / sounds.FULL_SCALE)
-        assert read.loudest(k, 0, len(waveform)) == pytest.approx(float(loudness.levels(waveform).max()))
+        assert read.loudest(k, 0, len(waveform)) == pytest.approx(
+            float(loudness.levels(loudness.powers(waveform)).max())
+        )
 
 
 def test_a_bad_file_is_named(tmp_path):
