@@ -19,10 +19,11 @@ from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 
 CLIPS, SECONDS, STEPS = 96, 5, 5
 SCRATCH = RECIPES['from_scratch']
+PLAIN = dataclasses.replace(SCRATCH, mix=False, stretch=1.0, filter_db=0.0)
 FORMS = {
     'from_scratch': SCRATCH,
-    'without mixing and stretching': dataclasses.replace(SCRATCH, mix=False, stretch=1.0),
-    'frozen': dataclasses.replace(SCRATCH, mix=False, stretch=1.0, freeze=True),
+    'without mixing, stretching and filters': PLAIN,
+    'frozen': dataclasses.replace(PLAIN, freeze=True),
 }
 
 

@@ -36,7 +36,7 @@ class Recipe:
     flip: bool = _setting(False, 0, 1, 'turn the sign of the waveform at random')
     pad_s: float = _setting(0.0, 0, 600, 'seconds of silence on both sides of a clip, which crops may reach into')
     stretch: float = _setting(1.0, 1, 4, 'speed is changed at random, up to so many times faster or slower')
-    filter_db: float = _setting(0.0, 0, 60, 'bands of frequency are turned up or down at random by up to so much')
+    filter_db: float = _setting(0.0, 0, 60, 'octaves are turned up or down at random by up to so much')
     test_crops: int = _setting(0, 0, 1000, 'crops that a clip is judged by, evenly over it; 0: the clip whole')
     evaluate_every: int = _setting(1, 1, math.inf, 'epochs from one look at the held-out clips to the next')
 

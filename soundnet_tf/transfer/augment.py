@@ -1,7 +1,7 @@
 """Training crops: where chance decides, in numpy, and the sound that comes of it, in the graph.
 
 All chance of an epoch is a function of the seed and of the epoch's number, so that a stopped run goes on as if it had
-never stopped. What is left to the graph is arithmetic: stretching, weighing, adding.
+never stopped. What is left to the graph is arithmetic: stretching, weighing, filtering, adding.
 """
 
 import dataclasses
@@ -90,9 +90,10 @@ class Crops:
         recipe, count = self._recipe, len(clips)
         voices = np.stack([clips, self._others(chance, clips)], axis=1) if recipe.mix else clips[:, None]
         speeds = recipe.stretch ** chance.uniform(-1, 1, voices.shape)
-        gains_db = np.zeros([*voices.shape, len(OCTAVES_HZ)])
+        gains_db, filters = np.zeros([*voices.shape, len(OCTAVES_HZ)]), np.zeros([*voices.shape, 0])
         if recipe.filter_db:
             gains_db = chance.uniform(-recipe.filter_db, recipe.filter_db, gains_db.shape)
+            filters = equaliser.filters(gains_db)
         pieces = np.zeros([*voices.shape, self.piece], np.int16)
         levels = np.zeros(voices.shape)
         for place, clip in np.ndenumerate(voices):
@@ -106,7 +107,6 @@ class Crops:
         targets = np.zeros([count, self._classes])
         np.add.at(targets, (np.arange(count)[:, None], self._targets[voices]), shares)
         targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / self._classes
-        filters = equaliser.filters(gains_db)[..., : self.taps]
         return Batch(pieces, *(part.astype(np.float32) for part in (speeds, weights, filters, targets)))
 
     def _others(self, chance: np.random.Generator, clips: NDArray[np.int64]) -> NDArray[np.int64]:
