@@ -1,6 +1,7 @@
 """What the ear hears, unit by unit, as a report of the package on the held-out videos."""
 
 import csv
+import io
 import json
 import pathlib
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from soundnet_tf import decoding, inference, saved
+from soundnet_tf import decoding, inference
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS, Scene
@@ -24,7 +25,6 @@ def draw(
 ) -> pathlib.Path:
     """Write the report `hears` into the demo's folder, with what it needs, and give the path of its page."""
     videos, given, out = folder / 'videos' / 'held_out', folder / 'given', folder / 'hears'
-    given.mkdir(exist_ok=True)
     wanted = report.Wanted(
         units=24,
         top=5,
@@ -34,23 +34,29 @@ def draw(
         run=str(run),
         evaluation=str(given / 'confusion.json'),
     )
-    # The report is made anew where any of them is newer, so they are written where the net is another one alone.
-    confusion = {'classes': list(KINDS), 'confusion': test.confusion.tolist()}
-    path = given / 'confusion.json'
-    if not path.exists() or json.loads(path.read_text(encoding='utf-8')) != confusion:
-        _write_given(given, videos, test, scenes)
-        saved.write_json(path, confusion)
+    for name, data in _given(videos, test, scenes).items():
+        path = given / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The report is made anew where any of them is newer.
+        if not path.exists() or path.read_bytes() != data:
+            path.write_bytes(data)
     report.write(inference.load(net), net, files.find([str(videos)]), out, wanted)
     return out / report.PAGE
 
 
-def _write_given(given: pathlib.Path, videos: pathlib.Path, test: Heard, scenes: Sequence[Scene]) -> None:
-    with (given / 'about.csv').open('w', newline='') as file:
-        csv.writer(file).writerows([('path', 'label')])
-        csv.writer(file).writerows((f'../videos/held_out/{scene.id}.mp4', scene.kind) for scene in scenes)
-    (given / 'seen').mkdir(exist_ok=True)
-    for id, seen in zip(test.ids, test.eye, strict=True):
-        np.save(given / 'seen' / f'{pathlib.PurePath(id).stem}.npy', seen[None])
+def _given(videos: pathlib.Path, test: Heard, scenes: Sequence[Scene]) -> dict[str, bytes]:
+    """What the report is given beside the sounds, by the names of the files."""
+    about, medley = io.StringIO(), io.BytesIO()
+    csv.writer(about).writerows(
+        [('path', 'label'), *((f'../videos/held_out/{scene.id}.mp4', scene.kind) for scene in scenes)]
+    )
     first = {scene.kind: scene.id for scene in reversed(scenes)}
     sounds = [decoding.read(videos / f'{first[kind]}.mp4') for kind in KINDS[:VIDEOS] if kind in first]
-    soundfile.write(given / 'medley.wav', np.concatenate(sounds), SAMPLE_RATE)
+    soundfile.write(medley, np.concatenate(sounds), SAMPLE_RATE, format='WAV')
+    found = {'about.csv': about.getvalue().encode(), 'medley.wav': medley.getvalue()}
+    for id, seen in zip(test.ids, test.eye, strict=True):
+        array = io.BytesIO()
+        np.save(array, seen[None])
+        found[f'seen/{pathlib.PurePath(id).stem}.npy'] = array.getvalue()
+    confusion = {'classes': list(KINDS), 'confusion': test.confusion.tolist()}
+    return found | {'confusion.json': json.dumps(confusion).encode()}

@@ -28,11 +28,14 @@ class Digest:
         self.steps = 0
         self.seconds = 0.0
         self._head = next((head for head in spec.heads if head.name == layer), None)
-        self._evidence = np.zeros(units)
+        self._evidence, self._said = np.zeros(units), 0
 
     def add(self, part: Embedding) -> None:
         """The next steps of the sound."""
         values, self.seconds = part.values, part.seconds
+        if self._head:  # which answers by all steps, those of what was filled up too
+            self._evidence += tag.evidence(self._head, values).sum(axis=0, dtype=np.float64)
+            self._said += len(values)
         if part.tiled or part.padded:
             own = geometry.final_frames(self._spec, self._layer, round(part.seconds * SAMPLE_RATE))
             values = values[: max(0, own - self.steps)] if own else values
@@ -45,14 +48,12 @@ class Digest:
         self.total += values.sum(axis=0, dtype=np.float64)
         self.squares += np.square(values, dtype=np.float64).sum(axis=0)
         self.steps += len(values)
-        if self._head:
-            self._evidence += tag.evidence(self._head, values).sum(axis=0, dtype=np.float64)
 
     @property
     def answer(self) -> NDArray[np.float32]:
         """`[classes]` of a head: what it says of the whole sound, as `soundnet-tag` has it."""
         assert self._head is not None
-        return tag.answer(self._head, (self._evidence / self.steps).astype(np.float32))
+        return tag.answer(self._head, (self._evidence / self._said).astype(np.float32))
 
     @property
     def mean(self) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ def _net(embedder: Embedder, known: Survey) -> dict[str, Any]:
         'layers': list(spec.layer_names),
         'heads': {head: len(embedder.labels[head]) for head in spec.head_names},
         'sounds': int(np.isfinite(known.seconds).sum()),
-        'hours': round(float(np.nansum(known.seconds)) / 3600, 4),
+        'seconds': round(float(np.nansum(known.seconds)), 2),
     }
 
 

@@ -35,7 +35,7 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
         raise SoundNetError(f'{path}: the labels cannot be read ({error.strerror}). Check the path') from None
     except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
         raise SoundNetError(f'{path} is no list of labels: give a CSV with the columns path and label') from None
-    found = [known.get(os.path.abspath(sound.path)) for sound in sounds]
-    if not any(found):
+    paths = [os.path.abspath(sound.path) for sound in sounds]
+    if known.keys().isdisjoint(paths):
         raise SoundNetError(f'{path} lists none of the sounds, such as {sounds[0].path}. Paths count from its folder')
-    return found
+    return [known.get(one) for one in paths]

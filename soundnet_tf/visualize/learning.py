@@ -44,6 +44,9 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
                 head = f'{head} validation'.strip()
             chart = charts.setdefault(quantity, {'name': quantity, 'counter': counter, 'lines': []})
             chart['lines'].append({'name': head or 'training', 'x': x, 'y': y})
+    there = [log for log in LOGS if (pathlib.Path(run) / log).is_file()]
+    if there and not charts:
+        raise SoundNetError(f'{run}: {" and ".join(there)} hold no finite number: there is no curve to draw')
     if not charts:
         raise SoundNetError(f'{run} holds no {" and no ".join(LOGS)}: give the folder of a training run')
     # The total is a head's loss again where there is one head.

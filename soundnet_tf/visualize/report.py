@@ -30,6 +30,9 @@ FAILED = 'failed'
 OURS = {PAGE, ABOUT, STATE, excerpts.INDEX, excerpts.SOUNDS, excerpts.PICTURES, *page.FILES, *timeline.FILES}
 """All that may lie in the folder of a report, begun or finished."""
 
+DESKTOP = {'.DS_Store', 'Thumbs.db', 'desktop.ini'}
+"""What systems leave in folders that somebody looked into: no loss."""
+
 MAPPED = 1500
 """Sounds on the map at most, chosen by lot: t-SNE's time and the page grow with them."""
 
@@ -56,15 +59,16 @@ def write(
     mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAPPED])
     given = Given.read(embedder, pathlib.Path(net), sounds, mapped.tolist(), wanted)
     about = _all_of_it(embedder, pathlib.Path(net), sounds, wanted, (out, parts))
-    if about.items() <= _about(out).items():
-        return _told_again(_about(out), len(sounds))
+    about_out = _about(out)
+    if about.items() <= about_out.items() and FAILED in about_out:
+        return _told_again(about_out, sounds)
     with _alone(parts):
         began = _about(parts)
         if about.items() <= began.items() and FAILED in began:  # stopped when all was there
             _replace(out, parts)
-            return _told_again(began, len(sounds))
+            return _told_again(began, sounds)
         if began.get('survey') != about['survey']:
-            shutil.rmtree(parts, ignore_errors=True)
+            shutil.rmtree(_aside(parts), ignore_errors=True)
             parts.mkdir(parents=True)
         saved.write_json(parts / ABOUT, about)
         known = Survey.load(parts / STATE) or _begun(embedder, len(sounds), mapped, wanted)
@@ -72,17 +76,16 @@ def write(
         if not np.isfinite(known.seconds).any():
             raise SoundNetError('none of the sounds can be used: there is nothing to show')
         page.write(parts, contents.of(embedder, sounds, known, given, wanted, parts))
-        lost = [sounds[sound].path for sound in known.lost]
-        saved.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': lost})
+        saved.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.lost})
         _replace(out, parts)
     return tally
 
 
-def _told_again(about: dict[str, Any], sounds: int) -> files.Tally:
-    for path in about['lost']:
-        files.tell(f'{path} is of no use, as before')
+def _told_again(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -> files.Tally:
+    for sound in about['lost']:
+        files.tell(f'{sounds[sound].path} is of no use, as before')
     failed = Counter(about[FAILED])
-    return files.Tally(skipped=sounds - failed.total(), failed=failed)
+    return files.Tally(skipped=len(sounds) - failed.total(), failed=failed)
 
 
 def _about(folder: pathlib.Path) -> dict[str, Any]:
@@ -100,11 +103,14 @@ def _require_ours(folder: pathlib.Path) -> None:
         raise SoundNetError(f'{folder} is a file: choose another --out')
     if there and not _about(folder):
         raise SoundNetError(f'{folder} exists and is no report: choose another --out')
-    other = [name for name in there if name not in OURS and not (name[0] == '.' and name.endswith('.part'))]
+    ours = OURS | DESKTOP
+    other = [name for name in there if name not in ours and not (name[0] == '.' and name.endswith('.part'))]
     for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):
         inside = sorted((folder / kind).rglob('*')) if (folder / kind).is_dir() else []
         other += [
-            one.relative_to(folder).as_posix() for one in inside if not excerpts.is_ours(one.name, (suffix, '.part'))
+            one.relative_to(folder).as_posix()
+            for one in inside
+            if one.name not in DESKTOP and not excerpts.is_ours(one.name, (suffix, '.part'))
         ]
     if other:
         raise SoundNetError(f'{folder} holds {other[0]} beside the report, which would be lost: move it elsewhere')
@@ -131,13 +137,16 @@ def _all_of_it(
     def stamp(path: str | os.PathLike[str] | None) -> Any:
         if path is None or not os.path.exists(path):
             return None
-        top = pathlib.Path(path).resolve()
-        there = [top] if top.is_file() else sorted(one for one in top.rglob('*') if one.is_file())
-        there = [one for one in there if not {*one.parents} & {*but}]
-        return [(str(one), one.stat().st_size, one.stat().st_mtime, os.access(one, os.R_OK)) for one in there]
+        there = [(str(one), one.stat(), os.access(one, os.R_OK)) for one in within(pathlib.Path(path).resolve())]
+        return [(one, stat.st_size, stat.st_mtime, readable) for one, stat, readable in there]
 
-    listening = [embedder.short, embedder.decoder, embedder.channel, embedder.precision, decoding.available()]
-    own = [hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(net.rglob('*')) if one.is_file()]
+    def within(top: pathlib.Path) -> list[pathlib.Path]:
+        there = [top] if top.is_file() else sorted(one for one in top.rglob('*') if one.is_file())
+        return [one for one in there if not {*one.parents} & {*but}]
+
+    decoders = [name for name, decoder in decoding.DECODERS.items() if decoding.installed(decoder)]
+    listening = [embedder.short, embedder.decoder, embedder.channel, embedder.precision, decoders]
+    own = [hashlib.sha256(one.read_bytes()).hexdigest() for one in within(net.resolve())]
     heard = [
         __version__,
         own,
@@ -145,10 +154,11 @@ def _all_of_it(
         wanted.layers,
         wanted.top,
         wanted.seed,
-        [stamp(sound.path) for sound in sounds],
+        [(sound.path, stamp(sound.path)) for sound in sounds],
     ]
     read = [*learning.files(wanted.run, wanted.evaluation), wanted.labels, wanted.vision, wanted.timeline]
-    shown = [dataclasses.astuple(wanted), [stamp(path) for path in read]]
+    names = [str(sound.name) for sound in sounds]
+    shown = [dataclasses.astuple(wanted), names, [stamp(path) for path in read]]
     return {'survey': _hash(heard), 'fingerprint': _hash([heard, shown])}
 
 
@@ -171,11 +181,7 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
     _require_ours(out)  # somebody may have put something there meanwhile
     for name in (STATE, excerpts.INDEX):
         (parts / name).unlink(missing_ok=True)
-    # One name, so that what a stopped run leaves behind goes with the next.
-    old = out.with_name(f'.{out.name}.replaced')
-    if out.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(out, old)
+    old = _aside(out)
     try:
         os.rename(parts, out)
     except OSError:
@@ -183,6 +189,18 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
             os.rename(old, out)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _aside(folder: pathlib.Path) -> pathlib.Path:
+    """Rename it, where it is there. The name is always the same, so that what a stopped run leaves goes with the next.
+
+    Nothing is ever deleted in place: a folder that lacks half of a report would be taken for the user's own.
+    """
+    aside = folder.with_name(f'.{folder.name}.replaced')
+    if folder.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(folder, aside)
+    return aside
 
 
 def _begun(embedder: Embedder, sounds: int, mapped: NDArray[np.int64], wanted: Wanted) -> Survey:

@@ -18,7 +18,7 @@ def of_clips(folder: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> NDA
     told. Raises SoundNetError where none is there, or files differ in channels.
     """
     from soundnet_tf.teachers.ready import Folder
-    from soundnet_tf.teachers.store import Rows
+    from soundnet_tf.teachers.store import Rows, names
 
     store, found = Folder(pathlib.Path(folder)), dict[int, NDArray[np.float32]]()
     why = 'no sound is on the map'
@@ -26,6 +26,8 @@ def of_clips(folder: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> NDA
         rows = store.find(sound.name.as_posix())
         if not isinstance(rows, Rows):
             why = rows
+            if any((store.path / f'{name}.npy').exists() for name in names(sound.name.as_posix())):
+                tell(f'{folder}: {why}: it is left out of the map')
             continue
         values = rows.misfit(None) or rows.take(0, len(rows.values))
         if isinstance(values, str):

@@ -98,9 +98,9 @@ def test_it_overfits_and_hears_the_held_out_fold(made, tmp_path):
 
 
 def test_every_augmentation_together_learns_too(made, tmp_path):
-    recipe = dataclasses.replace(ALL, epochs=120, learning_rate=2e-3, evaluate_every=120)
+    recipe = dataclasses.replace(ALL, epochs=120, learning_rate=2e-3, filter_db=6.0, evaluate_every=120)
     result = finetune(made, recipe, tmp_path / 'run', spec=thin(SOUNDNET5, 1 / 4), test_fold=2)
-    assert result.accuracy['test'] > 0.8
+    assert result.accuracy['test'] > 0.6  # of three classes
 
 
 def test_a_frozen_net_keeps_every_number_but_its_heads(made, trained, tmp_path):

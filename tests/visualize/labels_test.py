@@ -35,6 +35,11 @@ def test_of_a_csv(tmp_path):
     assert there == ['dog', 'rain, heavy', None, None]
 
 
+def test_a_list_without_labels_is_a_list(tmp_path):
+    (tmp_path / 'labels.csv').write_text('path,label\n1.wav,\n')
+    assert labels.of_csv(tmp_path / 'labels.csv', found('1.wav', top=str(tmp_path))) == [None]
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [

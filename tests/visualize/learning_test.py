@@ -51,6 +51,7 @@ def test_curves_of_finetuning(tmp_path):
         (None, 'holds no log.csv and no validation.csv and no history.csv: give the folder of a training run'),
         ('step,total\n1,two\n', r'log.csv cannot be read as the log of a run .*two'),
         ('total\n1\n', r'log.csv cannot be read as the log of a run'),
+        ('step,total\n1,nan\n', r'log.csv hold no finite number: there is no curve to draw'),
     ],
 )
 def test_what_is_wrong_with_a_run(tmp_path, text, words):

@@ -252,14 +252,14 @@ def test_what_is_unusual(opened, written, tmp_path):
     data['confusions'] = [{'name': 'test', 'classes': classes, 'counts': counts, 'accuracy': 450 / 452}]
     data['curves'] = [{'name': 'loss', 'counter': 'epoch', 'lines': [{'name': 'validation', 'x': [1], 'y': [0.5]}]}]
     data['short'], data['timeline']['own_seconds'] = 'pad', 3.0
-    data['net']['hours'] = 2 / 3600
+    data['net']['seconds'] = 2.0
     data['layers'][0] |= {'field': 0.003, 'shown': 0.2}
     (report / 'index.html').write_text(text[:begin] + page_json(data) + text[end:])
     page = opened(report=report)
     confusion = page.locator('#confusion')
     assert confusion.locator('td').count() == 0
     assert confusion.locator('li').all_inner_texts() == ['kind 7 named kind 8: 2']
-    assert page.evaluate("document.querySelector('#learning path:not(.grid)').getTotalLength()") > 0
+    assert not confusion.locator('.note').is_visible()
     assert page.evaluate("document.querySelector('#learning svg:not(.key svg) path:not(.grid)').getTotalLength()") > 1
     assert 'It is 3.0 s long, and followed by silence' in page.locator('#timeline .note').inner_text()
     assert '12 sounds, 2.0 s in all' in page.locator('#facts').inner_text()

@@ -190,9 +190,59 @@ def test_a_report_inside_the_run_that_it_shows(net, sounds, given, tmp_path):
 
 def test_what_can_be_read_now_is_read(small, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(report.decoding, 'available', lambda: ['soundfile'])
+        patch.setattr(report.decoding, 'installed', lambda decoder: decoder.name == 'soundfile')
         small()
     assert small().done == 6
+
+
+def test_a_second_run_needs_no_tensorflow(small, monkeypatch):
+    small()
+    monkeypatch.setattr(report.decoding, '_load_tfio', lambda: pytest.fail('tensorflow-io was loaded'))
+    assert small().skipped == 6
+
+
+def test_names_count_too(net, sounds, tmp_path):
+    """The same files by links of other names: the page is made anew, with what was heard before where it can be."""
+    store = shutil.copytree(sounds / '001 - tones', tmp_path / 'store')
+    for label in ('cat', 'dog'):
+        (tmp_path / 'in' / label).mkdir(parents=True)
+    for number in range(4):
+        (tmp_path / 'in' / ('cat' if number % 2 else 'dog') / f'{number}.wav').symlink_to(store / f'{number}.wav')
+    wanted = report.Wanted(units=1, top=1, layers=('conv7',))
+
+    def labels():
+        report.write(load(net, short='tile'), net, files.find([str(tmp_path / 'in')]), tmp_path / 'out', wanted)
+        return {clip['label'] for clip in data_of(tmp_path / 'out')['clips'].values()}
+
+    assert labels() == {'cat', 'dog'}
+    (tmp_path / 'in' / 'cat').rename(tmp_path / 'in' / 'bird')
+    assert labels() == {'bird', 'dog'}
+
+
+def test_a_lost_file_of_any_name_is_told_again(net, sounds, tmp_path, capsys):
+    shutil.copytree(sounds / '001 - tones', tmp_path / 'in')
+    (tmp_path / 'in' / os.fsdecode(b'caf\xe9.wav')).write_text('dear sir')
+    wanted = report.Wanted(units=1, top=1, layers=('conv7',))
+    found = files.find([str(tmp_path / 'in')])
+    for done, skipped in ((6, 0), (0, 6)):
+        tally = report.write(load(net, short='tile'), net, found, tmp_path / 'out', wanted)
+        assert (tally.done, tally.skipped, tally.failed) == (done, skipped, {'unreadable': 1})
+        assert 'caf' in capsys.readouterr().err
+    assert str(tmp_path) not in (tmp_path / 'out' / 'report.json').read_text()
+
+
+def test_a_begun_report_under_the_finished_name_is_made_again(small, tmp_path):
+    small()
+    about = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    (tmp_path / 'out' / 'report.json').write_text(json.dumps({key: about[key] for key in ('survey', 'fingerprint')}))
+    assert small().done == 6
+
+
+def test_what_systems_leave_in_folders_is_no_loss(small, tmp_path):
+    small()
+    for place in ('.', 'sounds'):
+        (tmp_path / 'out' / place / '.DS_Store').write_text('looked at')
+    assert small(units=1).done == 6
 
 
 def test_a_file_that_becomes_shorter_loses_its_last_excerpts(net, sounds, tmp_path, monkeypatch, capsys):
@@ -323,7 +373,7 @@ def test_few_sounds_have_no_map(net, sounds, tmp_path):
     found = files.find([str(sounds / '001 - tones' / f'{n}.wav') for n in range(3)])
     report.write(load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
     assert data_of(tmp_path / 'out')['maps']['views'] == []
-    assert np.isfinite(data_of(tmp_path / 'out')['net']['hours'])
+    assert np.isfinite(data_of(tmp_path / 'out')['net']['seconds'])
 
 
 def test_the_snippet_of_the_docs(net, sounds, tmp_path, monkeypatch):

@@ -65,16 +65,18 @@ def test_what_is_kept_is_what_the_embedder_hears(whole, net, found):
 
 @pytest.mark.parametrize('clip_mean', ['probabilities', 'logits'])
 def test_a_clip_is_named_as_the_command_names_it(clip_mean, found, tmp_path):
-    heads = (Head('pets', 6, kernel=1, padding=0, stride=1, clip_mean=clip_mean),)
+    # Of two lengths: a clip that is filled up for the one is long enough for the other.
+    heads = tuple(Head(name, 6, kernel, 0, 1, clip_mean=clip_mean) for name, kernel in (('far', 8), ('near', 1)))
     own = enliven(model.build(dataclasses.replace(thin_spec(), heads=heads)), seed=3)
     embedder = load(saved.save(own, tmp_path / 'net'), short='tile')
-    known = Survey.begin(embedder.spec, len(found), ('pets',), (), np.zeros(0, int), 3)
+    known = Survey.begin(embedder.spec, len(found), ('near',), (), np.zeros(0, int), 3)
     survey.conduct(known, embedder, found, tmp_path / 'survey.npz')
     for number, file in enumerate(found):
         if number not in known.lost:
-            (best,) = embedder.tag_file(file.path, top=1)
-            assert embedder.labels['pets'][int(known.heard['pets'][number, 0])] == best.name
-            assert known.heard['pets'][number, 1] == pytest.approx(best.probability, abs=1e-4)
+            for best in embedder.tag_file(file.path, top=1):
+                named, probability = known.heard[best.head][number]
+                assert embedder.labels[best.head][int(named)] == best.name
+                assert probability == pytest.approx(best.probability, abs=1e-4)
 
 
 def test_files_in_pieces(whole, net, found, tmp_path, monkeypatch):

@@ -22,10 +22,17 @@ def test_vision_by_name(tmp_path, files, capsys):
     np.save(tmp_path / 'a' / '2.wav.npy', rows[:1])
     found = vision.of_clips(tmp_path, files)
     np.testing.assert_array_equal(found, [[3, 4], [0, 1], [np.nan, np.nan]])
+    assert not capsys.readouterr().err
     np.save(tmp_path / 'a' / '2.wav.npy', rows[:1] * np.nan)
+    (tmp_path / 'b').mkdir()
+    (tmp_path / 'b' / '1.npy').write_text('dear sir')
     found = vision.of_clips(tmp_path, files)
     np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [np.nan, np.nan]])
-    assert 'it is left out of the map' in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert [('a/2' in line, 'b/1' in line, 'it is left out of the map' in line) for line in told] == [
+        (True, False, True),
+        (False, True, True),
+    ]
 
 
 def test_what_is_wrong_with_vision(tmp_path, files):

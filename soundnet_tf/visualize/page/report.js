@@ -421,6 +421,7 @@ const MOST_CLASSES = 100;
 // Of very many classes nobody sees the cells, and a browser takes minutes to draw them.
 function mistakes({ name, classes, counts, accuracy }) {
   const found = counts.flatMap((row, i) => row.map((n, j) => ({ n, i, j })).filter(({ n, j }) => n && i !== j));
+  if (!found.length) return el('div', { class: 'wide' }, el('h3', {}, `${name ? `${name}: ` : ''}no mistake in ${classes.length} classes`));
   const total = counts.flat().reduce((a, b) => a + b, 0);
   return el('div', { class: 'wide' },
     el('h3', {}, `${name ? `${name}: ` : ''}${percent(accuracy)} of ${count(total, 'clip')} named rightly`),
@@ -441,11 +442,17 @@ function matrix({ name, classes, counts, accuracy }) {
     }))));
 }
 
+function drawConfusions() {
+  const few = (one) => one.classes.length <= MOST_CLASSES;
+  $('#confusion .note').hidden = !data.confusions.some(few);
+  $('#confusion .matrices').append(...data.confusions.map((one) => (few(one) ? matrix : mistakes)(one)));
+}
+
 // ---- All of it.
 const { net } = data;
-const hours = net.hours < 1 / 60 ? seconds(3600 * net.hours) : net.hours < 1 ? count(Math.round(60 * net.hours), 'minute') : `${net.hours.toFixed(1)} hours`;
+const long = net.seconds < 60 ? seconds(net.seconds) : net.seconds < 3600 ? count(Math.round(net.seconds / 60), 'minute') : `${(net.seconds / 3600).toFixed(1)} hours`;
 const failed = Object.entries(data.failed).map(([why, n]) => `${n} ${why}`);
-$('#facts').textContent = `${count(net.sounds, 'sound')}, ${hours} in all${failed.length ? ` (left out: ${failed.join(', ')})` : ''}. `
+$('#facts').textContent = `${count(net.sounds, 'sound')}, ${long} in all${failed.length ? ` (left out: ${failed.join(', ')})` : ''}. `
   + `Layers ${net.layers.join(', ')}${Object.keys(net.heads).length ? `; heads ${Object.entries(net.heads).map(([head, n]) => `${head} (${n} classes)`).join(', ')}` : ''}.`;
 if (data.lost.length) {
   $('#facts').after(el('details', {}, el('summary', {}, `${count(data.lost.length, 'sound')} left out`),
@@ -462,7 +469,7 @@ const sections = [
   ['map', data.maps.views.length, startMap],
   ['timeline', data.timeline, () => startTimeline(data.timeline)],
   ['learning', data.curves.length, () => $('#learning .charts').append(...data.curves.map(chart))],
-  ['confusion', data.confusions.length, () => $('#confusion .matrices').append(...data.confusions.map((one) => (one.classes.length > MOST_CLASSES ? mistakes : matrix)(one)))],
+  ['confusion', data.confusions.length, drawConfusions],
 ];
 for (const [id, there, draw] of sections) {
   if (!there) continue;
