@@ -70,7 +70,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Path | None) -> None:
     # TensorFlow is loaded here, once the data is known to be there.
-    from soundnet_tf.shipping import calibration, delivery, features, rows
+    from soundnet_tf.inference import files
+    from soundnet_tf.shipping import attribution, calibration, delivery, features, rows
 
     work, out = pathlib.Path(cast(str, WORK.value)), pathlib.Path(OUT.value) if OUT.value else None
     folds = ', '.join(map(str, dataset.folds))
@@ -84,6 +85,8 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
     )
     if out:
         delivery.check(dataset, out, terms)
+        if not attribution.of(terms.data, [clip.path for clip in dataset.clips])['attribution']:
+            files.tell('no ATTRIBUTION.txt lies beside the data: the card will not tell whose clips they are')
     work.mkdir(parents=True, exist_ok=True)
     way = rows.Way(dataset, recipe, spec, start)
     found = rows.run(way, cast(int, SEEDS.value), work)

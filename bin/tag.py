@@ -55,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     if PCM.value:
         if arguments or PATHS_FROM.value:
             raise SoundNetError('--pcm listens to a pipe: name no files with it')
+        if flags.FLAGS['per'].present and PER.value == 'clip':
+            raise SoundNetError('--pcm tells each time step as it comes: leave --per=clip out')
         pieces = pcm.pieces(PCM.value, cast(int, CHANNELS.value), cast(str, DTYPE.value))
         name = 'stdin' if PCM.value == '-' else PCM.value
         seconds = tag.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), name, form, count)

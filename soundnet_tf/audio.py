@@ -171,7 +171,7 @@ def _check_finite(mono: NDArray[np.float32], sample_rate: int, before: int = 0) 
 def _full_scale(waveform: NDArray[np.float32]) -> Waveform:
     peak = float(np.abs(waveform).max(initial=0))
     if peak > FULL_SCALE_MISTAKEN:
-        raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide them by 32768')
+        raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide 16-bit numbers by 32768')
     # Lossy codecs overshoot.
     return np.clip(waveform, -1, 1) if peak > 1 else waveform
 

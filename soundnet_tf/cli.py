@@ -3,12 +3,13 @@
 Exits: 0 done; 1 some inputs failed; 2 the user's mistake, wrong flags included; 130 stopped by Ctrl-C.
 """
 
+import contextlib
 import errno
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from absl import app, flags, logging
@@ -25,7 +26,8 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
 
     def parse(argv: Sequence[str]) -> list[str]:
         if any(word.lstrip('-') in ('help', 'h', 'helpfull', 'helpshort') for word in argv[1:] if word[:1] == '-'):
-            print(_help(command, module, doc))
+            with _whoever_has_seen_enough():
+                print(_help(command, module, doc), flush=True)
             sys.exit(0)
         try:
             return flags.FLAGS(list(argv))
@@ -41,7 +43,9 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            return main(argv[1:])
+            with _whoever_has_seen_enough():
+                return main(argv[1:])
+            return 0
         except SoundNetError as error:
             _complain(command, str(error))
             if isinstance(error, LostWorker):
@@ -49,10 +53,6 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
                 sys.stdout.flush()
                 os._exit(error.status)
             return error.status
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; Python would complain once more at its own exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         except OSError as error:
             if not error.filename and error.errno != errno.ENOSPC:
                 raise
@@ -66,6 +66,15 @@ def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | Non
     # A cluster that wants its machine back asks so: what can be saved is saved as at Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def _whoever_has_seen_enough() -> Iterator[None]:
+    """Ends well where nobody reads our output any more; Python would complain once more at its own exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

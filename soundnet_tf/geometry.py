@@ -116,8 +116,8 @@ def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way
 def _ways_out(spec: NetSpec, samples: int) -> str:
     reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
     if not reachable:
-        return 'tile the clip' if samples else 'give a longer clip'
-    return f"use layer='{reachable[-1]}' ({seconds(min_samples(spec, reachable[-1]))}) or tile the clip"
+        return "tile the clip (short='tile')" if samples else 'give a longer clip'
+    return f"use layer='{reachable[-1]}' ({seconds(min_samples(spec, reachable[-1]))}) or tile the clip (short='tile')"
 
 
 def seconds(samples: int) -> str:

@@ -8,6 +8,7 @@ nets.find()                   the default net
 import hashlib
 import os
 import pathlib
+import time
 
 from soundnet_tf import locks, registry
 from soundnet_tf.errors import SoundNetError
@@ -44,7 +45,13 @@ def _had(net: Listed) -> pathlib.Path:
         _fetch(net, net.url)
     if not net.is_ours:
         for file, digest in net.files.items():
-            _verify(net.folder / file, digest, net)
+            if (wrong := _wrong_with(net.folder / file, digest, net)) is not None:
+                raise SoundNetError(f'{wrong}: {"delete it and try again" if net.url else "put the right one there"}')
+        # Of what a net is read from nothing may be there that nobody has told the hash of.
+        there = [path.relative_to(net.folder).as_posix() for path in sorted(net.folder.rglob('*')) if path.is_file()]
+        more = [file for file in there if registry.is_part(file) and file not in net.files]
+        if more:
+            raise SoundNetError(f'{net.folder / more[0]} is not among the files listed of {net.name}: list its sha256')
     return net.folder
 
 
@@ -54,13 +61,15 @@ def _fetch(net: Listed, url: str) -> None:
         return
     from soundnet_tf.web import fetch
 
-    claim = locks.Claim.of(net.folder)
-    if claim is None:
-        raise SoundNetError(f'{net.name} is being fetched by another run: wait for that')
+    while (claim := locks.Claim.of(net.folder)) is None:
+        time.sleep(0.2)  # another run is fetching it
     try:
         for file in _lacking(net):
-            way_out = f'Try again later, or get it elsewhere and put it at {net.folder / file}'
-            fetch.fetch(url + file, net.folder / file, way_out)
+            path = net.folder / file
+            fetch.fetch(url + file, path, f'Try again later, or get it elsewhere and put it at {path}')
+            if (wrong := _wrong_with(path, net.files[file], net)) is not None:
+                path.unlink()
+                raise SoundNetError(f'{wrong}: it was removed. Try again later, or get the right one elsewhere')
     finally:
         claim.release()
 
@@ -69,12 +78,10 @@ def _lacking(net: Listed) -> list[str]:
     return [file for file in net.files if not (net.folder / file).is_file()]
 
 
-def _verify(path: pathlib.Path, sha256: str, net: Listed) -> None:
+def _wrong_with(path: pathlib.Path, sha256: str, net: Listed) -> str | None:
     try:
         with path.open('rb') as file:
             got = hashlib.file_digest(file, 'sha256').hexdigest()
     except OSError as error:
-        raise SoundNetError(f'{path} of {net.name} cannot be read ({error.strerror}): put it there') from None
-    if got != sha256:
-        way_out = 'delete it and try again' if net.url else 'put the right one there'
-        raise SoundNetError(f'{path} of {net.name} has sha256 {got}, not {sha256}: {way_out}')
+        return f'{path} of {net.name} cannot be read ({error.strerror})'
+    return None if got == sha256 else f'{path} of {net.name} has sha256 {got}, not {sha256}'

@@ -76,6 +76,8 @@ class Published:
 
 LIST, SHIPPED = 'models.json', 'shipped'
 
+_WORDS = ('spec', 'origin', 'licence', 'source')
+
 _NAME = re.compile(r'\w[\w.-]{,99}')
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
 
@@ -89,7 +91,7 @@ PUBLISHED = {
 def home() -> pathlib.Path:
     """The user's folder, whether it exists or not."""
     if own := os.environ.get('SOUNDNET_HOME'):
-        return pathlib.Path(own)
+        return pathlib.Path(own).expanduser()
     caches = os.environ.get('XDG_CACHE_HOME')
     return (pathlib.Path(caches) if caches else pathlib.Path.home() / '.cache') / 'soundnet_tf'
 
@@ -97,6 +99,11 @@ def home() -> pathlib.Path:
 def is_name(text: str) -> bool:
     """Whether a net may be called so."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_part(name: str) -> bool:
+    """Whether a saved net is read from the file of this path in its folder; see `soundnet_tf.saved`."""
+    return re.fullmatch(r'weights\.npz|spec\.json|model\.json|net\.tflite|labels/[^/]+', name) is not None
 
 
 def place(name: str) -> pathlib.Path:
@@ -130,28 +137,45 @@ def default() -> str:
 
 
 def _nets(path: pathlib.Path) -> list[Listed]:
-    try:
-        return [_listed(name, about, path.parent) for name, about in read(path)['nets'].items()]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise SoundNetError(f'{path} lists no nets ({error!r}): see docs/models.md') from error
+    found = []
+    for name, about in read(path)['nets'].items():
+        wrong = _wrong_with(name, about)
+        if wrong:
+            raise SoundNetError(f'{path}: {name!r} cannot be listed so: {wrong}. See docs/models.md')
+        words = {key: about[key] for key in _WORDS}
+        words['source'] = os.path.expanduser(words['source'])
+        found.append(Listed(name, beside=path.parent, files=about['files'], **words))
+    return found
 
 
-def _listed(name: str, about: Mapping[str, Any], beside: pathlib.Path) -> Listed:
-    words = {key: about[key] for key in ('spec', 'origin', 'licence', 'source')}
+def _wrong_with(name: str, about: Any) -> str:
+    """What keeps an entry of a list from being one, in words; nothing where nothing does."""
     # Names become paths on this machine.
-    if not is_name(name) or not all(isinstance(word, str) for word in words.values()):
-        raise ValueError(f'{name}: {words}')
+    if not is_name(name):
+        return 'a name has letters, digits, _, - and ., at most 100'
+    lacking = [key for key in (*_WORDS, 'files') if key not in about] if isinstance(about, dict) else [*_WORDS, 'files']
+    if lacking:
+        return f'it lacks {", ".join(lacking)}'
+    odd = [key for key in _WORDS if not (isinstance(about[key], str) and about[key])]
+    if odd:
+        return f'{odd[0]} is no text'
+    if '://' in about['source'] and not re.match('https?://', about['source']):
+        return f'the source {about["source"]} is no folder, and neither http:// nor https://'
+    if not isinstance(about['files'], dict) or not {'weights.npz', 'spec.json'} <= about['files'].keys():
+        return 'files tells the sha256 of each file of a saved net, weights.npz and spec.json among them'
     for file, digest in about['files'].items():
-        if not all(map(is_name, file.split('/'))) or not re.fullmatch('[0-9a-f]{64}', digest):
-            raise ValueError(f'{name}: {file} {digest}')
-    return Listed(name, beside=beside, files=about['files'], **words)
+        if not all(map(is_name, file.split('/'))):
+            return f'{file!r} is no path of a file of a saved net'
+        if not isinstance(digest, str) or not re.fullmatch('[0-9a-f]{64}', digest):
+            return f'the sha256 of {file} is not 64 digits of 0-9 and a-f, but {digest!r}'
+    return ''
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
     """A list as it is written: `nets` by name, and perhaps the `default`. Raises SoundNetError for anything else."""
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+        values = json.loads(path.read_text(encoding='utf-8-sig'))
+    except (OSError, ValueError, RecursionError) as error:
         raise SoundNetError(f'{path} cannot be read ({error}): mend it, or remove it') from error
     if not isinstance(values, dict) or not isinstance(values.get('nets'), dict):
         raise SoundNetError(f'{path} lists no nets (it is no object with the key nets): see docs/models.md')

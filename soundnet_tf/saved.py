@@ -142,7 +142,8 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
         if wrong:
             raise WeightsMismatch(
                 f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
-                'Load the net as it was saved with load_net, or build one with the same widths and teachers'
+                'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
+                'without heads (include_top=False)'
             )
 
     def __getitem__(self, key: str) -> NDArray[np.float32]:
@@ -196,10 +197,9 @@ def require_ours(folder: pathlib.Path) -> None:
         return
     if not is_net(folder):
         raise SoundNetError(f'{folder} exists and is not a saved net: choose another folder')
-    parts = {WEIGHTS, 'spec.json', 'model.json', TFLITE, 'MODEL_CARD.md'}
     for path in folder.rglob('*'):
         name = path.relative_to(folder).as_posix()
-        if not (name in parts or name == 'labels' or (name.count('/') == 1 and name.startswith('labels/'))):
+        if not (registry.is_part(name) or name in ('labels', 'MODEL_CARD.md')):
             raise SoundNetError(f'{folder} holds {name} beside its net, which would be lost: move it elsewhere')
 
 
@@ -241,9 +241,19 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """What model.json says: origin, hashes, measured numbers. Raises SoundNetError where it cannot be read."""
     path = pathlib.Path(folder) / 'model.json'
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+        facts = json.loads(path.read_text(encoding='utf-8'))
+        if not isinstance(facts, dict):
+            raise ValueError('it is no object')
+        sure_from = facts.get('sure_from', {})
+        if not isinstance(sure_from, dict) or not all(_is_share(value) for value in sure_from.values()):
+            raise ValueError(f'sure_from is no confidence from 0 to 1 for each head, but {sure_from!r}')
+        return facts
+    except (OSError, ValueError, RecursionError) as error:
         raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def write_json(path: pathlib.Path, values: Any) -> None:

@@ -70,7 +70,7 @@ def test_resampling_names_the_missing_library(monkeypatch):
         (np.zeros((2, 2, 2)), 2, r'rain.wav: samples of shape \[2, 2, 2\]: give one clip, \[samples\]'),
         (np.zeros((2, 0)), 2, r'rain.wav: samples of shape \[2, 0\]'),
         (np.zeros((100, 6000)), 22_050, r'rain.wav: samples of shape \[100, 6000\]: give one clip'),
-        ([0.0, 3000.0], 22_050, 'rain.wav: its samples reach 3000, full scale is 1. Divide them by 32768'),
+        ([0.0, 3000.0], 22_050, 'rain.wav: its samples reach 3000, full scale is 1. Divide 16-bit numbers by 32768'),
         ([0.0], 0, 'rain.wav: a sample rate of 0 Hz'),
         ([0.0], -5, 'rain.wav: a sample rate of -5 Hz'),
     ],

@@ -158,6 +158,7 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
     ('arguments', 'words'),
     [
         (['--pcm=-', 'sounds'], '--pcm listens to a pipe: name no files with it'),
+        (['--pcm=-', '--per=clip'], '--pcm tells each time step as it comes: leave --per=clip out'),
         (['--pcm=gone'], 'gone: cannot be read'),
         (['--pcm=-', '--dtype=int24'], 'should be one of <int16|int32|uint8|float32>'),
         ([], 'name sound files, globs, or folders'),

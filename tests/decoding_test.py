@@ -253,7 +253,10 @@ DAMAGED = {
     'half a header': (encoded('wav')[:30], 'a WAV header without sound after it. Copy'),
     'no samples': (write(tones()[:0], SAMPLE_RATE, 'WAV', 'PCM_16'), 'it holds no samples: its header says so. Copy'),
     'nan': (write(FLOAT_NAN, SAMPLE_RATE, 'WAV', 'FLOAT'), 'sample 2 (at 0.00 s) is not a finite number. Copy'),
-    'wrong scale': (write(tones() * 32768, SAMPLE_RATE, 'WAV', 'FLOAT'), 'full scale is 1. Divide them by 32768'),
+    'wrong scale': (
+        write(tones() * 32768, SAMPLE_RATE, 'WAV', 'FLOAT'),
+        'full scale is 1. Divide 16-bit numbers by 32768',
+    ),
     'cut wav': (
         encoded('wav')[:20_044],
         'cut short: its header promises 44,100 bytes of sound, 20,000 are there. Copy',

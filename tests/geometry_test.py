@@ -120,12 +120,14 @@ def test_min_samples_is_the_least(spec, frames):
         (
             110_250,
             'conv8',
-            "rain.wav is 5.00 s; conv8 of soundnet8 needs 9.50 s. Use layer='conv7' (0.21 s) or tile the clip.",
+            "rain.wav is 5.00 s; conv8 of soundnet8 needs 9.50 s. Use layer='conv7' (0.21 s) "
+            "or tile the clip (short='tile').",
         ),
         (
             300,
             'conv7',
-            "rain.wav is 0.01 s; conv7 of soundnet8 needs 0.21 s. Use layer='conv5' (0.01 s) or tile the clip.",
+            "rain.wav is 0.01 s; conv7 of soundnet8 needs 0.21 s. Use layer='conv5' (0.01 s) "
+            "or tile the clip (short='tile').",
         ),
         (0, 'conv1', 'rain.wav is 0.00 s; conv1 of soundnet8 needs 1 sample. Give a longer clip.'),
     ],

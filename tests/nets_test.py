@@ -1,5 +1,6 @@
 """Nets are found by path and name, fetched from a made server, and verified."""
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -7,7 +8,7 @@ import pathlib
 
 import pytest
 
-from soundnet_tf import locks, nets, registry
+from soundnet_tf import nets, registry
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.web import fetch
 from tests.prepare import served
@@ -103,16 +104,30 @@ def test_another_file_than_was_listed_is_never_taken(home, server):
     write_list(home, f'{server.url}/pets')
     server.files['/pets/spec.json'].body = b'{"name": "evil"}'
     for _ in range(2):
-        with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: delete it and try'):
+        with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: it was removed'):
             nets.find('pets')
     server.files['/pets/spec.json'].body = FILES['spec.json']
-    (home / 'fetched' / 'pets' / 'spec.json').unlink()
+    folder = nets.find('pets')
+    (folder / 'spec.json').write_text('{"name": "evil"}')
+    with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: delete it and try'):
+        nets.find('pets')
+
+
+def test_what_is_not_listed_is_not_read(home, tmp_path):
+    write_list(home, str(tmp_path / 'disk'))
+    write_files(tmp_path / 'disk')
+    (tmp_path / 'disk' / 'notes.txt').touch()
     assert nets.find('pets').is_dir()
+    (tmp_path / 'disk' / 'net.tflite').touch()
+    with pytest.raises(SoundNetError, match=r'net\.tflite is not among the files listed of pets: list its sha256'):
+        nets.find('pets')
 
 
 def test_a_folder_of_a_list_is_verified(home, tmp_path):
     write_list(home, '../disk/pets')
-    with pytest.raises(SoundNetError, match=r'spec\.json of pets cannot be read \(No such file .*\): put it there'):
+    with pytest.raises(
+        SoundNetError, match=r'spec\.json of pets cannot be read \(No such file .*\): put the right one there'
+    ):
         nets.find('pets')
     write_files(tmp_path / 'disk' / 'pets')
     assert nets.find('pets').samefile(tmp_path / 'disk' / 'pets')
@@ -123,11 +138,10 @@ def test_a_folder_of_a_list_is_verified(home, tmp_path):
 
 def test_two_at_once(home, server):
     write_list(home, f'{server.url}/pets')
-    claim = locks.Claim.of(home / 'fetched' / 'pets')
-    with pytest.raises(SoundNetError, match='pets is being fetched by another run: wait for that'):
-        nets.find('pets')
-    claim.release()
-    assert nets.find('pets').is_dir()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(nets.find, ['pets'] * 4))
+    assert {folder.is_dir() for folder in found} == {True}
+    assert len(server.asked) == 3
 
 
 def test_a_folder_called_as_the_default_is_not_meant(home, tmp_path):

@@ -20,7 +20,7 @@ def test_the_home(monkeypatch):
 
 
 NET = {'spec': 'soundnet5', 'origin': 'a few clips', 'licence': 'CC0', 'source': 'shipped'}
-NET |= {'files': {'spec.json': 'a' * 64}}
+NET |= {'files': {'spec.json': 'a' * 64, 'weights.npz': 'b' * 64}}
 
 
 @pytest.fixture
@@ -63,20 +63,47 @@ def test_the_users_own_list_goes_before_what_ships(own, monkeypatch):
         {},
         {'nets': {}, 'default': 5},
         {'nets': {}, 'default': '../y'},
-        {'nets': {'../mine': NET | {'files': {}}}},
-        {'nets': {'mine': NET | {'source': 5}}},
-        {'nets': {'mine': {}}},
-        {'nets': {'../mine': NET}},
-        {'nets': {'mine': NET | {'files': {'../../.bashrc': 'a' * 64}}}},
-        {'nets': {'mine': NET | {'files': {'/etc/passwd': 'a' * 64}}}},
-        {'nets': {'mine': NET | {'files': {'spec.json': 'b'}}}},
-        {'nets': {'mine': NET | {'files': ['spec.json']}}},
     ],
 )
 def test_what_lists_no_nets(own, tmp_path, about):
     own(about)
     with pytest.raises(SoundNetError, match=rf'{tmp_path}/models.json lists no nets \(.*\): see docs/models.md'):
         registry.listed()
+
+
+@pytest.mark.parametrize(
+    ('name', 'about', 'words'),
+    [
+        ('../mine', NET, 'a name has letters'),
+        ('mine', {}, 'it lacks spec, origin, licence, source, files'),
+        ('mine', [], 'it lacks spec'),
+        ('mine', NET | {'source': 5}, 'source is no text'),
+        (
+            'mine',
+            NET | {'source': 'ftp://example.org/x'},
+            'the source ftp://example.org/x is no folder, and neither http',
+        ),
+        ('mine', NET | {'files': None}, 'files tells the sha256 of each file'),
+        ('mine', NET | {'files': {}}, 'files tells the sha256 of each file'),
+        ('mine', NET | {'files': ['spec.json']}, 'files tells the sha256 of each file'),
+        ('mine', NET | {'files': NET['files'] | {'../../.bashrc': 'a' * 64}}, 'is no path of a file of a saved net'),
+        ('mine', NET | {'files': NET['files'] | {'/etc/passwd': 'a' * 64}}, 'is no path of a file of a saved net'),
+        ('mine', NET | {'files': NET['files'] | {'spec.json': 'A' * 64}}, 'the sha256 of spec.json is not 64 digits'),
+    ],
+)
+def test_what_cannot_be_listed(own, tmp_path, name, about, words):
+    own({'nets': {name: about}})
+    with pytest.raises(
+        SoundNetError, match=rf'{tmp_path}/models.json: {name!r} cannot be listed so: .*{words}.*docs/models'
+    ):
+        registry.listed()
+
+
+def test_a_home_and_a_source_may_be_below_ones_own(own, tmp_path, monkeypatch):
+    own({'nets': {'mine': NET | {'source': '~/nets/mine'}}})
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('SOUNDNET_HOME', '~')
+    assert registry.listed()['mine'].folder == tmp_path / 'nets' / 'mine'
 
 
 def test_a_damaged_list(own, tmp_path):

@@ -154,3 +154,17 @@ def test_a_full_disk_is_named(net, tmp_path, monkeypatch):
 def test_model_json_is_readable_text(net, tmp_path):
     folder = saved.save(net, tmp_path / 'net')
     assert json.loads((folder / 'model.json').read_text())['format'] == saved.FORMAT
+
+
+@pytest.mark.parametrize('said', ['null', '"x"', '{"esc10": "hi"}', '{"esc10": 5}', '{"esc10": true}'])
+def test_confidences_that_are_none(tmp_path, said):
+    (tmp_path / 'model.json').write_text(f'{{"sure_from": {said}}}')
+    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(sure_from is no confidence from 0 to 1'):
+        saved.read_facts(tmp_path)
+
+
+@pytest.mark.parametrize('said', ['[]', '5', '[' * 100_000])
+def test_facts_that_are_none(tmp_path, said):
+    (tmp_path / 'model.json').write_text(said)
+    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(.*\): save the net again'):
+        saved.read_facts(tmp_path)

@@ -88,6 +88,10 @@ class Embedder:
         """
         return dict(self.facts.get('sure_from', {}))
 
+    def is_sure(self, tags_: Sequence[tags.Tag]) -> dict[str, bool]:
+        """By head, whether the best of these tags is as probable as `sure_from` asks; of heads that it tells of."""
+        return tags.sure(tags_, self.sure_from)
+
     def embed(self, waveform: ArrayLike, sample_rate: int, layer: str | None = None) -> Embedding:
         """The values of a layer, or of a head by its name, its probabilities; by default of `spec.feature_layer`.
 

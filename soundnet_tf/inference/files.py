@@ -34,20 +34,31 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     """The named files, those that globs fit, and those in folders at any depth, each once; hidden ones are left out.
 
     Names begin at `root`, or at the folder that all have in common. Of those that are `listed` a folder may be empty,
-    and a glob that fits nothing is a name. What cannot be looked into stands for itself. Raises SoundNetError for
-    nothing named, for folders that hold no sound, globs that fit nothing, and for files that do not lie below `root`.
+    and a glob that fits nothing is a name. What cannot be looked into stands for itself; a folder without sounds beside
+    others is told. Raises SoundNetError for nothing named, where there is no sound at all, for globs that fit nothing,
+    and for files that do not lie below `root`.
     """
     if not arguments and not listed:
         raise SoundNetError('name sound files, globs, or folders that hold them')
+    if '' in arguments:
+        raise SoundNetError('an empty name was given, as of a variable that is not set: name sound files')
+    if '-' in arguments and not os.path.exists('-'):
+        raise SoundNetError(
+            '- is no sound file: give /dev/stdin, for a list of files --paths_from=-, for live sound --pcm=-'
+        )
     named = [path for argument in arguments for path in _fitting(argument)]
     named += [path for line in listed for path in _fitting(line, may_be_a_name=True)]
-    paths: dict[str, str] = {}
+    paths, empty = dict[str, str](), list[str]()
     for argument in named:
         inside = _walk(argument) if os.path.isdir(argument) else [argument]
         if not inside and argument not in listed:
-            raise SoundNetError(f'{argument} holds no sound files ({" ".join(SUFFIXES)})')
+            empty.append(f'{argument} holds no sound files ({" ".join(SUFFIXES)})')
         for path in inside:
             paths.setdefault(os.path.abspath(path), path)
+    if empty and not paths:
+        raise SoundNetError(empty[0])
+    for line in empty:
+        tell(line)
     if not paths:
         raise SoundNetError(f'what is listed holds no sound files ({" ".join(SUFFIXES)})')
     tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}

@@ -20,6 +20,9 @@ Floats = NDArray[np.floating]
 Booleans = NDArray[np.bool_]
 
 BINS = 15
+NEVER = 1.0
+"""A threshold that no confidence reaches: a softmax gives less."""
+
 COLDEST, HOTTEST = 0.05, 20.0
 """Between which a temperature is looked for: beyond, all answers are certain, or all alike."""
 
@@ -62,17 +65,18 @@ class Calibration:
 
     def __str__(self) -> str:
         right = '' if self.right_when_sure is None else f', and right of {self.right_when_sure:.1%} of these'
+        sure = f'sure from {self.sure_from:.3f}, of {self.sure:.0%} of the left-out clips{right}'
+        never = f'never sure (there is not {self.rule}; ask for less with --right_when_sure, or train longer)'
         return (
             f'temperature {self.temperature:.3f}: calibration error {self.error_before:.1%} before, '
-            f'{self.error_after:.1%} after; sure from {self.sure_from:.3f}, of {self.sure:.0%} of the left-out clips'
-            f'{right}'
+            f'{self.error_after:.1%} after; {never if self.sure_from >= NEVER else sure}'
         )
 
 
 def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
     """By the answers of at least two folds; of those from the threshold upward a share of `wanted` are right.
 
-    Raises SoundNetError for fewer folds, and where no threshold keeps that.
+    Raises SoundNetError for fewer folds.
     """
     folds = sorted({own.fold for own in answers})
     if len(folds) < 2:
@@ -106,7 +110,14 @@ def _apart(others: Sequence[Answers], own: Sequence[Answers], wanted: float) -> 
     sure_from = threshold(confidence(logits, temperature), right, wanted)
     logits, truth, right = _joined(own)
     before, after = confidence(logits, 1.0), confidence(logits, temperature)
-    return before, after, after >= sure_from, right, _losses(logits, truth, 1.0), _losses(logits, truth, temperature)
+    return (
+        before,
+        after,
+        (after >= sure_from) & (sure_from < NEVER),
+        right,
+        _losses(logits, truth, 1.0),
+        _losses(logits, truth, temperature),
+    )
 
 
 def _joined(answers: Sequence[Answers]) -> tuple[Floats, NDArray[np.integer], Booleans]:
@@ -169,19 +180,14 @@ def calibration_error(confidences: Floats, right: Booleans) -> float:
 def threshold(confidences: Floats, right: Booleans, wanted: float) -> float:
     """The least of the confidences from which on, all equal ones included, a share of `wanted` of the answers is right.
 
-    Raises SoundNetError where there is none.
+    NEVER where there is none.
     """
     order = np.argsort(-confidences, kind='stable')
     ordered = confidences[order]
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
     good = np.flatnonzero(last_of_equals & (shares >= wanted))
-    if not good.size:
-        raise SoundNetError(
-            f'there is no confidence from which on {100 * wanted:.3g}% of the {len(right)} left-out answers are right: '
-            'ask for less (right_when_sure), or train longer'
-        )
-    return float(ordered[good[-1]])
+    return float(ordered[good[-1]]) if good.size else NEVER
 
 
 def _share(right: Booleans) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.shipping.calibration import NEVER
 from soundnet_tf.shipping.rows import told
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.transfer.tables import confusion_table
@@ -84,11 +85,12 @@ def _misheard(classes: Sequence[str], facts: Facts) -> str:
     ]
     worst = sorted(wrong, reverse=True)[:MISHEARD]
     told_worst = '\n'.join(f'- {share:.0%} of {truth}: heard as {answer}' for share, truth, answer in worst)
+    over = ', of all seeds' if facts['measured']['accuracy']['seeds'] > 1 else ''
     return f"""## What it mishears
 
 {told_worst or '- nothing, on the clips left out'}
 
-All answers to left-out clips, of all seeds:
+All answers to left-out clips{over}:
 
 ```
 {confusion_table(classes, confusion)}
@@ -107,6 +109,8 @@ def _sure(facts: Facts) -> str:
         clips, and {_percent(own['right_when_sure'])} of these answers are right; of the others
         {_percent(own['right_when_not_sure'])}. It was fitted on whole clips: of single time steps it is a rough
         guide."""
+    if sure_from >= NEVER:
+        sure = f'`soundnet-tag` always says that it is not sure: there is not {own["rule"]}.'
     return f'## How sure it is\n\n{_paragraph(warm)}\n\n{_paragraph(sure)}'
 
 
@@ -119,7 +123,8 @@ def _tried(facts: Facts) -> str:
         ones are synthesised by `soundnet_tf.shipping.sounds`; some resemble a class."""
     return f"""## What it says to other sounds
 
-Left-out clips, made worse, by the nets of the first seed (the threshold is that of all folds):
+Left-out clips, made worse, by the nets of the first seed (the threshold is that of all folds). Bring quiet sound to
+full scale first:
 
 {_table([['the clip', 'right', 'not sure', 'mean confidence'], *worse])}
 
@@ -151,8 +156,9 @@ def _learned_from(facts: Facts) -> str:
     if credits:
         licences = collections.Counter(line.rpartition('[')[2].rstrip(']') for line in credits)
         counts = ', '.join(f'{count} {licence}' for licence, count in licences.most_common())
-        whose = f"""`model.json` names the {len(credits)} clips, their authors and licences ({counts}). The data and its
-            licence: {' '.join(facts['data']['addresses'])}"""
+        whose = f"""`model.json` names the {len(credits)} clips, their authors and licences ({counts}) under `data`,
+            `attribution`. Addresses of the data and of its licence, as told there:
+            {', '.join(facts['data']['addresses'])}"""
     how = ', '.join(f'{name} {value}' for name, value in recipe.items())
     return f"""## Learned from
 

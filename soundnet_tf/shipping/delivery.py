@@ -17,6 +17,7 @@ from soundnet_tf.inference import files
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, Way
+from soundnet_tf.transfer import datasets
 from soundnet_tf.transfer.datasets import DataSet
 
 FINAL = 'final'
@@ -52,8 +53,12 @@ def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
     attribution.of(terms.data, [clip.path for clip in dataset.clips])
-    if terms.others:
-        files.find(terms.others)
+    learned = set().union(*map(dataset.marks, range(len(dataset.clips))))
+    for file in files.find(terms.others) if terms.others else ():
+        if not os.path.exists(file.path):
+            raise SoundNetError(f'{file.path}, a sound of no class (others): there is no such file. Check the path')
+        if datasets.content(file.path) in learned:
+            raise SoundNetError(f'{file.path} is a clip of {dataset.name}: name sounds of none of its classes (others)')
 
 
 def deliver(

@@ -65,18 +65,21 @@ def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
     folds, where a row was begun differently, and at the end where rows were left to others.
     """
     if len(way.dataset.folds) < 2:
-        raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: give it folds')
+        way_out = 'call its files fold-recording-take, or give a CSV with a column fold'
+        raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: {way_out}')
     rows, elsewhere = list[Row](), list[str]()
     for seed, fold in _pairs(way.dataset, seeds):
         folder = _folder(work, seed, fold)
-        claim = locks.Claim.of(folder)
-        if claim is None:
+        is_finished = journal.read_result(folder) is not None
+        claim = None if is_finished else locks.Claim.of(folder)
+        if claim is None and not is_finished:
             elsewhere.append(folder.name)
             continue
         try:
             rows.append(_row(way, fold, seed, folder))
         finally:
-            claim.release()
+            if claim:
+                claim.release()
         _write_table(way, seeds, work)
         print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
     if elsewhere:

@@ -15,7 +15,7 @@ import os
 import pathlib
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.inference import files
@@ -24,7 +24,7 @@ from soundnet_tf.transfer.tables import columns
 
 Path = str | os.PathLike[str]
 
-_ESC = re.compile(r'(\d+)-([^-]+)-[A-Z](-\d+)?')
+_ESC = re.compile(r'(\d+)-([^-]+)-([A-Z])(-\d+)?')
 """Clips of ESC-10 and ESC-50: `fold-source-take`, in newer releases `fold-source-take-target`."""
 
 _NUMBERED = re.compile(r'\d+ *- *(?=\S)')
@@ -88,9 +88,17 @@ class DataSet:
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 
-    def contents(self, clips: Iterable[int]) -> frozenset[str]:
-        """Hashes of what is in the files of these clips, by their indices: the same under any name and data set."""
-        return frozenset(_content(self.clips[clip].path) for clip in clips)
+    def marks(self, clip: int) -> frozenset[str]:
+        """What the clip of this index is known by, in whatever data set it lies: a hash of what is in its file.
+
+        And its recording and take, `26806-A`, where it is called as in ESC-10 and ESC-50, which have the same clips in
+        other formats. Only where the recording has a number as Freesound gives them: short ones are anybody's.
+        """
+        path = self.clips[clip].path
+        named = _ESC.fullmatch(pathlib.PurePath(path).stem)
+        if named and named[2].isdecimal() and len(named[2]) >= 4:
+            return frozenset({content(path), f'{named[2]}-{named[3]}'})
+        return frozenset({content(path)})
 
     def table(self) -> str:
         """Clips per class and fold, to print."""
@@ -104,7 +112,8 @@ class DataSet:
 
 
 @functools.cache
-def _content(path: str) -> str:
+def content(path: str) -> str:
+    """A hash of what is in the file."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
 

@@ -118,7 +118,7 @@ def finetune(
         'accuracy': accuracy,
         'started_from': str(start) if start is not None else None,
         # What may not judge this net, nor any that begins with it.
-        'clips': sorted(dataset.contents((*parts.train, *parts.validation))),
+        'clips': sorted(set().union(*map(dataset.marks, (*parts.train, *parts.validation)))),
         'before': before,
     }
     origin = {key: value for key, value in about.items() if key != 'spec'} | facts

@@ -28,12 +28,17 @@ def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
         was = _read(path)
         other = [key for key in _flat(wanted) if _flat(was).get(key, ...) != _flat(wanted)[key]]
         if other:
-            said = ', '.join(f'{key} {_flat(was).get(key)}, not {_flat(wanted)[key]}' for key in other[:3])
+            said = ', '.join(_differs(key, _flat(was).get(key), _flat(wanted)[key]) for key in other[:3])
             raise SoundNetError(f'{out} was begun with other settings ({said}): choose another folder, or give those')
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another folder')
     out.mkdir(parents=True, exist_ok=True)
     saved.write_json(path, wanted)
+
+
+def _differs(key: str, was: Any, wanted: Any) -> str:
+    # A table of layers fills the screen.
+    return 'other layers' if key == 'spec' else f'{key} {was}, not {wanted}'
 
 
 def _read(path: pathlib.Path) -> Any:

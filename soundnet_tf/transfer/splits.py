@@ -42,7 +42,8 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
     if torn:
         raise SoundNetError(
             f'{dataset.name}: recording {torn[0].source!r} has clips in fold {test_fold} and outside of it, such as '
-            f'{torn[0].path}: to be judged by what was nearly learned proves nothing. Deal the folds anew (folds=5)'
+            f'{torn[0].path}: to be judged by what was nearly learned proves nothing. '
+            'Deal the folds anew, recordings whole'
         )
     chosen = _share(dataset, rest, validation, random.Random(seed)) if validation else set()
     split = Split(tuple(i for i in rest if i not in chosen), tuple(i for i in rest if i in chosen), tuple(test))
@@ -58,7 +59,7 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
 def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:
     """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it.
 
-    So has one that began with a net that has. Clips are told by their content, whatever the data set is called.
+    So has one that began with a net that has. Clips are told by their marks, whatever the data set is called.
     """
     learned, link = set[str](), origin
     while link:
@@ -66,7 +67,9 @@ def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, An
         link = link.get('before', {})
     if not learned:
         return
-    seen = {fold: len(dataset.contents(split(dataset, fold).test) & learned) for fold in folds}
+    seen = {
+        fold: sum(not learned.isdisjoint(dataset.marks(clip)) for clip in split(dataset, fold).test) for fold in folds
+    }
     first = next((fold for fold in folds if seen[fold]), None)
     if first is not None:
         rest = [str(fold) for fold in folds if not seen[fold]]

@@ -181,7 +181,8 @@ def test_short_clips_are_refused_by_name(embedder, tmp_path):
     with pytest.raises(ShortClip) as caught:
         embedder.tag_file(path)
     assert str(caught.value) == (
-        f"{path} is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7' (0.21 s) or tile the clip."
+        f"{path} is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7' (0.21 s) or "
+        "tile the clip (short='tile')."
     )
     with pytest.raises(ShortClip, match=r'^the clip is 0\.10 s; pool5'):
         embedder.embed(noise(0.1), SAMPLE_RATE)

@@ -39,11 +39,17 @@ def test_find(tree, arguments, paths, names):
     assert [file.name.as_posix() for file in found] == names
 
 
-def test_nothing_to_do_is_a_mistake(tree):
+def test_nothing_to_do_is_a_mistake(tree, capsys):
     with pytest.raises(SoundNetError, match='name sound files'):
         find([])
     with pytest.raises(SoundNetError, match=r'empty holds no sound files \(\.flac'):
-        find(['a', 'empty'])
+        find(['empty'])
+    assert [file.path for file in find(['b', 'empty'])] == ['b/rain.wav']
+    assert 'empty holds no sound files' in capsys.readouterr().err
+    with pytest.raises(SoundNetError, match='an empty name was given'):
+        find(['b', ''])
+    with pytest.raises(SoundNetError, match=r'- is no sound file: give /dev/stdin, .* --pcm=-'):
+        find(['-'])
 
 
 def test_names_below_a_root(tree):

@@ -82,15 +82,23 @@ def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
 
 
-def test_what_another_run_is_at_is_left_to_it(found, way, work, capsys):
-    claim = locks.Claim.of(work / 'rows' / 'fold1-seed0')
+def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys):
+    shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
+    claim = locks.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
         with pytest.raises(SoundNetError, match='another run is at fold1-seed0: give the command again when it is'):
-            rows.run(way, 1, work)
+            rows.run(way, 1, tmp_path)
     finally:
         claim.release()
     assert 'fold 2 left out, seed 0: ' in capsys.readouterr().out
-    assert len(rows.run(way, 1, work)) == 2
+
+
+def test_a_finished_row_is_nobodys(found, way, work):
+    claim = locks.Claim.of(work / 'rows' / 'fold1-seed0')
+    try:
+        assert len(rows.run(way, 1, work)) == 2
+    finally:
+        claim.release()
 
 
 def test_the_table_has_folds_and_seeds(found):
@@ -281,7 +289,9 @@ def test_authors_have_to_be_told(data, tmp_path):
 def test_mistakes(way, found, own, work, data, tmp_path):
     clips = tuple(dataclasses.replace(clip, fold=None) for clip in way.dataset.clips)
     without = dataclasses.replace(way, dataset=dataclasses.replace(way.dataset, clips=clips))
-    with pytest.raises(SoundNetError, match='pitches has no two folds, so none can be left out: give it folds'):
+    with pytest.raises(
+        SoundNetError, match='pitches has no two folds, so none can be left out: call its files fold-recording-take'
+    ):
         rows.run(without, 1, tmp_path)
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'a').touch()
@@ -291,6 +301,10 @@ def test_mistakes(way, found, own, work, data, tmp_path):
         delivery.check(way.dataset, tmp_path / 'my net', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match='nowhere'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere*')]))
+    with pytest.raises(SoundNetError, match=r'nowhere, a sound of no class \(others\): there is no such file'):
+        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere')]))
+    with pytest.raises(SoundNetError, match=r'wav is a clip of pitches: name sounds of none of its classes'):
+        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(data)]))
     (tmp_path / 'models.json').write_text('[]')
     with pytest.raises(SoundNetError, match=r'models\.json lists no nets'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', ''))

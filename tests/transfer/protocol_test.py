@@ -11,13 +11,14 @@ from sklearn.svm import LinearSVC
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import Conv, NetSpec, Pool
+from soundnet_tf.testing import noise
 from soundnet_tf.transfer import datasets, embedders, features, fewshot, svm
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
 from soundnet_tf.transfer.finetune import finetune
 from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, evaluate
 from soundnet_tf.transfer.splits import check_unseen, split
-from tests.transfer.made import folders
+from tests.transfer.made import folders, write
 
 SHORT = Protocol(clip_s=2.0, window_s=0.5, C=(1.0,))
 
@@ -172,8 +173,30 @@ def test_the_gain_doubles_and_clips_are_repeated(made):
     np.testing.assert_array_equal(plain[33075:], plain[: 44100 - 33075])
 
 
+def test_a_clip_stored_otherwise_is_known_by_its_name(made, tmp_path):
+    """As ESC-50 has the clips of ESC-10; names with short numbers are anybody's."""
+
+    def stored(name, seed, number):
+        clips = [
+            dataclasses.replace(
+                clip, path=write(tmp_path / name / f'{clip.fold}-{number + k}-A.wav', noise(0.1, seed=seed))
+            )
+            for k, clip in enumerate(made.clips)
+        ]
+        return dataclasses.replace(made, clips=tuple(clips))
+
+    for number in (1, 100_000):
+        first, second = (stored(f'{number}-{seed}', seed, number) for seed in (1, 2))
+        origin = {'clips': sorted(set().union(*map(first.marks, split(first, 2).train)))}
+        if number == 1:
+            check_unseen(second, [1, 2], origin)
+        else:
+            with pytest.raises(SoundNetError, match=r'learned from 6 clips of fold 1 of pitches'):
+                check_unseen(second, [1, 2], origin)
+
+
 def test_a_net_is_not_judged_by_what_it_has_learned_from(made):
-    origin = {'clips': sorted(made.contents(split(made, 2).train))}
+    origin = {'clips': sorted(set().union(*map(made.marks, split(made, 2).train)))}
     check_unseen(made, [2], origin)
     check_unseen(made, [1, 2], {'trained_on': 'records'})
     with pytest.raises(SoundNetError, match=r'learned from 6 clips of fold 1 of pitches, .*: judge it by fold 2 alone'):
