@@ -17,7 +17,7 @@ from soundnet_tf.transfer import loudness, sounds, step, student
 from soundnet_tf.transfer.augment import Crops
 from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 
-CLIPS, SECONDS, STEPS = 96, 5, 5
+CLIPS, SECONDS, TURNS = 96, 5, 9
 SCRATCH = RECIPES['from_scratch']
 PLAIN = dataclasses.replace(SCRATCH, mix=False, stretch=1.0, filter_db=0.0)
 FORMS = {
@@ -36,15 +36,31 @@ def made():
     return dataset, sounds.Sounds(samples, ends, [loudness.powers(waveform)] * CLIPS)
 
 
-def rate(work, count):
-    """What is done a second, by the median of a few calls."""
-    work()
-    took = []
-    for _ in range(STEPS):
-        began = time.perf_counter()
+def rates(works):
+    """Items a second of each (work, items), by the median of turns that they take: so all meet the same noise."""
+    for work, _ in works:
         work()
-        took.append(time.perf_counter() - began)
-    return count / statistics.median(took)
+    took = [[] for _ in works]
+    for _ in range(TURNS):
+        for (work, _), own in zip(works, took, strict=True):
+            began = time.perf_counter()
+            work()
+            own.append(time.perf_counter() - began)
+    return [items / statistics.median(own) for (_, items), own in zip(works, took, strict=True)]
+
+
+def learner(recipe, spec, dataset, clips):
+    """One more step of learning each time it is called."""
+    crops = Crops(recipe, clips, range(CLIPS), dataset.targets, 10, 0)
+    state = step.make_state(student.build(spec, dataset, None), recipe)
+    run = step.make_step(state, recipe, crops, 0)
+    batches = (batch for epoch in itertools.count() for batch in crops.epoch(epoch))
+
+    def learn():
+        run(next(batches), 1e-3)
+        state.sums.numpy()
+
+    return learn
 
 
 def main():
@@ -52,23 +68,12 @@ def main():
     names = [*FORMS, 'judged, whole']
     print(f'| net | {" | ".join(names)} |\n|---|{"---|" * len(names)}')
     for base in (SOUNDNET8, SOUNDNET5):
-        spec, cells = student.spec_for(base, dataset, SCRATCH), []
-        for recipe in FORMS.values():
-            crops = Crops(recipe, clips, range(CLIPS), dataset.targets, 10, 0)
-            state = step.make_state(student.build(spec, dataset, None), recipe)
-            run, batches = (
-                step.make_step(state, recipe, crops, 0),
-                (b for e in itertools.count() for b in crops.epoch(e)),
-            )
-
-            def learn(run=run, batches=batches, state=state):
-                run(next(batches), 1e-3)
-                state.sums.numpy()
-
-            cells.append(rate(learn, recipe.batch))
+        spec = student.spec_for(base, dataset, SCRATCH)
+        works = [(learner(recipe, spec, dataset, clips), recipe.batch) for recipe in FORMS.values()]
+        state = step.make_state(student.build(spec, dataset, None), SCRATCH)
         judge = student.Judge(state.kept, SCRATCH)
-        cells.append(rate(lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))
-        print(f'| {base.name} | {" | ".join(f"{cell:.0f}" for cell in cells)} |', flush=True)
+        works.append((lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))
+        print(f'| {base.name} | {" | ".join(f"{rate:.0f}" for rate in rates(works))} |', flush=True)
     print(f'\nCrops of {SCRATCH.crop_s:g} s in batches of {SCRATCH.batch}; clips of {SECONDS} s; all a second.')
 
 
