@@ -68,11 +68,14 @@ def answer(head: Head, mean: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sure(tags: Sequence[Tag], sure_from: Mapping[str, float]) -> dict[str, bool]:
-    """Whether the best tag of each head is as probable as it must be, for heads of which `sure_from` tells that."""
+    """Whether the best tag of each head is as probable as it must be, for heads of which `sure_from` tells that.
+
+    1 is for a head that is never sure, whatever a softmax rounds to.
+    """
     best: dict[str, float] = {}
     for tag in tags:
         best[tag.head] = max(tag.probability, best.get(tag.head, 0.0))
-    return {head: value >= sure_from[head] for head, value in best.items() if head in sure_from}
+    return {head: sure_from[head] <= value and sure_from[head] < 1 for head, value in best.items() if head in sure_from}
 
 
 def of_steps(heads: Heads, heard: Mapping[str, Embedding], count: int) -> list[Step]:

@@ -54,6 +54,7 @@ def test_sure_by_the_best_class():
     tags = [Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3), Tag('imagenet', 'bell', 0.1)]
     assert sure(tags, {'esc10': 0.6}) == {'esc10': True}
     assert sure(tags, {'esc10': 0.61, 'imagenet': 0.1, 'places': 0.5}) == {'esc10': False, 'imagenet': True}
+    assert sure([Tag('esc10', 'rain', 1.0)], {'esc10': 1.0}) == {'esc10': False}
 
 
 @given(
