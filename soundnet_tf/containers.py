@@ -18,15 +18,22 @@ AGAIN = 'Copy or download it again, or leave it out'
 
 
 def sniff(data: bytes) -> str | None:
-    """The format by its first bytes: mp3, wav, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), or None."""
+    """The format by its first bytes, or None.
+
+    One of mp3, wav, aiff, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), mkv (any Matroska, as WebM is).
+    """
     if data[:4] in (b'RIFF', b'RF64') and data[8:12] == b'WAVE':
         return 'wav'
+    if data[:4] == b'FORM' and data[8:12] in (b'AIFF', b'AIFC'):
+        return 'aiff'
     if data[:4] == b'fLaC':
         return 'flac'
     if data[:4] == b'OggS':
         return 'opus' if data[28:36] == b'OpusHead' else 'ogg'
     if data[4:8] == b'ftyp':
         return 'm4a'
+    if data[:4] == b'\x1aE\xdf\xa3':
+        return 'mkv'
     return 'mp3' if data[:3] == b'ID3' or mp3_frame(data[:3]) else None
 
 
@@ -44,7 +51,29 @@ def extent(data: Any, format: str) -> tuple[int, int]:
         _check_wav(data)
     if format == 'mp3':
         return _mp3_frames(data)
+    stated = {'aiff': _aiff_size, 'mkv': _mkv_size}.get(format, len)(data)
+    if stated > len(data):
+        raise BadAudio(f'cut short: its header promises {stated:,} bytes, {len(data):,} are there. {AGAIN}')
     return len(data), 0
+
+
+def _aiff_size(data: Any) -> int:
+    return 8 + int.from_bytes(data[4:8], 'big')
+
+
+def _mkv_size(data: Any) -> int:
+    """Of its two outermost elements, the header and the segment; 0 where a live writer did not know."""
+    end = 0
+    for _ in range(2):
+        start = data[end + 4 : end + 12] + bytes(8)
+        # The size has as many bytes as the first one has zeros in front, and one more.
+        length = 9 - start[0].bit_length()
+        unknown = (1 << 7 * length) - 1
+        size = int.from_bytes(start[:length], 'big') & unknown
+        if size == unknown:
+            return 0
+        end += 4 + length + size
+    return end
 
 
 def _wav_chunks(data: Any) -> dict[bytes, tuple[int, int]]:

@@ -10,16 +10,15 @@ of an untagged MP3 of variable bit rate, mostly far too short: such a result is 
 the length that the container states, except that PyAV may drop up to 1,024 samples from the end of an Ogg file of less
 than about two seconds.
 
-**Agreement.** WAV and FLAC: the same samples, exactly. MP3: within 5e-5 with miniaudio, which rounds to 16 bits, and
-within 4e-6 between the others. Ogg: within 1e-6. Overshoot of lossy codecs is clipped at full scale. Channels come in
-the file's order, but PyAV puts Ogg of more than two in FFmpeg's; the first is the front left one in both.
+**Agreement.** WAV, AIFF and FLAC: the same samples, exactly. MP3: within 5e-5 with miniaudio, which rounds to 16 bits,
+and within 4e-6 between the others. Ogg: within 1e-6. Overshoot of lossy codecs is clipped at full scale. Channels come
+in the file's order, but PyAV puts Ogg of more than two in FFmpeg's; the first is the front left one in both.
 
-**Damage.** WAV, FLAC and M4A state their length: a file that holds less is refused. MP3 and Ogg are streams that may
-be cut anywhere: the whole frames that are there are given, but an MP3 with a hole in it, and an Ogg file with a lost
-page, are refused. tensorflow-io alone also refuses cut Ogg files, and cut MP3 files that have the tag. PCM and AAC
-carry no checksum: changed bytes cannot be noticed. `auto` tries the next decoder where one fails, under the same
-checks. libsndfile's MP3 decoder prints its own complaints about damaged frames to standard error.
-"""
+**Damage.** WAV, AIFF, FLAC, M4A and most WebM state their length: a file that holds less is refused. MP3 and Ogg are
+streams that may be cut anywhere: the whole frames that are there are given, but an MP3 with a hole in it, and an Ogg
+file with a lost page, are refused. tensorflow-io alone also refuses cut Ogg files, and cut MP3 files that have the tag.
+PCM and AAC carry no checksum: changed bytes cannot be noticed. `auto` tries the next decoder where one fails, under the
+same checks. libsndfile's MP3 decoder prints its own complaints about damaged frames to standard error."""
 
 import contextlib
 import importlib.util
@@ -116,8 +115,8 @@ class SoundFile:
     """libsndfile through python-soundfile."""
 
     name, module = 'soundfile', 'soundfile'
-    formats = frozenset({'mp3', 'wav', 'flac', 'ogg', 'opus'})
-    streams = frozenset({'wav', 'flac', 'ogg', 'opus'})  # it seeks after each piece, which tears an MP3
+    formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus'})
+    streams = formats - {'mp3'}  # it seeks after each piece, which tears an MP3
 
     def decode(self, data: bytes) -> Decoded:
         return _joined(self._blocks(io.BytesIO(containers.true_tag(data)), -1))
@@ -142,10 +141,10 @@ class SoundFile:
 
 
 class PyAV:
-    """FFmpeg's libraries through PyAV: the only decoder here that reads M4A, and the sound of MP4 videos."""
+    """FFmpeg's libraries through PyAV: the only decoder here that reads M4A, and the sound of videos."""
 
     name, module = 'pyav', 'av'
-    formats = frozenset({'mp3', 'wav', 'flac', 'ogg', 'opus', 'm4a'})
+    formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus', 'm4a', 'mkv'})
     streams = formats
     _block = 2048  # a container's stated length counts samples; the codec gives blocks of up to so many
 
@@ -158,7 +157,7 @@ class PyAV:
     def _blocks(self, source: Any, format: str) -> Iterator[Decoded]:
         av = pyav.library('decoding with pyav')
         # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
-        demuxer = {'m4a': 'mov', 'opus': 'ogg'}.get(format, format)
+        demuxer = {'m4a': 'mov', 'mkv': 'matroska', 'opus': 'ogg'}.get(format, format)
         strict = {'err_detect': 'crccheck+explode'}  # by default FFmpeg plays damaged FLAC frames
         opened: Any = av.open(source, 'r', format=demuxer, container_options=strict)
         with opened as container:
@@ -380,4 +379,4 @@ def no_sound(data: bytes) -> str:
         return f'the file is empty. {AGAIN}'
     start = data[:16].decode('latin-1').strip()
     what = f'it begins with the text {start!r}' if start.isprintable() else f'it begins with bytes {data[:8].hex(" ")}'
-    return f'not a sound file, {what}. Give MP3, WAV, FLAC, Ogg or M4A'
+    return f'not a sound file, {what}. Give MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'

@@ -20,7 +20,7 @@ from soundnet_tf.audio import SAMPLE_RATE, to_mono, to_waveform
 from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
 
 PYTHON_DECODERS = ['miniaudio', 'soundfile', 'pyav']
-FORMATS = ['mp3', 'wav', 'flac', 'ogg', 'opus', 'm4a']
+FORMATS = ['mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus', 'm4a', 'mkv']
 SUBTYPES = {
     'wav-8': ('WAV', 'PCM_U8', 1 / 127),
     'wav-16': ('WAV', 'PCM_16', 4e-5),
@@ -30,6 +30,10 @@ SUBTYPES = {
     'wav-extensible-16': ('WAVEX', 'PCM_16', 4e-5),
     'wav-extensible-24': ('WAVEX', 'PCM_24', 2e-7),
     'wav-extensible-32': ('WAVEX', 'PCM_32', 1e-9),
+    'aiff-8': ('AIFF', 'PCM_S8', 1 / 127),
+    'aiff-16': ('AIFF', 'PCM_16', 4e-5),
+    'aiff-24': ('AIFF', 'PCM_24', 2e-7),
+    'aiff-float': ('AIFF', 'FLOAT', 0.0),
     'flac-16': ('FLAC', 'PCM_16', 4e-5),
     'flac-24': ('FLAC', 'PCM_24', 2e-7),
 }
@@ -76,6 +80,8 @@ def encoded(format: str, rate: int = SAMPLE_RATE, channels: int = 1, seconds: fl
     sound = tones(rate, channels, seconds)
     if format == 'm4a':
         return write_av(sound, rate, 'ipod', 'aac')
+    if format == 'mkv':
+        return write_av(sound, rate, 'matroska', 'libmp3lame')
     container, subtype = {'mp3': ('MP3', None), 'ogg': ('OGG', 'VORBIS'), 'opus': ('OGG', 'OPUS')}.get(
         format, (format.upper(), 'PCM_16')
     )
@@ -125,7 +131,7 @@ def test_every_format_gives_the_sound_that_was_encoded(decoder, format):
     lossy(
         waveform,
         wanted,
-        4e-5 if format in ('wav', 'flac') else 0.02,
+        4e-5 if format in ('wav', 'aiff', 'flac') else 0.02,
         1024 if (format, decoder) == ('ogg', 'pyav') else 0,
     )
 
@@ -133,10 +139,12 @@ def test_every_format_gives_the_sound_that_was_encoded(decoder, format):
 @pytest.mark.parametrize('decoder', ALL_DECODERS)
 @pytest.mark.parametrize('kind', SUBTYPES)
 @pytest.mark.parametrize('channels', [1, 2, 6])
-def test_every_sample_type_of_wav_and_flac(decoder, kind, channels):
+def test_every_sample_type_of_wav_aiff_and_flac(decoder, kind, channels):
     container, subtype, tolerance = SUBTYPES[kind]
     sound = tones(44_100, channels, 0.3)
     data = write(sound, 44_100, container, subtype)
+    if not reads(decoder, containers.sniff(data)):
+        pytest.skip(f'{decoder} does not read {container}')
     if decoder == 'tfio' and subtype == 'PCM_32':
         with pytest.raises(BadAudio, match=r"^rain\.wav: tfio does not read WAV of 32-bit whole numbers.*'auto'$"):
             decoding.decode(data, 'rain.wav', decoder)
@@ -180,6 +188,7 @@ def test_decoders_agree(one, other):
     mp3 = 5e-5 if 'miniaudio' in (one, other) else 4e-6
     cases = [
         ('wav', write(sound, 44_100, 'WAV', 'PCM_16'), 0),
+        ('aiff', write(sound, 44_100, 'AIFF', 'PCM_24'), 0),
         ('flac', write(sound, 44_100, 'FLAC', 'PCM_24'), 0),
         ('ogg', write(sound, 44_100, 'OGG', 'VORBIS'), 1e-6),
         ('opus', write(sound, 48_000, 'OGG', 'OPUS'), 1e-6),
@@ -232,6 +241,18 @@ def test_the_length_of_a_wav_may_be_unknown():
             assert len(decoding.decode(data[:at] + unknown + data[at + 4 :], 'rain.wav', decoder)) == SAMPLE_RATE
 
 
+def test_webm_as_browsers_record_it_does_not_state_its_size():
+    sound = tones(48_000)
+    data = write_av(sound, 48_000, 'webm', 'libopus')
+    at = data.index(b'\x18S\x80g') + 4
+    live = data[:at] + b'\x01' + b'\xff' * 7 + data[at + 8 :]
+    for recorded in (data, live, live[: len(live) * 2 // 3]):
+        waveform = decoding.decode(recorded, 'rain.webm')
+        lossy(waveform, to_waveform(sound, 48_000)[: len(waveform)], 0.02)
+    with pytest.raises(BadAudio, match=r'^rain\.webm: cut short: its header promises [\d,]+ bytes, [\d,]+ are there'):
+        decoding.decode(data[: len(data) * 2 // 3], 'rain.webm')
+
+
 def test_tags_around_an_mp3_are_no_sound():
     data = encoded('mp3')
     id3 = b'ID3\x04\0\0\0\0\x01\x00' + bytes(128) + bytes(37)
@@ -264,6 +285,9 @@ DAMAGED = {
     'cut flac': (encoded('flac')[: len(encoded('flac')) // 2], 'Copy or download it again'),
     'flac with a hole': (encoded('flac')[:9000] + bytes(40) + encoded('flac')[9040:], 'Copy or download it again'),
     'cut m4a': (encoded('m4a')[:4000], 'damaged, pyav gives up (Invalid data found when processing input). Copy'),
+    'cut aiff': (encoded('aiff')[:20_000], 'cut short: its header promises 44,154 bytes, 20,000 are there. Copy'),
+    'cut mkv': (encoded('mkv')[:4000], 'bytes, 4,000 are there. Copy'),
+    'mkv header alone': (encoded('mkv')[:20], 'Copy or download it again'),
     'cut ogg header': (encoded('ogg')[:1000], 'Copy or download it again'),
     'mp3 of one header': (encoded('mp3')[:50], 'cut short: it holds no whole MP3 frame. Copy'),
     'id3 alone': (b'ID3\x04\0\0\0\0\0\x10' + bytes(16), 'Copy or download it again'),
@@ -424,7 +448,16 @@ def mutated(draw) -> bytes:
 
 
 headers = st.sampled_from(
-    [b'', b'ID3\x04\0\0\0\0\0\0', b'\xff\xfb\x90\x44', b'RIFF\0\0\0\0WAVEfmt ', b'fLaC', b'OggS', b'\0\0\0\x18ftyp']
+    [
+        b'',
+        b'ID3\x04\0\0\0\0\0\0',
+        b'\xff\xfb\x90\x44',
+        b'RIFF\0\0\0\0WAVEfmt ',
+        b'fLaC',
+        b'OggS',
+        b'\0\0\0\x18ftyp',
+        b'\x1aE\xdf\xa3',
+    ]
 )
 
 

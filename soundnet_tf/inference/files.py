@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from soundnet_tf.inference.embed import Embedder
     from soundnet_tf.inference.listening import Heard
 
-SUFFIXES = ('.flac', '.m4a', '.mp3', '.mp4', '.oga', '.ogg', '.opus', '.wav')
+_VIDEOS = ('.mkv', '.mov', '.mp4', '.webm')
+SUFFIXES = ('.aif', '.aiff', '.flac', '.m4a', '.mp3', '.oga', '.ogg', '.opus', '.wav', *_VIDEOS)
 """What is taken from a folder; a file that is named itself may be called anything."""
 
 

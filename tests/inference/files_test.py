@@ -42,7 +42,7 @@ def test_find(tree, arguments, paths, names):
 def test_nothing_to_do_is_a_mistake(tree, capsys):
     with pytest.raises(SoundNetError, match='name sound files'):
         find([])
-    with pytest.raises(SoundNetError, match=r'empty holds no sound files \(\.flac'):
+    with pytest.raises(SoundNetError, match=r'empty holds no sound files \(\.aif'):
         find(['empty'])
     assert [file.path for file in find(['b', 'empty'])] == ['b/rain.wav']
     assert 'empty holds no sound files' in capsys.readouterr().err
