@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def listen(
 
     began = time.monotonic()
     with _progress(total) as bar:
-        for heard in listening.each(embedder, paths(), layers):
+        for heard in listening.each(embedder, paths(), layers, _watched):
             file = taken.popleft()
             if isinstance(heard, Exception):
                 done(file, None)
@@ -197,6 +198,21 @@ def _progress(total: int) -> Any:
     import tqdm
 
     return tqdm.tqdm(total=total, unit='file', leave=False)
+
+
+def _watched(pieces: Iterator[Waveform], path: str) -> Iterator[Waveform]:
+    """With a bar of its own on terminals, since a long sound takes minutes."""
+    if not sys.stderr.isatty():
+        yield from pieces
+        return
+    import tqdm
+
+    heard = 0
+    with tqdm.tqdm(desc=os.path.basename(path), unit=' s of sound', leave=False) as bar:
+        for piece in pieces:
+            yield piece
+            heard += len(piece)
+            bar.update(heard // SAMPLE_RATE - bar.n)
 
 
 def pace(hours: float, seconds: float) -> str:

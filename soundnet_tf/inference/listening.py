@@ -31,28 +31,41 @@ Heard = dict[str, Embedding]
 Unusable = BadAudio | ShortClip | MissingTool
 """What may be wrong with one file, and say nothing of the others."""
 
+Sound = Clip | Iterator[Waveform] | Unusable
+"""A file that was opened."""
+
+Watch = Callable[[Iterator[Waveform], str], Iterator[Waveform]]
+"""The pieces of a long sound, and its name, to the same pieces."""
+
 A = TypeVar('A')
 B = TypeVar('B')
 
 
-def each(embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str]) -> Generator[Heard | Unusable]:
+def each(
+    embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str], watched: Watch | None = None
+) -> Generator[Heard | Unusable]:
     """What the net hears in each file, in order, with the numbers of each alone; of a bad one, what is wrong with it.
 
-    `paths` may be an iterator: it is asked a little ahead of what is given.
+    `paths` may be an iterator: it is asked a little ahead of what is given. A sound that is long enough to come in
+    pieces is listened to through `watched`.
     """
 
-    def opened(path: str) -> tuple[str, Clip | Iterator[Waveform] | Unusable]:
+    def opened(path: str) -> tuple[str, Sound]:
         try:
             return path, embedder.open_file(path, layers)
         except (BadAudio, ShortClip, MissingTool) as error:
             return path, error
 
+    def seen(sounds: Iterable[tuple[str, Sound]]) -> Iterator[tuple[str, Sound]]:
+        for path, sound in sounds:
+            yield path, watched(sound, path) if watched and isinstance(sound, Iterator) else sound
+
     with contextlib.closing(ahead(opened, paths)) as sounds:
-        yield from together(embedder, sounds, layers)
+        yield from together(embedder, seen(sounds), layers)
 
 
 def together(
-    embedder: 'Embedder', sounds: Iterable[tuple[str, Clip | Iterator[Waveform] | Unusable]], layers: Sequence[str]
+    embedder: 'Embedder', sounds: Iterable[tuple[str, Sound]], layers: Sequence[str]
 ) -> Iterator[Heard | Unusable]:
     """What the net hears in each named sound: clips in batches, what comes in pieces through a stream."""
     waiting: list[Clip | Unusable] = []

@@ -1,5 +1,12 @@
 """Many files: in order, in batches, each with the numbers of its own."""
 
+import io
+import itertools
+import pathlib
+import re
+import sys
+import time
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,7 +15,7 @@ from hypothesis import strategies as st
 
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, ShortClip
-from soundnet_tf.inference import Embedder, listening, load
+from soundnet_tf.inference import Embedder, files, listening, load
 from soundnet_tf.inference.engine import WHOLE_S
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
@@ -67,6 +74,23 @@ def test_a_long_file_goes_through_the_stream(plain_folder, paths):
     whole = embedder._engine.run(waveform, ['pool5'])['pool5']
     np.testing.assert_allclose(heard['pool5'].values, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
     assert heard['pool5'].seconds == 70
+
+
+def test_a_long_file_shows_how_far_it_is(plain_folder, paths, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    embedder, heard = load(plain_folder), []
+    monkeypatch.setattr(sys, 'stderr', Terminal())
+    monkeypatch.setattr(time, 'time', itertools.count().__next__)  # no piece comes too soon after the last to be shown
+    file = files.SoundFile(paths[7], pathlib.PurePath('long'))
+    files.listen(embedder, [file], ['pool5'], lambda file, said: heard.append(said), files.Tally(), 1)
+    assert heard[0]['pool5'].seconds == 70
+    shown = re.findall(rf'{pathlib.Path(paths[7]).name}: (\d+) s of sound', sys.stderr.getvalue())
+    assert len(shown) > 2
+    assert list(map(int, shown)) == sorted(map(int, shown))
+    assert 60 <= int(shown[-1]) <= 70
 
 
 def test_a_long_file_that_is_damaged_in_the_middle(plain_folder, tmp_path):
