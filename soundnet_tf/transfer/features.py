@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from soundnet_tf import audio, decoding
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.errors import BadAudio
 from soundnet_tf.inference.write import whole_file
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.embedders.kinds import AnyEmbedder
 from soundnet_tf.transfer.embedders.ready import Ready
+from soundnet_tf.transfer.sounds import refuse
 
 Values = NDArray[np.float32]
 
@@ -33,7 +35,8 @@ def of_clips(
 ) -> list[Values]:
     """`[time, channels]` of each clip, repeated up to `clip_s` seconds and multiplied by `gain`.
 
-    Raises BadAudio, naming the file. What is in the folder `cache` stays there: a stopped run goes on.
+    Raises BadAudio, naming all bad files. What is in the folder `cache` stays there, of the others of these too: a
+    stopped run goes on.
     """
     if isinstance(embedder, Ready):
         return [embedder.of_file(clip.path) for clip in dataset.clips]
@@ -44,15 +47,23 @@ def of_clips(
         if path is not None and (values := _read(path)) is not None:
             found[index] = values
     missing = [index for index in range(len(paths)) if index not in found]
+    bad: list[BadAudio] = []
     with tqdm.tqdm(total=len(missing), unit='clip', leave=False, disable=None) as bar:
         for batch in _batches(missing):
-            sounds = [sound(dataset.clips[index].path, clip_s, gain, decoder) for index in batch]
-            for index, values in zip(batch, embedder.embed(sounds, layer), strict=True):
+            waveforms = dict[int, Waveform]()
+            for index in batch:
+                try:
+                    waveforms[index] = sound(dataset.clips[index].path, clip_s, gain, decoder)
+                except BadAudio as error:
+                    bad.append(error)
+            heard = embedder.embed([*waveforms.values()], layer) if waveforms else []
+            for index, values in zip(waveforms, heard, strict=True):
                 found[index] = values
                 if (path := paths[index]) is not None:
                     with whole_file(path) as draft:
                         np.save(draft, values)
             bar.update(len(batch))
+    refuse(bad, len(paths))
     return [found[index] for index in range(len(paths))]
 
 

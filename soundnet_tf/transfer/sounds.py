@@ -8,7 +8,8 @@ import concurrent.futures
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tqdm
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 
 from soundnet_tf import decoding
 from soundnet_tf.audio import Waveform
-from soundnet_tf.transfer import loudness
+from soundnet_tf.errors import BadAudio
+from soundnet_tf.transfer import listing, loudness
 
 FULL_SCALE = 32_767
 
 Samples = NDArray[np.int16]
+
+A = TypeVar('A')
 
 
 class Sounds:
@@ -50,31 +54,49 @@ class Sounds:
 def read(
     paths: Sequence[str], folder: str | os.PathLike[str], *, with_powers: bool = False, decoder: str = 'auto'
 ) -> Sounds:
-    """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names the file."""
+    """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names all bad files."""
 
-    def work(path: str) -> tuple[Samples, NDArray[np.float32]]:
-        waveform = decoding.read(path, decoder)
+    def work(path: str) -> tuple[Samples, NDArray[np.float32]] | BadAudio:
+        try:
+            waveform = decoding.read(path, decoder)
+        except BadAudio as error:
+            return error
         return to_int16(waveform), loudness.powers(waveform) if with_powers else np.zeros(0, np.float32)
 
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-    ends, powers, end = [], [], 0
+    ends, powers, end, bad = [], [], 0, []
     with tempfile.TemporaryFile(dir=folder) as file:
-        for samples, own in tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None):
+        for read in tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None):
+            if isinstance(read, BadAudio):
+                bad.append(read)
+                continue
+            samples, own = read
             file.write(samples.tobytes())
             end += len(samples)
             ends.append(end)
             powers.append(own)
+        refuse(bad, len(paths))
         file.flush()
         # The map keeps the file alive.
         return Sounds(np.memmap(file, np.int16, 'r'), ends, powers)
 
 
-def _each(work, paths: Sequence[str]) -> Iterator[tuple[Samples, NDArray[np.float32]]]:
+def _each(work: Callable[[str], A], paths: Sequence[str]) -> Iterator[A]:
     """In order, by as many threads as there are cores, and never far ahead of who writes."""
     threads = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for begin in range(0, len(paths), 8 * threads):
             yield from pool.map(work, paths[begin : begin + 8 * threads])
+
+
+def refuse(bad: Sequence[BadAudio], clips: int) -> None:
+    """Raise what is wrong with the first of the clips that cannot be read, and name the others; nothing for none."""
+    if len(bad) > 1:
+        # An error's line begins with the file's name.
+        names = listing.some([str(error).partition(': ')[0] for error in bad[1:]])
+        raise BadAudio(f'{bad[0]}. {len(bad) - 1} more of the {clips} clips cannot be read: {names}')
+    if bad:
+        raise bad[0]
 
 
 def to_int16(waveform: Waveform) -> Samples:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import Conv, NetSpec, Pool
 from soundnet_tf.testing import noise
@@ -138,6 +139,27 @@ def test_features_are_computed_once_whatever_the_files_are_called(made, values, 
     third = Numbers(values)
     np.testing.assert_array_equal(features.of_clips(made, third, 'numbers', cache=tmp_path / 'cache'), of)
     assert third.asked == len(made.clips)
+
+
+def test_bad_clips_are_told_together_and_the_others_are_not_computed_again(made, values, tmp_path):
+    files = [tmp_path / f'{index}.wav' for index in range(len(made.clips))]
+    clips = [dataclasses.replace(clip, path=str(file)) for clip, file in zip(made.clips, files, strict=True)]
+    copied = dataclasses.replace(made, clips=tuple(clips))
+    for clip, file in zip(made.clips, files, strict=True):
+        shutil.copy(clip.path, file)
+    for bad in (3, 7):
+        files[bad].write_bytes(b'')
+    first = Numbers(values)
+    with pytest.raises(
+        BadAudio, match=rf'^{re.escape(clips[3].path)}: the file is empty.*: {re.escape(clips[7].path)}$'
+    ):
+        features.of_clips(copied, first, 'numbers', cache=tmp_path / 'cache')
+    assert first.asked == len(files) - 2
+    for bad in (3, 7):
+        shutil.copy(made.clips[bad].path, files[bad])
+    second = Numbers(values)
+    features.of_clips(copied, second, 'numbers', cache=tmp_path / 'cache')
+    assert second.asked == 2
 
 
 def test_the_authors_protocols():

@@ -1,5 +1,7 @@
 """Decoded once: in order, as 16-bit samples, with nothing left behind."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -24,10 +26,15 @@ def test_clips_come_in_order_with_their_levels(tmp_path):
         )
 
 
-def test_a_bad_file_is_named(tmp_path):
-    paths = [write(tmp_path / f'{k}.wav', noise(0.1)) for k in range(3)]
+def test_bad_files_are_named(tmp_path):
+    paths = [write(tmp_path / f'{k}.wav', noise(0.1)) for k in range(9)]
     (tmp_path / '1.wav').write_text('dear sir')
     with pytest.raises(BadAudio, match=r"1\.wav: not a sound file, it begins with the text 'dear sir'"):
+        sounds.read(paths, tmp_path / 'run')
+    for k in (3, 8):
+        (tmp_path / f'{k}.wav').write_bytes(b'')
+    more = rf'\. 2 more of the 9 clips cannot be read: {re.escape(paths[3])}, {re.escape(paths[8])}$'
+    with pytest.raises(BadAudio, match=rf'1\.wav: not a sound file.*{more}'):
         sounds.read(paths, tmp_path / 'run')
 
 
