@@ -42,7 +42,8 @@ def test_the_command(home):
     status, out, said = call(*ASKED, cwd=home)
     assert (status, out) == (1, ['report/index.html: 7 done; 1 failed (1 unreadable)'])
     assert said == [
-        "sounds/a/bad.wav: not a sound file, it begins with the text 'dear sir'. Give MP3, WAV, FLAC, Ogg or M4A"
+        "sounds/a/bad.wav: not a sound file, it begins with the text 'dear sir'. "
+        'Give MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
     ]
     assert call(*ASKED, cwd=home)[:2] == (
         1,
