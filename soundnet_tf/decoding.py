@@ -18,7 +18,8 @@ in the file's order, but PyAV puts Ogg of more than two in FFmpeg's; the first i
 streams that may be cut anywhere: the whole frames that are there are given, but an MP3 with a hole in it, and an Ogg
 file with a lost page, are refused. tensorflow-io alone also refuses cut Ogg files, and cut MP3 files that have the tag.
 PCM and AAC carry no checksum: changed bytes cannot be noticed. `auto` tries the next decoder where one fails, under the
-same checks. libsndfile's MP3 decoder prints its own complaints about damaged frames to standard error."""
+same checks. libsndfile's MP3 decoder prints its own complaints about damaged frames to standard error.
+"""
 
 import contextlib
 import importlib.util

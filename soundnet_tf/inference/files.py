@@ -202,13 +202,10 @@ def _progress(total: int) -> Any:
 
 def _watched(pieces: Iterator[Waveform], path: str) -> Iterator[Waveform]:
     """With a bar of its own on terminals, since a long sound takes minutes."""
-    if not sys.stderr.isatty():
-        yield from pieces
-        return
     import tqdm
 
     heard = 0
-    with tqdm.tqdm(desc=os.path.basename(path), unit=' s of sound', leave=False) as bar:
+    with tqdm.tqdm(desc=os.path.basename(path), unit=' s of sound', leave=False, disable=None) as bar:
         for piece in pieces:
             yield piece
             heard += len(piece)

@@ -52,16 +52,13 @@ def each(
 
     def opened(path: str) -> tuple[str, Sound]:
         try:
-            return path, embedder.open_file(path, layers)
+            sound = embedder.open_file(path, layers)
         except (BadAudio, ShortClip, MissingTool) as error:
             return path, error
-
-    def seen(sounds: Iterable[tuple[str, Sound]]) -> Iterator[tuple[str, Sound]]:
-        for path, sound in sounds:
-            yield path, watched(sound, path) if watched and isinstance(sound, Iterator) else sound
+        return path, watched(sound, path) if watched and isinstance(sound, Iterator) else sound
 
     with contextlib.closing(ahead(opened, paths)) as sounds:
-        yield from together(embedder, seen(sounds), layers)
+        yield from together(embedder, sounds, layers)
 
 
 def together(

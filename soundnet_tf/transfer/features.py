@@ -47,15 +47,16 @@ def of_clips(
         if path is not None and (values := _read(path)) is not None:
             found[index] = values
     missing = [index for index in range(len(paths)) if index not in found]
-    bad: list[BadAudio] = []
+    bad: list[tuple[str, BadAudio]] = []
     with tqdm.tqdm(total=len(missing), unit='clip', leave=False, disable=None) as bar:
         for batch in _batches(missing):
             waveforms = dict[int, Waveform]()
             for index in batch:
+                clip = dataset.clips[index]
                 try:
-                    waveforms[index] = sound(dataset.clips[index].path, clip_s, gain, decoder)
+                    waveforms[index] = sound(clip.path, clip_s, gain, decoder)
                 except BadAudio as error:
-                    bad.append(error)
+                    bad.append((clip.path, error))
             heard = embedder.embed([*waveforms.values()], layer) if waveforms else []
             for index, values in zip(waveforms, heard, strict=True):
                 found[index] = values

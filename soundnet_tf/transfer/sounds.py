@@ -66,11 +66,12 @@ def read(
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     ends, powers, end, bad = [], [], 0, []
     with tempfile.TemporaryFile(dir=folder) as file:
-        for read in tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None):
-            if isinstance(read, BadAudio):
-                bad.append(read)
+        bar = tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None)
+        for path, decoded in zip(paths, bar, strict=True):
+            if isinstance(decoded, BadAudio):
+                bad.append((path, decoded))
                 continue
-            samples, own = read
+            samples, own = decoded
             file.write(samples.tobytes())
             end += len(samples)
             ends.append(end)
@@ -89,14 +90,15 @@ def _each(work: Callable[[str], A], paths: Sequence[str]) -> Iterator[A]:
             yield from pool.map(work, paths[begin : begin + 8 * threads])
 
 
-def refuse(bad: Sequence[BadAudio], clips: int) -> None:
+def refuse(bad: Sequence[tuple[str, BadAudio]], clips: int) -> None:
     """Raise what is wrong with the first of the clips that cannot be read, and name the others; nothing for none."""
-    if len(bad) > 1:
-        # An error's line begins with the file's name.
-        names = listing.some([str(error).partition(': ')[0] for error in bad[1:]])
-        raise BadAudio(f'{bad[0]}. {len(bad) - 1} more of the {clips} clips cannot be read: {names}')
-    if bad:
-        raise bad[0]
+    if not bad:
+        return
+    (_, first), *others = bad
+    if not others:
+        raise first
+    names = listing.some([path for path, _ in others])
+    raise BadAudio(f'{first}. {len(others)} more of the {clips} clips cannot be read: {names}')
 
 
 def to_int16(waveform: Waveform) -> Samples:
