@@ -78,33 +78,43 @@ def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
     x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
     x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
     kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
-    # Measured: below these the usual gradient is as quick.
+    # Measured: of the first kernels by blocks, of the last ones, a few steps long, tap by tap.
     by_blocks = layer.kernel.shape[-1] <= FEW and row.kernel // stride >= LONG
-    return (_unstrided if by_blocks else _usual)(x, kernel)
+    return _unstrided(x, kernel, _gradient_by_blocks if by_blocks else _gradient_by_taps)
 
 
 def _steps(x: Any) -> Any:
     return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
 
 
-def _usual(x: Any, kernel: Any) -> Any:
-    return tf.nn.conv2d(x, kernel, 1, 'VALID')
-
-
-@tf.custom_gradient
-def _unstrided(x: Any, kernel: Any) -> Any:
+def _unstrided(x: Any, kernel: Any, kernel_gradient: Callable[[Any, Any, Any], Any]) -> Any:
     """A convolution whose kernel's gradient is taken by products of large matrices."""
 
-    def gradient(y: Any) -> tuple[Any, Any]:
-        back = tf.raw_ops.Conv2DBackpropInput(
-            input_sizes=tf.shape(x), filter=kernel, out_backprop=y, strides=[1, 1, 1, 1], padding='VALID'
-        )
-        return back, _kernel_gradient(x, y, kernel.shape)
+    @tf.custom_gradient
+    def run(x: Any, kernel: Any) -> Any:
+        def gradient(y: Any) -> tuple[Any, Any]:
+            back = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(x), filter=kernel, out_backprop=y, strides=[1, 1, 1, 1], padding='VALID'
+            )
+            return back, kernel_gradient(x, y, kernel.shape)
 
-    return _usual(x, kernel), gradient
+        return tf.nn.conv2d(x, kernel, 1, 'VALID'), gradient
+
+    return run(x, kernel)
 
 
-def _kernel_gradient(x: Any, y: Any, shape: Any) -> Any:
+def _gradient_by_taps(x: Any, y: Any, shape: Any) -> Any:
+    """As `_gradient_by_blocks`: one product for each step of the kernel."""
+    kernel, _, channels, filters = shape
+    out, count = tf.reshape(y, [-1, filters]), _steps(y)
+    products = [
+        tf.matmul(tf.reshape(tf.slice(x, [0, k, 0, 0], [-1, count, -1, -1]), [-1, channels]), out, transpose_a=True)
+        for k in range(kernel)
+    ]
+    return tf.stack(products)[:, None]
+
+
+def _gradient_by_blocks(x: Any, y: Any, shape: Any) -> Any:
     """`[kernel, 1, channels, filters]` from `[batch, time, 1, channels]` and `[batch, steps, 1, filters]`.
 
     Time is cut into blocks of half a kernel. A product of the blocks of x with those of y, some blocks
