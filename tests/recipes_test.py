@@ -12,8 +12,8 @@ def test_the_authors_recipe_adds_nothing():
     recipe = RECIPES['authors']
     assert (recipe.epochs, recipe.batch, recipe.crop_s, recipe.head_kernel) == (50, 256, 5.0, 4)
     assert {recipe.rate(epoch) for epoch in range(51)} == {1e-3}
-    added = ('weight_decay', 'average', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'pad_s', 'freeze')
-    assert not any(getattr(recipe, name) for name in added)
+    added = ('weight_decay', 'average', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'trim_db', 'pad_s')
+    assert not any(getattr(recipe, name) for name in (*added, 'filter_db', 'freeze', 'bfloat16'))
     assert recipe.stretch == 1
 
 

@@ -34,9 +34,11 @@ class Recipe:
     mix: bool = _setting(False, 0, 1, 'learn from pairs of clips of different classes, mixed by their loudness')
     gain_db: float = _setting(0.0, 0, 60, 'loudness is changed at random by up to so much either way')
     flip: bool = _setting(False, 0, 1, 'turn the sign of the waveform at random')
+    trim_db: float = _setting(0.0, 0, 80, 'cut off what is so far below the loudest moment at both ends; 0: nothing')
     pad_s: float = _setting(0.0, 0, 600, 'seconds of silence on both sides of a clip, which crops may reach into')
     stretch: float = _setting(1.0, 1, 4, 'speed is changed at random, up to so many times faster or slower')
     filter_db: float = _setting(0.0, 0, 60, 'octaves are turned up or down at random by up to so much')
+    bfloat16: bool = _setting(False, 0, 1, 'multiply in bfloat16 while learning: quicker on processors that have it')
     test_crops: int = _setting(0, 0, 1000, 'crops that a clip is judged by, evenly over it; 0: the clip whole')
     evaluate_every: int = _setting(1, 1, math.inf, 'epochs from one look at the held-out clips to the next')
 
@@ -69,16 +71,16 @@ class Recipe:
 RECIPES = {
     'authors': Recipe(),
     'from_scratch': Recipe(
-        epochs=600,
+        epochs=180,
         batch=32,
         crop_s=3.0,
         head_kernel=1,
         cosine=True,
         weight_decay=4e-3,
         dropout=0.5,
-        mix=True,
         gain_db=6.0,
         flip=True,
+        trim_db=40.0,
         pad_s=1.5,
         stretch=1.25,
         filter_db=12.0,

@@ -69,6 +69,7 @@ class Crops:
         self._clips = np.asarray(clips)
         self._targets = np.asarray(targets)
         self._pad = round(recipe.pad_s * SAMPLE_RATE)
+        self._spans = {clip: sounds.span(clip, recipe.trim_db) for clip in clips}
         self.samples = round(recipe.crop_s * SAMPLE_RATE)
         self.stretched = recipe.stretch > 1
         # With one sample more on either side for rounding.
@@ -118,16 +119,19 @@ class Crops:
 
     def _cut(self, chance: np.random.Generator, clip: int, speed: float, piece: Samples) -> tuple[int, int]:
         """Fill `piece` with a part of the clip, at random; return where in the clip it begins, and its length."""
-        samples = self._sounds[clip]
+        begin, end = self._spans[clip]
+        samples = self._sounds[clip][begin:end]
         length = math.ceil(self.samples * speed) + 1 if self.stretched else self.samples
-        if len(samples) + 2 * self._pad < length:
+        short = math.ceil((length - len(samples)) / 2)
+        if short > self._pad == 0:
             piece[:length] = np.resize(samples, length)  # repeated, as the authors do
-            return 0, length
-        start = int(chance.integers(-self._pad, len(samples) + self._pad - length, endpoint=True))
+            return begin, length
+        pad = max(self._pad, short)
+        start = int(chance.integers(-pad, len(samples) + pad - length, endpoint=True))
         first, last = max(0, start), min(len(samples), start + length)
         if first < last:
             piece[first - start : last - start] = samples[first:last]
-        return start, length
+        return begin + start, length
 
 
 def mixing_weights(share: NDArray[np.float64], first_db: NDArray[np.float64], second_db: NDArray[np.float64]) -> Floats:

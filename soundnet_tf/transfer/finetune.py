@@ -102,7 +102,7 @@ def finetune(
         # Wherever the run was begun from, and whether it was moved.
         return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
     paths = [clip.path for clip in dataset.clips]
-    decoded = sounds.read(paths, out, with_powers=recipe.mix, decoder=decoder)
+    decoded = sounds.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
     keras.utils.set_random_seed(seed)
     state = make_state(student.build(spec, dataset, start), recipe)
     run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')

@@ -46,6 +46,16 @@ class Sounds:
         """In samples."""
         return self._ends[clip + 1] - self._ends[clip]
 
+    def span(self, clip: int, below_db: float) -> tuple[int, int]:
+        """From where to where a clip is louder than so far below its loudest moment; all of it for 0."""
+        if not below_db:
+            return 0, self.length(clip)
+        levels = loudness.levels(self._powers[clip])
+        loud = np.flatnonzero(levels >= levels.max() - below_db)
+        # A level is of the sound a step either way.
+        begin, end = (int(loud[0]) - 1) * loudness.STEP, (int(loud[-1]) + 1) * loudness.STEP
+        return max(0, begin), min(self.length(clip), end)
+
     def loudest(self, clip: int, start: int, samples: int, gains_db: loudness.Gains = 0.0) -> float:
         """The loudest moment, in A-weighted dB, of a part of a clip, with its octaves turned up or down."""
         return loudness.loudest(self._powers[clip], start, samples, gains_db)

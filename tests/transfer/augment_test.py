@@ -79,10 +79,39 @@ def test_crops_reach_into_the_silence_around_a_clip(seed, pad):
             # Silence comes only before a first sample and after a last one.
             assert inside[0] == 0 or row[inside[0]] == 5000 * clip + 1
             assert inside[-1] == 999 or row[inside[-1]] == 5000 * clip + LENGTHS[clip]
-            repeated = LENGTHS[clip] + 2 * pad < 1000
+            repeated = not pad and LENGTHS[clip] < 1000
             assert repeated or (np.diff(row[inside[0] : inside[-1] + 1]) == 1).all()
         else:
             assert pad >= 1000
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10_000), pad=st.integers(0, 30_000), before=st.integers(0, 20_000))
+def test_crops_leave_out_what_is_cut_off_at_both_ends(seed, pad, before):
+    """A second of sound with a softer one before, and 0.1 s of sound that is all there is of a clip."""
+    wave = noise(1, 0.1)
+    softer = np.concatenate([np.zeros(before), 0.001 * noise(1, 0.1, 1), wave, np.zeros(5000)]).astype(np.float32)
+    waves = [softer, np.concatenate([np.zeros(9000), wave[:2205], np.zeros(9000)]).astype(np.float32)]
+    samples = [to_int16(wave) for wave in waves]
+    sounds = Sounds(
+        np.concatenate(samples), np.cumsum([len(own) for own in samples]).tolist(), list(map(loudness.powers, waves))
+    )
+    spans = [sounds.span(clip, 30.0) for clip in range(2)]
+    for (begin, end), first, last in zip(spans, (before + SAMPLE_RATE, 9000), (len(softer) - 5000, 11205), strict=True):
+        assert first - 2 * loudness.WINDOW <= begin <= first
+        assert last <= end <= last + 2 * loudness.WINDOW
+    assert sounds.span(0, 0.0) == (0, len(softer))
+    recipe = Recipe(crop_s=0.5, batch=2, pad_s=pad / SAMPLE_RATE, trim_db=30.0)
+    made = Crops(recipe, sounds, range(2), (0, 1), 2, seed)
+    pieces, *_, targets = whole(made.epoch(seed))
+    for piece, target in zip(pieces[:, 0], targets, strict=True):
+        clip = int(target.argmax())
+        begin, end = spans[clip]
+        kept = samples[clip][begin:end]
+        # Every crop is a part of the kept sound in silence, or, where none is to be had, the sound repeated.
+        around = np.pad(kept, max(pad, len(piece))) if pad or len(kept) >= len(piece) else np.resize(kept, len(piece))
+        windows = np.lib.stride_tricks.sliding_window_view(around, len(piece))
+        assert (windows == piece).all(axis=1).any()
 
 
 @settings(deadline=None, max_examples=25)
@@ -248,9 +277,8 @@ def test_smoothed_labels():
 
 
 def test_an_epoch_repeats_and_goes_on_in_its_middle():
-    changes = {
-        name: getattr(RECIPES['from_scratch'], name) for name in ('mix', 'gain_db', 'flip', 'stretch', 'filter_db')
-    }
+    changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('gain_db', 'flip', 'stretch', 'filter_db')}
+    changes |= {'mix': True, 'trim_db': 10.0}
     first, again, rest = (
         list(crops(7, **changes).epoch(2)),
         list(crops(7, **changes).epoch(2)),

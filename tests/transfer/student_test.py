@@ -1,6 +1,7 @@
 """The net that learns labels: its head, its quick and its frozen form, and its judgement of clips."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from soundnet_tf import geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
+from soundnet_tf.inference import engine
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
 from soundnet_tf.transfer import sounds, student
@@ -86,6 +88,35 @@ def test_the_quick_form_is_the_plain_net(spec):
             assert np.linalg.norm(mine - other) < 0.02 * np.linalg.norm(other), variable.path
     for mine, other in zip(got[2], wanted[2], strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
+)
+def test_bfloat16_is_as_close_as_it_can_be():
+    """What is learned is float32, and its gradients point where those of float32 do."""
+    spec, x = thin(SOUNDNET8, 1 / 16), np.stack([noise(3, seed=seed) for seed in range(3)])
+    found = {}
+    for bfloat16 in (False, True):
+        recipe = dataclasses.replace(FRAMES, bfloat16=bfloat16)
+        net = net_of(spec, recipe)
+        with tf.GradientTape() as tape:
+            logits = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.one_hot([0, 1, 2], 3), logits))
+        kernels = [variable for variable in student.learned(net, recipe) if variable.name == 'kernel']
+        found[bfloat16] = logits, tape.gradient(loss, kernels)
+    assert not np.array_equal(found[True][0], found[False][0])
+    np.testing.assert_allclose(found[True][0], found[False][0], atol=0.05)
+    for mine, other in zip(found[True][1], found[False][1], strict=True):
+        assert mine.dtype == tf.float32
+        assert np.sum(mine * other) > 0.9 * np.linalg.norm(mine) * np.linalg.norm(other)
+
+
+def test_bfloat16_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(engine.pathlib.Path, 'exists', lambda self: False)
+    recipe = dataclasses.replace(FRAMES, bfloat16=True)
+    with pytest.raises(SoundNetError, match='this processor has no bfloat16'):
+        student.learning_form(net_of(thin(SOUNDNET5, 1 / 16), recipe), recipe)
 
 
 def test_the_frozen_form_is_inference_and_changes_nothing():
