@@ -33,6 +33,7 @@ ALL = dataclasses.replace(
     crop_s=1,
     pad_s=0.5,
     average=0.9,
+    mix=True,
     label_smoothing=0.1,
     warmup=1,
     evaluate_every=1,
@@ -274,7 +275,7 @@ DATA = os.environ.get('SOUNDNET_DATA')
 @pytest.mark.skipif(not DATA, reason='SOUNDNET_DATA names no folder of real sounds')
 def test_real_sounds_beat_chance(tmp_path):
     """ESC-10, 10 classes: a net of a quarter of the width, a few epochs."""
-    recipe = dataclasses.replace(RECIPES['from_scratch'], epochs=12, batch=16, mix=False, evaluate_every=12)
+    recipe = dataclasses.replace(RECIPES['from_scratch'], epochs=12, batch=16, evaluate_every=12)
     esc10 = datasets.load(pathlib.Path(DATA or '') / 'esc10')
     result = finetune(esc10, recipe, tmp_path / 'run', spec=thin(SOUNDNET8, 1 / 4), test_fold=4)
     assert result.accuracy['test'] > 0.3
