@@ -38,6 +38,7 @@ class Recipe:
     pad_s: float = _setting(0.0, 0, 600, 'seconds of silence on both sides of a clip, which crops may reach into')
     stretch: float = _setting(1.0, 1, 4, 'speed is changed at random, up to so many times faster or slower')
     filter_db: float = _setting(0.0, 0, 60, 'octaves are turned up or down at random by up to so much')
+    refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that fits the head anew in the end; 0: none does')
     bfloat16: bool = _setting(False, 0, 1, 'multiply in bfloat16 while learning: quicker on processors that have it')
     test_crops: int = _setting(0, 0, 1000, 'crops that a clip is judged by, evenly over it; 0: the clip whole')
     evaluate_every: int = _setting(1, 1, math.inf, 'epochs from one look at the held-out clips to the next')
@@ -84,6 +85,7 @@ RECIPES = {
         pad_s=1.5,
         stretch=1.25,
         filter_db=12.0,
+        refit=0.1,
         evaluate_every=20,
     ),
 }

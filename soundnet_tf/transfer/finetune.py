@@ -23,7 +23,7 @@ from soundnet_tf import nets, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.spec import SOUNDNET8, NetSpec
-from soundnet_tf.transfer import journal, sounds, student
+from soundnet_tf.transfer import journal, sounds, student, svm
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.loop import BEST, CHECKPOINTS, Run
 from soundnet_tf.transfer.splits import check_unseen, split
@@ -83,6 +83,8 @@ def finetune(
         raise SoundNetError(f"keep is 'last' or 'best', not {keep!r}")
     if keep == 'best' and not validation:
         raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
+    if recipe.refit:
+        svm.require()
     start = None if start is None else nets.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
     before = saved.read_facts(start).get('origin', {}) if start is not None else {}
@@ -107,6 +109,7 @@ def finetune(
     state = make_state(student.build(spec, dataset, start), recipe)
     run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
     epoch = run.learn()
+    run.refit()
     found = run.look()
     said: dict[str, Any] = {}
     for name, scores in found.items():

@@ -131,6 +131,12 @@ class Run:
         rows = [row for row in self._rows if row['validation_accuracy'] is not None]
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)
 
+    def refit(self) -> None:
+        """The head of the net that is kept is fitted anew to the training clips, whole, where the recipe has it so."""
+        if self._recipe.refit:
+            clips = list(self._split.train)
+            self._judge.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)
+
     def look(self) -> dict[str, Scores]:
         """The held-out clips, by `validation` and `test`, as the net names them now."""
         found = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import fast, geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
@@ -15,6 +15,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.inference.engine import checked_precision
 from soundnet_tf.spec import Head, NetSpec
+from soundnet_tf.transfer import svm
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.sounds import FULL_SCALE, Samples, Sounds
 
@@ -87,31 +88,50 @@ class Judge:
     """Scores of clips by a net in inference mode, as it is whenever it is asked."""
 
     def __init__(self, net: model.SoundNet, recipe: Recipe):
-        (head,) = net.spec.head_names
-        logits = model.logits(net)
-        self._least = geometry.min_samples(net.spec, head)
+        (head,) = net.spec.heads
+        last = net.spec.layer_names[-1]
+        layers = model.features(net, [last])
+        self._head = net.get_layer(model.logits_name(head.name))
+        self._least = geometry.min_samples(net.spec, head.name)
         self._crop = round(recipe.crop_s * SAMPLE_RATE)
         self._crops = recipe.test_crops
         signature = [tf.TensorSpec([None, None], tf.int16)]
 
         @tf.function(input_signature=signature)
         def run(samples: Any) -> Any:
-            waveform = tf.cast(samples, tf.float32) / FULL_SCALE
-            return tf.reduce_mean(logits(waveform, training=False)[head], axis=1)
+            x = layers(tf.cast(samples, tf.float32) / FULL_SCALE, training=False)[last]
+            steps = tf.shape(x)[1] - head.kernel + 1
+            return tf.concat([tf.reduce_mean(x[:, k : k + steps], axis=1) for k in range(head.kernel)], axis=1)
 
         self._run: Any = run.get_concrete_function()
 
     def scores(self, sounds: Sounds, clips: Sequence[int]) -> NDArray[np.float32]:
         """`[clips, classes]`: a clip's mean logits over time, and over its crops where the recipe has several."""
+        kernel, bias = map(np.array, self._head.weights)
+        return self._heard(sounds, clips) @ kernel.reshape([-1, len(bias)]) + bias
+
+    def refit(self, sounds: Sounds, clips: Sequence[int], targets: ArrayLike, c: float) -> None:
+        """Fit the head anew: logistic regression of what `scores` makes its logits from, with that C, L2-regularised.
+
+        While it learned, dropout, augmentation and the batches' own statistics stood between it and such clips.
+        """
+        fitted = svm.logistic(self._heard(sounds, clips), np.asarray(targets), c)
+        kernel, bias = fitted.coef_.T, fitted.intercept_
+        if len(bias) == 1:  # of two classes, the second one's: the first one's logit is 0
+            kernel, bias = np.pad(kernel, [(0, 0), (1, 0)]), np.pad(bias, (1, 0))
+        self._head.set_weights([kernel.reshape(self._head.kernel.shape), bias])
+
+    def _heard(self, sounds: Sounds, clips: Sequence[int]) -> NDArray[np.float32]:
+        """`[clips, kernel * channels]`: what the head sees, over time: as its logits' mean is made from."""
         windows = [window for clip in clips for window in self._windows(sounds[clip])]
         # Neighbours of one length go through the net together.
         order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
         found = np.concatenate(
             [self._run(tf.constant(np.stack(batch))) for batch in _batches([windows[index] for index in order])]
         )
-        scores = np.empty_like(found)
-        scores[order] = found
-        return scores.reshape(len(clips), -1, scores.shape[-1]).mean(axis=1)
+        heard = np.empty_like(found)
+        heard[order] = found
+        return heard.reshape(len(clips), -1, heard.shape[-1]).mean(axis=1)
 
     def _windows(self, samples: Samples) -> list[Samples]:
         if not self._crops:

@@ -174,3 +174,36 @@ def test_much_sound_is_judged_bit_by_bit(monkeypatch):
     at_once = student.Judge(net, FRAMES).scores(clips, range(5))
     monkeypatch.setattr(student, 'SAMPLES_AT_ONCE', 2 * SAMPLE_RATE)
     np.testing.assert_allclose(student.Judge(net, FRAMES).scores(clips, range(5)), at_once, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(('classes', 'kernel', 'crops'), [(3, 1, 0), (3, 2, 0), (2, 1, 0), (3, 2, 2)])
+def test_a_head_fitted_anew_is_scikit_learns_regression(classes, kernel, crops):
+    """On what a clip's mean logits are made from: the same probabilities, through the head that is kept."""
+    from sklearn.linear_model import LogisticRegression
+
+    dataset = dataclasses.replace(DATA, classes=DATA.classes[:classes], clips=DATA.clips[:classes])
+    recipe = dataclasses.replace(FRAMES, head_kernel=kernel, crop_s=2, test_crops=crops)
+    spec = student.spec_for(thin(SOUNDNET5, 1 / 8), dataset, recipe)
+    net = enliven(student.build(spec, dataset, None))
+    clips = [noise(3, 0.02 * (1 + seed % classes), seed) for seed in range(12)]
+    targets = np.arange(12) % classes
+    judge, given = student.Judge(net, recipe), held(*clips)
+    before = judge.scores(given, range(12))
+    judge.refit(given, range(12), targets, 0.1)
+    scores = judge.scores(given, range(12))
+    assert not np.allclose(scores, before, atol=0.1)
+    starts = np.linspace(0, SAMPLE_RATE, crops).astype(int) if crops else [0]
+    length = 2 * SAMPLE_RATE if crops else None
+    layer = model.features(net, ['conv4'])
+    x = []
+    for clip in clips:
+        windows = [clip[start:][:length] for start in starts]
+        steps = [layer(window[None])['conv4'][0].numpy() for window in windows]
+        seen = [np.lib.stride_tricks.sliding_window_view(own, kernel, axis=0).swapaxes(1, 2) for own in steps]
+        x.append(np.mean([own.reshape(len(own), -1).mean(axis=0) for own in seen], axis=0))
+    wanted = LogisticRegression(C=0.1, max_iter=2000).fit(x, targets).predict_proba(x)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), wanted, atol=0.02)
+    if not crops:  # the net itself says so
+        logits = model.logits(net)(clips[0][None])['pets'][0].numpy().mean(axis=0)
+        np.testing.assert_allclose(scores[0], logits, rtol=1e-2, atol=1e-2)
