@@ -10,7 +10,9 @@ import time
 
 import numpy as np
 
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import RECIPES
+from soundnet_tf.inference.engine import checked_precision
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import noise
 from soundnet_tf.transfer import loudness, sounds, step, student
@@ -27,7 +29,11 @@ FORMS = {
     'without stretching and filters': PLAIN,
     'frozen': dataclasses.replace(PLAIN, freeze=True),
 }
-"""A processor without bfloat16 refuses the second: leave it out there."""
+try:
+    checked_precision('bfloat16')
+except SoundNetError as error:
+    print(error)
+    del FORMS['the same in bfloat16']
 
 
 def made():

@@ -1,7 +1,6 @@
 """A net that ships, from a labelled data set: measured fold by fold, calibrated, tried, described.
 
-    soundnet-ship --data=ESC-10/ --net=soundnet8 --recipe=from_scratch --seeds=3 --work=runs/ship8 \\
-      --out=savedmodels/soundnet8-esc10
+    soundnet-ship --data=ESC-10/ --net=soundnet8 --work=runs/ship8 --out=savedmodels/soundnet8-esc10
 
 Each fold is left out in turn, with several seeds: what the recipe is worth is in WORK/rows.md. The answers to left-out
 clips give a temperature and the confidence below which soundnet-tag says that it is not sure. Then a net learns from
@@ -35,7 +34,7 @@ WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: the part of the filters 
 MODEL = flags.DEFINE_string('model', None, 'A saved net to begin each row with; without it, from scratch.')
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'How the nets learn.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Other than the recipe's, to try things out.", lower_bound=1)
-BFLOAT16 = flags.DEFINE_boolean('bfloat16', False, 'Learn in bfloat16: quicker on processors that have it.')
+BFLOAT16 = flags.DEFINE_boolean('bfloat16', None, 'Learn in bfloat16: quicker on processors that have it.')
 SEEDS = flags.DEFINE_integer('seeds', 3, 'Nets for each fold that is left out.', lower_bound=1)
 RIGHT = flags.DEFINE_float('right_when_sure', 0.95, 'The share of answers that are to be right when it is sure.', 0, 1)
 OTHERS = flags.DEFINE_multi_string('others', [], 'Real sounds of no class: a file, folder or glob; may be given again.')
@@ -58,9 +57,9 @@ def main(arguments: Sequence[str]) -> None:
         raise SoundNetError('--model brings its own layers: leave out --net and --width')
     dataset = datasets.load(cast(str, DATA.value), name=NAME.value)
     # What ships hears clips whole, so that is how it is judged.
-    recipe = dataclasses.replace(RECIPES[cast(str, RECIPE.value)], test_crops=0, bfloat16=cast(bool, BFLOAT16.value))
-    if EPOCHS.value is not None:
-        recipe = dataclasses.replace(recipe, epochs=EPOCHS.value)
+    given = {'epochs': EPOCHS.value, 'bfloat16': BFLOAT16.value}
+    own = {name: value for name, value in given.items() if value is not None}
+    recipe = dataclasses.replace(RECIPES[cast(str, RECIPE.value)], test_crops=0, **own)
     spec = config.NETS[cast(str, NET.value)]
     spec = spec if WIDTH.value == 1 else thin(spec, cast(float, WIDTH.value))
     start = nets.find(MODEL.value) if MODEL.value else None

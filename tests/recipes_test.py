@@ -13,7 +13,7 @@ def test_the_authors_recipe_adds_nothing():
     assert (recipe.epochs, recipe.batch, recipe.crop_s, recipe.head_kernel) == (50, 256, 5.0, 4)
     assert {recipe.rate(epoch) for epoch in range(51)} == {1e-3}
     added = ('weight_decay', 'average', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'trim_db', 'pad_s')
-    assert not any(getattr(recipe, name) for name in (*added, 'filter_db', 'freeze', 'bfloat16'))
+    assert not any(getattr(recipe, name) for name in (*added, 'filter_db', 'freeze', 'refit', 'bfloat16'))
     assert recipe.stretch == 1
 
 
@@ -34,6 +34,7 @@ def test_the_learning_rate_rises_and_falls():
         ({'batch': 2.5}, 'batch is of type int, not 2.5'),
         ({'mix': 'yes'}, "mix is of type bool, not 'yes'"),
         ({'warmup': 60}, 'warmup of 60 epochs leaves none of 50'),
+        ({'freeze': True, 'bfloat16': True}, 'bfloat16 is for layers that learn, and freeze lets none: leave out one'),
     ],
 )
 def test_the_words_of_wrong_settings(change, words):

@@ -64,7 +64,7 @@ class Outcome:
     hears: pathlib.Path
     """The page of what the ear hears, unit by unit."""
     shipped: list[shipped.Said]
-    """What the net that ships says to a video of each kind."""
+    """What the default net says to a video of each kind."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
@@ -108,7 +108,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         untrained = _listen(model.build(net.spec), folder, learned, held_out)
     with clock('what the ear hears is drawn: its filters, its units, a map of the videos'):
         hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
-    with clock('the net that ships, which knows real sounds alone, listens to the made ones'):
+    with clock('a net that ships, which knows real sounds alone, listens to the made ones'):
         said_by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
     outcome = Outcome(
         eye_right=test.eye_right,

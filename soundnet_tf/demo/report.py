@@ -50,7 +50,7 @@ What came of it, on {len(story.test.ids)} videos that neither eye nor ear had me
 
 {_moral(story)}
 
-The net that ships has learned ten kinds of real sounds, and never heard this world. It says
+A net that ships has learned ten kinds of real sounds, and never heard this world. It says
 
 {_by_shipped(story)}
 
@@ -138,7 +138,7 @@ filters, units with the sounds that excite them, and maps of the videos.</p>
 <h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
 {_confusion(story.test.confusion)}
 <h2>How it was done</h2><ol>{steps}</ol>
-<h2>What the net that ships says</h2><p>It has learned ten kinds of real sounds, and never heard this world.</p>
+<h2>What a net that ships says</h2><p>It has learned ten kinds of real sounds, and never heard this world.</p>
 <pre>{html.escape(_by_shipped(story))}</pre>
 <h2>Ask it yourself</h2><pre>$ {html.escape(story.command)}
 {html.escape(story.said)}</pre>

@@ -1,4 +1,4 @@
-"""What the net that ships, which knows real sounds alone, says to the made world: "not sure", where it is honest."""
+"""What the default net, which knows real sounds alone, says to the made world: "not sure", where it is honest."""
 
 import dataclasses
 import pathlib

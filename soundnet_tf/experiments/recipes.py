@@ -21,7 +21,9 @@ class Recipe:
 
     epochs: int = _setting(50, 1, math.inf, 'passes over the training clips')
     batch: int = _setting(256, 1, math.inf, 'clips per step, at most')
-    crop_s: float = _setting(5.0, 0.01, 600, 'seconds of a training crop; a shorter clip is repeated')
+    crop_s: float = _setting(
+        5.0, 0.01, 600, 'seconds of a training crop; a shorter clip is repeated, or with pad_s in silence'
+    )
     head_kernel: int = _setting(4, 1, 64, 'frames of the last layer that an output sees; 1: each for itself')
     freeze: bool = _setting(False, 0, 1, 'learn the head alone: the other layers stay as they are, in inference mode')
     learning_rate: float = _setting(1e-3, 1e-9, 1, 'of Adam, beta1 0.9')
@@ -35,7 +37,9 @@ class Recipe:
     gain_db: float = _setting(0.0, 0, 60, 'loudness is changed at random by up to so much either way')
     flip: bool = _setting(False, 0, 1, 'turn the sign of the waveform at random')
     trim_db: float = _setting(0.0, 0, 80, 'cut off what is so far below the loudest moment at both ends; 0: nothing')
-    pad_s: float = _setting(0.0, 0, 600, 'seconds of silence on both sides of a clip, which crops may reach into')
+    pad_s: float = _setting(
+        0.0, 0, 600, 'seconds of silence, at least, on both sides of a clip, for crops to reach into'
+    )
     stretch: float = _setting(1.0, 1, 4, 'speed is changed at random, up to so many times faster or slower')
     filter_db: float = _setting(0.0, 0, 60, 'octaves are turned up or down at random by up to so much')
     refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that fits the head anew in the end; 0: none does')
@@ -55,6 +59,8 @@ class Recipe:
                 raise SoundNetError(f'{field.name} must be {bounds}, got {value:g}')
         if self.warmup and self.warmup >= self.epochs:
             raise SoundNetError(f'warmup of {self.warmup} epochs leaves none of {self.epochs}')
+        if self.freeze and self.bfloat16:
+            raise SoundNetError('bfloat16 is for layers that learn, and freeze lets none: leave out one of the two')
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs, which may be a fraction."""

@@ -18,7 +18,7 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
     """`[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` gives them.
 
     What is quicker: strided convolutions as unstrided ones over blocks of samples; the gradients of
-    the first kernels as products of large matrices; one fused kernel for batch norm; pooling before
+    their kernels as products of large matrices; one fused kernel for batch norm; pooling before
     ReLU. Under several replicas batch norm is of all of them together, as the plain net's is.
     `precision='bfloat16'` computes convolutions so; weights, statistics and logits stay float32.
     """

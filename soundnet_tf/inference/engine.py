@@ -168,7 +168,9 @@ def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
         processor = pathlib.Path('/proc/cpuinfo')
         flags = processor.read_text() if processor.exists() else ''
         if not tf.config.list_physical_devices('GPU') and 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
-            raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16): take float32')
+            raise SoundNetError(
+                'this processor has no bfloat16 (avx512_bf16, amx_bf16): stay with float32, the default'
+            )
     return precision
 
 

@@ -123,7 +123,7 @@ class Crops:
         samples = self._sounds[clip][begin:end]
         length = math.ceil(self.samples * speed) + 1 if self.stretched else self.samples
         short = math.ceil((length - len(samples)) / 2)
-        if short > self._pad == 0:
+        if short > 0 and not self._pad:
             piece[:length] = np.resize(samples, length)  # repeated, as the authors do
             return begin, length
         pad = max(self._pad, short)

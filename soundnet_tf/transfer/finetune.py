@@ -22,6 +22,7 @@ import keras
 from soundnet_tf import nets, saved
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
+from soundnet_tf.inference.engine import checked_precision
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 from soundnet_tf.transfer import journal, sounds, student, svm
 from soundnet_tf.transfer.datasets import DataSet
@@ -39,7 +40,7 @@ class Result:
     net: str
     """The folder of the saved net."""
     epoch: int
-    """Whose weights were kept."""
+    """Whose weights were kept, but for a head that was fitted anew."""
     classes: tuple[str, ...]
     accuracy: Mapping[str, float]
     """The share of clips that were named rightly; nothing where no clip was held out."""
@@ -72,7 +73,8 @@ def finetune(
       start: the folder or name of a saved net to begin with, its heads dropped; else a fresh net of `spec`.
       test_fold: the fold that is held out for the test. It touches no choice.
       validation: the share of the other clips that is held out too, of each class and in whole recordings.
-      keep: 'last' keeps the last epoch; 'best' the one with the best validation accuracy, the first of equals.
+      keep: 'last' keeps the last epoch; 'best' the one with the best validation accuracy, the first of equals. Then the
+        head is fitted anew, where the recipe has it so.
       seed: of new weights, of the validation clips, of the order and of every augmentation.
 
     A stopped run goes on from its last checkpoint when it is called again. Raises SoundNetError where `out` was begun
@@ -83,10 +85,10 @@ def finetune(
         raise SoundNetError(f"keep is 'last' or 'best', not {keep!r}")
     if keep == 'best' and not validation:
         raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
-    if recipe.refit:
-        svm.require()
     start = None if start is None else nets.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
+    if journal.read_result(out) is None:
+        _require(recipe)
     before = saved.read_facts(start).get('origin', {}) if start is not None else {}
     if test_fold is not None:
         check_unseen(dataset, [test_fold], before)
@@ -133,3 +135,10 @@ def finetune(
     for folder in (BEST, CHECKPOINTS):
         shutil.rmtree(out / folder, ignore_errors=True)
     return result
+
+
+def _require(recipe: Recipe) -> None:
+    """What the recipe needs of this machine, before anything is written."""
+    if recipe.refit:
+        svm.require()
+    checked_precision('bfloat16' if recipe.bfloat16 else 'float32')

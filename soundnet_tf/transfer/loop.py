@@ -132,7 +132,7 @@ class Run:
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)
 
     def refit(self) -> None:
-        """The head of the net that is kept is fitted anew to the training clips, whole, where the recipe has it so."""
+        """Fit the head that is kept anew, where it is asked for, to training clips as they would be judged."""
         if self._recipe.refit:
             clips = list(self._split.train)
             self._judge.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)

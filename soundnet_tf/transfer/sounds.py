@@ -47,11 +47,11 @@ class Sounds:
         return self._ends[clip + 1] - self._ends[clip]
 
     def span(self, clip: int, below_db: float) -> tuple[int, int]:
-        """From where to where a clip is louder than so far below its loudest moment; all of it for 0."""
-        if not below_db:
+        """From where to where a clip is louder than so far below its loudest moment; all of it for 0, or of silence."""
+        levels = loudness.levels(self._powers[clip]) if below_db else np.zeros(0)
+        loud = np.flatnonzero((levels > loudness.SILENCE_DB) & (levels >= levels.max(initial=-np.inf) - below_db))
+        if not len(loud):
             return 0, self.length(clip)
-        levels = loudness.levels(self._powers[clip])
-        loud = np.flatnonzero(levels >= levels.max() - below_db)
         # A level is of the sound a step either way.
         begin, end = (int(loud[0]) - 1) * loudness.STEP, (int(loud[-1]) + 1) * loudness.STEP
         return max(0, begin), min(self.length(clip), end)

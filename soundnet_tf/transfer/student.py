@@ -13,7 +13,6 @@ from soundnet_tf import fast, geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
-from soundnet_tf.inference.engine import checked_precision
 from soundnet_tf.spec import Head, NetSpec
 from soundnet_tf.transfer import svm
 from soundnet_tf.transfer.datasets import DataSet
@@ -66,7 +65,7 @@ def learning_form(net: model.SoundNet, recipe: Recipe) -> LearningForm:
     A frozen net is run in inference mode, so that neither weights nor moving statistics change.
     """
     (head,) = net.spec.heads
-    precision = checked_precision('bfloat16' if recipe.bfloat16 else 'float32')
+    precision = 'bfloat16' if recipe.bfloat16 else 'float32'
     trunk = _frozen_trunk(net) if recipe.freeze else fast.training_trunk(net, precision)
 
     def run(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -188,7 +188,7 @@ def test_half_precision_whole_and_streamed(quick_folder):
 
 def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
     monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
-    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: take float32'):
+    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
         engine_module.checked_precision('bfloat16')
     with pytest.raises(SoundNetError, match="precision is 'float32' or 'bfloat16', not 'int8'"):
         engine_module.checked_precision('int8')

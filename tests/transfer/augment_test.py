@@ -114,6 +114,22 @@ def test_crops_leave_out_what_is_cut_off_at_both_ends(seed, pad, before):
         assert (windows == piece).all(axis=1).any()
 
 
+@pytest.mark.parametrize('amplitude', [0.003, 0.0])
+def test_of_a_quiet_clip_silence_is_cut_off_and_a_silent_or_tiny_one_stays_whole(amplitude):
+    wave = np.pad(noise(0.5, amplitude), (40_000, 20_000)).astype(np.float32)
+    waves = [wave, wave[:0], noise(0.01, amplitude)]
+    samples = np.concatenate(list(map(to_int16, waves)))
+    sounds = Sounds(samples, np.cumsum(list(map(len, waves))).tolist(), list(map(loudness.powers, waves)))
+    assert sounds.span(1, 40.0) == (0, 0)
+    assert sounds.span(2, 40.0) == (0, len(waves[2]))
+    begin, end = sounds.span(0, 40.0)
+    if amplitude:
+        assert 40_000 - loudness.WINDOW <= begin <= 40_000
+        assert len(wave) - 20_000 <= end <= len(wave) - 20_000 + loudness.WINDOW
+    else:
+        assert (begin, end) == (0, len(wave))
+
+
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000), stretch=st.floats(1.05, 2))
 def test_speeds_are_within_bounds_and_crops_are_full(seed, stretch):

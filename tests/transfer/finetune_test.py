@@ -6,13 +6,15 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import soundnet_tf
-from soundnet_tf import model, saved
-from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf import decoding, model, saved
+from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven
@@ -138,12 +140,13 @@ def test_a_seed_repeats_and_another_does_not(made, whole, tmp_path):
 
 
 def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, monkeypatch):
-    """In an epoch, between its last step and its line, at the look, and with a line that no checkpoint knows."""
+    """In an epoch, after its last step, at the look, with a line that no checkpoint knows, before the head's fit."""
     stops = [
         (Crops, '_batch', 2, KeyboardInterrupt),
         (journal, 'write_history', 1, KeyboardInterrupt),
         (loop.Run, '_save', 2, MemoryError),
         (loop.Run, 'look', 2, KeyboardInterrupt),
+        (loop.Run, 'refit', 1, KeyboardInterrupt),
     ]
     monkeypatch.setattr(loop, 'CHECKPOINT_EVERY_S', -1)
     lines, said = [], []
@@ -155,7 +158,7 @@ def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, 
         said.append(str(stop.value))
         lines.append(len(history(tmp_path / 'parts')) if (tmp_path / 'parts' / 'history.csv').exists() else 0)
         assert not (tmp_path / 'parts' / 'net').exists()
-    assert lines == [0, 0, 2, 2]
+    assert lines == [0, 0, 2, 2, 3]
     assert said[0] == '0.3 of 3 epochs are done, the same command goes on'
     rest = finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING)
     assert same(whole.net, rest.net)
@@ -221,13 +224,40 @@ def test_the_best_epoch_is_chosen_by_training_clips_alone(made, tmp_path, monkey
 
 def test_test_clips_change_nothing_that_is_learned(made, tmp_path):
     """Other sounds in the test fold, and the same net comes of it."""
-    one = finetune(made, SHORT, tmp_path / 'one', spec=SPEC, test_fold=2, validation=0.3, keep='best')
+    recipe = dataclasses.replace(SHORT, refit=0.1)
+    one = finetune(made, recipe, tmp_path / 'one', spec=SPEC, test_fold=2, validation=0.3, keep='best')
     shutil.copytree(pathlib.Path(made.clips[0].path).parents[1], tmp_path / 'pitches')
     for path in (tmp_path / 'pitches').rglob('2-*.wav'):
         shutil.copy(made.clips[0].path, path)
     other = datasets.load(tmp_path / 'pitches')
-    other = finetune(other, SHORT, tmp_path / 'other', spec=SPEC, test_fold=2, validation=0.3, keep='best')
+    other = finetune(other, recipe, tmp_path / 'other', spec=SPEC, test_fold=2, validation=0.3, keep='best')
     assert same(one.net, other.net)
+
+
+def test_a_head_that_is_fitted_anew_is_all_that_changes(made, tmp_path):
+    plain = finetune(made, SHORT, tmp_path / 'plain', spec=SPEC, test_fold=2)
+    result = finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'anew', spec=SPEC, test_fold=2)
+    before, after = weights(plain.net), weights(result.net)
+    for key, value in after.items():
+        assert np.array_equal(value, before[key]) != key.startswith('pitches'), key
+    said = journal.read_held_out(tmp_path / 'anew')
+    clips = [decoding.read(made.clips[clip].path) for clip in said['test_clips']]
+    net = saved.load_net(result.net)
+    logits = [np.mean(model.logits(net)(clip[None])['pitches'][0], axis=0) for clip in clips]
+    np.testing.assert_allclose(said['test_logits'], logits, atol=0.02)
+    assert result.accuracy['test'] == np.mean(np.argmax(logits, axis=1) == said['test_truth'])
+
+
+def test_what_this_machine_lacks_is_told_before_anything_is_written(made, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sklearn.svm', None)
+    with pytest.raises(MissingTool, match='scikit-learn'):
+        finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'run', spec=SPEC)
+    monkeypatch.setattr(pathlib.Path, 'exists', lambda self: False)
+    monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
+    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
+        finetune(made, dataclasses.replace(SHORT, bfloat16=True), tmp_path / 'run', spec=SPEC)
+    monkeypatch.undo()
+    assert not (tmp_path / 'run').exists()
 
 
 def test_the_words_of_wrong_calls(made, trained, tmp_path):

@@ -11,7 +11,6 @@ from soundnet_tf import geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
-from soundnet_tf.inference import engine
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
 from soundnet_tf.transfer import sounds, student
@@ -110,13 +109,6 @@ def test_bfloat16_is_as_close_as_it_can_be():
     for mine, other in zip(found[True][1], found[False][1], strict=True):
         assert mine.dtype == tf.float32
         assert np.sum(mine * other) > 0.9 * np.linalg.norm(mine) * np.linalg.norm(other)
-
-
-def test_bfloat16_is_refused_where_there_is_none(monkeypatch):
-    monkeypatch.setattr(engine.pathlib.Path, 'exists', lambda self: False)
-    recipe = dataclasses.replace(FRAMES, bfloat16=True)
-    with pytest.raises(SoundNetError, match='this processor has no bfloat16'):
-        student.learning_form(net_of(thin(SOUNDNET5, 1 / 16), recipe), recipe)
 
 
 def test_the_frozen_form_is_inference_and_changes_nothing():
