@@ -87,7 +87,8 @@ def finetune(
         raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
     start = None if start is None else nets.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
-    if journal.read_result(out) is None:
+    finished = journal.read_result(out)
+    if finished is None:
         _require(recipe)
     before = saved.read_facts(start).get('origin', {}) if start is not None else {}
     if test_fold is not None:
@@ -102,7 +103,7 @@ def finetune(
         'seed': seed,
     }
     journal.begin(out, about)
-    if (finished := journal.read_result(out)) is not None:
+    if finished is not None:
         # Wherever the run was begun from, and whether it was moved.
         return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
     paths = [clip.path for clip in dataset.clips]
