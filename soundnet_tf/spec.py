@@ -23,14 +23,37 @@ BATCH_NORM_EPSILON = 1e-5
 
 def _check_sizes(row: Any, *names: str) -> None:
     for name in names:
-        least = 0 if name == 'padding' else 1
+        least = 0 if name.startswith('padding') else 1
         value = getattr(row, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f'{row.name}: {name} must be a whole number of at least {least}, got {value!r}')
 
 
+class _Padded:
+    """A row with zeros on both sides of its input.
+
+    `padding_end` is how many zeros stand behind the last step, where that is not `padding`: fewer where the net never
+    learned from steps that read them (`geometry.trim_edges`).
+    """
+
+    name: str
+    padding: int
+    padding_end: int | None
+
+    @property
+    def paddings(self) -> tuple[int, int]:
+        """Zeros before the first step, and behind the last."""
+        return self.padding, self.padding if self.padding_end is None else self.padding_end
+
+    def _check_padding(self) -> None:
+        if self.padding_end is not None:
+            _check_sizes(self, 'padding_end')
+            if self.padding_end > self.padding:
+                raise ValueError(f'{self.name}: padding_end is at most padding, {self.padding}, not {self.padding_end}')
+
+
 @dataclasses.dataclass(frozen=True)
-class Conv:
+class Conv(_Padded):
     """A convolution over time with zero padding on both sides, then batch norm, then ReLU."""
 
     name: str
@@ -38,9 +61,11 @@ class Conv:
     kernel: int
     padding: int
     stride: int = 2
+    padding_end: int | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self, 'filters', 'kernel', 'padding', 'stride')
+        self._check_padding()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +86,16 @@ class Pool:
     def padding(self) -> int:
         return 0
 
+    @property
+    def paddings(self) -> tuple[int, int]:
+        return 0, 0
+
 
 ClipMean = Literal['probabilities', 'logits']
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class Head(_Padded):
     """A convolution from the last layer to `classes` logits per time step: no norm, no ReLU.
 
     `clip_mean` is what is averaged over time for the answer on a whole clip: the probabilities of the steps, as a
@@ -79,9 +108,11 @@ class Head:
     padding: int = 0
     stride: int = 2
     clip_mean: ClipMean = 'probabilities'
+    padding_end: int | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self, 'classes', 'kernel', 'padding', 'stride')
+        self._check_padding()
         if self.clip_mean not in get_args(ClipMean):
             raise ValueError(f"{self.name}: clip_mean is 'probabilities' or 'logits', not {self.clip_mean!r}")
 
@@ -93,13 +124,15 @@ Row = Conv | Pool | Head
 class NetSpec:
     """A whole net: its trunk from the first layer to the last, and the heads on top of the trunk.
 
-    `feature_layer` is the layer to embed with when none is named.
+    `feature_layer` is the layer to embed with when none is named. `trained_samples` is the length of the clips that
+    the net learned from, in samples, where all had one length and that is known.
     """
 
     name: str
     layers: tuple[Conv | Pool, ...]
     heads: tuple[Head, ...]
     feature_layer: str
+    trained_samples: int | None = None
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
@@ -137,11 +170,19 @@ class NetSpec:
         heads = tuple(dataclasses.replace(self.heads[0], name=n, classes=c) for n, c in teachers.items())
         return dataclasses.replace(self, heads=heads)
 
+    def with_edges(self) -> 'NetSpec':
+        """The same net with all steps that it gives, those too that read padding which it never learned from."""
+        return dataclasses.replace(
+            self,
+            layers=tuple(dataclasses.replace(r, padding_end=None) if isinstance(r, Conv) else r for r in self.layers),
+            heads=tuple(dataclasses.replace(head, padding_end=None) for head in self.heads),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` gives the same spec back."""
-        return dataclasses.asdict(self) | {
-            'layers': [{'kind': type(row).__name__.lower(), **dataclasses.asdict(row)} for row in self.layers],
-            'heads': [dataclasses.asdict(head) for head in self.heads],
+        return _known(self) | {
+            'layers': [{'kind': type(row).__name__.lower(), **_known(row)} for row in self.layers],
+            'heads': [_known(head) for head in self.heads],
         }
 
     @classmethod
@@ -155,9 +196,14 @@ class NetSpec:
                 layers=tuple(kind(**fields) for kind, fields in layers),
                 heads=tuple(Head(**fields) for fields in values['heads']),
                 feature_layer=values['feature_layer'],
+                trained_samples=values.get('trained_samples'),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'not the table of a net: {error}') from error
+
+
+def _known(values: Any) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(values).items() if value is not None}
 
 
 def thin(spec: NetSpec, fraction: float) -> NetSpec:

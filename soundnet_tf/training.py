@@ -133,12 +133,12 @@ def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Tr
     if config.held_out >= card.shards:
         raise SoundNetError(f'{folder} has {card.shards} shards: hold out fewer than {config.held_out}')
     spec = spec.with_heads({name: card.teachers[name].classes for name in teachers})
+    samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
         least_s = -(-geometry.min_samples(spec, head) // SAMPLE_RATE)
         way_out = f'train on clips of {least_s} s or more, or take the 5-layer net'
-        samples = round(config.clip_s * SAMPLE_RATE)
         geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})', way_out)
-    return spec
+    return geometry.trim_edges(spec, samples)
 
 
 def _batches(

@@ -1,5 +1,7 @@
 """The quick forms are the plain net: same outputs, same gradients, same moving statistics."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +15,8 @@ from soundnet_tf.testing import enliven, noise, thin_spec
 SPECS = [
     thin_spec(SOUNDNET8),
     thin_spec(SOUNDNET5),
+    dataclasses.replace(geometry.trim_edges(thin_spec(SOUNDNET8), 441_000), name='8, trimmed'),
+    dataclasses.replace(geometry.trim_edges(thin_spec(SOUNDNET5), 441_000), name='5, trimmed'),
     # Pools behind pools, and a kernel that its stride does not divide.
     NetSpec(
         'odd',
@@ -32,7 +36,8 @@ def learn(net, run, x):
     return logits, gradients, [np.array(v) for v in net.non_trainable_variables]
 
 
-@pytest.mark.parametrize('spec', SPECS, ids=lambda spec: spec.name)
+# Of the trimmed nets the one whose heads 10 s suffice for.
+@pytest.mark.parametrize('spec', [spec for spec in SPECS if spec.name != '8, trimmed'], ids=lambda spec: spec.name)
 @pytest.mark.parametrize('samples', [220_500, 231_113])
 def test_training_form_is_the_plain_net(spec, samples):
     x = np.stack([noise(12, seed=seed)[:samples] for seed in range(3)])
@@ -63,7 +68,7 @@ def close(given, wanted, relative=1e-4):
 
 @pytest.mark.parametrize('spec', SPECS, ids=lambda spec: spec.name)
 def test_inference_form_is_the_plain_net_in_every_layer(spec):
-    net, x = enliven(model.build(spec)), np.stack([noise(10, seed=seed) for seed in range(2)])
+    net, x = enliven(model.build(spec)), np.stack([noise(11, seed=seed) for seed in range(2)])
     wanted = model.features(net, rows_of(spec))(x, training=False)
     together = fast.inference_form(net, rows_of(spec))(x)
     assert list(together) == rows_of(spec)
@@ -92,7 +97,7 @@ def test_inference_form_sees_new_weights():
 @settings(max_examples=15, deadline=None)
 @given(
     spec=st.sampled_from(SPECS),
-    lengths=st.lists(st.integers(5_000, 80_000), min_size=1, max_size=5),
+    lengths=st.lists(st.integers(20_000, 80_000), min_size=1, max_size=5),
     layer=st.sampled_from(['feature', 'last', 'conv4']),
 )
 def test_clips_of_several_lengths_in_one_batch(spec, lengths, layer):

@@ -1,5 +1,7 @@
 """Lengths, fields and times, held against the paper's table and against brute force."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,8 +88,9 @@ def positions_seen(spec, samples):
         if not seen:
             return []
         # A padded step sees what its neighbour sees, shifted: exact for counting and for extent.
-        padded = [{p - (row.padding - i) * step for p in seen[0]} for i in range(row.padding)]
-        behind = [{p + (i + 1) * step for p in seen[-1]} for i in range(row.padding)]
+        before, end = row.paddings
+        padded = [{p - (before - i) * step for p in seen[0]} for i in range(before)]
+        behind = [{p + (i + 1) * step for p in seen[-1]} for i in range(end)]
         line = padded + seen + behind
         starts = range(0, len(line) - row.kernel + 1, row.stride)
         seen = [set().union(*line[s : s + row.kernel]) for s in starts]
@@ -173,3 +176,52 @@ def test_channels():
     ]
     assert geometry.channels(SOUNDNET5, 'places') == 401
     assert geometry.channels(NetSpec('p', (Pool('a', 2), Conv('b', 3, 2, 0)), (), 'b'), 'a') == 1
+
+
+@pytest.mark.parametrize(
+    ('spec', 'samples', 'ends', 'least'),
+    [
+        # The published net: conv7's step 14 of 15 was never read, so it is left out at every length.
+        (SOUNDNET8, 441_000, {'conv7': 0}, 242_142),
+        (SOUNDNET5, 441_000, {'conv4': 0, 'imagenet': 0, 'places': 0}, 105_950),
+        # The one step of the heads at 10 s read all of the zeros behind conv6.
+        (SOUNDNET8, 220_500, {}, 209_374),
+        # Too short for the heads: nothing is known of what they were trained on.
+        (SOUNDNET8, 110_250, {}, 209_374),
+    ],
+)
+def test_edges_that_training_never_read(spec, samples, ends, least):
+    trimmed = geometry.trim_edges(spec, samples)
+    assert {row.name: row.paddings[1] for row in trimmed.rows if row.paddings[1] != row.padding} == ends
+    assert geometry.min_samples(trimmed, spec.head_alias) == least
+    assert trimmed.trained_samples == samples
+    assert trimmed.with_edges() == dataclasses.replace(spec, trained_samples=samples)
+    assert geometry.frames(trimmed, spec.head_alias, samples) == geometry.frames(spec, spec.head_alias, samples)
+
+
+def zeros_read(row, steps, length):
+    """Brute force: for each step how far behind the input it reads, and which steps of the input."""
+    windows = [range(t * row.stride - row.padding, t * row.stride - row.padding + row.kernel) for t in range(steps)]
+    return [(max(0, window[-1] + 1 - length), [p for p in window if 0 <= p < length]) for window in windows]
+
+
+@settings(max_examples=150, deadline=None)
+@given(tables(), st.integers(1, 300), st.integers(1, 300))
+def test_trimmed_edges_against_brute_force(spec, trained, samples):
+    def last_and_head(length):
+        last, head = spec.layers[-1], spec.heads[0]
+        below = geometry.frames(spec, spec.layers[-2].name, length) if spec.layers[1:] else length
+        steps = geometry.frames(spec, last.name, length)
+        return zeros_read(last, steps, below), zeros_read(head, geometry.frames(spec, 'head', length), steps)
+
+    trimmed = geometry.trim_edges(spec, trained)
+    last, head = last_and_head(trained)
+    if not isinstance(spec.layers[-1], Conv) or not head:
+        assert trimmed.layers == spec.layers
+        return
+    learned = max((last[step][0] for _, steps in head for step in steps), default=0)
+    given_last, given_head = last_and_head(samples)
+    good = [zeros <= learned for zeros, _ in given_last]
+    assert geometry.frames(trimmed, spec.layers[-1].name, samples) == sum(good)
+    kept = sum(all(good[step] for step in steps) for _, steps in given_head)
+    assert geometry.frames(trimmed, 'head', samples) == kept

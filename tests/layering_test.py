@@ -10,7 +10,7 @@ from tests.build_file import ROOT, build_file, foreign_imports, modules, own_imp
 
 # From the bottom up: a module may import from its own layer's room and from any layer below.
 TABLES = {'version', 'errors', 'locks', 'spec', 'geometry', 'config', 'labels', 'registry', 'experiments'}
-NUMBERS = {'audio', 'containers', 'encoding', 'nets', 'pyav', 'tsne', 'web'}
+NUMBERS = {'audio', 'containers', 'encoding', 'nets', 'predictions', 'pyav', 'tsne', 'web'}
 TENSORFLOW = {
     'litert',
     'decoding',
@@ -43,6 +43,8 @@ MAY_ASK = {
     'multimodal': {'inference', 'prepare', 'transfer'},
     'visualize': {'inference'},
     'export': {'transfer'},
+    # An imported net gets its net.tflite.
+    'importing': {'export'},
 }
 # What each module may take from elsewhere, where that is less than everything.
 PURE = TABLES

@@ -7,9 +7,10 @@ package but the table itself: an explicit loop over time, no framework.
 import numpy as np
 
 
-def convolve(x, kernel, bias, stride, padding):
+def convolve(x, kernel, bias, stride, paddings):
     """[time, in] with kernel [k, in, out] -> [time', out]; Torch's and Keras' convolution (no flip)."""
-    padded = np.concatenate([np.zeros((padding, x.shape[1])), x, np.zeros((padding, x.shape[1]))])
+    before, behind = (np.zeros((zeros, x.shape[1])) for zeros in paddings)
+    padded = np.concatenate([before, x, behind])
     width = kernel.shape[0]
     steps = [padded[t : t + width] for t in range(0, len(padded) - width + 1, stride)]
     return np.einsum('tki,kio->to', np.stack(steps), kernel) + bias
@@ -36,14 +37,14 @@ def forward(spec, weights, waveform):
     for row in spec.layers:
         w = {key.split('/')[1]: value for key, value in weights.items() if key.split('/')[0] == row.name}
         if w:
-            x = convolve(x, w['kernel'], w['bias'], row.stride, row.padding)
+            x = convolve(x, w['kernel'], w['bias'], row.stride, row.paddings)
             x = normalise(x, w['gamma'], w['beta'], w['moving_mean'], w['moving_variance'])
             x = np.maximum(x, 0)
         else:
             x = max_pool(x, row.kernel)
         outputs[row.name] = x
     for head in spec.heads:
-        logits = convolve(x, weights[f'{head.name}/kernel'], weights[f'{head.name}/bias'], head.stride, head.padding)
+        logits = convolve(x, weights[f'{head.name}/kernel'], weights[f'{head.name}/bias'], head.stride, head.paddings)
         outputs[f'{head.name}_logits'] = logits
         outputs[head.name] = softmax(logits)
     return outputs

@@ -116,7 +116,7 @@ def _plain(net: model.SoundNet, training: bool) -> list[Stage]:
     stages, source = [], None
     for row in net.spec.rows:
         run = runner(row, 1.0 if stages else GAIN)
-        stages.append(Stage(row.name, source, row.kernel, row.stride, row.padding, run))
+        stages.append(Stage(row.name, source, row.kernel, row.stride, row.paddings, run))
         source = row.name if row in net.spec.layers else source
     return stages
 
@@ -130,8 +130,9 @@ def _run(stages: Iterable[Stage], waveform: Any) -> dict[str | None, Any]:
     for stage in stages:
         x = outputs[stage.source]
         steps = tf.shape(x)[1]
-        missing: Any = tf.maximum(0, stage.kernel - 2 * stage.padding - steps)
-        x = tf.pad(x, [[0, 0], [stage.padding, stage.padding + missing], [0, 0]])
+        missing: Any = tf.maximum(0, stage.kernel - sum(stage.paddings) - steps)
+        before, behind = stage.paddings
+        x = tf.pad(x, [[0, 0], [before, behind + missing], [0, 0]])
         frames = tf.where(steps > 0, tf.maximum(0, stage.frames(steps)), 0)
         outputs[stage.name] = stage.run(x)[:, :frames]
     return outputs

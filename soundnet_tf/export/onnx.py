@@ -106,7 +106,7 @@ def _convolution(helper: Any, row: Conv | Head, source: str) -> Any:
         [f'{row.name}/sum'],
         kernel_shape=[row.kernel],
         strides=[row.stride],
-        pads=[row.padding, row.padding],
+        pads=list(row.paddings),
     )
 
 

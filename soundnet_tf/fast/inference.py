@@ -47,19 +47,20 @@ class Stage:
 
     `run` takes `[batch, time, channels]`, zero padding included, to what the layer `name` gives;
     `source` is the stage that its input comes from, None for the waveform with one channel.
-    `kernel`, `stride` and `padding` count steps of the input. At least `kernel` steps must be given.
+    `kernel`, `stride` and `paddings`, before and behind, count steps of the input. At least `kernel`
+    steps must be given.
     """
 
     name: str
     source: str | None
     kernel: int
     stride: int
-    padding: int
+    paddings: tuple[int, int]
     run: Callable[[Any], Any]
 
     def frames(self, length: Any) -> Any:
         """How many steps come of an input of `length`, a number or a tensor, before padding."""
-        return (length + 2 * self.padding - self.kernel) // self.stride + 1
+        return (length + sum(self.paddings) - self.kernel) // self.stride + 1
 
 
 def inference_form(
@@ -81,11 +82,11 @@ def inference_form(
         outputs: dict[str | None, tuple[Any, Any]] = {None: (waveform[..., None], lengths)}
         for stage in steps:
             x, length = outputs[stage.source]
-            if stage.padding:
+            if any(stage.paddings):
                 # In a longer clip's company zero padding begins where the clip ends.
                 if length is not None and stage.source is not None:
                     x *= tf.sequence_mask(length, tf.shape(x)[1], x.dtype)[..., None]
-                x = tf.pad(x, [[0, 0], [stage.padding, stage.padding], [0, 0]])
+                x = tf.pad(x, [[0, 0], stage.paddings, [0, 0]])
             outputs[stage.name] = stage.run(x), None if length is None else tf.maximum(0, stage.frames(length))
         return {layer: tf.cast(outputs[layer][0], tf.float32) for layer in chosen}
 
@@ -112,7 +113,7 @@ def stages(net: model.SoundNet | Weights, layers: Iterable[str], precision: Prec
 
 
 def _stage(row: Row, source: str | None, run: Callable[[Any], Any]) -> Stage:
-    return Stage(row.name, source, row.kernel, row.stride, row.padding, run)
+    return Stage(row.name, source, row.kernel, row.stride, row.paddings, run)
 
 
 def _pool(row: Pool, x: Any) -> Any:
@@ -135,7 +136,7 @@ def _convolution(
     if pool is None:
         return _stage(row, source, run)
     kernel = row.kernel + (pool.kernel - 1) * row.stride
-    return Stage(pool.name, source, kernel, row.stride * pool.stride, row.padding, run)
+    return Stage(pool.name, source, kernel, row.stride * pool.stride, row.paddings, run)
 
 
 def _read(weights: Weights, parts: Callable[[], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:

@@ -65,16 +65,16 @@ def _weights(variable: Any, x: Any) -> Any:
 
 def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
     """Without the bias. Blocks of `stride` steps become channels: the same products and sums, without a stride."""
-    kernel, stride, padding = _weights(layer.kernel, x), row.stride, row.padding
+    kernel, stride, (before, behind) = _weights(layer.kernel, x), row.stride, row.paddings
     if row.kernel % stride:
-        x = tf.pad(x, [[0, 0], [padding, padding], [0, 0], [0, 0]])
+        x = tf.pad(x, [[0, 0], [before, behind], [0, 0], [0, 0]])
         return tf.nn.conv2d(x, kernel[:, None], [stride, 1], 'VALID')
     steps, channels = _steps(x), x.shape[-1]
     # What does not fill a block no output sees. It is not padded, since to cut it off is slow in the gradient.
-    spare = (steps + 2 * padding) % stride
-    enough = padding >= stride - 1
-    x = tf.pad(x, [[0, 0], [padding, padding - spare if enough else padding], [0, 0], [0, 0]])
-    blocks = (steps + 2 * padding) // stride
+    spare = (steps + before + behind) % stride
+    enough = behind >= stride - 1
+    x = tf.pad(x, [[0, 0], [before, behind - spare if enough else behind], [0, 0], [0, 0]])
+    blocks = (steps + before + behind) // stride
     x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
     x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
     kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])

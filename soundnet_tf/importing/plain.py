@@ -36,7 +36,7 @@ def _convolved(row: Conv | Head, form: str, tensors: Mapping[str, NDArray], x: N
     if kernel.ndim == 4:  # of a picture, one of whose axes is idle
         at = axes.index('k')
         kernel = np.squeeze(kernel, axis=at if kernel.shape[at] == 1 else at + 1)
-    padded = np.pad(x, ((row.padding, row.padding), (0, 0)))
+    padded = np.pad(x, (row.paddings, (0, 0)))
     steps = np.lib.stride_tricks.sliding_window_view(padded, row.kernel, axis=0)[:: row.stride]
     return np.einsum(f'tik,{axes}->to', steps, kernel, optimize=True) + tensors[f'{row.name}/bias'].astype(np.float64)
 

@@ -15,8 +15,8 @@ from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
 from soundnet_tf.inference.embedding import Embedding, join
-from soundnet_tf.inference.engine import Engine, engine_of
-from soundnet_tf.inference.stream import BLOCK_S, Stream, Streams, blocks_of
+from soundnet_tf.inference.engine import Edges, Engine, engine_of
+from soundnet_tf.inference.stream import BLOCK_S, Stream, Streams, blocks_of, joined, rows_of
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -151,14 +151,14 @@ class Embedder:
         """`stream` for several layers and heads at once."""
         layers = [self.known(layer) for layer in layers]
         intake = audio.Intake(sample_rate, self.channel, name)
-        return Streams(self._engine.flow(layers), self.spec, layers, intake, self.short, name)
+        return Streams(self._engine.flow(rows_of(self.spec, layers)), self.spec, layers, intake, self.short, name)
 
     def listen(self, waveform: Waveform, layers: Sequence[str], name: str = 'the clip') -> dict[str, Embedding]:
         """Several layers and heads at once, of a waveform `[samples]` (float32, mono, 22,050 Hz, in [-1, 1]).
 
         Too short a clip is filled up to the length that the most demanding of them needs, where `short` says so.
         """
-        if len(waveform) > SAMPLE_RATE * self._engine.whole_s(layers):
+        if len(waveform) > SAMPLE_RATE * self._engine.whole_s(rows_of(self.spec, layers)):
             size = SAMPLE_RATE * BLOCK_S
             return self.listen_pieces((waveform[at : at + size] for at in range(0, len(waveform), size)), layers, name)
         return self.listen_clips([self.fitted(waveform, layers, name)], layers)[0]
@@ -170,7 +170,7 @@ class Embedder:
     def open_file(self, path: Path, layers: Sequence[str]) -> Clip | Iterator[Waveform]:
         """A sound file decoded: a clip, or the pieces of a file that is too long to be listened to whole."""
         layers = [self.known(layer) for layer in layers]
-        most = SAMPLE_RATE * self._engine.whole_s(layers)
+        most = SAMPLE_RATE * self._engine.whole_s(rows_of(self.spec, layers))
         pieces, taken, samples = blocks.read(path, self.decoder, self.channel), [], 0
         for piece in pieces:
             taken.append(piece)
@@ -190,10 +190,10 @@ class Embedder:
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[dict[str, Embedding]]:
         """`listen` of each clip, as one batch; its memory is that of as many of the longest."""
-        heard = self._engine.run_many([clip.waveform for clip in clips], layers)
+        heard = self._engine.run_many([clip.waveform for clip in clips], rows_of(self.spec, layers))
         return [
-            {layer: self._embedding(values, layer, clip) for layer, values in outputs.items()}
-            for clip, outputs in zip(clips, heard, strict=True)
+            {layer: self._embedding(values, layer, clip) for layer, values in joined(self.spec, rows, layers).items()}
+            for clip, rows in zip(clips, heard, strict=True)
         ]
 
     def listen_pieces(
@@ -218,10 +218,13 @@ class Embedder:
     def known(self, layer: str | None) -> str:
         """The layer itself, or the default one for None. Raises SoundNetError, listing them all, if there is none."""
         layer = self.spec.feature_layer if layer is None else layer
-        if not self._engine.serves(layer):
+        rows = rows_of(self.spec, [layer])
+        if not rows or not all(map(self._engine.serves, rows)):
             layers = ', '.join(filter(self._engine.serves, self.spec.layer_names))
             heads = ', '.join(filter(self._engine.serves, self.spec.head_names)) or 'none'
             raise SoundNetError(f'{self.spec.name} has no layer {layer!r}; its layers are {layers}, its heads {heads}')
+        if layer not in rows:
+            geometry.path(self.spec, layer)  # heads of several geometries are not one layer
         return layer
 
     def heads(self) -> tuple[str, ...]:
@@ -242,7 +245,7 @@ class Embedder:
     ) -> Clip | Iterator[Waveform]:
         """Samples as a clip, or as the pieces of a sound that is too long to be listened to whole."""
         samples = audio.to_array(samples)
-        if len(samples) <= sample_rate * self._engine.whole_s(layers):
+        if len(samples) <= sample_rate * self._engine.whole_s(rows_of(self.spec, layers)):
             return self.fitted(audio.to_waveform(samples, sample_rate, self.channel, name), layers, name)
         intake, size = audio.Intake(sample_rate, self.channel, name), sample_rate * BLOCK_S
         starts = range(0, len(samples), size)
@@ -272,6 +275,7 @@ def load(
     decoder: str = 'auto',
     channel: Channel = 'first',
     precision: 'Precision' = 'float32',
+    edges: Edges = 'drop',
 ) -> Embedder:
     """An Embedder of a saved net, named by its folder, as it ships or as it was registered; options as in `Embedder`.
 
@@ -279,9 +283,10 @@ def load(
 
     Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
     TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as quick, for sounds of 20 s and
-    more and for batches, cosine 0.9999.
+    more and for batches, cosine 0.9999. `edges='keep'` gives all steps of each layer and head, those too at the end of
+    a clip that the net never learned to give (docs/edges.md).
     Raises SoundNetError where the folder is no saved net.
     """
     folder = nets.find(name_or_path)
-    engine = engine_of(folder, precision)
+    engine = engine_of(folder, precision, edges)
     return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=saved.read_facts(folder))

@@ -3,7 +3,7 @@
 import os
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from soundnet_tf import fast
 
+
+Edges = Literal['drop', 'keep']
+"""What becomes of the steps at a clip's end that a net never learned to give: see `geometry.trim_edges`."""
 
 WHOLE_S = 60.0
 """TensorFlow is given longer sounds in pieces: as quick, and the memory stays what it is."""
@@ -146,12 +149,15 @@ class KerasEngine(TensorFlowEngine):
         super().__init__(fast.Weights.of(known), labels, precision)
 
 
-def stored(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32') -> TensorFlowEngine:
+def stored(
+    folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32', edges: Edges = 'drop'
+) -> TensorFlowEngine:
     """The net of a saved folder, of which only what is asked for is ever read, and no Keras model is made.
 
     Raises SoundNetError where the folder is no saved net, WeightsMismatch where its parts disagree.
     """
     spec, labels = saved.read_spec(folder), saved.read_labels(folder)
+    spec = spec.with_edges() if edges == 'keep' else spec
     tensors = saved.Tensors(folder, spec)
     from soundnet_tf import fast
 
@@ -276,22 +282,23 @@ class FirstThatServes:
         return self._whole
 
 
-def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32') -> Engine:
+def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32', edges: Edges = 'drop') -> Engine:
     """For a saved net: LiteRT for what its `net.tflite` serves, where there is one and LiteRT is installed; else
-    TensorFlow, as it is for any other precision than float32.
+    TensorFlow, as it is for any other precision than float32, and for `edges='keep'`.
 
-    Raises SoundNetError where the folder is no saved net.
+    Raises SoundNetError where the folder is not a saved net.
     """
-
-    saved.read_spec(folder)  # a mistaken folder is told before TensorFlow is loaded
+    if edges not in get_args(Edges):
+        raise SoundNetError(f"edges is 'drop' or 'keep', not {edges!r}")
+    saved.read_spec(folder)  # a wrong folder is reported before TensorFlow is loaded
     weights = saved.read_facts(folder).get('weights_sha256')
 
     def whole() -> Engine:
         if saved.read_facts(folder).get('weights_sha256') != weights:
             raise SoundNetError(f'{folder} holds another net than when it was loaded: load it again')
-        return stored(folder, precision)
+        return stored(folder, precision, edges)
 
-    if precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
+    if edges == 'keep' or precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
         return whole()
     try:
         return FirstThatServes(LiteRTEngine(folder), whole)

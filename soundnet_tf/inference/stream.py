@@ -53,6 +53,21 @@ def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
         pool.shutdown(cancel_futures=True)
 
 
+def rows_of(spec: NetSpec, layers: Sequence[str]) -> tuple[str, ...]:
+    """The rows of the table that `layers` are made of: the paper's conv8 is all of its heads."""
+    alias = [] if spec.head_alias in spec.head_names else [spec.head_alias]
+    rows = [spec.head_names if layer in alias else (layer,) for layer in layers]
+    return tuple(dict.fromkeys(row for names in rows for row in names))
+
+
+def joined(spec: NetSpec, outputs: Outputs, layers: Sequence[str]) -> Outputs:
+    """The outputs of `layers` out of those of their rows: of conv8 its heads' one after the other."""
+    return {
+        layer: outputs[layer] if layer in outputs else np.concatenate([outputs[head] for head in spec.head_names], 1)
+        for layer in layers
+    }
+
+
 class Flow:
     """A net that is fed: samples in, the steps of its layers that they settle out.
 
@@ -81,7 +96,7 @@ class _Step:
 
     def __init__(self, stage: 'Stage', run: Run, channels: int, outputs: int) -> None:
         self.stage, self._run = stage, run
-        self.kept = np.zeros([stage.padding, channels], np.float32)
+        self.kept = np.zeros([stage.paddings[0], channels], np.float32)
         self._nothing = np.zeros([0, outputs], np.float32)
         self._skip = 0  # with a stride longer than the kernel: what lies between two steps
         self._begun = False
@@ -91,7 +106,7 @@ class _Step:
         if not self._begun:  # padding alone gives no step, as `geometry.frames` has it
             return self._nothing
         stage = self.stage
-        behind = [np.zeros([stage.padding, x.shape[1]], np.float32)] if last else []
+        behind = [np.zeros([stage.paddings[1], x.shape[1]], np.float32)] if last else []
         x = np.concatenate([self.kept, x, *behind])
         self._skip, x = max(0, self._skip - len(x)), x[self._skip :]
         steps = max(0, (len(x) - stage.kernel) // stage.stride + 1)
@@ -170,7 +185,8 @@ class Streams:
             self._flow.push(waveform[at : at + size], last and at + size >= len(waveform))
             for at in range(0, max(1, len(waveform)), size)
         ]
-        return {layer: np.concatenate([part[layer] for part in parts]) for layer in self._layers}
+        rows = {row: np.concatenate([part[row] for part in parts]) for row in parts[0]}
+        return joined(self._spec, rows, self._layers)
 
     def _embedding(self, layer: str, values: NDArray[np.float32], filled: Short) -> Embedding:
         before = self._given[layer]

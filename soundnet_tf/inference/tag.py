@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import labels
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
@@ -172,9 +173,9 @@ def _columns(tags: Sequence[Tag], surely: Mapping[str, bool]) -> Iterator[str]:
     for tag in tags:
         head = '' if tag.head in told else tag.head
         if head and not surely.get(head, True):
-            yield f'  {head:{width}}  not sure (best guess {tag.name})'
+            yield f'  {head:{width}}  not sure (best guess {labels.short(tag.head, tag.name)})'
             head = ''
-        yield f'  {head:{width}}  {tag.probability:6.1%}  {tag.name}'
+        yield f'  {head:{width}}  {tag.probability:6.1%}  {labels.short(tag.head, tag.name)}'
         told.add(tag.head)
 
 

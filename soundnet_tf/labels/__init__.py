@@ -24,6 +24,11 @@ def numbered(classes: int) -> tuple[str, ...]:
     return tuple(f'class {index}' for index in range(classes))
 
 
+def short(head: str, name: str) -> str:
+    """A class as a line of text has it: of ImageNet's synonyms, `tench, Tinca tinca`, the first."""
+    return name.split(', ')[0] if head == 'imagenet' else name
+
+
 def parse(text: str, source: str) -> tuple[str, ...]:
     """One name per line. Raises SoundNetError where a line in the middle is empty."""
     names = text.rstrip('\n').split('\n')

@@ -13,7 +13,7 @@ from soundnet_tf import fast, geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.recipes import Recipe
-from soundnet_tf.spec import Head, NetSpec
+from soundnet_tf.spec import NetSpec
 from soundnet_tf.transfer import svm
 from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.sounds import FULL_SCALE, Samples, Sounds
@@ -33,23 +33,20 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     if dataset.name in spec.layer_names:
         raise SoundNetError(f'a head cannot be called {dataset.name}, which is a layer: give the data set another name')
     # By its mean logits it learns and is judged, so by these it answers.
-    head = Head(dataset.name, len(dataset.classes), recipe.head_kernel, padding=0, stride=1, clip_mean='logits')
-    spec = dataclasses.replace(spec, heads=(head,))
+    head = model.new_head(dataset.name, len(dataset.classes), recipe.head_kernel)
+    # The new head learns from all the steps that a crop has, edges included.
+    spec = dataclasses.replace(spec.with_edges(), heads=(head,))
     samples = round(recipe.crop_s * SAMPLE_RATE)
     way_out = 'take longer crops, or head_kernel=1'
     geometry.require(spec, head.name, samples, f'a training crop (crop_s={recipe.crop_s:g})', way_out)
-    return spec
+    return geometry.trim_edges(spec, samples)
 
 
 def build(spec: NetSpec, dataset: DataSet, start: saved.Path | None) -> model.SoundNet:
     """A net of `spec`, its layers as the saved net `start` has them, or as chance has it; its head always new."""
     net = model.build(spec, labels={dataset.name: dataset.classes})
     if start is not None:
-        trunk = model.build(spec.with_heads({}))
-        saved.load_weights(trunk, start)
-        own = model.variables_of(net)
-        for key, variable in model.variables_of(trunk).items():
-            own[key].assign(variable)
+        saved.load_weights(model.trunk_of(net), start)
     return net
 
 

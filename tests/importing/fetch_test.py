@@ -161,15 +161,17 @@ def test_a_path_goes_before_a_name(home, server, tmp_path):
     assert not server.asked
 
 
-@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'no file'), ('.', 'a folder')])
+@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'not a file'), ('.', 'a folder')])
 def test_what_is_neither_a_file_nor_published(home, server, source, what):
     with pytest.raises(SoundNetError) as caught:
         fetch.local(source)
-    assert str(caught.value) == f'{source} is {what}: give a weight file, or one of the published, small'
+    assert str(caught.value) == (
+        f'{source} is {what}: pass a weight file, or the name of published weights (soundnet8, small)'
+    )
 
 
 def test_what_is_published():
-    assert set(registry.PUBLISHED) == {'soundnet8', 'soundnet5'}
+    assert set(registry.PUBLISHED) == {'soundnet5'}
     for name, published in registry.PUBLISHED.items():
         assert published.member == f'{name}_final.t7'
         assert published.url.startswith('http://data.csail.mit.edu/')

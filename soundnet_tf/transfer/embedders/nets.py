@@ -24,22 +24,14 @@ class Net:
 
     def known(self, layer: str | None) -> str:
         """The layer itself, or the net's feature layer."""
-        spec = self._embedder.spec
-        # conv8 stands for its heads one after the other, as the authors read it.
-        return spec.head_alias if layer == spec.head_alias and spec.heads else self._embedder.known(layer)
+        return self._embedder.known(layer)
 
     def hop_s(self, layer: str) -> float:
-        return geometry.hop(self._embedder.spec, self._rows(layer)[0]) / SAMPLE_RATE
+        return geometry.hop(self._embedder.spec, layer) / SAMPLE_RATE
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        rows = self._rows(layer)
-        clips = [self._embedder.fitted(waveform, rows) for waveform in waveforms]
-        heard = self._embedder.listen_clips(clips, rows)
-        return [np.concatenate([own[row].values for row in rows], axis=1) for own in heard]
-
-    def _rows(self, layer: str) -> list[str]:
-        spec = self._embedder.spec
-        return list(spec.head_names) if layer == spec.head_alias else [layer]
+        clips = [self._embedder.fitted(waveform, [layer]) for waveform in waveforms]
+        return [heard[layer].values for heard in self._embedder.listen_clips(clips, [layer])]
 
 
 def saved_net(folder: saved.Path) -> Net:

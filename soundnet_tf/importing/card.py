@@ -1,0 +1,67 @@
+"""The model card of an imported net: what is known of its weights, and where its numbers hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from soundnet_tf import geometry
+from soundnet_tf.spec import NetSpec
+
+KNOWN: dict[str, dict[str, Any]] = {
+    '7bef691761d00a23b027751bb8e7bdadc603a03f3bbec5574e7cd54c98a850c5': {
+        'title': 'SoundNet, 8 layers, the original weights',
+        'authors': 'Yusuf Aytar, Carl Vondrick, Antonio Torralba',
+        'paper': 'SoundNet: Learning Sound Representations from Unlabeled Video, NIPS 2016, arXiv:1610.09001',
+        'licence': 'MIT',
+        'learned_from': 'the sound of two million unlabelled Flickr videos, 20 s of each, taught by an ImageNet and a '
+        'Places network that saw the pictures',
+        'package': 'soundnet 0.1.2 on the Python index, soundnet/models/sound8.npy',
+        'measured': {},
+    }
+}
+"""What is known of a weight file, by its sha256."""
+
+
+def known(sha256: str) -> dict[str, Any]:
+    """What is known of the weight file of this hash; nothing of one that we never met."""
+    return KNOWN.get(sha256, {})
+
+
+def text(spec: NetSpec, origin: Mapping[str, Any]) -> str:
+    """The card in Markdown; `origin` is that of model.json."""
+    lines = [f'# {origin.get("title", spec.name)}', '']
+    words = {'authors': 'Authors', 'paper': 'Paper', 'licence': 'Licence', 'learned_from': 'Learned from'}
+    words |= {'package': 'Source'}
+    lines += [f'- {word}: {origin[key]}' for key, word in words.items() if key in origin]
+    lines += [
+        f'- File: {origin["file"]}, {origin["bytes"]:,} bytes, sha256 `{origin["sha256"]}`',
+        f'- Converted by the importer of soundnet_tf from {origin["form"]}; every layer is within '
+        f'{max(origin["differences"].values()):.1e} of its largest value of plain numpy with the same tensors',
+        '',
+        '## What it takes and gives',
+        '',
+        'Mono sound at 22,050 Hz in [-1, 1], of any length.',
+        '',
+        '| output | values | one every | from clips of |',
+        '|---|---|---|---|',
+    ]
+    for layer in dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)):
+        hop, least = geometry.hop(spec, layer), geometry.min_samples(spec, layer)
+        lines.append(
+            f'| {layer} | {geometry.channels(spec, layer)} | {geometry.seconds(hop)} | {geometry.seconds(least)} |'
+        )
+    lines += [
+        '',
+        'It learned from clips of 20 s alone, and never learned to give the last steps of its deepest layer at other '
+        'lengths: these steps are left out (docs/edges.md).',
+        '',
+    ]
+    if origin.get('measured'):
+        lines += ['## Measured', '', *(f'- {what}: {value}' for what, value in origin['measured'].items()), '']
+    lines += [
+        '## What it is not',
+        '',
+        'Its heads name what a picture would show, out of 1,000 objects and 401 scenes, with low probabilities spread '
+        'over many classes. It was never told the name of a sound. Use its layers as features, and its names as hints.',
+        '',
+    ]
+    return '\n'.join(lines)

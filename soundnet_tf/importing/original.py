@@ -1,0 +1,44 @@
+"""The original SoundNet as a saved net in the user's cache, converted once.
+
+    python -m soundnet_tf.importing.original soundnet8
+
+`nets.find` runs this in a process of its own, so that whoever tags a sound has no TensorFlow in memory afterwards.
+"""
+
+import pathlib
+import sys
+import time
+
+from soundnet_tf import locks, registry, saved
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.importing import importer
+
+
+def provide(name: str) -> pathlib.Path:
+    """The folder of the saved net `name` of `registry.PACKAGED`, made where it is not there yet.
+
+    Of several processes one converts, and the others wait. Raises SoundNetError where the weights cannot be had.
+    """
+    target = registry.place(name)
+    while (claim := locks.Claim.of(target)) is None:
+        time.sleep(0.2)
+    try:
+        if not saved.is_net(target):
+            importer.import_weights(name, target)
+    finally:
+        claim.release()
+    return target
+
+
+def main(name: str) -> int:
+    """Provide the net; what is wrong goes to stderr in one line."""
+    try:
+        provide(name)
+    except SoundNetError as error:
+        print(error, file=sys.stderr)
+        return error.status
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))

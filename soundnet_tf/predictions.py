@@ -1,0 +1,49 @@
+"""`preprocess_input` and `decode_predictions`, as the nets of `keras.applications` have them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundnet_tf import audio, labels
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import SoundNetError
+
+
+def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
+    """Mono sounds `[samples]` or `[batch, samples]`, at `sample_rate` in Hz, to what the nets take, of the same rank.
+
+    float32 at 22,050 Hz in [-1, 1]; whole numbers are PCM. Raises BadAudio where there are no usable samples.
+    """
+    sounds = audio.to_array(x)
+    if sounds.ndim == 1:
+        return audio.to_waveform(sounds, sample_rate)
+    return np.stack([audio.to_waveform(sound, sample_rate, name=f'sound {i}') for i, sound in enumerate(sounds)])
+
+
+def decode_predictions(
+    outputs: Mapping[str, Any] | Any, top: int = 5, names: Mapping[str, Sequence[str]] | None = None
+) -> list[list[tuple[str, str, float]]]:
+    """For each sound of a batch `(head, class, probability)`, the `top` of each head, the most probable first.
+
+    Args:
+      outputs: what a net gives, by head `[batch, time, classes]`, whose mean over time is taken, or `[batch, classes]`.
+      names: the class names of each head, such as `net.labels`; those that ship, or numbers, where none are given.
+
+    Raises SoundNetError where names do not fit.
+    """
+    if not isinstance(outputs, Mapping):
+        raise SoundNetError('outputs is what a net with heads gives, {head: [batch, time, classes]}')
+    decoded: dict[int, list[tuple[str, str, float]]] = {}
+    for head, values in outputs.items():
+        values = np.asarray(values)
+        values = values.mean(axis=1) if values.ndim == 3 else values
+        count = values.shape[-1]
+        own = (names or {}).get(head) or labels.shipped(head, count) or labels.numbered(count)
+        if len(own) != count:
+            raise SoundNetError(f'head {head} has {count} classes, but {len(own)} names were given')
+        for sound, row in enumerate(values):
+            best = np.argsort(-row, kind='stable')[:top]
+            decoded.setdefault(sound, []).extend((head, own[int(i)], float(row[i])) for i in best)
+    return [decoded[sound] for sound in sorted(decoded)]
