@@ -22,6 +22,7 @@ setup(
     package_dir={'soundnet_tf.bin': 'bin', 'soundnet_tf.savedmodels': 'savedmodels'},
     package_data={
         'soundnet_tf': ['py.typed'],
+        'soundnet_tf.clips': ['*.md', '*.ogg'],
         'soundnet_tf.labels': ['*.txt'],
         'soundnet_tf.visualize': ['page/*'],
         'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*.json', '*/*.md', '*/*.npz', '*/*.tflite', '*/labels/*.txt'],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from soundnet_tf import geometry
+    from soundnet_tf import clips, geometry
     from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
     from soundnet_tf.inference import Embedder, Embedding, Stream, load
     from soundnet_tf.inference.sklearn import SoundNetTransformer
@@ -53,6 +53,7 @@ __all__ = [
     'Stream',
     'WeightsMismatch',
     'build',
+    'clips',
     'decode_predictions',
     'features',
     'geometry',
@@ -65,8 +66,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == 'geometry':
-        return importlib.import_module('soundnet_tf.geometry')
+    if name in ('clips', 'geometry'):
+        return importlib.import_module(f'soundnet_tf.{name}')
     if name not in _HOME:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -94,6 +94,8 @@ def build_file():
         foreign = sorted(f'@pypi//{DISTRIBUTIONS.get(top, top)}' for top in foreign_imports(path))
         lines = [f'{"py_binary" if binary else "py_library"}(', f'    name = "{target(name)}",']
         lines.append(f'    srcs = ["{path.as_posix()}"],')
+        if path.parent.name == 'clips':
+            lines.append('    data = glob(["soundnet_tf/clips/*.ogg"]),')
         if path.parent.name == 'labels':
             lines.append('    data = glob(["soundnet_tf/labels/*.txt"]),')
         if path == pathlib.Path('soundnet_tf/registry.py'):

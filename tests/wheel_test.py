@@ -12,6 +12,7 @@ import zipfile
 import pytest
 import soundfile
 
+from soundnet_tf import clips
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.testing import noise
 
@@ -46,6 +47,14 @@ def test_it_holds_every_file_of_the_nets(wheel):
             for path, sha256 in net['files'].items():
                 held = file.read(f'soundnet_tf/savedmodels/{name}/{path}')
                 assert hashlib.sha256(held).hexdigest() == sha256, f'{name}/{path}'
+
+
+def test_it_holds_the_clips_and_their_credits(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        held = [own for own in file.namelist() if '/clips/' in own]
+        assert len(held) == len(clips.names()) + 2
+        for name in [*(f'{clip}.ogg' for clip in clips.names()), 'CREDITS.md']:
+            assert file.read(f'soundnet_tf/clips/{name}') == (ROOT / 'soundnet_tf' / 'clips' / name).read_bytes()
 
 
 def test_it_tags_where_it_is_unpacked(wheel, tmp_path):
