@@ -4,6 +4,7 @@ A **waveform** is float32, mono, 22,050 Hz, in [-1, 1], shape `[samples]`. The f
 authors' net expects is the net's own first node (`GAIN`), never applied here.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -15,13 +16,16 @@ from soundnet_tf.spec import GAIN, SAMPLE_RATE
 __all__ = [
     'GAIN',
     'SAMPLE_RATE',
+    'SILENCE_DBFS',
     'Channel',
     'Intake',
+    'LevelMeter',
     'Resampler',
     'Short',
     'Waveform',
     'fill',
     'fit_length',
+    'level_dbfs',
     'resample',
     'to_array',
     'to_float',
@@ -36,6 +40,9 @@ MOST_CHANNELS = 64
 
 FULL_SCALE_MISTAKEN = 16
 """A peak beyond any overshoot: whole numbers that were taken for floats."""
+
+SILENCE_DBFS = -70.0
+"""A sound below this level is silence to a listener, and nothing for a net to name."""
 
 Channel = Literal['first', 'mean']
 """Which mono signal a recording of several channels becomes: the authors took the first channel."""
@@ -191,3 +198,51 @@ def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:
     if short == 'tile':
         return fit_length(waveform, samples)
     return np.concatenate([waveform, np.zeros(samples - len(waveform), np.float32)])
+
+
+class LevelMeter:
+    """How loud the loudest second of a waveform is that comes chunk by chunk, however it is cut.
+
+    The level is that second's root mean square in dB of full scale, -inf for digital silence; of less than a second
+    it is that of all there is. The loudest second, since a whole hour may be quiet around one bark.
+    """
+
+    def __init__(self, recent_s: float = 0.0) -> None:
+        # The second that has begun counts as one of them.
+        self._kept = math.ceil(recent_s) + 1
+        self._recent: list[float] = []
+        self._loudest = 0.0
+        self._samples = 0
+
+    def push(self, waveform: Waveform) -> None:
+        """Take in `[samples]`, from 0 upward."""
+        self._recent = self._recent[-self._kept :]
+        at = 0
+        while at < len(waveform):
+            if self._samples % SAMPLE_RATE == 0:
+                self._recent.append(0.0)
+            part = waveform[at : at + SAMPLE_RATE - self._samples % SAMPLE_RATE]
+            self._recent[-1] += float(np.square(part, dtype=np.float64).sum())
+            self._loudest = max(self._loudest, self._recent[-1])
+            self._samples += len(part)
+            at += len(part)
+
+    @property
+    def dbfs(self) -> float:
+        """Of the loudest second so far."""
+        return self._level(self._loudest)
+
+    @property
+    def recent_dbfs(self) -> float:
+        """Of the loudest second among the last push and the `recent_s` seconds before it."""
+        return self._level(max(self._recent, default=0.0))
+
+    def _level(self, energy: float) -> float:
+        return 10 * math.log10(energy / min(self._samples, SAMPLE_RATE)) if energy else -math.inf
+
+
+def level_dbfs(waveform: Waveform) -> float:
+    """The level of a whole waveform, `[samples]`; see `LevelMeter`."""
+    meter = LevelMeter()
+    meter.push(waveform)
+    return meter.dbfs

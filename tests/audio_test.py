@@ -1,5 +1,6 @@
 """Waveform conventions."""
 
+import math
 import sys
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from soundnet_tf import audio
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, MissingTool
-from soundnet_tf.testing import tone
+from soundnet_tf.testing import noise, tone
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,44 @@ def test_fill():
     assert audio.fill(clip, 5, 'pad').dtype == np.float32
     assert audio.fill(clip, 3, 'tile') is clip
     assert not audio.fill(clip[:0], 3, 'pad').size
+
+
+def at_level(waveform, dbfs):
+    return (waveform * 10 ** (dbfs / 20) / np.sqrt(np.square(waveform, dtype=float).mean())).astype(np.float32)
+
+
+@given(dbfs=st.floats(-120, 0), samples=st.integers(1, SAMPLE_RATE), seed=st.integers(0, 99))
+def test_the_level_of_up_to_a_second_is_its_root_mean_square(dbfs, samples, seed):
+    waveform = at_level(noise(1, seed=seed)[:samples], dbfs)
+    assert audio.level_dbfs(waveform) == pytest.approx(dbfs, abs=1e-3)
+
+
+def test_the_level_is_that_of_the_loudest_second():
+    sound = np.zeros(60 * SAMPLE_RATE, np.float32)
+    assert audio.level_dbfs(sound) == audio.level_dbfs(sound[:0]) == -math.inf
+    sound[30 * SAMPLE_RATE : 31 * SAMPLE_RATE] = tone(1, amplitude=1.0)
+    assert audio.level_dbfs(sound) == pytest.approx(-3.01, abs=0.01)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 80_000), max_size=8), st.integers(0, 80_000))
+def test_the_level_of_chunks_is_that_of_the_whole(cuts, samples):
+    sound = noise(4)[:samples]
+    meter = audio.LevelMeter()
+    for chunk in np.split(sound, sorted(cuts)):
+        meter.push(chunk)
+    assert meter.dbfs == pytest.approx(audio.level_dbfs(sound), abs=1e-9)
+
+
+def test_the_recent_level_forgets():
+    meter = audio.LevelMeter(recent_s=2)
+    meter.push(noise(1))
+    recent = []
+    for _ in range(5):
+        meter.push(np.zeros(SAMPLE_RATE, np.float32))
+        recent.append(meter.recent_dbfs > -math.inf)
+    assert recent == [True, True, True, False, False]
+    assert meter.dbfs == audio.level_dbfs(noise(1))
+    assert len(meter._recent) <= 4, 'memory that does not grow'
+    meter.push(np.concatenate([noise(1), np.zeros(9 * SAMPLE_RATE, np.float32)]))
+    assert meter.recent_dbfs > -math.inf, 'all of the last push counts'

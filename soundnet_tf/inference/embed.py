@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,11 @@ class Clip:
 
     waveform: Waveform
     samples: int
+
+    @functools.cached_property
+    def level_dbfs(self) -> float:
+        """Of the sound itself; see `audio.LevelMeter`."""
+        return audio.level_dbfs(self.waveform[: self.samples])
 
 
 class Embedder:
@@ -131,13 +137,16 @@ class Embedder:
             yield _or_raise(heard)[layer]
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[tags.Tag]:
-        """The `top` most probable classes of each head, of the clip as a whole; arguments and errors as `embed`."""
+        """The `top` most probable classes of each head, of the clip as a whole; arguments and errors as `embed`.
+
+        Of silence (`Embedding.silent`) each head gives one tag, 'silence' with probability 1, in place of its classes.
+        """
         heads = self.heads()
-        return self.tags_in(self._heard(self._opened(waveform, sample_rate, heads), heads), top)
+        return self._named(self._heard(self._opened(waveform, sample_rate, heads), heads), top)
 
     def tag_file(self, path: Path, top: int = 5) -> list[tags.Tag]:
         """As `tag`, of a sound file. Errors name it."""
-        return self.tags_in(self.listen_file(path, self.heads()), top)
+        return self._named(self.listen_file(path, self.heads()), top)
 
     def stream(self, layer: str | None = None, sample_rate: int = SAMPLE_RATE) -> Stream:
         """For a sound that comes piece by piece: `push` samples, take the steps that are settled, `finish`.
@@ -207,7 +216,7 @@ class Embedder:
         return {layer: join([part[layer] for part in parts]) for layer in layers}
 
     def tags_in(self, heard: Mapping[str, Embedding], top: int = 5) -> list[tags.Tag]:
-        """The tags of the heads among what `listen` gave."""
+        """The tags of the heads among what `listen` gave, by the net's classes alone."""
         return [
             tag
             for head in self.spec.heads
@@ -233,6 +242,10 @@ class Embedder:
             raise SoundNetError(f'{self.spec.name} has no heads, so it cannot tag: use a net with heads, or embed')
         return self.spec.head_names
 
+    def _named(self, heard: Mapping[str, Embedding], top: int) -> list[tags.Tag]:
+        silent = any(embedding.silent for embedding in heard.values())
+        return tags.silence(heard) if silent else self.tags_in(heard, top)
+
     def _heard(
         self, sound: Clip | Iterator[Waveform], layers: Sequence[str], name: str = 'the clip'
     ) -> dict[str, Embedding]:
@@ -254,7 +267,7 @@ class Embedder:
     def _embedding(self, values: NDArray[np.float32], layer: str, clip: Clip) -> Embedding:
         times = np.array(geometry.frame_times(self.spec, layer, len(values)))
         filled = self.short if len(clip.waveform) > clip.samples else 'error'
-        return Embedding.of(values, times, layer, clip.samples, filled)
+        return Embedding.of(values, times, layer, clip.samples, filled, clip.level_dbfs)
 
     def __repr__(self) -> str:
         return (

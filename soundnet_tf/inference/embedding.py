@@ -1,12 +1,13 @@
 """What a layer gave for a sound."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import SAMPLE_RATE, Short
+from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -15,7 +16,8 @@ class Embedding:
 
     `values` is float32 `[time, channels]`, `times` the centre of each step in seconds from the first sample.
     `seconds` is the length of the sound itself, or of what a stream had heard of it; `tiled` says that it was
-    repeated to be long enough, `padded` that silence was put behind it.
+    repeated to be long enough, `padded` that silence was put behind it. `level_dbfs` is the level of the loudest
+    second of the same sound as `seconds` (`audio.LevelMeter`), NaN where nobody measured it.
     """
 
     values: NDArray[np.float32]
@@ -24,13 +26,25 @@ class Embedding:
     seconds: float = 0.0
     tiled: bool = False
     padded: bool = False
+    level_dbfs: float = math.nan
 
     @classmethod
     def of(
-        cls, values: NDArray[np.float32], times: NDArray[np.float64], layer: str, samples: int, filled: Short
+        cls,
+        values: NDArray[np.float32],
+        times: NDArray[np.float64],
+        layer: str,
+        samples: int,
+        filled: Short,
+        level_dbfs: float,
     ) -> 'Embedding':
         """Of a sound of so many samples, and how it was filled up; 'error' where it was not."""
-        return cls(values, times, layer, samples / SAMPLE_RATE, filled == 'tile', filled == 'pad')
+        return cls(values, times, layer, samples / SAMPLE_RATE, filled == 'tile', filled == 'pad', level_dbfs)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the sound is silence: digital, or below -70 dBFS (`audio.SILENCE_DBFS`) in each of its seconds."""
+        return self.level_dbfs < SILENCE_DBFS
 
     def mean(self) -> NDArray[np.float32]:
         """`[channels]`: the average over time."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import audio, geometry
-from soundnet_tf.audio import SAMPLE_RATE, Short, Waveform
+from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.spec import NetSpec
@@ -139,6 +139,7 @@ class Streams:
         # To fill up too short a sound it has to be remembered until it is long enough.
         self._beginning = np.zeros(0 if short == 'error' else self._least, np.float32)
         self._samples = 0
+        self._meter = audio.LevelMeter(max(geometry.receptive_field(spec, layer) for layer in layers) / SAMPLE_RATE)
         self._given = dict.fromkeys(self._layers, 0)
         self._finished = False
 
@@ -146,6 +147,11 @@ class Streams:
     def seconds(self) -> float:
         """How much sound was taken in."""
         return self._samples / SAMPLE_RATE
+
+    @property
+    def silent(self) -> bool:
+        """Whether all that the steps of the last push saw was silence, whatever came before."""
+        return self._meter.recent_dbfs < SILENCE_DBFS
 
     def push(self, samples: ArrayLike) -> dict[str, Embedding]:
         """The steps that are settled with these samples, `[n]` or `[n, channels]` with n from 0 upward.
@@ -166,6 +172,7 @@ class Streams:
         room = self._beginning[self._samples :]
         room[: len(waveform)] = waveform[: len(room)]
         self._samples += len(waveform)
+        self._meter.push(waveform)
         filled = last and self._short != 'error' and 0 < self._samples < self._least
         if filled:
             whole = audio.fill(self._beginning[: self._samples], self._least, self._short)
@@ -192,7 +199,7 @@ class Streams:
         before = self._given[layer]
         self._given[layer] += len(values)
         times = np.array(geometry.frame_times(self._spec, layer, len(values), before))
-        return Embedding.of(values, times, layer, self._samples, filled)
+        return Embedding.of(values, times, layer, self._samples, filled, self._meter.dbfs)
 
 
 class Stream:

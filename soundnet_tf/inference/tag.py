@@ -4,13 +4,14 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels
+from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
@@ -29,6 +30,9 @@ class Tag(NamedTuple):
     probability: float
 
 
+SILENCE = 'silence'
+"""In place of a class, for a sound in which there is nothing to name."""
+
 Step = tuple[float | None, list[Tag]]
 """The centre of a time step in seconds, None for the mean of a whole clip; and its tags."""
 
@@ -42,6 +46,11 @@ def top(head: str, names: Sequence[str], probabilities: NDArray[np.float32], cou
         raise SoundNetError(f'top is a number of classes, at least 1, not {count}')
     best = np.argsort(-probabilities, kind='stable')[:count]
     return [Tag(head, names[int(index)], float(probabilities[index])) for index in best]
+
+
+def silence(heads: Iterable[str]) -> list[Tag]:
+    """What stands for the classes of each head where a sound is silence."""
+    return [Tag(head, SILENCE, 1.0) for head in heads]
 
 
 def over_time(head: Head, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -107,6 +116,7 @@ def tag_files(
         if format != 'json':
             _tell_filled(file.path, embedder, first)
         facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
+        facts[SILENCE] = first.silent
         steps = of_steps(heads, heard, count) if per == 'step' else [(None, embedder.tags_in(heard, count))]
         tell(form(facts, steps), aloud=True)
 
@@ -127,7 +137,7 @@ def tag_live(
 
     def show(heard: Mapping[str, Embedding]) -> None:
         for step in of_steps(heads, heard, count):
-            tell(form({'path': name, 'seconds': streams.seconds}, [step]), aloud=True)
+            tell(form({'path': name, 'seconds': streams.seconds, SILENCE: streams.silent}, [step]), aloud=True)
 
     # Ctrl-C, whenever it comes, ends the sound.
     with contextlib.suppress(KeyboardInterrupt):
@@ -154,6 +164,7 @@ class _Text:
     """For people: the file's name, and below it a line per tag in columns.
 
     Of a head that is not sure, one more line says so before them. `sure_from` is as in `Embedder`, in all forms.
+    Of silence one line says so in place of tags.
     """
 
     def __init__(self, sure_from: Mapping[str, float]) -> None:
@@ -163,8 +174,11 @@ class _Text:
         lines = [facts['path']] if _is_file(facts) else []
         for time, tags in steps:
             lines += [] if time is None else [f' {time:9.2f} s']
-            lines += _columns(tags, sure(tags, self._sure_from))
+            lines += [_SILENT] if facts.get(SILENCE) else _columns(tags, sure(tags, self._sure_from))
         return '\n'.join(lines)
+
+
+_SILENT = f'  {SILENCE} (below {SILENCE_DBFS:.0f} dBFS)'
 
 
 def _columns(tags: Sequence[Tag], surely: Mapping[str, bool]) -> Iterator[str]:
@@ -182,7 +196,7 @@ def _columns(tags: Sequence[Tag], surely: Mapping[str, bool]) -> Iterator[str]:
 class _Json:
     """A line of JSON: by head a list of names and probabilities, the most probable first; a list of such by steps.
 
-    `sure` says by head whether it is, for heads that know.
+    `sure` says by head whether it is, for heads that know; `silence` whether there was anything to name.
     """
 
     def __init__(self, sure_from: Mapping[str, float]) -> None:
@@ -207,23 +221,24 @@ def _by_head(tags: Sequence[Tag]) -> dict[str, list[dict[str, Any]]]:
 class _Csv:
     """A line for each tag, after one that names the columns; no time where the tags are of the whole clip.
 
-    `sure` is yes or no of the head's answer, empty where the head cannot tell.
+    `sure` is yes or no of the head's answer, empty where the head cannot tell; `silence` is yes or no of the sound.
     """
 
     def __init__(self, sure_from: Mapping[str, float]) -> None:
         self._sure_from = sure_from
-        self._header: list[tuple[str, ...]] = [('path', 'time', 'head', 'rank', 'name', 'probability', 'sure')]
+        self._header: list[tuple[str, ...]] = [('path', 'time', 'head', 'rank', 'name', 'probability', 'sure', SILENCE)]
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
         lines: list[tuple[Any, ...]] = list(self._header)
         self._header = []
+        silent = 'yes' if facts.get(SILENCE) else 'no'
         for time, tags in steps:
             ranks: dict[str, int] = {}
             surely = {head: 'yes' if yes else 'no' for head, yes in sure(tags, self._sure_from).items()}
             for tag in tags:
                 ranks[tag.head] = ranks.get(tag.head, 0) + 1
                 shown = '' if time is None else round(time, 3)
-                told = (ranks[tag.head], tag.name, round(tag.probability, 6), surely.get(tag.head, ''))
+                told = (ranks[tag.head], tag.name, round(tag.probability, 6), surely.get(tag.head, ''), silent)
                 lines.append((facts['path'], shown, tag.head, *told))
         text = io.StringIO()
         csv.writer(text, lineterminator='\n').writerows(lines)

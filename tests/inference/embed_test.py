@@ -250,3 +250,41 @@ def test_what_is_known_of_the_net(plain_folder):
     assert embedder.labels['places'] == ('sea', 'street', 'kitchen', 'wood')
     assert len(embedder.facts['weights_sha256']) == 64
     assert repr(embedder) == 'Embedder(soundnet8-thin: pool5, heads imagenet, places)'
+
+
+@settings(max_examples=30, deadline=None)
+@given(dbfs=st.floats(-100, -40), seconds=st.sampled_from([10, 75]), seed=st.integers(0, 9))
+def test_below_70_dbfs_is_silence(dbfs, seconds, seed):
+    """Of a clip and of a sound that goes through a stream; the loudest second of noise exceeds its mean a little."""
+    embedder, sound = Embedder(FakeEngine()), noise(seconds, np.sqrt(3) * 10 ** (dbfs / 20), seed)
+    embedding = embedder.embed(sound, SAMPLE_RATE)
+    assert embedding.level_dbfs == pytest.approx(dbfs, abs=0.2)
+    assert embedding.silent == (embedding.level_dbfs < -70)
+    named = {name for _, name, _ in embedder.tag(sound, SAMPLE_RATE, top=1)}
+    assert (named == {'silence'}) == embedding.silent
+
+
+@pytest.mark.parametrize(('dbfs', 'silent'), [(-71, True), (-69, False), (-np.inf, True)])
+@pytest.mark.parametrize('sample_rate', [SAMPLE_RATE, 44_100])
+def test_silent_files_are_tagged_as_silence(tmp_path, dbfs, silent, sample_rate):
+    sound = noise(10 * sample_rate / SAMPLE_RATE, np.sqrt(3) * 10 ** (dbfs / 20))
+    # Half of its power lies above what 22,050 Hz can hold.
+    sound *= np.sqrt(sample_rate / SAMPLE_RATE)
+    soundfile.write(tmp_path / 'quiet.wav', sound, sample_rate, subtype='FLOAT')
+    embedder = Embedder(FakeEngine())
+    tags = embedder.tag_file(tmp_path / 'quiet.wav')
+    if silent:
+        assert tags == [('imagenet', 'silence', 1.0), ('places', 'silence', 1.0)]
+    else:
+        assert 'silence' not in {name for _, name, _ in tags}
+    assert embedder.embed_file(tmp_path / 'quiet.wav').silent == silent
+
+
+@pytest.mark.parametrize('short', ['tile', 'pad'])
+def test_filling_up_does_not_change_the_level(short):
+    embedder = Embedder(FakeEngine(), short=short)
+    sound = noise(2, np.sqrt(3) * 10 ** (-69 / 20))
+    embedding = embedder.embed(sound, SAMPLE_RATE, 'places')
+    assert embedding.tiled or embedding.padded
+    assert embedding.level_dbfs == audio.level_dbfs(sound)
+    assert not embedding.silent

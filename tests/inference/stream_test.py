@@ -49,6 +49,7 @@ def same(given, wanted):
     np.testing.assert_allclose(given.values, wanted.values, rtol=0, atol=1e-4 * np.abs(wanted.values).max())
     np.testing.assert_array_equal(given.times, wanted.times)
     assert (given.layer, given.seconds) == (wanted.layer, wanted.seconds)
+    assert given.level_dbfs == pytest.approx(wanted.level_dbfs, abs=1e-6)
 
 
 @pytest.mark.parametrize(('spec', 'layer'), ROWS, ids=lambda value: getattr(value, 'name', value))
@@ -102,6 +103,21 @@ def test_pieces_of_another_kind():
     given = join(pushed(embedder, 'conv5', stereo, [1, 50_000], sample_rate=44_100))
     wanted = embedder.embed(stereo, 44_100, 'conv5')
     same(given, wanted)
+
+
+def test_silence_after_sound_is_heard_once_no_step_sees_the_sound():
+    embedder = EMBEDDERS['soundnet8-thin']
+    field_s = geometry.receptive_field(embedder.spec, 'pool5') / SAMPLE_RATE
+    streams = embedder.streams(['pool5'])
+    streams.push(SOUND[:SAMPLE_RATE])
+    heard = []
+    for _ in range(5):
+        given = streams.push(np.zeros(SAMPLE_RATE, np.float32))['pool5']
+        heard.append(streams.silent)
+        if streams.silent:
+            assert min(given.times) - field_s / 2 > 1
+        assert not given.silent, 'the whole of it is not silence'
+    assert heard == [False, False, True, True, True]
 
 
 def test_what_is_kept_does_not_grow():

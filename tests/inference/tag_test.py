@@ -95,6 +95,45 @@ def test_not_sure_in_all_forms(unsure_folder, wav, capsys, per):
             assert told == {('imagenet', 'yes'), ('places', 'no')}
 
 
+@pytest.mark.parametrize('per', ['clip', 'step'])
+def test_silence_in_all_forms(plain_folder, tmp_path, monkeypatch, capsys, per):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write('quiet.wav', noise(14, 1e-4), SAMPLE_RATE, subtype='FLOAT')
+    soundfile.write('rain.wav', noise(14), SAMPLE_RATE)
+    embedder, files = load(plain_folder), find(['quiet.wav', 'rain.wav'])
+    tag_files(embedder, files, 'text', 1, per)
+    lines = capsys.readouterr().out.splitlines()
+    quiet, rain = lines[1 : lines.index('rain.wav')], lines[lines.index('rain.wav') + 1 :]
+    assert quiet[-1] == '  silence (below -70 dBFS)'
+    assert len(quiet) == (4 if per == 'step' else 1)
+    assert not any('silence' in line for line in rain)
+    tag_files(embedder, files, 'json', 1, per)
+    quiet, rain = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (quiet['silence'], rain['silence']) == (True, False)
+    for step in quiet['steps'] if per == 'step' else [quiet]:
+        assert step['tags'].keys() == {'imagenet', 'places'}
+    tag_files(embedder, files, 'csv', 1, per)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row['path'], row['silence']) for row in rows} == {('quiet.wav', 'yes'), ('rain.wav', 'no')}
+
+
+@pytest.mark.parametrize('format', ['text', 'json', 'csv'])
+def test_live_silence(plain_folder, capsys, format):
+    """A microphone that is muted: silence is reported once a step sees nothing else."""
+    embedder, muted = load(plain_folder), np.zeros([SAMPLE_RATE, 1], np.float32)
+    tag_live(embedder, iter([noise(14)[:, None], *[muted] * 31]), SAMPLE_RATE, 'stdin', format, 1)
+    out = capsys.readouterr().out
+    if format == 'json':
+        heard = [json.loads(line)['silence'] for line in out.splitlines()]
+    elif format == 'csv':
+        rows = csv.DictReader(io.StringIO(out))
+        heard = [row['silence'] == 'yes' for row in rows if row['head'] == 'places']
+    else:
+        heard = ['silence' in line for line in out.splitlines() if 'places' in line or 'silence' in line]
+    assert heard == sorted(heard)
+    assert (heard[0], heard[-1]) == (False, True)
+
+
 @pytest.mark.parametrize('format', ['text', 'json'])
 def test_tiled_clips_are_told(tmp_path, capsys, format):
     path = str(tmp_path / 'rain.wav')

@@ -33,8 +33,8 @@ def net(forms):
 
 
 def probabilities(net, waveform):
-    tags = net.tag(waveform, SAMPLE_RATE, top=1000)
     (head,) = net.spec.head_names
+    tags = net.tags_in(net.listen(waveform, [head]), top=1000)
     return np.array([next(tag.probability for tag in tags if tag.name == name) for name in net.labels[head]])
 
 
