@@ -59,15 +59,16 @@ models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	$(MAIN)/bin/python -m pytest tests/shipping/forms_test.py
 
 .venv/made: PYTHON = $(REFERENCE)
-.venv/made: requirements/reference.txt setup.py
+.venv/made: requirements/reference.txt requirements/original.txt setup.py
 .venv-latest/made: PYTHON = $(LATEST)
-.venv-latest/made: requirements/latest.txt setup.py
+.venv-latest/made: requirements/latest.txt requirements/original.txt setup.py
 %/made:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
 	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
 	@rm -rf $*
 	@$(PYTHON) -m venv $*
 	@$*/bin/python -m pip install --quiet --requirement $<
+	@$*/bin/python -m pip install --quiet --no-deps --requirement requirements/original.txt
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

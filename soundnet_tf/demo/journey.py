@@ -64,7 +64,9 @@ class Outcome:
     hears: pathlib.Path
     """The page of what the ear hears, unit by unit."""
     shipped: list[shipped.Said]
-    """What the default net says to a video of each kind."""
+    """What a net of ten real classes says to a video of each kind."""
+    original: list[str]
+    """What the original net says of real clips."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
@@ -110,6 +112,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
     with clock('a net that ships, which knows real sounds alone, listens to the made ones'):
         said_by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
+    with clock('the original net, which learned from two million videos, listens to real clips'):
+        said_by_original = shipped.original()
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
@@ -121,6 +125,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         report=folder / 'report.html',
         hears=hears,
         shipped=said_by_shipped,
+        original=said_by_original,
     )
     prefix = _prefix()
     command, said = _tag(prefix, net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')

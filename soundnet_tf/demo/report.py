@@ -54,7 +54,11 @@ A net that ships has learned ten kinds of real sounds, and never heard this worl
 
 {_by_shipped(story)}
 
-Ask it yourself:
+The original net learned from two million videos of the real world. Of the real clips that ship it says
+
+{_indented(_by_original(story))}
+
+Ask the ear yourself:
 
   $ {story.command}
 {_indented(story.said)}
@@ -91,6 +95,10 @@ def _moral(story: Story) -> str:
 
 def _by_shipped(story: Story) -> str:
     return '\n'.join(f'  {said.kind:<8} {said.probability:6.1%}  {said}' for said in story.outcome.shipped)
+
+
+def _by_original(story: Story) -> str:
+    return '\n'.join(story.outcome.original)
 
 
 def _measures(outcome: 'Outcome') -> list[tuple[str, float]]:
@@ -140,7 +148,9 @@ filters, units with the sounds that excite them, and maps of the videos.</p>
 <h2>How it was done</h2><ol>{steps}</ol>
 <h2>What a net that ships says</h2><p>It has learned ten kinds of real sounds, and never heard this world.</p>
 <pre>{html.escape(_by_shipped(story))}</pre>
-<h2>Ask it yourself</h2><pre>$ {html.escape(story.command)}
+<h2>What the original net says</h2><p>It learned from two million videos of the real world. Of the real clips that
+ship it says, scenes first:</p><pre>{html.escape(_by_original(story))}</pre>
+<h2>Ask the ear yourself</h2><pre>$ {html.escape(story.command)}
 {html.escape(story.said)}</pre>
 <h2>With your own videos</h2><pre>{html.escape(_next(story))}</pre></main></html>
 """

@@ -82,6 +82,11 @@ class Embedder:
         return self._engine.precision
 
     @property
+    def edges(self) -> Edges:
+        """Whether steps at a clip's end that the net never learned to give are left out, as far as it has such."""
+        return 'keep' if self.spec == self.spec.with_edges() else 'drop'
+
+    @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The class names of each head."""
         return self._engine.labels

@@ -179,6 +179,7 @@ def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
         'short': embedder.short,
         'channel': embedder.channel,
         'precision': embedder.precision,
+        'edges': embedder.edges,
         'model': embedder.spec.name,
         'weights_sha256': embedder.facts.get('weights_sha256', ''),
     }
