@@ -12,7 +12,7 @@ from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 
 
 class Digest:
-    """A layer's activations in one sound, taken in part by part: each unit's greatest and when, and sums of all.
+    """A layer's activations in one sound, taken in part by part: each unit's greatest and when, and their sum.
 
     Of a sound that was filled up, steps that see beyond its end are left out where others are there.
     """
@@ -24,7 +24,7 @@ class Digest:
         """`[units]`."""
         self.frame = np.zeros(units, np.int64)
         """`[units]`: the time step of the greatest, the first of equals."""
-        self.total, self.squares = np.zeros([2, units])
+        self.total = np.zeros(units)
         self.steps = 0
         self.seconds = 0.0
         self._head = next((head for head in spec.heads if head.name == layer), None)
@@ -46,7 +46,6 @@ class Digest:
         better = best > self.best
         self.best[better], self.frame[better] = best[better], self.steps + at[better]
         self.total += values.sum(axis=0, dtype=np.float64)
-        self.squares += np.square(values, dtype=np.float64).sum(axis=0)
         self.steps += len(values)
 
     @property
@@ -72,8 +71,6 @@ class Best:
         """`[units, top]`."""
         self.sounds = np.full([units, top], -1, np.int64)
         self.frames = np.zeros([units, top], np.int64)
-        self.total, self.squares = np.zeros([2, units])
-        self.steps = np.zeros([], np.int64)
 
     def add(self, digest: Digest, sound: int) -> None:
         """Another sound, by its number."""
@@ -84,30 +81,8 @@ class Best:
         order = np.argsort(-self.values[rows], axis=1, kind='stable')
         for kept in mine:
             kept[rows] = np.take_along_axis(kept[rows], order, axis=1)
-        self.total += digest.total
-        self.squares += digest.squares
-        self.steps += digest.steps
 
-    @property
-    def selectivity(self) -> NDArray[np.float64]:
-        """`[units]`: lifetime sparseness (Vinje and Gallant, 2000), 0 for one value at all steps, 1 for one step alone.
-
-        0 for a unit that is silent throughout.
-        """
-        steps = max(int(self.steps), 2)
-        even = np.divide(self.total**2, steps * self.squares, np.ones_like(self.total), where=self.squares > 0)
-        return np.clip((1 - even) / (1 - 1 / steps), 0, 1)
-
-    def ranking(self, count: int, notable: float = 0.0) -> NDArray[np.int64]:
-        """The `count` most selective units that anything excites, the most selective first.
-
-        Last come those that fewer than `top` sounds excite, or none as much as `notable`: rare is not selective.
-        """
-        faint = (self.sounds < 0).any(axis=1) | (self.values[:, 0] < notable)
-        order = np.lexsort([-self.selectivity, faint])
-        return order[self.sounds[order, 0] >= 0][:count]
-
-    _ARRAYS = ('values', 'sounds', 'frames', 'total', 'squares', 'steps')
+    _ARRAYS = ('values', 'sounds', 'frames')
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that it is, to be saved."""

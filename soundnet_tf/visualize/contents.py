@@ -11,7 +11,7 @@ import numpy as np
 from soundnet_tf import geometry, tsne
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, files
-from soundnet_tf.visualize import excerpts, filters, timeline
+from soundnet_tf.visualize import excerpts, filters, selectivity, timeline
 from soundnet_tf.visualize.best import Best
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted
@@ -29,8 +29,11 @@ def of(
     spec = embedder.spec
     usable = np.flatnonzero(np.isfinite(known.seconds))
     mapped = known.mapped[np.isin(known.mapped, usable)]
-    notable = dict.fromkeys(spec.head_names, timeline.NOTABLE)
-    chosen = {layer: best.ranking(wanted.units, notable.get(layer, 0.0)) for layer, best in known.best.items()}
+    responses = {layer: values[np.isin(known.mapped, mapped)] for layer, values in known.responses.items()}
+    scores = {layer: selectivity.scores(best.values, responses[layer]) for layer, best in known.best.items()}
+    chosen = {
+        layer: selectivity.ranking(best.values, responses[layer], wanted.units) for layer, best in known.best.items()
+    }
     windows = {
         (layer, unit, place): excerpts.seen(spec, layer, int(best.sounds[unit, place]), int(best.frames[unit, place]))
         for layer, best in known.best.items()
@@ -67,7 +70,8 @@ def of(
         'excerpts': written,
         'filters': _filters(given.filters),
         'layers': [
-            _layer(embedder, layer, best, chosen[layer], windows, written) for layer, best in known.best.items()
+            _layer(embedder, layer, best, scores[layer], chosen[layer], windows, written)
+            for layer, best in known.best.items()
         ],
         'maps': _maps(known, mapped, previews, written, given.vision, wanted.seed),
         'timeline': timeline.write(embedder, line, os.path.basename(line_name), folder) if spec.heads else None,
@@ -107,8 +111,10 @@ def _filters(found: filters.Filters) -> dict[str, Any]:
     }
 
 
-def _layer(embedder: Embedder, layer: str, best: Best, chosen: Any, windows: Any, written: Any) -> dict[str, Any]:
-    spec, names, selectivity = embedder.spec, embedder.labels.get(layer), best.selectivity
+def _layer(
+    embedder: Embedder, layer: str, best: Best, scores: Any, chosen: Any, windows: Any, written: Any
+) -> dict[str, Any]:
+    spec, names = embedder.spec, embedder.labels.get(layer)
     return {
         'name': layer,
         'head': names is not None,
@@ -120,7 +126,7 @@ def _layer(embedder: Embedder, layer: str, best: Best, chosen: Any, windows: Any
             {
                 'unit': int(unit),
                 'name': names[unit] if names else None,
-                'selectivity': round(float(selectivity[unit]), 3),
+                'selectivity': round(float(scores[unit]), 3),
                 'best': [
                     {
                         'clip': int(best.sounds[unit, place]),

@@ -67,6 +67,8 @@ class Survey:
 
     best: dict[str, Best]
     """By layer and head."""
+    responses: dict[str, NDArray[np.float32]]
+    """By layer and head, `[mapped, units]`: the greatest activation in each sound on the map; NaN where it failed."""
     vectors: dict[str, NDArray[np.float32]]
     """By layer, `[mapped, units]`: the mean over time of each sound that is on the map; NaN where it failed."""
     mapped: NDArray[np.int64]
@@ -96,9 +98,14 @@ class Survey:
     ) -> 'Survey':
         """Nothing known yet of so many sounds, of which those that are `mapped` are on the map."""
         units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
+
+        def unknown(layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+            return {layer: np.full([len(mapped), units[layer]], np.nan, np.float32) for layer in layers}
+
         return cls(
             best={layer: Best(units[layer], top) for layer in shown},
-            vectors={layer: np.full([len(mapped), units[layer]], np.nan, np.float32) for layer in maps},
+            responses=unknown(shown),
+            vectors=unknown(maps),
             mapped=mapped,
             heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
             seconds=np.full(sounds, np.nan),
@@ -122,12 +129,15 @@ class Survey:
             heard[sound] = said.argmax(), said.max()
         row = int(np.searchsorted(self.mapped, sound))
         if row < len(self.mapped) and self.mapped[row] == sound:
+            for layer, responses in self.responses.items():
+                responses[row] = digests[layer].best
             for layer, vectors in self.vectors.items():
                 vectors[row] = digests[layer].mean
 
     def save(self, path: pathlib.Path) -> None:
         """As an npz, to go on from."""
         arrays = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
+        arrays |= {f'responses/{layer}': values for layer, values in self.responses.items()}
         arrays |= {f'vectors/{layer}': values for layer, values in self.vectors.items()}
         arrays |= {f'heard/{head}': values for head, values in self.heard.items()}
         with whole_file(path) as draft:
@@ -146,12 +156,12 @@ class Survey:
         try:
             with np.load(path, allow_pickle=False) as there:
                 arrays = {key: there[key] for key in there.files}
-            parts = {name: _below(f'{name}/', arrays) for name in ('best', 'vectors', 'heard')}
+            parts = {name: _below(f'{name}/', arrays) for name in ('best', 'responses', 'vectors', 'heard')}
             layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
             best = {layer: Best.of(_below(f'{layer}/', parts['best'])) for layer in layers}
             failed = collections.Counter(json.loads(str(arrays['failed'])))
-            whole = (arrays['mapped'], parts['heard'], arrays['seconds'], int(arrays['done']), failed)
-            return cls(best, parts['vectors'], *whole)
+            whole = (arrays['seconds'], int(arrays['done']), failed)
+            return cls(best, parts['responses'], parts['vectors'], arrays['mapped'], parts['heard'], *whole)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 

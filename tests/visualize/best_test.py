@@ -44,12 +44,6 @@ def test_the_running_choice_is_that_of_sorting(steps, top):
         np.testing.assert_array_equal(best.values[unit, kept], [value for _, value in ranked])
         for number, frame in zip(best.sounds[unit, kept], best.frames[unit, kept], strict=True):
             assert frame == sounds[number][:, unit].argmax()
-    together = np.concatenate(sounds)
-    if len(together) > 1:
-        r = np.maximum(together.astype(float), 0)
-        with np.errstate(invalid='ignore'):
-            sparse = (1 - r.mean(axis=0) ** 2 / np.square(r).mean(axis=0)) / (1 - 1 / len(r))
-        np.testing.assert_allclose(best.selectivity, np.nan_to_num(sparse), atol=1e-6)
 
 
 @given(st.integers(1, 30), st.integers(0, 30))
@@ -72,16 +66,3 @@ def test_of_a_repeated_sound_only_its_own_steps_count(cut):
     found = digest(heard(values[:cut], seconds, True), heard(values[cut:], seconds, True))
     assert (found.steps, found.best.max()) == (own, values[:own].max())
     assert digest(heard(values, 0.01, True)).best.max() == 99, 'it has no step of its own'
-
-
-def test_selectivity_and_ranking():
-    values = np.zeros([10, UNITS], np.float32)
-    values[:, 0], values[3, 1], values[:5, 2] = 1, 5, 1  # always; once; half of the time; the rest never
-    best = Best(UNITS, 2)
-    best.add(digest(heard(values)), 0)
-    np.testing.assert_allclose(best.selectivity[:4], [0, 1, 5 / 9, 0])
-    assert best.ranking(9).tolist() == [1, 2, 0], 'silent units are left out'
-    assert best.ranking(1).tolist() == [1]
-    assert best.ranking(9, notable=2).tolist() == [1, 2, 0]
-    best.add(digest(heard(np.where(np.arange(UNITS) == 1, 0, values).astype(np.float32))), 1)
-    assert best.ranking(9).tolist() == [2, 0, 1], 'what few sounds excite comes last'

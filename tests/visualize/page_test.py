@@ -144,6 +144,7 @@ def test_a_click_plays_and_another_stops(opened):
 
 def test_layers_search_and_more(opened):
     page = opened()
+    page.get_by_text('conv7', exact=True).first.click()
     assert page.locator('.unit').count() == 8
     page.get_by_role('button', name='Show more').click()
     assert page.locator('.unit').count() == 12

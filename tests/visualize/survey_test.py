@@ -39,8 +39,8 @@ def same(one, other):
     for layer, best in one.best.items():
         np.testing.assert_allclose(best.values, other.best[layer].values, atol=1e-4)
         np.testing.assert_array_equal(best.sounds, other.best[layer].sounds)
-        np.testing.assert_allclose(best.selectivity, other.best[layer].selectivity, atol=1e-4)
-    for mine, others in ((one.vectors, other.vectors), (one.heard, other.heard)):
+    pairs = ((one.responses, other.responses), (one.vectors, other.vectors), (one.heard, other.heard))
+    for mine, others in pairs:
         for layer, values in mine.items():
             np.testing.assert_allclose(values, others[layer], atol=1e-4)
 
@@ -58,6 +58,8 @@ def test_what_is_kept_is_what_the_embedder_hears(whole, net, found):
     for unit in range(4):
         ranked = sorted(good, key=lambda number, unit=unit: -places[number][:, unit].max())[:3]
         np.testing.assert_allclose(best.values[unit], [places[n][:, unit].max() for n in ranked], atol=1e-4)
+    peaks = [places[number].max(axis=0) for number in good]
+    np.testing.assert_allclose(whole.responses['places'][good], peaks, atol=1e-4)
     np.testing.assert_allclose(
         whole.vectors['pool5'][good[-1]], embedder.embed_file(found[good[-1]].path).mean(), rtol=1e-3, atol=1e-4
     )

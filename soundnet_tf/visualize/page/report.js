@@ -155,14 +155,14 @@ function drawUnits() {
   $('#search').hidden = !layer.head;
   const named = layer.names.filter((name) => name.toLowerCase().includes(wanted)).length;
   const unshown = named > units.length ? `, ${units.length || 'none'} of them among the ${layer.units.length} shown here `
-    + `(--units=${layer.total} shows all)` : '';
+    + `(--units=${layer.total} shows all but silent and near-duplicate ones)` : '';
   $('#found').textContent = wanted ? `${named ? count(named, 'class') : 'No class'} named “${wanted}”${unshown}` : '';
-  $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first, those that few of the sounds excite last `
+  $('#units .note').textContent = `${layer.head ? 'Classes' : 'Units'} of ${layer.name}, the most selective first `
     + `(${layer.units.length === layer.total ? 'all' : layer.units.length} of ${layer.total}), each with the sounds that excite it `
     + `most. An excerpt is what the ${layer.head ? 'class' : 'unit'} sees: ${seconds(layer.field)}${layer.shown > layer.field ? `, with what lies around it, ${seconds(layer.shown)} in all` : ''}. Pictures: time to the `
     + `right, frequency in Hz upwards (mel scale), lighter is louder over ${data.axis.range_db} dB; below, the waveform. `
-    + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}. Selectivity: 0 where all `
-    + 'sounds excite it alike, 1 where a single moment does; below it, what most of these sounds are.';
+    + `Under them: where in the file, and ${layer.head ? 'how probable' : 'the activation'}. Selectivity: near 1 where few `
+    + `sounds excite it, and strongly for ${layer.name}; 0 where all do alike, or none does. Below it, what most of these sounds are.`;
   $('#list').replaceChildren(...units.slice(0, shown).map((unit) => el('article', { class: 'unit' },
     el('div', {},
       el('h3', {}, unit.name ?? `Unit ${unit.unit}`),
