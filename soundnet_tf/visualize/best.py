@@ -61,28 +61,34 @@ class Digest:
 
 
 class Best:
-    """For each unit of a layer the `top` sounds that excite it most, each once, the greatest first; a running choice.
+    """For each unit of a layer the `top` sounds that excite it most, the greatest first; a running choice.
 
-    A sound in which a unit stays silent does not excite it: places may stay empty, with sound -1.
+    Of several sounds from one recording, the one that excites the unit most stands for it. A sound in which a unit
+    stays silent does not excite it: places may stay empty, with sound -1.
     """
 
     def __init__(self, units: int, top: int) -> None:
         self.values = np.full([units, top], -np.inf, np.float32)
         """`[units, top]`."""
         self.sounds = np.full([units, top], -1, np.int64)
+        self.recordings = np.full([units, top], -1, np.int64)
         self.frames = np.zeros([units, top], np.int64)
 
-    def add(self, digest: Digest, sound: int) -> None:
-        """Another sound, by its number."""
-        rows = np.flatnonzero((digest.best > self.values[:, -1]) & (digest.best > 0))
-        mine = (self.values, self.sounds, self.frames)
-        for kept, new in zip(mine, (digest.best, np.full_like(digest.frame, sound), digest.frame), strict=True):
-            kept[rows, -1] = new[rows]
+    def add(self, digest: Digest, sound: int, recording: int) -> None:
+        """Another sound, by its number, and the number of the recording that it comes from."""
+        there = self.recordings == recording
+        # It may only take the place of its own recording, or else the last.
+        places = np.where(there.any(axis=1), there.argmax(axis=1), -1)
+        current = self.values[np.arange(len(places)), places]
+        rows = np.flatnonzero((digest.best > current) & (digest.best > 0))
+        mine = (self.values, self.sounds, self.recordings, self.frames)
+        for kept, new in zip(mine, (digest.best[rows], sound, recording, digest.frame[rows]), strict=True):
+            kept[rows, places[rows]] = new
         order = np.argsort(-self.values[rows], axis=1, kind='stable')
         for kept in mine:
             kept[rows] = np.take_along_axis(kept[rows], order, axis=1)
 
-    _ARRAYS = ('values', 'sounds', 'frames')
+    _ARRAYS = ('values', 'sounds', 'recordings', 'frames')
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that it is, to be saved."""

@@ -18,7 +18,7 @@ from soundnet_tf import decoding, locks, saved, tsne
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.version import __version__
-from soundnet_tf.visualize import contents, excerpts, learning, page, survey, timeline
+from soundnet_tf.visualize import contents, excerpts, learning, page, recordings, survey, timeline
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted, default_layers
 
@@ -71,7 +71,7 @@ def write(
             shutil.rmtree(_aside(parts), ignore_errors=True)
             parts.mkdir(parents=True)
         saved.write_json(parts / ABOUT, about)
-        known = Survey.load(parts / STATE) or _begun(embedder, len(sounds), mapped, wanted)
+        known = Survey.load(parts / STATE) or _begun(embedder, sounds, mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
             raise SoundNetError('none of the sounds can be used: there is nothing to show')
@@ -203,7 +203,7 @@ def _aside(folder: pathlib.Path) -> pathlib.Path:
     return aside
 
 
-def _begun(embedder: Embedder, sounds: int, mapped: NDArray[np.int64], wanted: Wanted) -> Survey:
+def _begun(embedder: Embedder, sounds: Sequence[files.SoundFile], mapped: NDArray[np.int64], wanted: Wanted) -> Survey:
     spec = embedder.spec
     maps = [name for name in spec.layer_names if name in {*wanted.layers, spec.feature_layer}]
-    return Survey.begin(spec, sounds, wanted.layers, maps, mapped, wanted.top)
+    return Survey.begin(spec, recordings.of_sounds(sounds), wanted.layers, maps, mapped, wanted.top)

@@ -77,6 +77,8 @@ class Survey:
     """By head, `[sounds, 2]`: the most probable class of the whole sound, and how probable."""
     seconds: NDArray[np.float64]
     """`[sounds]`: NaN where it failed."""
+    recordings: NDArray[np.int64]
+    """`[sounds]`: the number of the recording that each comes from."""
     done: int = 0
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """How many are of no use, by reason."""
@@ -90,13 +92,14 @@ class Survey:
     def begin(
         cls,
         spec: NetSpec,
-        sounds: int,
+        recordings: NDArray[np.int64],
         shown: Sequence[str],
         maps: Sequence[str],
         mapped: NDArray[np.int64],
         top: int,
     ) -> 'Survey':
-        """Nothing known yet of so many sounds, of which those that are `mapped` are on the map."""
+        """Nothing known yet of the sounds of these recordings; those that are `mapped` are on the map."""
+        sounds = len(recordings)
         units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
 
         def unknown(layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -109,6 +112,7 @@ class Survey:
             mapped=mapped,
             heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
             seconds=np.full(sounds, np.nan),
+            recordings=recordings,
         )
 
     @property
@@ -123,7 +127,7 @@ class Survey:
             return
         self.seconds[sound] = next(iter(digests.values())).seconds
         for layer, best in self.best.items():
-            best.add(digests[layer], sound)
+            best.add(digests[layer], sound, int(self.recordings[sound]))
         for head, heard in self.heard.items():
             said = digests[head].answer
             heard[sound] = said.argmax(), said.max()
@@ -145,6 +149,7 @@ class Survey:
                 draft,
                 mapped=self.mapped,
                 seconds=self.seconds,
+                recordings=self.recordings,
                 done=self.done,
                 failed=json.dumps(self.failed),
                 **cast(Mapping[str, Any], arrays),
@@ -160,7 +165,7 @@ class Survey:
             layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
             best = {layer: Best.of(_below(f'{layer}/', parts['best'])) for layer in layers}
             failed = collections.Counter(json.loads(str(arrays['failed'])))
-            whole = (arrays['seconds'], int(arrays['done']), failed)
+            whole = (arrays['seconds'], arrays['recordings'], int(arrays['done']), failed)
             return cls(best, parts['responses'], parts['vectors'], arrays['mapped'], parts['heard'], *whole)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

@@ -31,14 +31,18 @@ def activations(seed, steps):
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 5))
-def test_the_running_choice_is_that_of_sorting(steps, top):
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 5), st.integers(1, 12))
+def test_the_running_choice_is_that_of_sorting(steps, top, recorded):
+    recordings = [number % recorded for number in range(len(steps))]
     best, sounds = Best(UNITS, top), [activations(seed, count) for seed, count in enumerate(steps)]
     for number, values in enumerate(sounds):
-        best.add(digest(heard(values)), number)
+        best.add(digest(heard(values)), number, recordings[number])
     for unit in range(UNITS):
         ranked = sorted(((-values[:, unit].max(), number) for number, values in enumerate(sounds)))
-        ranked = [(number, -value) for value, number in ranked if value < 0][:top]
+        ranked = [(number, -value) for value, number in ranked if value < 0]
+        heard_before = [{recordings[number] for number, _ in ranked[:place]} for place in range(len(ranked))]
+        ranked = [one for one, before in zip(ranked, heard_before, strict=True) if recordings[one[0]] not in before]
+        ranked = ranked[:top]
         kept = best.sounds[unit] >= 0
         assert best.sounds[unit, kept].tolist() == [number for number, _ in ranked]
         np.testing.assert_array_equal(best.values[unit, kept], [value for _, value in ranked])
@@ -66,3 +70,12 @@ def test_of_a_repeated_sound_only_its_own_steps_count(cut):
     found = digest(heard(values[:cut], seconds, True), heard(values[cut:], seconds, True))
     assert (found.steps, found.best.max()) == (own, values[:own].max())
     assert digest(heard(values, 0.01, True)).best.max() == 99, 'it has no step of its own'
+
+
+def test_a_recording_excites_a_unit_once():
+    best = Best(UNITS, 3)
+    for sound, (recording, value) in enumerate([(0, 2), (1, 1), (0, 3), (0, 1), (2, 4)]):
+        best.add(digest(heard(np.full([5, UNITS], value, np.float32))), sound, recording)
+    assert best.values[0].tolist() == [4, 3, 1]
+    assert best.sounds[0].tolist() == [4, 2, 1]
+    assert best.recordings[0].tolist() == [2, 0, 1]
