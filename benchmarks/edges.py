@@ -62,9 +62,8 @@ def main():
         for head, own in answers.items():
             tops = [answer.argmax() for answer in own if answer.max() > FLIP]
             flips[head] += [len(set(tops)) > 1] if tops else []
-    print(
-        f'{len(paths)} clips, {options.lengths} lengths each\n\n| layer | steps | count | median | largest |\n|---|---|---|---|---|'
-    )
+    print(f'{len(paths)} clips, {options.lengths} lengths each\n')
+    print('| layer | steps | count | median | largest |\n|---|---|---|---|---|')
     for (layer, which), far in found.items():
         if far:
             print(f'| {layer} | {which} | {len(far)} | {np.median(far):.2f} | {max(far):.2f} |')

@@ -25,7 +25,8 @@ OUT = flags.DEFINE_string('out', None, 'the folder to make; an older export ther
 FORMAT = flags.DEFINE_enum('format', 'hub', ['hub', 'tflite', 'keras', 'onnx'], 'hub, tflite, keras or onnx')
 OUTPUT: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'output', 'tags', ['tags', 'embedding', 'layers'],
-    'tflite: tags (probabilities of each head), embedding (the feature layer averaged over time) or layers',
+    'tflite: tags (probabilities of each head), embedding (the feature layer averaged over time) or layers; '
+    'onnx: embedding leaves the heads out, so that short clips will do',
 )  # fmt: skip
 PRECISION: flags.FlagHolder[Any] = flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'float16', 'dynamic', 'int8'],

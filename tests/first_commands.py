@@ -28,9 +28,8 @@ def said(command, folder):
     nets.find('soundnet8')  # converted before, so that it does not say so
     name, *arguments = shlex.split(command.replace('--out=', f'--out={folder}/'))
     module = f'soundnet_tf.bin.{name.removeprefix("soundnet-")}'
-    done = subprocess.run(
-        [sys.executable, '-m', module, *arguments], stdout=-1, stderr=-2, text=True, cwd=README.parent
-    )
+    command = [sys.executable, '-m', module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=README.parent)
     assert not done.returncode, done.stdout
     return done.stdout.replace(f'{folder}/', '')
 

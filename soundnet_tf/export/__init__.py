@@ -36,7 +36,7 @@ def export(
     Args:
       model: the folder of a saved net, or the name of a registered one.
       clip: a real sound to check the export with; the first of `calibration` where none is given.
-      output, precision, length_s: of a TFLite file, as in `lite.plan`.
+      output, precision, length_s: of a TFLite file, as in `lite.plan`; `output='embedding'` leaves the heads out of ONNX.
       calibration: sound files, best in a folder for each class: int8 is set by them, and where there are classes, a
         quantised file is tried with a linear classifier on its features.
 
@@ -62,7 +62,7 @@ def export(
 
         plan = lite.plan(net, output, precision, length_s, own)
     else:
-        plan = _plan(net, format)
+        plan = _plan(net, format, output)
     return exporter.carry_out(net, plan, out, sound, saved.read_facts(folder), own).lines()
 
 
@@ -77,12 +77,14 @@ def _sensible(format: str, output: str, precision: str, length_s: Any, calibrati
             raise SoundNetError(f'there is no {name} {value!r}: give {", ".join(known)}')
     given = {'output': output != 'tags', 'precision': precision != 'float32', 'length_s': length_s is not None}
     given['calibration'] = bool(calibration)
+    if format == 'onnx' and output == 'embedding':  # without heads, short clips will do
+        del given['output']
     wrong = [name for name, present in given.items() if present]
     if format != 'tflite' and wrong:
         raise SoundNetError(f'{wrong[0]} is for the format tflite')
 
 
-def _plan(net: Any, format: Format) -> Any:
+def _plan(net: Any, format: Format, output: 'Kind') -> Any:
     if format == 'hub':
         from soundnet_tf.export import hub
 
@@ -93,7 +95,7 @@ def _plan(net: Any, format: Format) -> Any:
         return keras_file.plan(net)
     from soundnet_tf.export import onnx
 
-    return onnx.plan(net)
+    return onnx.plan(net, heads=output != 'embedding')
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """A net as an ONNX file, written node by node from its table: feature layer, last layer and heads.
 
 Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length
-that the most demanding of them needs. Its metadata has `sample_rate`, and `HEAD_labels`, a name on each line.
+that the most demanding of them needs, so the heads can be left out. Its
+metadata has `sample_rate`, and `HEAD_labels`, a name on each line.
 """
 
 import importlib.util
@@ -24,20 +25,25 @@ OPSET, IR = 17, 8
 """Of ONNX 1.12, which every runtime of today reads."""
 
 
-def plan(net: 'SoundNet') -> Plan:
-    """The export of a net as `model.onnx`. Raises MissingTool without onnx and onnxruntime."""
+def plan(net: 'SoundNet', heads: bool = True) -> Plan:
+    """The export of a net as `model.onnx`, with its heads or without.
+
+    Raises MissingTool without onnx and onnxruntime.
+    """
     for package, use in (('onnx', 'writing an ONNX file'), ('onnxruntime', 'running an ONNX file')):
         if importlib.util.find_spec(package) is None:
             raise MissingTool(package, use, 'onnx')
     from soundnet_tf.export.folded import folded
 
-    spec = net.spec
+    spec = net.spec if heads else net.spec.with_heads({})
     outputs = tuple(dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)))
 
-    labels = {f'{head}_labels': '\n'.join(names) for head, names in net.labels.items()}
+    labels = {f'{head}_labels': '\n'.join(net.labels[head]) for head in spec.head_names}
 
     def write(folder: pathlib.Path) -> None:
-        (folder / FILES['onnx']).write_bytes(_model(spec, folded(net), outputs, labels))
+        rows = {row.name for row in spec.rows}
+        weights = {name: own for name, own in folded(net).items() if name in rows}
+        (folder / FILES['onnx']).write_bytes(_model(spec, weights, outputs, labels))
 
     return Plan('onnx', outputs, write, CLOSE)
 
