@@ -49,7 +49,7 @@ def timestamp_layer(spec: NetSpec) -> str:
 
 
 def load_model(path: str = '') -> Model:
-    """The saved net in the folder `path`, or of that name; the default one of those that ship where none is named."""
+    """The saved net in the folder `path`, or of that name; the default one, the original, where none is named."""
     return Model(saved.load_net(nets.find(path or None)))
 
 

@@ -36,7 +36,7 @@ def export(
     Args:
       model: the folder of a saved net, or the name of a registered one.
       clip: a real sound to check the export with; the first of `calibration` where none is given.
-      output, precision, length_s: of a TFLite file, as in `lite.plan`; `output='embedding'` leaves the heads out of ONNX.
+      output, precision, length_s: of a TFLite file, as in `lite.plan`. ONNX without heads is `output='embedding'`.
       calibration: sound files, best in a folder for each class: int8 is set by them, and where there are classes, a
         quantised file is tried with a linear classifier on its features.
 

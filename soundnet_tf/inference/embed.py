@@ -297,7 +297,7 @@ def load(
 ) -> Embedder:
     """An Embedder of a saved net, named by its folder, as it ships or as it was registered; options as in `Embedder`.
 
-    Where none is named it is the default net of those that ship.
+    Where none is named it is the default net, the original `soundnet8`, which is converted at the first use.
 
     Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
     TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as quick, for sounds of 20 s and

@@ -27,7 +27,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
     """Sounds to `[sounds, channels]`: a layer of a net, summed up over time.
 
     Args:
-      model: the folder or name of a saved net, the one that ships where none is given; or an Embedder, whose own way
+      model: the folder or name of a saved net, the original where none is given; or an Embedder, whose own way
         with short clips then holds.
       layer: a layer or head of the net; its feature layer where none is named.
       pool: 'mean' or 'max' over time, or 'mean+max' for both one after the other, `[sounds, 2 * channels]`.
