@@ -19,8 +19,8 @@ KNOWN: dict[str, dict[str, Any]] = {
             'ESC-10, folds 1 to 4, linear SVM on pool5, %': '89.7 ± 5.9',
             'ESC-10, folds 1 to 4, linear SVM on conv6, %': '93.1 ± 1.2',
             'ESC-10, folds 1 to 4, linear SVM on conv8, %': '60.3 ± 5.1',
-            'how': 'soundnet-evaluate --data=ESC-10/ --model=soundnet8 --layer=pool5; each fold is judged after learning '
-            'from the other three',
+            'how': 'soundnet-evaluate --data=ESC-10/ --model=soundnet8 --layer=pool5; each fold is judged after '
+            'learning from the other three',
         },
     }
 }
