@@ -1,6 +1,8 @@
 """The float weights of a TFLite model kept small: as float16, and where they are many in 8 bits.
 
-The converter keeps the layers of an 8-bit model that stay in float in float32, four times their place.
+The converter keeps the layers of an 8-bit model that stay in float in float32, four times their place. And its own
+8-bit weights (dynamic range quantisation) bring 8-bit values with them, which for each sound anew take the scale of
+its loudest moment: of a bark in a silent clip little else is left.
 """
 
 from typing import Any, cast
@@ -13,9 +15,11 @@ IDENTIFIER = b'TFL3'
 LEAST = 256
 """Numbers that a constant has at least, for the operation that widens it again to be worth its bytes."""
 
-MANY = 2**15
-"""Numbers from which on a kernel is kept in 8 bits, a scale to each filter. Halves of the two largest that stay in
-float (conv3, conv4) would be 3% of a file; the same numbers come of 8 bits, which leave conv1 and conv2 alone."""
+MANY = 2**16
+"""Numbers from which on a kernel is kept in 8 bits, a scale to each filter. conv3 of the 8-layer net is smaller, and
+better left alone: of the authors' weights its 8 bits alone take the embedding of a quiet clip to a cosine of 0.998,
+those of all larger kernels together to 0.9999. As halves it is 33 kB more: 1% of a file with heads, a ninth of the
+smallest."""
 
 
 def with_small_constants(model: bytes) -> bytes:
