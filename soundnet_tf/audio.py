@@ -31,6 +31,7 @@ __all__ = [
     'to_float',
     'to_mono',
     'to_waveform',
+    'windows',
 ]
 
 Waveform = NDArray[np.float32]
@@ -189,6 +190,19 @@ def fit_length(waveform: Waveform, samples: int) -> Waveform:
         raise BadAudio('an empty waveform cannot be repeated')
     repeats = -(-samples // waveform.size)
     return np.tile(waveform, repeats)[:samples] if repeats > 1 else waveform[:samples]
+
+
+def windows(waveform: Waveform, samples: int) -> NDArray[np.float32]:
+    """`[samples of the clip]` to `[windows, samples]`: what a file of one length is given of a clip, one after another.
+
+    A remainder of half a window or more gets a window of its own, moved back to end with the clip, so it hears sound
+    and no padding. A shorter one belongs to the window before it: 1 ms does not answer for a clip, and that window
+    stays where it is, so the end is not heard. A clip shorter than a window is repeated.
+    """
+    whole = fit_length(waveform, max(samples, len(waveform)))
+    count = (len(whole) + samples // 2) // samples
+    starts = [min(index * samples, len(whole) - samples) for index in range(count)]
+    return np.stack([whole[start : start + samples] for start in starts])
 
 
 def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:

@@ -198,3 +198,35 @@ def test_the_recent_level_forgets():
     assert len(meter._recent) <= 4, 'memory that does not grow'
     meter.push(np.concatenate([noise(1), np.zeros(9 * SAMPLE_RATE, np.float32)]))
     assert meter.recent_dbfs > -math.inf, 'all of the last push counts'
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'starts'),
+    [
+        (3, [0]),
+        (5, [0]),
+        (5.001, [0]),
+        (7.4, [0]),
+        (7.5, [0, 2.5]),
+        (7.6, [0, 2.6]),
+        (10, [0, 5]),
+        (12.4, [0, 5]),
+        (12.6, [0, 5, 7.6]),
+    ],
+)
+def test_windows_of_a_clip_are_full_of_sound(seconds, starts):
+    """A remainder shorter than half a window has none; a longer one ends with the clip; a short clip is repeated."""
+    samples = 5 * audio.SAMPLE_RATE
+    clip = np.arange(1, round(seconds * audio.SAMPLE_RATE) + 1, dtype=np.float32)
+    found = audio.windows(clip, samples)
+    assert found.shape == (len(starts), samples)
+    for window, start in zip(found, starts, strict=True):
+        assert window[0] == round(start * audio.SAMPLE_RATE) + 1
+        assert window[-1] == window[0] + samples - 1 or seconds < 5
+    if seconds < 5:
+        np.testing.assert_array_equal(found[0], audio.fit_length(clip, samples))
+
+
+def test_no_windows_of_nothing():
+    with pytest.raises(BadAudio, match='an empty waveform cannot be repeated'):
+        audio.windows(np.zeros(0, np.float32), 3)

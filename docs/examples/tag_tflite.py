@@ -12,10 +12,12 @@ with wave.open(sound) as file:
     assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 22_050, 2), 'mono, 22,050 Hz, 16 bit'
     waveform = np.frombuffer(file.readframes(file.getnframes()), np.int16) / np.float32(32768)
 runner = Interpreter(model).get_signature_runner('tags')
-waveform = np.resize(waveform, runner.get_input_details()['waveform']['shape'])  # the length it takes: cut or repeated
+_, samples = runner.get_input_details()['waveform']['shape']  # of a window
+waveform = np.resize(waveform, max(samples, len(waveform)))  # a shorter clip is repeated
 labels = zipfile.ZipFile(model)
-for output, probabilities in runner(waveform=waveform).items():
-    head = output.removesuffix('_clip')
-    names = labels.read(f'{head}.txt').decode().splitlines()
-    for best in np.argsort(-probabilities[0])[:3]:
-        print(f'{head}: {names[best]} {probabilities[0, best]:.1%}')
+for index in range((len(waveform) + samples // 2) // samples):  # a last half or more ends with the clip, less is left
+    start = min(index * samples, len(waveform) - samples)
+    for output, probabilities in runner(waveform=waveform[None, start : start + samples]).items():
+        names = labels.read(f'{output.removesuffix("_clip")}.txt').decode().splitlines()
+        for best in np.argsort(-probabilities[0])[:3]:
+            print(f'{start / 22_050:.2f} s, {output.removesuffix("_clip")}: {names[best]} {probabilities[0, best]:.1%}')

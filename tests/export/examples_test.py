@@ -26,18 +26,23 @@ def call(name, *arguments, cwd):
     return done.stdout.splitlines()
 
 
-def test_tags_of_a_tflite_file(net, tmp_path):
+@pytest.mark.parametrize(
+    ('seconds', 'starts'), [(4, ['0.00']), (10.001, ['0.00']), (14.8, ['0.00']), (15.2, ['0.00', '5.20'])]
+)
+def test_tags_of_a_tflite_file(net, tmp_path, seconds, starts):
     pytest.importorskip('ai_edge_litert')
-    lite.plan(net, 'tags').write(tmp_path)
-    soundfile.write(tmp_path / 'rain.wav', noise(4, amplitude=0.5), 22_050, 'PCM_16')
+    lite.plan(net, 'tags', length_s=10).write(tmp_path)
+    soundfile.write(tmp_path / 'rain.wav', noise(seconds, amplitude=0.5), 22_050, 'PCM_16')
     said = call('tag_tflite.py', 'model.tflite', 'rain.wav', cwd=tmp_path)
     assert len((EXAMPLES / 'tag_tflite.py').read_text().splitlines()) <= 25
     heard = soundfile.read(tmp_path / 'rain.wav', dtype='float32')[0]
-    wanted = np.array(net(audio.fit_length(heard, 220_500)[None], training=False)['places'])[0].mean(0)
-    names = [line for line in said if line.startswith('places')]
-    assert len(said) == 6
-    for line, best in zip(names, np.argsort(-wanted), strict=False):
-        assert line == f'places: {PLACES[best]} {wanted[best]:.1%}'
+    cut = audio.windows(heard, 220_500)
+    assert len(said) == 6 * len(cut)
+    for start, window in zip(starts, cut, strict=True):
+        wanted = np.array(net(window[None], training=False)['places'])[0].mean(0)
+        names = [line for line in said if line.startswith(f'{start} s, places')]
+        for line, best in zip(names, np.argsort(-wanted)[:3], strict=True):
+            assert line == f'{start} s, places: {PLACES[best]} {wanted[best]:.1%}'
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from soundnet_tf import geometry, model, saved
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.audio import windows as cut_into
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.export import write_tflite
+from soundnet_tf.export import lite, write_tflite
 from soundnet_tf.inference import files, load, write
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise, thin_spec, tone
@@ -91,6 +92,21 @@ def test_each_form_gives_the_numbers_of_the_net(net, forms, form):
         assert len(values) == geometry.frames(net.spec, 'pool5', len(clip))
     with pytest.raises(SoundNetError, match=r"no (layer |output )?'pool9'"):
         embedder.known('pool9')
+
+
+def test_a_file_of_one_length_hears_a_clip_window_by_window(net, tmp_path):
+    lite.plan(net, 'embedding', length_s=2).write(tmp_path)
+    embedder = embedders.make(str(tmp_path / 'model.tflite'))
+    layer = embedder.known(None)
+    assert embedder.hop_s(layer) == 2
+    sound, wanted = noise(3.2), model.features(net, ['pool5'])
+    for seconds, count in ((1, 1), (2.001, 1), (3.2, 2)):
+        clip = sound[: round(seconds * SAMPLE_RATE)]
+        (values,) = embedder.embed([clip], layer)
+        cut = cut_into(clip, 2 * SAMPLE_RATE)
+        assert len(values) == len(cut) == count
+        own = np.mean(wanted(cut, training=False)['pool5'], axis=1)
+        np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
 
 
 @pytest.mark.parametrize('form', ['net', 'module', 'net.tflite'])

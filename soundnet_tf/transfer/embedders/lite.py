@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from soundnet_tf import litert
-from soundnet_tf.audio import Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, windows
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.options import fingerprint
 from soundnet_tf.transfer.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
 
 
 class Lite:
-    """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz, of any length."""
+    """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz.
+
+    Where it takes one length alone, a clip goes through it window by window.
+    """
 
     def __init__(self, path: str):
         self.name = path
@@ -41,22 +44,32 @@ class Lite:
         return chosen(layer, list(self._signature_of), self.name)
 
     def hop_s(self, layer: str) -> float:
+        _, _, samples = self._taken(layer)
+        if samples:
+            return samples / SAMPLE_RATE / len(self._one(np.zeros(samples, np.float32), layer))
         return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         return [self._one(waveform, layer) for waveform in waveforms]
 
-    def _one(self, waveform: Waveform, layer: str) -> Values:
+    def _taken(self, layer: str) -> tuple[Any, int, int]:
+        """What runs the layer's signature, how many dimensions it takes, and how many samples; 0 for any number."""
         key, entry = self._signature_of[layer]
         runner = self._interpreter.get_signature_runner(key)
         shape = runner.get_input_details()[entry]['shape_signature']
-        given = waveform if len(shape) == 1 else waveform[None]
+        # Some converters write 1 for any.
+        return runner, len(shape), int(shape[-1]) if shape[-1] > 1 else 0
+
+    def _one(self, waveform: Waveform, layer: str) -> Values:
+        _, entry = self._signature_of[layer]
+        runner, dimensions, samples = self._taken(layer)
+        pieces = windows(waveform, samples) if samples else waveform[None]
         try:
-            values = runner(**{entry: given})[layer]
+            values = [runner(**{entry: piece if dimensions == 1 else piece[None]})[layer] for piece in pieces]
         except (ValueError, RuntimeError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SoundNetError(
                 f'{self.name}: {layer} cannot be had of {len(waveform):,} samples ({said}): take longer clips, '
                 'or a file of any length (soundnet-export --length_s=dynamic)'
             ) from None
-        return over_time(values, f'{self.name}: {layer}')
+        return np.concatenate([over_time(one, f'{self.name}: {layer}') for one in values])
