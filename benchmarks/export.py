@@ -21,7 +21,7 @@ from embed import BENCH, Worker
 
 from soundnet_tf import decoding, fast, litert, model, saved
 from soundnet_tf.audio import SAMPLE_RATE, fit_length
-from soundnet_tf.export import add_tflite, calibration, classifier, hub, lite
+from soundnet_tf.export import add_tflite, calibration, hub, lite, quality
 from soundnet_tf.export.verify import cosine, quiet
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise
@@ -169,7 +169,8 @@ def main():
                 faithful(files, judged)
                 plan, folder, found = files['int8']
                 kept = ' '.join(found['in_float'])
-                print(f'\n{kind}, int8, in float: {kept}; {classifier.fall(net, plan, folder, clips)}\n', flush=True)
+                lost = '; '.join(map(str, quality.measured(net, plan, folder, clips)))
+                print(f'\n{kind}, int8, in float: {kept}; {lost}\n', flush=True)
 
 
 if __name__ == '__main__':

@@ -37,8 +37,8 @@ def export(
       model: the folder of a saved net, or the name of a registered one.
       clip: a real sound to check the export with; the first of `calibration` where none is given.
       output, precision, length_s: of a TFLite file, as in `lite.plan`. ONNX without heads is `output='embedding'`.
-      calibration: sound files, best in a folder for each class: int8 is set by them, and where there are classes, a
-        quantised file is tried with a linear classifier on its features.
+      calibration: sound files, best in a folder for each class: int8 is set by them, and a quantised file is judged by
+        what is lost on them: neighbours and, where there are classes, the accuracy of a linear classifier.
 
     Raises ExportRefused where the export does not give Keras' numbers, and leaves `out` as it was.
     """

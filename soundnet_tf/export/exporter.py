@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from soundnet_tf import saved
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
-from soundnet_tf.export import classifier, truth
+from soundnet_tf.export import quality, truth
 from soundnet_tf.export.calibration import Clip
 from soundnet_tf.export.verify import Measured, Plan, check
 from soundnet_tf.version import __version__
@@ -30,12 +30,12 @@ QUANTISED = ('dynamic', 'int8')
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An export that was kept: its size, how far it is from Keras, and what its features lost, where that was asked."""
+    """An export that was kept: its size, how far it is from Keras, and what its users lose, where that was measured."""
 
     bytes: int
     measured: Measured
-    fall: classifier.Fall | str | None
-    """Or why it was not asked of a quantised export."""
+    quality: list[quality.Quality]
+    """Of a quantised export, where there are enough clips."""
     on_clips: float | None
     """The least cosine of int8 to float32 on clips that it was not set by."""
 
@@ -44,7 +44,7 @@ class Exported:
         lines = [f'{self.bytes / 1e6:.2f} MB', str(self.measured)]
         if self.on_clips is not None:
             lines.append(f'least cosine to float32 on your clips, as they are and at -40 dBFS, {self.on_clips:.5f}')
-        return lines + ([str(self.fall)] if self.fall else [])
+        return lines + [str(one) for one in self.quality]
 
 
 def carry_out(
@@ -57,8 +57,8 @@ def carry_out(
 ) -> Exported:
     """Make the folder `out`: the export and its model.json.
 
-    `clip` is a real sound to compare by, `origin` the model.json of the saved net, and `clips` try what a quantised
-    export's features are worth. An older export there is replaced whole. Raises ExportRefused, and leaves `out` as it
+    `clip` is a real sound to compare by, `origin` the model.json of the saved net, and `clips` judge a quantised
+    export. An older export there is replaced whole. Raises ExportRefused, and leaves `out` as it
     was, where the export is past its tolerance; SoundNetError where `out` holds something else.
     """
     truth.every_output(net.spec)
@@ -67,10 +67,10 @@ def carry_out(
         about = {**plan.about, **(plan.write(draft) or {})}
         try:
             measured = check(net, plan, draft, clip)
+            lost = _quality(net, plan, draft, clips) if quantised else []
         except ExportRefused as error:
-            way_out = '. Take another precision, or for int8 more clips (calibration)' if quantised else ''
+            way_out = f'. {_way_out(clips)}' if quantised else ''
             raise ExportRefused(f'{target} was not kept: {error}{way_out}') from None
-        fall = classifier.fall(net, plan, draft, clips) if quantised else None
         files = {path: path.stat().st_size for path in sorted(draft.rglob('*')) if path.is_file()}
         facts = {
             'export': plan.form,
@@ -83,7 +83,7 @@ def carry_out(
                 'cosine': measured.cosine,
                 'clip_cosine': measured.clip_cosine,
                 'top1': measured.top1,
-                **({'classifier': dataclasses.asdict(fall)} if isinstance(fall, classifier.Fall) else {}),
+                **({'quality': [dataclasses.asdict(one) for one in lost]} if lost else {}),
             },
             'files': {
                 path.relative_to(draft).as_posix(): {'bytes': size, 'sha256': _sha256(path)}
@@ -97,7 +97,27 @@ def carry_out(
         }
         saved.write_json(draft / 'model.json', facts)
         place(target)  # once more: all this took its time
-    return Exported(sum(files.values()), measured, fall, about.get('cosine_on_your_clips'))
+    return Exported(sum(files.values()), measured, lost, about.get('cosine_on_your_clips'))
+
+
+def _way_out(clips: Sequence[Clip]) -> str:
+    if quality.is_measurable(clips):
+        return 'Use another precision, or for int8 more clips (calibration)'
+    return (
+        f'Use another precision, or {quality.MIN_CLIPS} or more clips (calibration): without them its cosine decides, '
+        'with them what users lose'
+    )
+
+
+def _quality(net: 'SoundNet', plan: Plan, draft: pathlib.Path, clips: Sequence[Clip]) -> list[quality.Quality]:
+    """Raises ExportRefused where a user would lose more than is allowed."""
+    if not quality.is_measurable(clips):
+        return []
+    found = quality.measured(net, plan, draft, clips)
+    wrong = [words for one in found for words in one.wrong()]
+    if wrong:
+        raise ExportRefused('; '.join(wrong))
+    return found
 
 
 def place(out: str | os.PathLike[str]) -> pathlib.Path:

@@ -4,9 +4,9 @@
     dynamic            8-bit weights, widened as the file is opened, and float values: a quarter of the file
     int8               8-bit weights and values, set by a user's clips; sound goes in and values come out as float
 
-An 8-bit waveform would have 48 dB of range, and so would what conv1 makes of it. So int8 keeps conv1 in float, and as
-many of the layers after it as quiet clips turn out to need; they have few weights, which are kept small. Before that
-each layer's channels are brought to ranges of about one size (`scales`).
+An 8-bit waveform would have 48 dB of range, and so would what conv1 makes of it; 8-bit logits are too coarse for a
+softmax. So int8 keeps conv1 and the heads in float, and as many of the layers after conv1 as quiet clips turn out to
+need; their weights are kept small. Before that each layer's channels are brought to ranges of about one size.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from soundnet_tf import geometry, litert
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
 from soundnet_tf.errors import ExportRefused, SoundNetError
-from soundnet_tf.export import scales, truth
+from soundnet_tf.export import quality, scales, truth
 from soundnet_tf.export.calibration import Clip
 from soundnet_tf.export.constants import with_small_constants
 from soundnet_tf.export.folded import Operations, folded, save_module
@@ -49,6 +49,11 @@ TOLERANCES: dict[str, Tolerance] = {
     'int8': Tolerance(cosine=0.98, clip_cosine=0.999),
     'int8 layers': Tolerance(cosine=0.98, clip_cosine=0.995),
 }
+"""By precision, or by precision and kind. Of 8 bits, where there are too few clips to say what is lost."""
+
+JUDGED_BY_CLIPS = Tolerance(cosine=0.8)
+"""Of 8 bits where `quality` decides by the user's clips: this only keeps out what is broken. A cosine that is fine for
+an embedding is not what tags of a sharp softmax can have: 0.95 on one clip of 320, of which nothing else is lost."""
 
 ENOUGH = 0.9991
 """The cosine to float32 on clips, loud and quiet, from which on no further layer is kept in float."""
@@ -111,13 +116,16 @@ def plan(
     about: dict[str, Any] = {'kind': kind, 'precision': precision}
 
     tolerance = TOLERANCES.get(f'{precision} {kind}', TOLERANCES[precision])
+    if precision in ('dynamic', 'int8') and quality.is_measurable(clips):
+        tolerance = JUDGED_BY_CLIPS
 
     def write(folder: pathlib.Path) -> dict[str, Any]:
         model, found = _converted(net, asked, [clip.waveform for clip in clips])
         if found and not found['cosine_on_your_clips'] >= tolerance.clip_cosine:
             raise ExportRefused(
                 f'int8 has a cosine of {found["cosine_on_your_clips"]:.4f} to float32 on your clips '
-                f'({tolerance.clip_cosine:g} is asked): set it by more clips of each kind, or take another precision'
+                f'({tolerance.clip_cosine:g} required; {quality.MIN_CLIPS} or more clips would be judged by what '
+                'users lose). Use more clips of each kind, or another precision'
             )
         (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
         return found
@@ -249,7 +257,9 @@ def _eight_bit(
     # The one way that the converter offers to leave some operations as they are; the ranges are taken once.
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=examples)
     for in_float in _beginnings(geometry.path(spec, deepest)):
-        options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=_names(plain, in_float))
+        options = tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_nodes=_names(plain, [*in_float, *spec.head_names])
+        )
         debugger.options = options
         model = with_small_constants(debugger.get_nondebug_quantized_model())
         given = _run(model, tried)
@@ -276,12 +286,15 @@ def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:
 
 
 def _names(model: bytes, rows: Sequence[str]) -> list[str]:
-    """The tensors that the operations of these rows make, those around the net, and the model's outputs."""
+    """The tensors that the operations of these rows make, those around the net, and the model's outputs.
+
+    One of those around it is the squeeze between a head and its softmax, which would bring the logits to 8 bits.
+    """
     interpreter = litert.interpreter(model)
     scopes = ('channel', 'result', *rows)
     names = [tensor['name'] for tensor in interpreter.get_tensor_details()]
     # A name is a path, or several between `;`, at times below others.
-    starts = re.compile(rf'(^|[;/])({"|".join(map(re.escape, scopes))})/')
+    starts = re.compile(rf'(^|[;/])(({"|".join(map(re.escape, scopes))})/|Squeeze)')
     chosen = [name for name in names if starts.search(name)]
     return chosen + [tensor['name'] for tensor in interpreter.get_output_details()]
 

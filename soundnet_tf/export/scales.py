@@ -30,8 +30,8 @@ def factors(spec: NetSpec, weights: Weights, waveforms: Iterable[Waveform]) -> F
     operations, peaks = Operations(spec, weights), dict[str, NDArray[np.float32]]()
     for waveform in waveforms:
         for name, values in operations(waveform, convolutions).items():
-            peak = np.max(values, axis=(0, 1), initial=0)
-            peaks[name] = np.maximum(peaks.get(name, peak), peak)
+            peak = np.asarray(values).max(axis=(0, 1), initial=0)
+            peaks[name] = np.maximum(peaks[name], peak) if name in peaks else peak
     found, last = Factors(), np.ones(1, np.float32)
     for row in spec.layers:
         if not isinstance(row, Pool):
