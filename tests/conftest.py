@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture(scope='session', autouse=True)
-def home(tmp_path_factory, request):
+def original_home(tmp_path_factory, request):
     base = tmp_path_factory.getbasetemp()
     # Under pytest-xdist each process has a folder of its own in that of the run.
     folder = (base.parent if hasattr(request.config, 'workerinput') else base) / 'home'

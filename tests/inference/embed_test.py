@@ -134,7 +134,7 @@ def test_batches_take_what_is_there_to_take(monkeypatch):
     monkeypatch.setattr(engine, 'flow', lambda layers: streamed.append(layers) or flow(layers))
     clips = [noise(5, seed=1)] * 40 + [noise(70)] + [noise(1)] * 3
     given = embedder.embed_batch(clips, SAMPLE_RATE)
-    assert (sizes, streamed) == ([32, 8, 3], [['pool5']])
+    assert (sizes, streamed) == ([32, 8, 3], [('pool5',)])
     assert [embedding.seconds for embedding in given] == [5.0] * 40 + [70.0] + [1.0] * 3
     assert embedder.embed_batch([], SAMPLE_RATE) == []
     with pytest.raises(BadAudio, match='clip 1: it holds no samples'):
@@ -218,8 +218,8 @@ def test_no_sound_is_refused(embedder, tmp_path):
 
 
 def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path, monkeypatch):
-    with pytest.raises(SoundNetError, match=r"no layer 'conv8'; its layers are conv1, .* its heads imagenet, places"):
-        embedder.embed_file(tmp_path / 'never read.wav', 'conv8')
+    with pytest.raises(SoundNetError, match=r"no layer 'conv9'; its layers are conv1, .* its heads imagenet, places"):
+        embedder.embed_file(tmp_path / 'never read.wav', 'conv9')
     with pytest.raises(SoundNetError, match='top is a number of classes, at least 1, not 0'):
         embedder.tag(noise(10), SAMPLE_RATE, top=0)
     with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):

@@ -34,7 +34,7 @@ def test_as_text():
     assert _Text({})({'path': 'rain.wav', 'tiled': False}, [(None, tags)]).splitlines() == [
         'rain.wav',
         '  imagenet   50.0%  bell',
-        '              3.1%  dog, hound',
+        '              3.1%  dog',
         '  esc10     100.0%  rain',
     ]
 

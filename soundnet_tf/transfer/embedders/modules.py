@@ -73,13 +73,17 @@ def _ways(module: Any, noise: Waveform) -> Iterator[Call]:
     """The module itself, then its signatures, each for a waveform alone or else for a batch of one, if it takes it."""
     import tensorflow as tf
 
-    ways = [module] if callable(module) else []
+    ways = [(module, None)] if callable(module) else []
     for key in getattr(module, 'signatures', {}):
         signature = module.signatures[key]
-        entries = list(signature.structured_input_signature[1])
+        entries = signature.structured_input_signature[1]
         if len(entries) == 1:
-            ways.append(lambda waveform, run=signature, entry=entries[0]: run(**{entry: waveform}))
-    for way, batched in itertools.product(ways, (False, True)):
+            ((entry, spec),) = entries.items()
+            ways.append((lambda waveform, run=signature, entry=entry: run(**{entry: waveform}), spec.shape.rank))
+    for (way, rank), batched in itertools.product(ways, (False, True)):
+        # A signature does not refuse another rank, and makes what it will of it.
+        if rank not in (None, 2 if batched else 1):
+            continue
 
         def call(waveform: Waveform, way: Any = way, batched: bool = batched) -> Mapping[str, Any]:
             outputs = way(tf.constant(waveform[None] if batched else waveform))
