@@ -98,9 +98,10 @@ def trim_edges(spec: NetSpec, samples: int) -> NetSpec:
 
     In training, the heads' windows may leave the last steps of the last layer unread, and with them all that read so
     much of its zero padding. At another length they are read, and may be wild: those of the published 8-layer net are
-    45 times as far off as a step is large, in the median, and its heads then name the edge instead of the sound. So `padding_end` of the
-    last layer, and of the heads, becomes what training let them read. Measured, the layers below do not need it
-    (docs/edges.md). A net that training let read all of its padding, or whose heads give no step, stays as it is.
+    45 times as far off as a step is large, in the median, and its heads then name the edge instead of the sound. So
+    `padding_end` of the last layer, and of the heads, becomes what training let them read. Measured, the layers below
+    do not need it (docs/edges.md). A net that training let read all of its padding, or whose heads give no step, stays
+    as it is.
     """
     spec, last = dataclasses.replace(spec, trained_samples=samples), spec.layers[-1]
     steps = {head: frames(spec, head.name, samples) for head in spec.heads}
