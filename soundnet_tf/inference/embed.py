@@ -237,8 +237,11 @@ class Embedder:
             layers = ', '.join(filter(self._engine.serves, self.spec.layer_names))
             heads = ', '.join(filter(self._engine.serves, self.spec.head_names)) or 'none'
             raise SoundNetError(f'{self.spec.name} has no layer {layer!r}; its layers are {layers}, its heads {heads}')
-        if layer not in rows:
-            geometry.path(self.spec, layer)  # heads of several geometries are not one layer
+        if layer not in rows:  # heads of several geometries are not one layer
+            try:
+                geometry.path(self.spec, layer)
+            except ValueError as error:
+                raise SoundNetError(str(error)) from None
         return layer
 
     def heads(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """The Embedder, on a fake engine where the numbers do not matter, on the real ones where they do."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import soundnet_tf
-from soundnet_tf import audio, decoding, geometry, registry
+from soundnet_tf import audio, decoding, geometry, model, registry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder, Embedding, load
+from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.spec import Head
 from soundnet_tf.testing import noise, thin_spec, tone
 
 
@@ -288,3 +292,10 @@ def test_filling_up_does_not_change_the_level(short):
     assert embedding.tiled or embedding.padded
     assert embedding.level_dbfs == audio.level_dbfs(sound)
     assert not embedding.silent
+
+
+def test_heads_of_several_geometries_are_not_one_layer():
+    heads = (Head('imagenet', 2, kernel=8), Head('esc10', 3, kernel=1, stride=1))
+    spec = dataclasses.replace(thin_spec(), heads=heads)
+    with pytest.raises(SoundNetError, match="no layer 'conv8'; it has conv1, .*imagenet, esc10"):
+        Embedder(KerasEngine(model.build(spec))).embed(noise(12), SAMPLE_RATE, 'conv8')

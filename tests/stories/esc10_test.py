@@ -31,8 +31,10 @@ def test_mfcc_by_the_papers_protocol():
     assert 0.7 < evaluate(dataset, Mfcc(), PROTOCOLS['esc']).accuracy < 0.87
 
 
-@pytest.mark.parametrize(('layer', 'least'), [('pool5', 0.88), ('conv6', 0.91)])
+@pytest.mark.parametrize(('layer', 'least'), [('pool5', 0.9), ('conv6', 0.92)])
 def test_the_original_net_by_the_papers_protocol(layer, least):
-    """docs/models.md has 89.7 and 93.1 of folds 1 to 4, where each learns from the three others."""
+    """docs/models.md has 89.7 and 93.1 of folds 1 to 4, where each learns from three others and not from four."""
+    dataset = datasets.load(DATA)
+    least -= 0.01 * (len(dataset.folds) < 5)
     protocol = dataclasses.replace(PROTOCOLS['esc'], layer=layer)
-    assert evaluate(datasets.load(DATA), embedders.make('soundnet8'), protocol).accuracy >= least
+    assert evaluate(dataset, embedders.make('soundnet8'), protocol).accuracy >= least
