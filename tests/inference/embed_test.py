@@ -297,5 +297,5 @@ def test_filling_up_does_not_change_the_level(short):
 def test_heads_of_several_geometries_are_not_one_layer():
     heads = (Head('imagenet', 2, kernel=8), Head('esc10', 3, kernel=1, stride=1))
     spec = dataclasses.replace(thin_spec(), heads=heads)
-    with pytest.raises(SoundNetError, match="no layer 'conv8'; it has conv1, .*imagenet, esc10"):
+    with pytest.raises(SoundNetError, match=r"no layer 'conv8'; it has conv1, .*imagenet, esc10"):
         Embedder(KerasEngine(model.build(spec))).embed(noise(12), SAMPLE_RATE, 'conv8')
