@@ -111,8 +111,9 @@ def trim_edges(spec: NetSpec, samples: int) -> NetSpec:
     given = frames(spec, last.name, samples)
     read = {head: _reach(head, count) for head, count in steps.items()}
     trimmed = _ended(last, _reach(last, min(given, max(read.values()))) - length)
-    # Zeros behind a layer that lost steps would stand where training had these steps.
-    heads = tuple(_ended(head, read[head] - given if trimmed == last else 0) for head in spec.heads)
+    # Zeros behind a layer that lost steps in training itself would stand where training had these steps.
+    lost = max(read.values()) < given
+    heads = tuple(_ended(head, 0 if lost else read[head] - given) for head in spec.heads)
     return dataclasses.replace(spec, layers=(*spec.layers[:-1], trimmed), heads=heads)
 
 
@@ -133,7 +134,7 @@ def latency(spec: NetSpec, layer: str) -> int:
 
 def channels(spec: NetSpec, layer: str) -> int:
     """How many values a time step of `layer` has; of a head, its classes; of the heads' row, those of all heads."""
-    if layer == spec.head_alias and layer not in spec.head_names:
+    if layer == spec.head_alias and path(spec, layer)[-1].name != layer:
         return sum(head.classes for head in spec.heads)
     values = 1
     for row in path(spec, layer):

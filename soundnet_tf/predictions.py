@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import audio, labels
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import BadAudio, SoundNetError
 
 
 def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -17,6 +17,8 @@ def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np
     float32 at 22,050 Hz in [-1, 1]; whole numbers are PCM. Raises BadAudio where there are no usable samples.
     """
     sounds = audio.to_array(x)
+    if sounds.ndim not in (1, 2) or not len(sounds):
+        raise BadAudio(f'sounds of shape {list(sounds.shape)}: pass [samples] or [batch, samples]')
     if sounds.ndim == 1:
         return audio.to_waveform(sounds, sample_rate)
     return np.stack([audio.to_waveform(sound, sample_rate, name=f'sound {i}') for i, sound in enumerate(sounds)])
@@ -31,13 +33,16 @@ def decode_predictions(
       outputs: what a net gives, by head `[batch, time, classes]`, whose mean over time is taken, or `[batch, classes]`.
       names: the class names of each head, such as `net.labels`; those that ship, or numbers, where none are given.
 
-    Raises SoundNetError where names do not fit.
+    The mean is that of probabilities, also for a head that learned from labels, whose answer `Embedder.tag` takes from
+    its mean logits. Raises SoundNetError where shapes or names do not fit.
     """
     if not isinstance(outputs, Mapping):
         raise SoundNetError('outputs is what a net with heads gives, {head: [batch, time, classes]}')
     decoded: dict[int, list[tuple[str, str, float]]] = {}
     for head, values in outputs.items():
         values = np.asarray(values)
+        if values.ndim not in (2, 3) or not values.size:
+            raise SoundNetError(f'head {head}: outputs of shape {list(values.shape)}, not [batch, time, classes]')
         values = values.mean(axis=1) if values.ndim == 3 else values
         count = values.shape[-1]
         own = (names or {}).get(head) or labels.shipped(head, count) or labels.numbered(count)

@@ -115,7 +115,7 @@ PACKAGED = {
         archive_bytes=53_589_281,
     )
 }
-"""By the name of the net: the authors' weights as a package carries them (MIT; its code is never run)."""
+"""By the name of the net: the authors' weights (MIT) in a package whose code needs TensorFlow 1 and is not imported."""
 
 WEIGHT_FILES = ('.npy', '.t7', '.pth', '.pt')
 """What weight files that are not saved nets are called."""

@@ -225,3 +225,21 @@ def test_trimmed_edges_against_brute_force(spec, trained, samples):
     assert geometry.frames(trimmed, spec.layers[-1].name, samples) == sum(good)
     kept = sum(all(good[step] for step in steps) for _, steps in given_head)
     assert geometry.frames(trimmed, 'head', samples) == kept
+
+
+@settings(max_examples=150, deadline=None)
+@given(tables(), st.integers(0, 3), st.integers(1, 300))
+def test_trimming_costs_no_step_at_the_training_length(spec, padding, trained):
+    heads = (dataclasses.replace(spec.heads[0], padding=padding), Head('other', 1, 2, 1, 2))
+    spec = dataclasses.replace(spec, heads=heads)
+    trimmed = geometry.trim_edges(spec, trained)
+    for head in spec.head_names:
+        assert geometry.frames(trimmed, head, trained) == geometry.frames(spec, head, trained)
+
+
+@pytest.mark.parametrize('seconds', [3, 4, 8, 17, 20, 30, 34])
+@pytest.mark.parametrize('spec', [SOUNDNET5, SOUNDNET8], ids=lambda spec: spec.name)
+def test_what_training_learned_from_stays(spec, seconds):
+    samples = seconds * SAMPLE_RATE
+    trimmed = geometry.trim_edges(spec, samples)
+    assert geometry.frames(trimmed, spec.head_alias, samples) == geometry.frames(spec, spec.head_alias, samples)

@@ -175,6 +175,10 @@ def test_as_a_keras_application(sounds, folder):
         ('places', 'beach'),
         ('places', 'ocean'),
     ]
+    with pytest.raises(SoundNetError, match=r'head imagenet: outputs of shape \[3\], not \[batch, time, classes\]'):
+        soundnet_tf.decode_predictions({'imagenet': np.ones(3)})
+    with pytest.raises(SoundNetError, match=r'sounds of shape \[0, 9\]: pass \[samples\] or \[batch, samples\]'):
+        soundnet_tf.preprocess_input(np.zeros([0, 9]))
     resampled = soundnet_tf.preprocess_input(np.zeros([2, 16_000]), 16_000)
     assert (resampled.shape, resampled.dtype) == ((2, SAMPLE_RATE), np.float32)
     new = soundnet_tf.SoundNet8(weights='soundnet8', classes=10)
@@ -253,3 +257,12 @@ def test_a_weight_file_is_to_be_imported_first(name):
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
         with pytest.raises(SoundNetError, match=re.escape(expected)):
             use(name)
+
+
+def test_where_the_net_cannot_be_written(monkeypatch, capsys):
+    monkeypatch.setenv('SOUNDNET_HOME', '/dev/null/x')
+    assert original.main('soundnet8') == 2
+    said = capsys.readouterr().err.strip()
+    assert said == (
+        'soundnet8 cannot be written: /dev/null/x/nets: Not a directory. Set SOUNDNET_HOME to another folder'
+    )

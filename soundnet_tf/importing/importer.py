@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def import_weights(
     Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
     all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
     """
-    if pathlib.Path(source).resolve().is_relative_to(pathlib.Path(target).resolve()):
+    if pathlib.Path(source).exists() and pathlib.Path(source).resolve().is_relative_to(pathlib.Path(target).resolve()):
         raise SoundNetError(f'{source} lies in {target}, which would be replaced: choose another TARGET')
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
     for folder in targets:  # before what takes long
@@ -112,8 +113,10 @@ def import_weights(
             for key, tensor in tensors.items()
         },
     }
-    for folder in targets:
-        _write(net, origin, folder)
+    _write(net, origin, targets[0])
+    for folder in targets[1:]:
+        with saved.whole_folder(folder) as draft:
+            shutil.copytree(targets[0], draft, dirs_exist_ok=True)
     return Imported(targets[0], spec, origin, register)
 
 

@@ -11,7 +11,7 @@ import time
 
 from soundnet_tf import locks, registry, saved
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.importing import importer
+from soundnet_tf.importing import fetch, importer
 
 
 def provide(name: str) -> pathlib.Path:
@@ -24,7 +24,8 @@ def provide(name: str) -> pathlib.Path:
         time.sleep(0.2)
     try:
         if not saved.is_net(target):
-            importer.import_weights(name, target)
+            # Not by its name, which a file in the working folder may have.
+            importer.import_weights(fetch.packaged(name), target)
     finally:
         claim.release()
     return target
@@ -37,6 +38,12 @@ def main(name: str) -> int:
     except SoundNetError as error:
         print(error, file=sys.stderr)
         return error.status
+    except OSError as error:
+        where = error.filename or registry.home()
+        print(
+            f'{name} cannot be written: {where}: {error.strerror}. Set SOUNDNET_HOME to another folder', file=sys.stderr
+        )
+        return 2
     return 0
 
 

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 ALIKE = 0.9
 """Correlation over the sounds above which two units are near-duplicates: they share four fifths of their variance."""
 
+FEW = 20
+"""Sounds below which units are alike by chance, and none is left out for it."""
+
 SILENT = float(np.finfo(np.float32).eps)
 """A response this small relative to the greatest in the layer is what rounding leaves of nothing."""
 
@@ -57,6 +60,7 @@ def ranking(values: NDArray[np.float32], responses: NDArray[np.float32], count: 
     for unit in np.argsort(-scores(values, responses), kind='stable'):
         if len(kept) == count:
             break
-        if audible[unit] and (directions[kept] @ directions[unit] < ALIKE).all():
+        own = len(responses) < FEW or (directions[kept] @ directions[unit] < ALIKE).all()
+        if audible[unit] and own:
             kept.append(int(unit))
     return np.array(kept, np.int64)
