@@ -214,12 +214,8 @@ def read_spec(folder: Path) -> NetSpec:
     if not path.is_file():
         inside = path.parent / 'net'
         way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
-        if (
-            registry.is_name(os.fspath(folder))
-            and not path.parent.exists()
-            and (known := {*registry.listed(), *registry.PACKAGED})
-        ):
-            way_out += f', or a name: {", ".join(sorted(known))}'
+        if registry.is_name(os.fspath(folder)) and not path.parent.exists():
+            way_out += f', or a name: {", ".join(sorted({*registry.listed(), *registry.PACKAGED}))}'
         why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
         raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
     try:
