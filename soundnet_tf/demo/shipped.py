@@ -42,6 +42,7 @@ def original() -> list[str]:
     lines = []
     for name in clips.names():
         tags = embedder.tag_file(clips.path(name), top=2)
-        said = [f'{labels.short(tag.head, tag.name)} {tag.probability:.0%}' for tag in reversed(tags)]
+        scenes_first = sorted(tags, key=lambda tag: (tag.head != 'places', -tag.probability))
+        said = [f'{labels.short(tag.head, tag.name)} {tag.probability:.0%}' for tag in scenes_first]
         lines.append(f'{name:<10} {", ".join(said)}')
     return lines
