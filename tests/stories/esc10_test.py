@@ -1,12 +1,14 @@
 """ESC-10 itself, where there is a copy: the layout is read, and the protocol gives what was measured with it."""
 
+import collections
 import dataclasses
 import os
 import pathlib
 
 import pytest
 
-from soundnet_tf.transfer import datasets, embedders
+from soundnet_tf.transfer import datasets, embedders, splits
+from soundnet_tf.transfer.datasets import DataSet
 from soundnet_tf.transfer.embedders.mfcc import Mfcc
 from soundnet_tf.transfer.protocol import PROTOCOLS, evaluate
 
@@ -33,8 +35,25 @@ def test_mfcc_by_the_papers_protocol():
 
 @pytest.mark.parametrize(('layer', 'least'), [('pool5', 0.9), ('conv6', 0.92)])
 def test_the_original_net_by_the_papers_protocol(layer, least):
-    """docs/models.md has 89.7 and 93.1 of folds 1 to 4, where each learns from three others and not from four."""
+    """docs/models.md has 90.8 and 94.2 of folds 1 to 4 in halves."""
     dataset = datasets.load(DATA)
-    least -= 0.01 * (len(dataset.folds) < 5)
+    if len(dataset.folds) < 5:
+        dataset = in_halves(dataset)
+        assert max(len(splits.split(dataset, fold).train) for fold in dataset.folds) < 320
     protocol = dataclasses.replace(PROTOCOLS['esc'], layer=layer)
     assert evaluate(dataset, embedders.make('soundnet8'), protocol).accuracy >= least
+
+
+def in_halves(dataset: DataSet) -> DataSet:
+    """Each fold cut in two, its recordings kept whole.
+
+    The protocol learns from 320 clips. Of four folds three are 240; what is left beside half a fold is about 280.
+    """
+    half, clips = {}, []
+    counts = collections.Counter()
+    for clip in dataset.clips:
+        first, second = ((clip.fold, clip.label, number) for number in (0, 1))
+        own = half.setdefault((clip.label, clip.source), int(counts[first] > counts[second]))
+        counts[clip.fold, clip.label, own] += 1
+        clips.append(dataclasses.replace(clip, fold=2 * clip.fold + own))
+    return dataclasses.replace(dataset, clips=tuple(clips))
