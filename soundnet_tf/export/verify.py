@@ -34,8 +34,8 @@ class Tolerance:
 CLOSE = Tolerance(difference=2e-4)
 """Of what is to be the same but for rounding."""
 
-HALVED = Tolerance(difference=1e-2, cosine=0.9999)
-"""Of what has its weights in float16."""
+HALVED = Tolerance(difference=2e-2, cosine=0.9999)
+"""Of what has its weights in float16. The authors' weights round by up to 1.2% on silence, 0.3% on a clip."""
 
 
 @dataclasses.dataclass(frozen=True)
