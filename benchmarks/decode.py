@@ -12,8 +12,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import tensorflow as tf
 
-from soundnet_tf import data, decoding
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.audio import SAMPLE_RATE, decoding
+from soundnet_tf.records import batches
 from soundnet_tf.testing import make_records
 
 CLIP_S, CLIPS, ROUNDS = 20, 48, 3
@@ -22,7 +22,7 @@ CLIP_S, CLIPS, ROUNDS = 20, 48, 3
 def audio_seconds_per_second(folder, decoder, threads, measure_s):
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
-    clips = data.batches(folder, samples=CLIP_S * SAMPLE_RATE, batch=1, decoder=decoder).with_options(options)
+    clips = batches.batches(folder, samples=CLIP_S * SAMPLE_RATE, batch=1, decoder=decoder).with_options(options)
     iterator = iter(clips)
     for _ in range(4):
         next(iterator)

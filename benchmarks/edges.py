@@ -13,10 +13,11 @@ import pathlib
 
 import numpy as np
 
-from soundnet_tf import decoding, geometry, nets, saved
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.inference.engine import stored
 from soundnet_tf.inference.tag import over_time
+from soundnet_tf.nets import lookup, saved
 
 LONG_S = 66
 FLIP = 0.2
@@ -40,7 +41,7 @@ def main():
     if 'SOUNDNET_DATA' not in os.environ:
         print('SOUNDNET_DATA does not name a folder of real data: nothing is measured')
         return
-    folder = nets.find(options.model)
+    folder = lookup.find(options.model)
     engine, trimmed = stored(folder, edges='keep'), saved.read_spec(folder)
     layers = ['conv3', 'conv4', 'conv5', 'pool5', 'conv6', 'conv7', *trimmed.head_names]
     paths = sorted((pathlib.Path(os.environ['SOUNDNET_DATA']) / 'esc10').rglob('*.ogg'))[: options.clips]

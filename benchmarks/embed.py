@@ -15,8 +15,9 @@ import tempfile
 
 import numpy as np
 
-from soundnet_tf import geometry, model, saved
+from soundnet_tf import geometry
 from soundnet_tf.export import add_tflite
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8, Conv
 from soundnet_tf.testing import enliven
 

@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 from embed import BENCH, Worker
 
-from soundnet_tf import decoding, fast, litert, model, saved
-from soundnet_tf.audio import SAMPLE_RATE, fit_length
-from soundnet_tf.export import add_tflite, calibration, hub, lite, quality
+from soundnet_tf.audio import SAMPLE_RATE, decoding, fit_length
+from soundnet_tf.export import add_tflite, hub, lite, quality, representative
 from soundnet_tf.export.verify import cosine, quiet
+from soundnet_tf.nets import fast, litert, model, saved
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise
 
@@ -37,7 +37,7 @@ def sounds():
     """Calibration clips, and others to judge by."""
     files = sorted(DATA.glob('esc10/*/*.ogg'))
     # Every other: of each class, and of each fold.
-    return calibration.read(files[::2]), [decoding.read(path) for path in files[1::8]]
+    return representative.read(files[::2]), [decoding.read(path) for path in files[1::8]]
 
 
 def made(net, kind, precision, clips, home):

@@ -11,13 +11,13 @@ import time
 import numpy as np
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.experiments.recipes import RECIPES
+from soundnet_tf.finetune import loudness, step, student, waveforms
+from soundnet_tf.finetune.augment import Crops
 from soundnet_tf.inference.engine import checked_precision
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import noise
-from soundnet_tf.transfer import loudness, sounds, step, student
-from soundnet_tf.transfer.augment import Crops
-from soundnet_tf.transfer.datasets import DataSet, LabelledClip
 
 CLIPS, SECONDS, TURNS = 96, 5, 9
 SCRATCH = RECIPES['from_scratch']
@@ -40,9 +40,9 @@ def made():
     classes = tuple('abcdefghij')
     dataset = DataSet('made', classes, tuple(LabelledClip(str(k), classes[k % 10]) for k in range(CLIPS)))
     waveform = noise(SECONDS)
-    samples = np.tile(sounds.to_int16(waveform), CLIPS)
+    samples = np.tile(waveforms.to_int16(waveform), CLIPS)
     ends = [len(waveform) * (k + 1) for k in range(CLIPS)]
-    return dataset, sounds.Sounds(samples, ends, [loudness.powers(waveform)] * CLIPS)
+    return dataset, waveforms.Sounds(samples, ends, [loudness.powers(waveform)] * CLIPS)
 
 
 def rates(works):

@@ -16,10 +16,13 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import tensorflow as tf
 
-from soundnet_tf import data, model, records, steps
+from soundnet_tf import records
 from soundnet_tf.config import Training
+from soundnet_tf.nets import model
+from soundnet_tf.records import batches
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import make_records
+from soundnet_tf.training import steps
 
 CLIP_S, CLIPS, STEPS, ROUNDS = 20, 96, 4, 4
 TEACHERS = {'imagenet': 1000, 'places': 401}
@@ -35,8 +38,8 @@ def seconds(work, items):
     return (time.perf_counter() - began) / STEPS
 
 
-def batches(folder, batch):
-    made = data.batches(folder, samples=CLIP_S * 22_050, batch=batch)
+def clips_of(folder, batch):
+    made = batches.batches(folder, samples=CLIP_S * 22_050, batch=batch)
     return made.map(lambda clips: {**clips, 'id': tf.zeros([batch, 1], tf.uint8)})
 
 
@@ -51,12 +54,12 @@ def measured(folder, batch):
     def learn(clips):
         float(step(clips)['means']['total'])
 
-    same = next(iter(batches(folder, batch)))
+    same = next(iter(clips_of(folder, batch)))
     turns = [
         (
             seconds(learn, itertools.repeat(same)),
-            seconds(learn, iter(batches(folder, batch))),
-            seconds(lambda clips: clips, iter(batches(folder, batch))),
+            seconds(learn, iter(clips_of(folder, batch))),
+            seconds(lambda clips: clips, iter(clips_of(folder, batch))),
         )
         for _ in range(ROUNDS)
     ]

@@ -14,8 +14,9 @@ import tempfile
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from soundnet_tf import config, training
+from soundnet_tf import config
 from soundnet_tf.config import Experiment, Training
+from soundnet_tf.training import trainer
 
 PLAIN = Experiment('knobs', '', 'soundnet5', 0.25, Training(batch=16, clip_s=10.0, held_out=2, validate_every=25))
 KNOBS = [
@@ -38,7 +39,7 @@ def agreement(records, settings, seed):
     training_ = dataclasses.replace(PLAIN.training, seed=seed)
     experiment = config.override(dataclasses.replace(PLAIN, training=training_), settings)
     with tempfile.TemporaryDirectory() as run:
-        training.train(records, experiment, f'{run}/run')
+        trainer.train(records, experiment, f'{run}/run')
         with open(f'{run}/run/validation.csv', newline='') as file:
             rows = list(csv.DictReader(file))
     (head,) = [key for key in rows[0] if key.startswith('top1/')]

@@ -14,9 +14,9 @@ import tempfile
 import numpy as np
 import soundfile
 
-from soundnet_tf import model, saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.export import add_tflite
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise
 

@@ -21,8 +21,8 @@ import av.logging
 import keras
 import numpy as np
 
-from soundnet_tf import encoding, records, teachers
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import records, teachers
+from soundnet_tf.audio import SAMPLE_RATE, encoding
 from soundnet_tf.prepare import local, manifest, sound
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.pace import Clock

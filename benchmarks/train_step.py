@@ -39,9 +39,10 @@ def made(spec, batch):
 def ours(spec, batch, **settings):
     import tensorflow as tf
 
-    from soundnet_tf import model, steps
     from soundnet_tf.config import Training
+    from soundnet_tf.nets import model
     from soundnet_tf.records import Card, TeacherCard
+    from soundnet_tf.training import steps
 
     waveform, seen = made(spec, batch)
     config = Training(batch=batch, **settings)
@@ -57,7 +58,7 @@ def ours(spec, batch, **settings):
 def keras(spec, batch):
     import keras
 
-    from soundnet_tf import losses, model
+    from soundnet_tf.nets import losses, model
 
     waveform, seen = made(spec, batch)
     net = model.logits(model.build(spec))

@@ -14,8 +14,8 @@ import tempfile
 
 import soundfile
 
-from soundnet_tf import model, saved
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET8
 from soundnet_tf.testing import enliven, noise
 

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     test_folds, shots, cs = (
         _numbers(flag, kind) for flag, kind in ((TEST_FOLDS, int), (SHOTS, int), (OWN['C'], float))
     )
-    from soundnet_tf.transfer import datasets
+    from soundnet_tf.evaluation import datasets
 
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
     if FOLDS.value is not None:
@@ -78,9 +78,9 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
     # TensorFlow is loaded here, once the data is known to be there.
     import pathlib
 
-    from soundnet_tf.transfer import embedders, fewshot
-    from soundnet_tf.transfer.evaluation import HEAD
-    from soundnet_tf.transfer.protocol import PROTOCOLS, evaluate
+    from soundnet_tf.evaluation import embedders, fewshot
+    from soundnet_tf.evaluation.protocol import PROTOCOLS, evaluate
+    from soundnet_tf.evaluation.result import HEAD
 
     given = {name: flag.value for name, flag in OWN.items() if flag.value is not None}
     protocol = dataclasses.replace(PROTOCOLS[PROTOCOL.value], **given | ({'C': cs} if cs else {}))
@@ -116,7 +116,7 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
 def _write(results: list[Any]) -> None:
     import pathlib
 
-    from soundnet_tf import saved
+    from soundnet_tf.nets import saved
 
     if OUT.value:
         saved.write_json(pathlib.Path(OUT.value), results)

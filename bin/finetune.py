@@ -45,8 +45,8 @@ for _field in dataclasses.fields(Recipe):
 def main(arguments: Sequence[str]) -> None:
     """Learn as the flags say."""
     from soundnet_tf.errors import SoundNetError
+    from soundnet_tf.evaluation import datasets
     from soundnet_tf.spec import thin
-    from soundnet_tf.transfer import datasets
 
     if arguments:
         raise SoundNetError(f'{arguments[0]!r} is no flag')
@@ -62,11 +62,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def _learn(dataset: Any, recipe: Recipe, spec: Any) -> None:
     # TensorFlow is loaded here, once the data is known to be there.
-    from soundnet_tf import saved
+    from soundnet_tf.evaluation import text_tables
     from soundnet_tf.export import tflite
-    from soundnet_tf.transfer import finetune, tables
+    from soundnet_tf.finetune import fit
+    from soundnet_tf.nets import saved
 
-    result = finetune.finetune(
+    result = fit.finetune(
         dataset,
         recipe,
         OUT.value,
@@ -79,7 +80,7 @@ def _learn(dataset: Any, recipe: Recipe, spec: Any) -> None:
         decoder=DECODER.value,
     )
     for name, confusion in result.confusion.items():
-        print(f'\n{name} clips by class and answer\n{tables.confusion_table(result.classes, confusion)}')
+        print(f'\n{name} clips by class and answer\n{text_tables.confusion_table(result.classes, confusion)}')
     if not (pathlib.Path(result.net) / saved.TFLITE).exists():
         tflite.add_tflite(result.net)
     print(f'\n{result}')

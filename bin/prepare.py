@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         raise SoundNetError(f'{OPTIONS[0]} after -- is for a runner of Apache Beam: name one with --runner')
     if RUNNER.value and (JOBS.value or DOWNLOADS.value):
         raise SoundNetError('--jobs and --downloads are for this machine: a runner has options of its own, after --')
-    from soundnet_tf import containers
+    from soundnet_tf.audio import containers
     from soundnet_tf.prepare import manifest
 
     # Sounds do where no frame is asked for; where one is, they are skipped and listed.

@@ -22,8 +22,8 @@ from soundnet_tf import cli, config
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
+    from soundnet_tf.evaluation.datasets import DataSet
     from soundnet_tf.spec import NetSpec
-    from soundnet_tf.transfer.datasets import DataSet
 
 DATA = flags.DEFINE_string('data', None, 'The labelled data, with folds; as of soundnet-finetune.', required=True)
 WORK = flags.DEFINE_string('work', None, 'The folder of the rows, to go on from.', required=True)
@@ -46,10 +46,10 @@ DEFAULT = flags.DEFINE_boolean('default', False, 'Make it the net that is taken 
 
 def main(arguments: Sequence[str]) -> None:
     """Make the rows, and the net."""
-    from soundnet_tf import nets, saved
     from soundnet_tf.errors import SoundNetError
+    from soundnet_tf.evaluation import datasets
+    from soundnet_tf.nets import lookup, saved
     from soundnet_tf.spec import thin
-    from soundnet_tf.transfer import datasets
 
     if arguments:
         raise SoundNetError(f'{arguments[0]!r} is no flag')
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     recipe = dataclasses.replace(RECIPES[cast(str, RECIPE.value)], test_crops=0, **own)
     spec = config.NETS[cast(str, NET.value)]
     spec = spec if WIDTH.value == 1 else thin(spec, cast(float, WIDTH.value))
-    start = nets.find(MODEL.value) if MODEL.value else None
+    start = lookup.find(MODEL.value) if MODEL.value else None
     spec = saved.read_spec(start) if start else spec
     print(dataset.table(), flush=True)
     _ship(dataset, recipe, spec, start)

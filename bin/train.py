@@ -59,16 +59,17 @@ def main(arguments: Sequence[str]) -> int | None:
     experiment = config.override(experiment, [*given, *(SET.value or [])])
     if empty := [flag for flag in (RECORDS, OUT) if not flag.value]:
         raise SoundNetError(f'--{empty[0].name} names no folder')
-    from soundnet_tf import workers
+    from soundnet_tf.training import workers
 
     if workers.IS_CHILD:
         workers.follow()
     elif experiment.training.distribution == 'multiworker':
         return workers.watch()
-    from soundnet_tf import saved, training
     from soundnet_tf.export import tflite
+    from soundnet_tf.nets import saved
+    from soundnet_tf.training import trainer
 
-    trained = training.train(RECORDS.value, experiment, OUT.value)
+    trained = trainer.train(RECORDS.value, experiment, OUT.value)
     if not trained.chief:
         return
     if not (trained.net / saved.TFLITE).exists():

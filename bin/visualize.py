@@ -53,9 +53,10 @@ def main(arguments: Sequence[str]) -> int:
     """Write the report."""
     import os
 
-    from soundnet_tf import inference, nets
+    from soundnet_tf import inference
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files
+    from soundnet_tf.nets import lookup
     from soundnet_tf.visualize import report
 
     model = MODEL.value or next(iter(arguments), None)
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         evaluation=EVALUATION.value,
         seed=SEED.value,
     )
-    tally = report.write(embedder, nets.find(model), sounds, OUT.value, wanted)
+    tally = report.write(embedder, lookup.find(model), sounds, OUT.value, wanted)
     print(f'{os.path.join(OUT.value, report.PAGE)}: {tally}')
     return tally.status
 

@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
     from soundnet_tf.inference import Embedder, Embedding, Stream, load
     from soundnet_tf.inference.sklearn import SoundNetTransformer
-    from soundnet_tf.model import SoundNet5, SoundNet8, build, features, spec_of
-    from soundnet_tf.predictions import decode_predictions, preprocess_input
-    from soundnet_tf.saved import load_net, save
+    from soundnet_tf.nets.applications import SoundNet5, SoundNet8
+    from soundnet_tf.nets.model import build, features, spec_of
+    from soundnet_tf.nets.predictions import decode_predictions, preprocess_input
+    from soundnet_tf.nets.saved import load_net, save
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
     'soundnet_tf.errors': ('BadAudio', 'BadRecord', 'MissingTool', 'ShortClip', 'SoundNetError', 'WeightsMismatch'),
     'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'load'),
     'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
-    'soundnet_tf.model': ('SoundNet5', 'SoundNet8', 'build', 'features', 'spec_of'),
-    'soundnet_tf.predictions': ('decode_predictions', 'preprocess_input'),
-    'soundnet_tf.saved': ('load_net', 'save'),
+    'soundnet_tf.nets.applications': ('SoundNet5', 'SoundNet8'),
+    'soundnet_tf.nets.model': ('build', 'features', 'spec_of'),
+    'soundnet_tf.nets.predictions': ('decode_predictions', 'preprocess_input'),
+    'soundnet_tf.nets.saved': ('load_net', 'save'),
     'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from soundnet_tf import geometry, nets, saved
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, Embedding
 from soundnet_tf.inference.engine import WHOLE_S, KerasEngine
 from soundnet_tf.inference.listening import BATCH_S
+from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec
 
 LONGEST_HOP = round(0.05 * SAMPLE_RATE)
@@ -50,7 +51,7 @@ def timestamp_layer(spec: NetSpec) -> str:
 
 def load_model(path: str = '') -> Model:
     """The saved net in the folder `path`, or of that name; the default one, the original, where none is named."""
-    return Model(saved.load_net(nets.find(path or None)))
+    return Model(saved.load_net(lookup.find(path or None)))
 
 
 def get_timestamp_embeddings(audio: Any, model: Model) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,7 +12,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.spec import SOUNDNET8, NetSpec, thin
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
     from soundnet_tf.records import AudioFormat, Kind
 
 
@@ -38,7 +38,7 @@ def enliven(net: 'SoundNet', seed: int = 0) -> 'SoundNet':
 
     A fresh net has mean 0, variance 1 and bias 0 throughout, which hides mistakes in all of them.
     """
-    from soundnet_tf import model
+    from soundnet_tf.nets import model
 
     rng = np.random.default_rng(seed)
     kinds: dict[str, Any] = {
@@ -68,7 +68,8 @@ def make_records(
     """A small dataset whose sounds tell what its teachers see: clip i is a tone of class i modulo the classes."""
     import tensorflow as tf
 
-    from soundnet_tf import encoding, records
+    from soundnet_tf import records
+    from soundnet_tf.audio import encoding
     from soundnet_tf.labels import numbered
     from soundnet_tf.prepare import sound
 

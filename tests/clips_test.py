@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import soundnet_tf
-from soundnet_tf import clips, decoding
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import clips
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
 
 CREDITS = clips.path('rooster').with_name('CREDITS.md').read_text(encoding='utf-8')

@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from soundnet_tf import experiments, saved, training
+from soundnet_tf import experiments
+from soundnet_tf.nets import saved
 from soundnet_tf.testing import make_records
+from soundnet_tf.training import trainer
 
 
 @pytest.fixture(scope='module')
@@ -25,7 +27,7 @@ def test_it_runs(name, records, tmp_path):
     for field in dataclasses.fields(smoke.training):
         if field.name not in changed:
             assert getattr(smoke.training, field.name) == getattr(whole.training, field.name)
-    trained = training.train(records, smoke, tmp_path / 'run')
+    trained = trainer.train(records, smoke, tmp_path / 'run')
     heads = saved.read_spec(trained.net).head_names
     assert heads == (smoke.training.teachers or ('imagenet', 'places'))
     assert all(len(losses) == 2 for losses in trained.history.values())

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from soundnet_tf import geometry, hear, model, registry, saved
+from soundnet_tf import geometry, hear
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import load
+from soundnet_tf.nets import model, registry, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, NetSpec
 from soundnet_tf.testing import enliven, noise, thin_spec
 

@@ -6,54 +6,33 @@ import sys
 
 import pytest
 
-from tests.build_file import ROOT, build_file, foreign_imports, modules, own_imports
+from tools.build_file import ROOT, build_file, foreign_imports, modules, own_imports, room
 
-# From the bottom up: a module may import from its own layer's room and from any layer below.
-TABLES = {'version', 'errors', 'locks', 'spec', 'geometry', 'config', 'clips', 'labels', 'registry', 'experiments'}
-NUMBERS = {'audio', 'containers', 'encoding', 'nets', 'predictions', 'pyav', 'tsne', 'web'}
-TENSORFLOW = {
-    'litert',
-    'decoding',
-    'blocks',
-    'runners',
-    'tfrecords',
-    'records',
-    'model',
-    'fast',
-    'losses',
-    'data',
-    'strategies',
-    'checkpoints',
-    'runs',
-    'workers',
-    'steps',
-    'training',
-    'teachers',
-    'saved',
-}
-ROOMS = {'prepare', 'inference', 'export', 'importing', 'transfer', 'multimodal', 'visualize'}
+# From the bottom up: a module may import from its own room, from its own layer and from any layer below.
+TABLES = {'version', 'errors', 'locks', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
+SOUND = {'audio', 'web', 'runners'}
+NETS = {'nets', 'records', 'teachers', 'training'}
+ROOMS = {'prepare', 'inference', 'export', 'importing', 'evaluation', 'finetune', 'multimodal', 'visualize'}
 TOP = {'study', 'demo', 'shipping'}
 DOORS = {'bin'}
 # The package's own face may name all, at first use; so may what is shipped for tests.
 FACES = {'soundnet_tf', 'testing', 'cli', 'hear'}
-LAYERS = [TABLES, NUMBERS, TENSORFLOW, ROOMS, TOP, DOORS]
+LAYERS = [TABLES, SOUND, NETS, ROOMS, TOP, DOORS]
 # The rooms that may ask another room.
 MAY_ASK = {
-    'transfer': {'inference'},
-    'multimodal': {'inference', 'prepare', 'transfer'},
+    'evaluation': {'inference'},
+    'finetune': {'evaluation', 'inference'},
+    'multimodal': {'inference', 'prepare', 'evaluation'},
     'visualize': {'inference'},
-    'export': {'transfer'},
+    'export': {'evaluation'},
     # An imported net gets its net.tflite.
     'importing': {'export'},
 }
-# What each module may take from elsewhere, where that is less than everything.
-PURE = TABLES
-KERAS_ALONE = {'model', 'losses'}
+KERAS_ALONE = {'soundnet_tf.nets.model', 'soundnet_tf.nets.losses'}
 
 
-def room(name):
-    parts = name.split('.')
-    return parts[1] if len(parts) > 1 else parts[0]
+def is_pure(name):
+    return room(name) in TABLES or name == 'soundnet_tf.nets.registry'
 
 
 def layer(name):
@@ -76,28 +55,57 @@ def test_every_module_has_a_layer():
     assert {room(name) for name in modules()} <= placed
 
 
-@pytest.mark.parametrize('name', [name for name in modules() if room(name) in PURE])
+@pytest.mark.parametrize('name', [name for name in modules() if is_pure(name)])
 def test_tables_are_pure_python(name):
     assert not foreign_imports(modules()[name])
+    assert all(is_pure(other) for other in own_imports(modules()[name]))
 
 
-@pytest.mark.parametrize('name', sorted(name for name in KERAS_ALONE if f'soundnet_tf.{name}' in modules()))
+@pytest.mark.parametrize('name', sorted(KERAS_ALONE))
 def test_the_net_runs_on_any_backend(name):
-    assert foreign_imports(modules()[f'soundnet_tf.{name}']) <= {'keras'}
+    assert foreign_imports(modules()[name]) <= {'keras'}
 
 
 def test_training_and_what_follows_meet_only_in_saved():
     for name, path in modules().items():
-        if room(name) in ROOMS - {'transfer', 'prepare'}:
-            assert not own_imports(path) & {'soundnet_tf.training', 'soundnet_tf.data', 'soundnet_tf.records'}, name
+        rooms = {room(other) for other in own_imports(path)}
+        if room(name) in ROOMS - {'finetune', 'prepare'}:
+            assert not rooms & {'training', 'records'}, name
         if room(name) == 'prepare':
-            assert not own_imports(path) & {'soundnet_tf.training', 'soundnet_tf.data', 'soundnet_tf.model'}, name
+            assert not rooms & {'training', 'nets'}, name
+
+
+def circles(imports):
+    """The names left when what imports nothing, and what nothing imports, has gone, over and over."""
+    left = {name: set(others) - {name} for name, others in imports.items()}
+    while gone := {name for name in left if not left[name]} | (left.keys() - set().union(*left.values())):
+        left = {name: others - gone for name, others in left.items() if name not in gone}
+    return sorted(left)
+
+
+def test_no_module_imports_itself_through_others():
+    """Not even for type checkers: what the graph of imports cannot order, a reader cannot either."""
+    assert not circles({name: own_imports(path, typing=True) for name, path in modules().items()})
+
+
+def test_no_room_imports_itself_through_others():
+    rooms = {}
+    for name, path in modules().items():
+        rooms.setdefault(room(name), set()).update(map(room, own_imports(path)))
+    assert not circles(rooms)
+
+
+def test_the_top_of_the_package_can_be_read_at_a_glance():
+    top = {path.name for path in (ROOT / 'soundnet_tf').iterdir() if path.name != '__pycache__'}
+    assert len(top) <= 32, sorted(top)
+    long = {name: lines for name, path in modules().items() if (lines := len((ROOT / path).open().readlines())) > 350}
+    assert not long
 
 
 def test_build_is_true():
     text = (ROOT / 'BUILD').read_text()
     ast.parse(text)
-    assert text == build_file(), 'BUILD does not match the imports: python -m tests.build_file > BUILD'
+    assert text == build_file(), 'BUILD does not match the imports: python -m tools.build_file > BUILD'
 
 
 def test_importing_the_package_imports_no_tensorflow():

@@ -7,7 +7,7 @@ import pytest
 
 from soundnet_tf import geometry
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
-from tests import first_commands
+from tools import first_commands
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import soundnet_tf
-from soundnet_tf import fast, geometry, model
+from soundnet_tf import geometry
 from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.nets import fast, model
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import thin_spec
 

@@ -24,7 +24,7 @@ def noise(batch, samples):
 def ours(folder, layer, precision='float32'):
     import tensorflow as tf
 
-    from soundnet_tf import fast, saved
+    from soundnet_tf.nets import fast, saved
 
     spec = saved.read_spec(folder)
     weights = fast.Weights(spec, saved.Tensors(folder, spec), constant=True)
@@ -40,7 +40,7 @@ def half(folder, layer):
 def plain(folder, layer):
     import tensorflow as tf
 
-    from soundnet_tf import model, saved
+    from soundnet_tf.nets import model, saved
 
     net = model.features(saved.load_net(folder), [layer])
     run = tf.function(lambda x: net(x, training=False), input_signature=[tf.TensorSpec([None, None], tf.float32)])
@@ -48,15 +48,15 @@ def plain(folder, layer):
 
 
 def predict(folder, layer):
-    from soundnet_tf import model, saved
+    from soundnet_tf.nets import model, saved
 
     net = model.features(saved.load_net(folder), [layer])
     return lambda x: np.concatenate([net.predict(row[None], verbose=0)[layer] for row in x])
 
 
 def litert(folder, layer):
-    from soundnet_tf import litert
     from soundnet_tf.inference.engine import LiteRTEngine
+    from soundnet_tf.nets import litert
 
     signature = LiteRTEngine(folder)._signature_of[layer]
     run = litert.light(pathlib.Path(folder) / 'net.tflite').get_signature_runner(signature)

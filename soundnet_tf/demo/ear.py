@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import data, model
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo.stage import KINDS, Scene
 from soundnet_tf.errors import MissingTool
+from soundnet_tf.nets import model
+from soundnet_tf.records import batches
 
 BATCH = 32
 
@@ -59,7 +60,7 @@ def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], 
     layer, (head,) = net.spec.feature_layer, net.spec.head_names
     part = model.features(net, [layer, head])
     ids, eye, ear, features = [], [], [], []
-    for batch in data.batches(records, samples=round(seconds * SAMPLE_RATE), batch=BATCH, repeat=False):
+    for batch in batches.batches(records, samples=round(seconds * SAMPLE_RATE), batch=BATCH, repeat=False):
         outputs = part(batch['waveform'], training=False)
         ids += [id.decode() for id in batch['id'].numpy()]
         eye.append(batch[head].numpy().mean(axis=1))

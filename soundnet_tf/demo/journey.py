@@ -17,13 +17,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soundnet_tf import model, saved, teachers, training
+from soundnet_tf import teachers
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.demo import ear, eye, portrait, report, shipped, world
+from soundnet_tf.demo.report import Outcome
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import tflite
+from soundnet_tf.nets import model, saved
 from soundnet_tf.prepare import local, manifest, stages
+from soundnet_tf.training import trainer
 
 SECONDS = 10.0
 """Of each video: two frames, and two steps of the 5-layer net's head."""
@@ -47,26 +50,6 @@ class Scale:
     seed: int = 0
     shuffled: bool = False
     """The control: every picture gets another video's sound to learn from, so there is nothing to learn."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What the demo measured, all of it on held-out videos."""
-
-    eye_right: float
-    agreement: float
-    ear_right: float
-    svm_trained: float
-    svm_untrained: float
-    chance: float
-    net: pathlib.Path
-    report: pathlib.Path
-    hears: pathlib.Path
-    """The page of what the ear hears, unit by unit."""
-    shipped: list[shipped.Said]
-    """What a net of ten real classes says to a video of each kind."""
-    original: list[str]
-    """What the original net says of real clips."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
@@ -101,7 +84,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             seed=scale.seed,
         )
         experiment = Experiment('demo', 'an ear learns from an eye', 'soundnet5', scale.width, config)
-        net_folder = training.train(folder / 'records' / 'learned', experiment, folder / 'run').net
+        net_folder = trainer.train(folder / 'records' / 'learned', experiment, folder / 'run').net
         if not (net_folder / saved.TFLITE).exists():
             tflite.add_tflite(net_folder)
     with clock('the ear is put to the test on videos that it never heard'):

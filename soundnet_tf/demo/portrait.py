@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from soundnet_tf import decoding, inference
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import inference
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS, Scene
 from soundnet_tf.inference import files

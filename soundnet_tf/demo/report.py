@@ -4,30 +4,48 @@ import base64
 import dataclasses
 import html
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import encoding
+from soundnet_tf.audio import encoding
+from soundnet_tf.demo import shipped
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.stages import Settings, extract
 
-if TYPE_CHECKING:
-    from soundnet_tf.demo.journey import Outcome
-
 SHOWN = 12
 """How many held-out videos the page plays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the demo measured, all of it on held-out videos."""
+
+    eye_right: float
+    agreement: float
+    ear_right: float
+    svm_trained: float
+    svm_untrained: float
+    chance: float
+    net: pathlib.Path
+    report: pathlib.Path
+    hears: pathlib.Path
+    """The page of what the ear hears, unit by unit."""
+    shipped: list[shipped.Said]
+    """What a net of ten real classes says to a video of each kind."""
+    original: list[str]
+    """What the original net says of real clips."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Story:
     """All that the report tells."""
 
-    outcome: 'Outcome'
+    outcome: Outcome
     test: Heard
     folder: pathlib.Path
     videos: int
@@ -101,7 +119,7 @@ def _by_original(story: Story) -> str:
     return '\n'.join(story.outcome.original)
 
 
-def _measures(outcome: 'Outcome') -> list[tuple[str, float]]:
+def _measures(outcome: Outcome) -> list[tuple[str, float]]:
     return [
         ('the eye names what a video is about', outcome.eye_right),
         ('the ear names what the eye names', outcome.agreement),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.demo.looks import LOOKS, Moment, box, circle, line
-from soundnet_tf.demo.sounds import log_uniform, onsets, random
+from soundnet_tf.demo.synthesis import log_uniform, onsets, random
 
 KINDS = tuple(LOOKS)
 SIZE = 96

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from soundnet_tf import audio
-from soundnet_tf.demo.sounds import SOUNDS, echo, log_uniform, onsets, random, surroundings
 from soundnet_tf.demo.stage import KINDS, SIZE, Picture, Scene, Stage, scenes
+from soundnet_tf.demo.synthesis import SOUNDS, echo, log_uniform, onsets, random, surroundings
 
 FRAMES_PER_SECOND = 4
 FILE_SAMPLE_RATE = 44_100

@@ -42,12 +42,12 @@ def export(
 
     Raises ExportRefused where the export does not give Keras' numbers, and leaves `out` as it was.
     """
-    from soundnet_tf import nets, saved
-    from soundnet_tf.export import calibration as clips
     from soundnet_tf.export import exporter
+    from soundnet_tf.export import representative as clips
+    from soundnet_tf.nets import lookup, saved
 
     _sensible(format, output, precision, length_s, calibration)
-    folder = nets.find(model)
+    folder = lookup.find(model)
     # Mistaken folders and files are told before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)

@@ -10,16 +10,16 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from soundnet_tf import saved
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import quality, truth
-from soundnet_tf.export.calibration import Clip
+from soundnet_tf.export.representative import Clip
 from soundnet_tf.export.verify import Measured, Plan, check
+from soundnet_tf.nets import saved
 from soundnet_tf.version import __version__
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 PACKAGES = ('tensorflow', 'keras', 'numpy', 'ai-edge-litert', 'flatbuffers', 'onnx', 'onnxruntime')
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import fast, geometry, model
+from soundnet_tf import geometry
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import fast, model
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
 
 if TYPE_CHECKING:

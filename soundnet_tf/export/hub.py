@@ -20,12 +20,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from soundnet_tf import fast, geometry, model
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.export import truth
 from soundnet_tf.export.folded import save_module
 from soundnet_tf.export.verify import CLOSE, Plan
-from soundnet_tf.fast import Stage
+from soundnet_tf.nets import fast, model
+from soundnet_tf.nets.fast import Stage
 from soundnet_tf.spec import GAIN, Conv, NetSpec, Row
 
 Tensors = dict[str, Any]

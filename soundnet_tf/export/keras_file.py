@@ -1,13 +1,12 @@
-"""A net as one `.keras` file; whoever loads it imports `soundnet_tf.model` first, which knows its class."""
+"""A net as one `.keras` file; whoever loads it imports `soundnet_tf.nets.model` first, which knows its class."""
 
 import pathlib
 from typing import TYPE_CHECKING
 
-from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import CLOSE, Plan
+from soundnet_tf.export.verify import CLOSE, FILES, Plan
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 
 def plan(net: 'SoundNet') -> Plan:

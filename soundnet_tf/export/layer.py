@@ -11,9 +11,10 @@ from typing import Any
 
 import keras
 
-from soundnet_tf import geometry, saved
+from soundnet_tf import geometry
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import truth
+from soundnet_tf.nets import saved
 from soundnet_tf.spec import NetSpec
 
 

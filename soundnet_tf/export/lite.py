@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import geometry, litert
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import quality, scales, truth
-from soundnet_tf.export.calibration import Clip
 from soundnet_tf.export.constants import with_small_constants
 from soundnet_tf.export.folded import Operations, folded, save_module
 from soundnet_tf.export.metadata import Output, with_metadata
-from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import CLOSE, HALVED, Plan, Tolerance, cosine, quiet
+from soundnet_tf.export.representative import Clip
+from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, Tolerance, cosine, quiet
+from soundnet_tf.nets import litert
 from soundnet_tf.spec import Conv, NetSpec, Pool, Row
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 Precision = Literal['float32', 'float16', 'dynamic', 'int8']
 Kind = Literal['tags', 'embedding', 'layers']

@@ -13,13 +13,12 @@ import numpy as np
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool
-from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import CLOSE, Plan
+from soundnet_tf.export.verify import CLOSE, FILES, Plan
 from soundnet_tf.spec import GAIN, SAMPLE_RATE, Conv, Head, NetSpec, Pool
 
 if TYPE_CHECKING:
     from soundnet_tf.export.folded import Weights
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 OPSET, IR = 17, 8
 """Of ONNX 1.12, which every runtime of today reads."""

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from soundnet_tf.audio import fit_length
 from soundnet_tf.export import reload, truth
-from soundnet_tf.export.calibration import Clip
+from soundnet_tf.export.representative import Clip
 
 if TYPE_CHECKING:
     from soundnet_tf.export.verify import Plan
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 Features = NDArray[np.float32]
 """`[clips, channels]`: an output of each clip, averaged over time."""

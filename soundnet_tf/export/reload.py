@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.export.verify import CLOSE, difference
+from soundnet_tf.export.verify import CLOSE, FILES, difference
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, Any]]
-
-FILES = {'tflite': 'model.tflite', 'net': 'net.tflite', 'keras': 'model.keras', 'onnx': 'model.onnx'}
-"""What an export is called in its folder; a TF-Hub module is the folder itself."""
 
 
 def hub(folder: pathlib.Path) -> Run:
@@ -44,7 +41,7 @@ def hub(folder: pathlib.Path) -> Run:
 
 def tflite(folder: pathlib.Path) -> Run:
     """A TFLite file of one signature."""
-    from soundnet_tf import litert
+    from soundnet_tf.nets import litert
 
     interpreter = litert.interpreter(folder / FILES['tflite'])
     runner = interpreter.get_signature_runner()
@@ -53,7 +50,7 @@ def tflite(folder: pathlib.Path) -> Run:
 
 def net(folder: pathlib.Path) -> Run:
     """The TFLite file of a saved net: all of its signatures."""
-    from soundnet_tf import litert
+    from soundnet_tf.nets import litert
 
     interpreter = litert.interpreter(folder / FILES['net'])
     runners = [interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()]
@@ -66,7 +63,7 @@ def keras(folder: pathlib.Path) -> Run:
     """A `.keras` file."""
     import keras
 
-    from soundnet_tf import model as model  # its class has to be known
+    from soundnet_tf.nets import model as model  # its class has to be known
 
     net: Any = keras.saving.load_model(folder / FILES['keras'])
 

@@ -13,15 +13,15 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from soundnet_tf import geometry, litert, saved
+from soundnet_tf import geometry
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export.folded import Operations, Weights, folded, save_module
-from soundnet_tf.export.reload import FILES
-from soundnet_tf.export.verify import CLOSE, HALVED, Plan, check
+from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, check
+from soundnet_tf.nets import litert, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 Precision = Literal['float32', 'float16']
 

@@ -21,7 +21,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
 
 Values = dict[str, NDArray[Any]]
 
@@ -54,7 +54,7 @@ def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Valu
     """A waveform `[samples]`, long enough for all of them, to the outputs of these names."""
     import keras
 
-    from soundnet_tf import model
+    from soundnet_tf.nets import model
 
     spec, names = net.spec, tuple(names)
     logits = {f'{head}_logits' for head in spec.head_names}

@@ -18,7 +18,11 @@ from soundnet_tf.errors import ExportRefused
 from soundnet_tf.export import truth
 
 if TYPE_CHECKING:
-    from soundnet_tf.model import SoundNet
+    from soundnet_tf.nets.model import SoundNet
+
+
+FILES = {'tflite': 'model.tflite', 'net': 'net.tflite', 'keras': 'model.keras', 'onnx': 'model.onnx'}
+"""What an export is called in its folder; a TF-Hub module is the folder itself."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry, registry, saved
+from soundnet_tf import geometry
 from soundnet_tf.audio import Waveform
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
-from soundnet_tf.importing import card, fetch, forms, names, plain, recognise
+from soundnet_tf.importing import card, forms, names, plain, published, recognise
 from soundnet_tf.importing.tensors import printable
+from soundnet_tf.nets import registry, saved
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 from soundnet_tf.web import fetch as web_fetch
 
@@ -73,18 +74,18 @@ def import_weights(
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
     for folder in targets:  # before what takes long
         _check(folder)
-    path = fetch.local(source)
+    path = published.local(source)
     if path.stat().st_size > web_fetch.LIMITS.most_bytes:
         raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
     data = path.read_bytes()
-    published = os.fspath(source) if path != pathlib.Path(source) else None
+    name = os.fspath(source) if path != pathlib.Path(source) else None
     try:
         held = recognise.read(path, data)
     except SoundNetError as error:
-        raise error if published is None else SoundNetError(f'{error}. Delete {path} first') from None
+        raise error if name is None else SoundNetError(f'{error}. Delete {path} first') from None
     fit = names.best_fit(held)
-    if published in NETS and not fit.spec.name.startswith(published):
-        raise WeightsMismatch(f'{path} is {fit.spec.name}, not {published}: delete it, and give the command again')
+    if name in NETS and not fit.spec.name.startswith(name):
+        raise WeightsMismatch(f'{path} is {fit.spec.name}, not {name}: delete it, and give the command again')
     if fit.wrong:
         more = len(fit.wrong) - MOST_TOLD
         told = '; '.join([*fit.wrong[:MOST_TOLD], *([f'and {more} more'] if more > 0 else [])])
@@ -148,7 +149,7 @@ def sweep() -> Waveform:
 
 
 def _net(spec: NetSpec, form: str, tensors: dict[str, Any]) -> Any:
-    from soundnet_tf import model
+    from soundnet_tf.nets import model
 
     net = model.build(spec)
     for key, variable in model.variables_of(net).items():
@@ -165,7 +166,7 @@ def _scenes(net: Any, clip: Waveform) -> list[tuple[str, float]]:
 
 def _differences(net: Any, form: str, tensors: dict[str, Any], clip: Waveform, path: pathlib.Path) -> dict[str, float]:
     """Of each layer and head from plain numpy, by the layer's largest value. Raises WeightsMismatch for a large one."""
-    from soundnet_tf import model
+    from soundnet_tf.nets import model
 
     with np.errstate(all='ignore'):  # what is not finite is told below
         truth = plain.forward(net.spec, form, tensors, clip)

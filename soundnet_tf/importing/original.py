@@ -9,9 +9,10 @@ import pathlib
 import sys
 import time
 
-from soundnet_tf import locks, registry, saved
+from soundnet_tf import locks
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.importing import fetch, importer
+from soundnet_tf.importing import importer, published
+from soundnet_tf.nets import registry, saved
 
 
 def provide(name: str) -> pathlib.Path:
@@ -25,7 +26,7 @@ def provide(name: str) -> pathlib.Path:
     try:
         if not saved.is_net(target):
             # Not by its name, which a file in the working folder may have.
-            importer.import_weights(fetch.packaged(name), target)
+            importer.import_weights(published.packaged(name), target)
     finally:
         claim.release()
     return target

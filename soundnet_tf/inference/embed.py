@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import audio, blocks, geometry, nets, saved
-from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform
+from soundnet_tf import audio, geometry
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tag as tags
 from soundnet_tf.inference.embedding import Embedding, join
 from soundnet_tf.inference.engine import Edges, Engine, engine_of
 from soundnet_tf.inference.stream import BLOCK_S, Stream, Streams, blocks_of, joined, rows_of
+from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
-    from soundnet_tf.fast import Precision
     from soundnet_tf.inference.listening import Heard, Unusable
+    from soundnet_tf.nets.fast import Precision
 
 Path = str | os.PathLike[str]
 
@@ -308,6 +309,6 @@ def load(
     a clip that the net never learned to give (docs/edges.md).
     Raises SoundNetError where the folder is no saved net.
     """
-    folder = nets.find(name_or_path)
+    folder = lookup.find(name_or_path)
     engine = engine_of(folder, precision, edges)
     return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=saved.read_facts(folder))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 
-from soundnet_tf import geometry, litert, saved
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference.stream import Flow, Outputs, Run
+from soundnet_tf.nets import litert, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     import keras
 
-    from soundnet_tf import fast
+    from soundnet_tf.nets import fast
 
 
 Edges = Literal['drop', 'keep']
@@ -107,7 +108,7 @@ class TensorFlowEngine:
 
     def flow(self, layers: Sequence[str]) -> Flow:
         if tuple(layers) not in self._stages:
-            from soundnet_tf import fast
+            from soundnet_tf.nets import fast
 
             stages = fast.stages(self._weights, layers, self.precision)
             self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
@@ -118,7 +119,7 @@ class TensorFlowEngine:
         if (layers, of_several_lengths) not in self._graphs:
             import tensorflow as tf
 
-            from soundnet_tf import fast
+            from soundnet_tf.nets import fast
 
             form = fast.inference_form(self._weights, layers, self.precision)
             # Without a signature each new clip length would be traced anew.
@@ -143,7 +144,7 @@ class KerasEngine(TensorFlowEngine):
     """A net in memory. It sees every change of the net's variables."""
 
     def __init__(self, net: 'keras.Model', precision: 'fast.Precision' = 'float32'):
-        from soundnet_tf import fast, model
+        from soundnet_tf.nets import fast, model
 
         labels, known = model.labels_of(net), cast(model.SoundNet, net)
         super().__init__(fast.Weights.of(known), labels, precision)
@@ -159,7 +160,7 @@ def stored(
     spec, labels = saved.read_spec(folder), saved.read_labels(folder)
     spec = spec.with_edges() if edges == 'keep' else spec
     tensors = saved.Tensors(folder, spec)
-    from soundnet_tf import fast
+    from soundnet_tf.nets import fast
 
     return TensorFlowEngine(fast.Weights(spec, tensors, constant=True), labels, precision)
 

@@ -19,7 +19,7 @@ from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
-    from soundnet_tf.fast import Stage
+    from soundnet_tf.nets.fast import Stage
 
 BLOCK_S = 20
 """More sound than this at once goes through the net in such blocks: conv1 gives 14 MB of it, and more gains no time."""

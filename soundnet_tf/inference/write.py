@@ -16,7 +16,7 @@ import numpy as np
 from soundnet_tf import locks
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference import tables
+from soundnet_tf.inference import table_files
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
@@ -31,7 +31,7 @@ _POOLS: dict[str, Callable[[Embedding], Any]] = {
     'max': Embedding.max,
 }
 
-FORMATS = ('npz', *tables.TABLES)
+FORMATS = ('npz', *table_files.TABLES)
 
 LONGEST_NAME = 255
 """Bytes that a file's name may have on the usual systems."""
@@ -88,7 +88,7 @@ def write(
     facts = describe(embedder, layer, pool)
     if format == 'npz':
         return to_npz(facts, out)
-    table, path = tables.TABLES[format](), pathlib.Path(out)
+    table, path = table_files.TABLES[format](), pathlib.Path(out)
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
     parts = path.with_name(f'.{path.name}.parts')
@@ -153,7 +153,7 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
     return tally
 
 
-def _is_whole(table: tables.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
+def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
     """Whether the table has just these rows, of the sounds as they are. Raises SoundNetError where it is no table."""
     if not out.exists():
         return False

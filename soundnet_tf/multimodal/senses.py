@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.multimodal.videos import Videos
 from soundnet_tf.prepare import media, sound
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
 from soundnet_tf.teachers import Frame, centre
 from soundnet_tf.teachers.networks import SCALES
-from soundnet_tf.transfer.embedders.kinds import AnyEmbedder
 
 CLIP_S, FRAME_EVERY_S = 20.0, 5.0
 """Of each video the first 20 s and a frame each 5 s, as the teachers saw them in training."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.transfer import listing
+from soundnet_tf.evaluation import csv_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Videos:
 def load(path: str | os.PathLike[str]) -> Videos:
     """Read the list. Raises SoundNetError where a file is missing or a fold holds all or none of a class."""
     path, found = pathlib.Path(path), []
-    for where, row in listing.rows(path, ('path', 'labels', 'fold'), ()):
+    for where, row in csv_rows.rows(path, ('path', 'labels', 'fold'), ()):
         labels = tuple(dict.fromkeys(label.strip() for label in row['labels'].split(';') if label.strip()))
         file = os.path.normpath(path.parent / row['path'])
         if not os.path.isfile(file):
             raise SoundNetError(f'{where}: there is no file {file}')
-        found.append(Video(file, labels, listing.whole(row['fold'], 'fold', where)))
+        found.append(Video(file, labels, csv_rows.whole(row['fold'], 'fold', where)))
     twice = [file for file, n in collections.Counter(video.path for video in found).items() if n > 1]
     if twice:
         raise SoundNetError(f'{path}: {twice[0]} is listed twice: a video lies in one fold')

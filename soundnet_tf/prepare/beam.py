@@ -15,7 +15,7 @@ from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
-from soundnet_tf.prepare.web.fetch import Fetcher
+from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.records import Sample
 from soundnet_tf.teachers import Teacher
 

@@ -20,7 +20,7 @@ from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Clip, Settings, Skipped
-from soundnet_tf.prepare.web.fetch import Fetcher
+from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.teachers import Teacher
 
 CLIPS_WAITING = 4

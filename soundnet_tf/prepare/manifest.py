@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from soundnet_tf.containers import VIDEOS
+from soundnet_tf.audio.containers import VIDEOS
 from soundnet_tf.errors import SoundNetError
 
 CLIP_MARK = '#t='

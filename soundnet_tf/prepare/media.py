@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from soundnet_tf import pyav
+from soundnet_tf.audio import pyav
 
 
 class Unusable(Exception):

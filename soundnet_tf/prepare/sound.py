@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import audio, encoding
-from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
+from soundnet_tf import audio
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform, encoding
 from soundnet_tf.prepare import media
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.records import AudioFormat

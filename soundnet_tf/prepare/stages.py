@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import encoding
-from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform, encoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import media, pace, sound
 from soundnet_tf.prepare.manifest import CLIP_MARK, Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
-from soundnet_tf.prepare.web.fetch import Fetcher
+from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.records import AudioFormat, Kind, Sample
 from soundnet_tf.teachers import Frame, Teacher, View
 

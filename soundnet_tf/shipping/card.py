@@ -7,10 +7,10 @@ from typing import Any
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.evaluation.text_tables import confusion_table
 from soundnet_tf.shipping.calibration import NEVER
 from soundnet_tf.shipping.rows import told
 from soundnet_tf.spec import NetSpec
-from soundnet_tf.transfer.tables import confusion_table
 
 NAME = 'MODEL_CARD.md'
 
@@ -120,7 +120,7 @@ def _tried(facts: Facts) -> str:
     worse = [[t['kind'], _percent(t['right']), *_surely(t)] for t in tried['worse']]
     made = [[t['kind'], t['sounds'], *_surely(t), _said(t)] for t in none]
     about = """Sounds of none of its classes: whatever it names is wrong, and "not sure" is the right answer. The made
-        ones are synthesised by `soundnet_tf.shipping.sounds`; some resemble a class."""
+        ones are synthesised by `soundnet_tf.shipping.probes`; some resemble a class."""
     return f"""## What it says to other sounds
 
 Left-out clips, made worse, by the nets of the first seed (the threshold is that of all folds). Bring quiet sound to

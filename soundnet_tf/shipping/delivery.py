@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import decoding, inference, locks, model, registry, saved
+from soundnet_tf import inference, locks
+from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.export import tflite
 from soundnet_tf.inference import files
+from soundnet_tf.nets import model, registry, saved
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, Way
-from soundnet_tf.transfer import datasets
-from soundnet_tf.transfer.datasets import DataSet
 
 FINAL = 'final'
 """In the folder of the work: the run that learns from all folds."""

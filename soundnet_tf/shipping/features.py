@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from soundnet_tf import model, saved
+from soundnet_tf.evaluation.embedders import AnyEmbedder, saved_nets
+from soundnet_tf.evaluation.embedders.mfcc import Mfcc
+from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate
+from soundnet_tf.evaluation.text_tables import columns
+from soundnet_tf.nets import model, saved
 from soundnet_tf.shipping.rows import Row, Way, of_first_seed, told
-from soundnet_tf.transfer.embedders import AnyEmbedder, nets
-from soundnet_tf.transfer.embedders.mfcc import Mfcc
-from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol, evaluate
-from soundnet_tf.transfer.tables import columns
 
 FOLDER, TABLE = 'features', 'features.md'
 
@@ -26,7 +26,7 @@ def run(way: Way, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = 
     Each accuracy becomes a file in `work/features` and is not measured again; the table is `work/features.md` too.
     """
     kinds: dict[str, Callable[[Row], AnyEmbedder]] = {
-        'trained': lambda row: nets.saved_net(row.net),
+        'trained': lambda row: saved_nets.saved_net(row.net),
         'random': functools.partial(_random, way),
     }
     lines = [['features', 'accuracy %', 'by seed']]
@@ -67,4 +67,4 @@ def _line(
 
 def _random(way: Way, row: Row) -> AnyEmbedder:
     keras.utils.set_random_seed(row.seed)
-    return nets.in_memory(model.build(way.spec.with_heads({})), f'{way.spec.name}, random weights')
+    return saved_nets.in_memory(model.build(way.spec.with_heads({})), f'{way.spec.name}, random weights')

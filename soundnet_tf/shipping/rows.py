@@ -9,14 +9,15 @@ from typing import Any
 
 import keras
 
-from soundnet_tf import locks, saved
+from soundnet_tf import locks
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.experiments.recipes import Recipe
+from soundnet_tf.finetune import fit, journal
+from soundnet_tf.nets import saved
 from soundnet_tf.shipping.calibration import Answers
 from soundnet_tf.spec import NetSpec
-from soundnet_tf.transfer import finetune, journal
-from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.tables import columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Way:
     spec: NetSpec
     start: saved.Path | None = None
 
-    def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> finetune.Result:
+    def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> fit.Result:
         """On all clips but those of `fold`, in the run folder `folder`. What is finished there is not done again."""
         way: dict[str, Any] = {'start': self.start, 'spec': self.spec, 'test_fold': fold, 'seed': seed}
         try:
-            return finetune.finetune(self.dataset, self.recipe, folder, **way)
+            return fit.finetune(self.dataset, self.recipe, folder, **way)
         finally:
             keras.utils.clear_session()
 

@@ -5,7 +5,8 @@ import pathlib
 import time
 from typing import Any
 
-from soundnet_tf import locks, registry, saved
+from soundnet_tf import locks
+from soundnet_tf.nets import registry, saved
 
 
 def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: bool) -> pathlib.Path:

@@ -9,14 +9,14 @@ import numpy as np
 import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import decoding, inference
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf import inference
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.inference import files, tag
-from soundnet_tf.shipping import sounds
+from soundnet_tf.shipping import probes
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, of_first_seed
-from soundnet_tf.transfer.datasets import DataSet
 
 VARIANTS = 20
 """Of each kind of made sound."""
@@ -68,7 +68,7 @@ def worse(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> li
     for row in tqdm.tqdm(first, desc='left-out clips, made worse', unit='net', leave=False, disable=None):
         embedder = inference.load(row.net, short='tile')
         clips = [decoding.read(dataset.clips[clip].path) for clip in row.clips]
-        for kind, alter in sounds.ALTERED.items():
+        for kind, alter in probes.ALTERED.items():
             found[kind].append(said(embedder, [alter(clip) for clip in clips], calibration.temperature))
         truth.append(row.answers.truth)
     of_all = np.concatenate(truth)
@@ -84,10 +84,10 @@ def made(embedder: inference.Embedder) -> list[Trial]:
         of(
             kind,
             embedder.labels[head],
-            said(embedder, [sounds.made(kind, seed) for seed in range(VARIANTS)]),
+            said(embedder, [probes.made(kind, seed) for seed in range(VARIANTS)]),
             embedder.sure_from[head],
         )
-        for kind in tqdm.tqdm(sounds.MADE, desc='made sounds', unit='kind', leave=False, disable=None)
+        for kind in tqdm.tqdm(probes.MADE, desc='made sounds', unit='kind', leave=False, disable=None)
     ]
 
 

@@ -10,12 +10,14 @@ import keras
 import tensorflow as tf
 import tqdm
 
-from soundnet_tf import data, fast, model, runs, saved
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.checkpoints import Checkpoints
 from soundnet_tf.config import Experiment
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import fast, model, saved
+from soundnet_tf.records import batches
 from soundnet_tf.spec import Conv, NetSpec
+from soundnet_tf.training import runs
+from soundnet_tf.training.checkpoints import Checkpoints
 
 
 def trunk_of(spec: NetSpec) -> NetSpec:
@@ -73,10 +75,10 @@ def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec 
         return loss
 
     done, loss = int(step.numpy()), float('nan')
-    batches = data.batches(folder, samples=samples, batch=config.batch, seed=config.seed, first=done)
+    examples = batches.batches(folder, samples=samples, batch=config.batch, seed=config.seed, first=done)
     bar = tqdm.tqdm(total=config.steps, initial=done, unit='step', desc='autoencoder', disable=None)
     with bar, _saved_when_stopped(checkpoints, step):
-        for batch in itertools.islice(batches, config.steps - done):
+        for batch in itertools.islice(examples, config.steps - done):
             loss = float(learn(batch['waveform']))
             if not loss < float('inf'):
                 raise SoundNetError(f'the autoencoder at step {int(step.numpy())}: its error is no number any more')

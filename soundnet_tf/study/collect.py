@@ -5,9 +5,9 @@ import pathlib
 import statistics
 from collections.abc import Sequence
 
-from soundnet_tf import saved
 from soundnet_tf.experiments.tables import TRUST, Row, Table
 from soundnet_tf.inference.write import whole_file
+from soundnet_tf.nets import saved
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material

@@ -6,12 +6,12 @@ from typing import Any
 
 from soundnet_tf import geometry
 from soundnet_tf.config import NETS, Experiment
+from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol
 from soundnet_tf.experiments import named
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.experiments.tables import Row
 from soundnet_tf.spec import SAMPLE_RATE
 from soundnet_tf.study.material import Labelled, Material
-from soundnet_tf.transfer.protocol import PROTOCOLS, Protocol
 
 
 @dataclasses.dataclass(frozen=True)

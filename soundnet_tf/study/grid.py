@@ -15,10 +15,11 @@ from typing import Any
 import keras
 import tqdm
 
-from soundnet_tf import locks, saved
+from soundnet_tf import locks
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import Row, Table
-from soundnet_tf.study import collect, measure, nets
+from soundnet_tf.nets import saved
+from soundnet_tf.study import collect, measure, trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
 
@@ -43,7 +44,7 @@ class Job:
             f.name: getattr(self.row, f.name) for f in dataclasses.fields(Row) if f.name not in ('name', 'published')
         }
         digest = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
-        return f'{nets.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
+        return f'{trained.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from soundnet_tf import saved
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.tables import NETWORKS, ROLES
-from soundnet_tf.transfer import datasets
-from soundnet_tf.transfer.datasets import DataSet
+from soundnet_tf.nets import saved
 
 SETS = ('esc50', 'esc10', 'dcase')
 """The paper's."""

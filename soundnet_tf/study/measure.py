@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import tsne
+from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.protocol import evaluate
 from soundnet_tf.experiments.tables import Row
 from soundnet_tf.inference.write import whole_file
 from soundnet_tf.multimodal import picture, precision, senses, videos
-from soundnet_tf.study import nets
+from soundnet_tf.study import trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
-from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.protocol import evaluate
+from soundnet_tf.visualize import tsne
 
 VIDEOS = 'videos'
 """What the material's videos are called among its data sets."""
@@ -44,7 +44,7 @@ def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, 
     dataset = data.load(name)
     if row.start == 'scratch':
         return _from_scratch(row, dataset, data, effort, seed, out)
-    embedder = nets.embedder_of(row, material, effort, seed, out)
+    embedder = trained.embedder_of(row, material, effort, seed, out)
     found = evaluate(dataset, embedder, effort.protocol(data, row), test_folds=data.test_folds, cache=out / 'features')
     return {'value': found.accuracy, 'by_fold': [f.scores.accuracy for f in found.folds], 'evaluation': found.to_dict()}
 
@@ -52,7 +52,7 @@ def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, 
 def _from_scratch(
     row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
 ) -> dict[str, Any]:
-    results = nets.from_scratch(row, dataset, data, effort, seed, out)
+    results = trained.from_scratch(row, dataset, data, effort, seed, out)
     by_fold = [result.accuracy['test'] for result in results.values()]
     confusion = sum(np.array(result.confusion['test']) for result in results.values())
     return {
@@ -69,10 +69,10 @@ def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pa
     tsne.require()
     listed = videos.load(str(material.videos))
     heard_by = dataclasses.replace(row, start='distilled')
-    own = (nets.name_of(heard_by), row.layer, material.eye, material.eye_layer, material.eye_scale)
+    own = (trained.name_of(heard_by), row.layer, material.eye, material.eye_layer, material.eye_scale)
     place = out / 'senses' / f'{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}-seed{seed}.npz'
     if not place.exists():
-        embedder = nets.embedder_of(heard_by, material, effort, seed, out)
+        embedder = trained.embedder_of(heard_by, material, effort, seed, out)
         sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
         heard, seen = senses.perceive(listed, embedder, sight, row.layer)
         place.parent.mkdir(parents=True, exist_ok=True)

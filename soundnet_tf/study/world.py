@@ -14,12 +14,13 @@ from typing import BinaryIO, cast
 import numpy as np
 import soundfile
 
-from soundnet_tf import saved, teachers
+from soundnet_tf import teachers
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.write import whole_file
+from soundnet_tf.nets import saved
 from soundnet_tf.prepare import local, manifest, stages
 from soundnet_tf.study import material
 from soundnet_tf.study.material import Labelled, Material

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio.containers import SOUNDS, VIDEOS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.store import names
 

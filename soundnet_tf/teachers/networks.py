@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from soundnet_tf import litert
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import litert
 from soundnet_tf.teachers.options import Wanted, fingerprint, read_labels
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio.containers import SOUNDS, VIDEOS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry, tsne
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, files
-from soundnet_tf.visualize import excerpts, filters, selectivity, timeline
+from soundnet_tf.visualize import excerpts, filters, selectivity, timeline, tsne
 from soundnet_tf.visualize.best import Best
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted

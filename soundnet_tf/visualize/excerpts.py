@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from soundnet_tf import encoding, geometry
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embed import Clip

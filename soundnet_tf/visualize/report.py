@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import decoding, locks, saved, tsne
+from soundnet_tf import locks
+from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
+from soundnet_tf.nets import saved
 from soundnet_tf.version import __version__
-from soundnet_tf.visualize import contents, excerpts, learning, page, recordings, survey, timeline
+from soundnet_tf.visualize import contents, excerpts, learning, page, recordings, survey, timeline, tsne
 from soundnet_tf.visualize.survey import Survey
 from soundnet_tf.visualize.wanted import Given, Wanted, default_layers
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import encoding
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 
 WINDOW = 1024
 """Samples that one column of a spectrogram is taken from: 46 ms."""

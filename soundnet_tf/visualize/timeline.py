@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import encoding, geometry
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE, encoding
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embed import Clip
 from soundnet_tf.visualize import spectra

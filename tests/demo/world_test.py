@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import audio
-from soundnet_tf.demo import looks, sounds, stage, world
+from soundnet_tf.demo import looks, stage, synthesis, world
 
 
 def _lone(kind: str, seed: int = 7) -> world.Scene:
@@ -41,7 +41,7 @@ def _nearest_centroid(train: np.ndarray, train_kinds: np.ndarray, test: np.ndarr
 
 def test_every_kind_has_a_look_a_sound_and_a_pace():
     assert 8 <= len(world.KINDS) <= 10
-    assert set(world.KINDS) == set(looks.LOOKS) == set(sounds.SOUNDS) == set(sounds.PERIOD_S)
+    assert set(world.KINDS) == set(looks.LOOKS) == set(synthesis.SOUNDS) == set(synthesis.PERIOD_S)
 
 
 def test_scenes_are_balanced_repeatable_and_differ_by_seed():
@@ -92,7 +92,7 @@ def test_a_frame_is_a_picture_and_moves(kind: str):
 
 def test_the_onsets_of_a_longer_sound_begin_with_those_of_a_shorter_one():
     for kind in world.KINDS:
-        short, long = (sounds.onsets(kind, 5, seconds) for seconds in (4.0, 60.0))
+        short, long = (synthesis.onsets(kind, 5, seconds) for seconds in (4.0, 60.0))
         np.testing.assert_array_equal(long[long < 4.0], short)
         assert long.max() > 55
 

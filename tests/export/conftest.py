@@ -1,7 +1,7 @@
 import pytest
 
-from soundnet_tf import model, saved
 from soundnet_tf.export import exporter, hub
+from soundnet_tf.nets import model, saved
 from soundnet_tf.testing import enliven, noise, thin_spec
 
 PLACES = ('sea', 'street', 'kitchen', 'wood')

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from soundnet_tf import model, saved
 from soundnet_tf.errors import ExportRefused, MissingTool, SoundNetError
 from soundnet_tf.export import export, exporter, keras_file, lite, onnx
 from soundnet_tf.export.verify import Measured, Tolerance, cosine, difference
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, thin_spec
 from tests.export.made_clips import clips
-from tests.model_test import OTHERS
+from tests.nets.model_test import OTHERS
 
 
 def test_what_model_json_tells(hub_folder, net, net_folder):

@@ -11,14 +11,15 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf import geometry, model
+from soundnet_tf import geometry
 from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.export import exporter, hub, truth
 from soundnet_tf.export.layer import SoundNetLayer
+from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5, Conv, Head, NetSpec
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests.export.conftest import PLACES
-from tests.model_test import OTHERS
+from tests.nets.model_test import OTHERS
 
 BATCH = np.stack([noise(10, amplitude=0.3, seed=seed) for seed in range(3)])
 

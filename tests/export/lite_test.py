@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from soundnet_tf import geometry, model
+from soundnet_tf import geometry
 from soundnet_tf.audio import fit_length
 from soundnet_tf.errors import ExportRefused, ShortClip, SoundNetError
-from soundnet_tf.export import calibration, lite, truth
+from soundnet_tf.export import lite, representative, truth
 from soundnet_tf.export.verify import cosine, difference, quiet
+from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests.export.conftest import PLACES
@@ -182,9 +183,9 @@ def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
 @pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='SOUNDNET_DATA names no folder of real clips')
 def test_eight_bits_on_real_clips(net, tmp_path):
     paths = sorted(pathlib.Path(os.environ['SOUNDNET_DATA']).glob('esc10/*/*.ogg'))[::10]
-    plan, content = written(net, tmp_path, 'embedding', 'int8', 5, calibration.read(paths[::2]))
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 5, representative.read(paths[::2]))
     run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
-    for clip in calibration.read(paths[1::2]):
+    for clip in representative.read(paths[1::2]):
         for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
             assert cosine(run(waveform=waveform[None])['embedding'][0], wanted(waveform)['embedding']) > 0.999
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.export.calibration import Clip
+from soundnet_tf.export.representative import Clip
 
 
 def clips(per_class=8, seconds=2.0, seed=0):

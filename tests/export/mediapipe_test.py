@@ -7,8 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from soundnet_tf import audio, model
+from soundnet_tf import audio
 from soundnet_tf.export import lite
+from soundnet_tf.nets import model
 from soundnet_tf.testing import tone
 from tests.export.conftest import PLACES
 

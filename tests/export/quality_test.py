@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from soundnet_tf import model
 from soundnet_tf.errors import ExportRefused
 from soundnet_tf.export import exporter, lite, quality
 from soundnet_tf.export.quality import Accuracy, Quality
+from soundnet_tf.nets import model
 from soundnet_tf.testing import enliven
 from tests.export.made_clips import clips
 

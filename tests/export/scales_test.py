@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from soundnet_tf import model
 from soundnet_tf.export import scales
 from soundnet_tf.export.folded import Operations, folded
 from soundnet_tf.export.verify import difference
+from soundnet_tf.nets import model
 from soundnet_tf.testing import enliven, noise, thin_spec
-from tests.model_test import OTHERS
+from tests.nets.model_test import OTHERS
 
 
 @pytest.mark.parametrize('spec', [thin_spec(), OTHERS[2]], ids=['soundnet8', 'odd'])

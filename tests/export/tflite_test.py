@@ -5,12 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from soundnet_tf import geometry, model, saved
+from soundnet_tf import geometry
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import add_tflite, tflite, write_tflite
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
-from tests.model_test import OTHERS
+from tests.nets.model_test import OTHERS
 
 interpreter = pytest.importorskip('ai_edge_litert.interpreter')
 

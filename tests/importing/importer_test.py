@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 import soundnet_tf
-from soundnet_tf import SoundNet5, SoundNet8, geometry, importing, model, nets, saved
+from soundnet_tf import SoundNet5, SoundNet8, geometry, importing
 from soundnet_tf.errors import ShortClip, SoundNetError, WeightsMismatch
 from soundnet_tf.importing import importer, names, plain
+from soundnet_tf.nets import lookup, model, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests import numpy_net
 from tests.importing import made
 from tests.importing.made import PRUNED8, TINY5, TINY8
 from tests.importing.torch7_writer import t7_bytes
-from tests.model_test import assert_close, weights_of
+from tests.nets.model_test import assert_close, weights_of
 
 CASES = {
     'soundnet8, t7': (SOUNDNET8, made.t7),
@@ -32,7 +33,7 @@ CASES = {
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
     monkeypatch.chdir(tmp_path)
-    # Its own tests hold it, and the original's: tests/original_test.py.
+    # Its own tests hold it, and the original's: tests/nets/original_test.py.
     monkeypatch.setattr('soundnet_tf.export.tflite.add_tflite', lambda folder: None)
     return tmp_path / 'home'
 
@@ -284,7 +285,7 @@ def test_registered_nets_are_found_by_name(tmp_path, home):
     with pytest.raises(SoundNetError, match='soundnet5 is not registered on this machine: soundnet-import_weights'):
         soundnet_tf.load('soundnet5')
     importing.import_weights(path, tmp_path / 'net', register='soundnet8')
-    assert nets.find('soundnet8') == home / 'nets' / 'soundnet8'
+    assert lookup.find('soundnet8') == home / 'nets' / 'soundnet8'
     embedder = soundnet_tf.load('soundnet8')
     assert embedder.spec == geometry.trim_edges(TINY8, 441_000)
     with pytest.raises(ShortClip):

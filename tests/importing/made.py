@@ -8,12 +8,12 @@ import zipfile
 
 import numpy as np
 
-from soundnet_tf import model
+from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Pool
 from soundnet_tf.testing import enliven, thin_spec
 from tests.importing.pickle_writer import Build, Call, Filled, Global, Persistent, pickled
 from tests.importing.torch7_writer import Module, Storage, Tensor, t7_bytes
-from tests.model_test import weights_of
+from tests.nets.model_test import weights_of
 
 TINY8, TINY5 = (thin_spec(spec, {'imagenet': 3, 'places': 2}, 1 / 1000) for spec in (SOUNDNET8, SOUNDNET5))
 PRUNED8 = dataclasses.replace(

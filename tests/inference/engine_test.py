@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf import geometry, model, saved
+from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
-from soundnet_tf.fast import inference
 from soundnet_tf.inference import engine as engine_module
 from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
+from soundnet_tf.nets import model, saved
+from soundnet_tf.nets.fast import inference
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests import numpy_net

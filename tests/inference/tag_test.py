@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special
 
-from soundnet_tf import geometry, saved
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
 from soundnet_tf.inference.tag import Tag, _Text, over_time, sure, tag_files, tag_live, top
+from soundnet_tf.nets import saved
 from soundnet_tf.spec import Head
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine

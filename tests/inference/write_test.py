@@ -15,7 +15,7 @@ import soundfile
 from soundnet_tf import locks
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.inference import Embedder, listening, tables
+from soundnet_tf.inference import Embedder, listening, table_files
 from soundnet_tf.inference.files import find
 from soundnet_tf.inference.write import embed_files, npz_path, whole_file
 from soundnet_tf.testing import noise
@@ -193,7 +193,7 @@ def test_a_line_of_json_for_each_sound(plain_folder, sounds):
 @pytest.mark.parametrize('pool', ['none', 'mean'])
 def test_a_parquet_table(embedder, sounds, pool, monkeypatch):
     parquet = pytest.importorskip('pyarrow.parquet')
-    monkeypatch.setattr(tables, 'BYTES_TOGETHER', 10_000)
+    monkeypatch.setattr(table_files, 'BYTES_TOGETHER', 10_000)
     embed_files(embedder, sounds, 'out.parquet', 'parquet', pool=pool)
     assert sorted(os.listdir('.')) == ['in', 'out.parquet']
     table = parquet.read_table('out.parquet')
@@ -240,10 +240,10 @@ def test_a_table_of_hours_takes_little_memory(tmp_path, format):
         pytest.importorskip('pyarrow')
     code = f"""
 import pathlib, re, numpy as np
-from soundnet_tf.inference import tables
+from soundnet_tf.inference import table_files
 def peak():
     return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024
-table, path = tables.TABLES[{format!r}](), pathlib.Path({str(tmp_path / 'table')!r})
+table, path = table_files.TABLES[{format!r}](), pathlib.Path({str(tmp_path / 'table')!r})
 values = np.random.default_rng(0).normal(size=(97_000, 256)).astype(np.float32)
 before = peak()
 rows = ({{'path': str(i), 'times': np.arange(97_000.0), 'values': values}} for i in range(2))

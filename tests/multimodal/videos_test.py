@@ -12,9 +12,9 @@ from sklearn.svm import LinearSVC
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import Scene
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.multimodal import picture, precision, senses, videos
 from soundnet_tf.multimodal.videos import Video, Videos
-from soundnet_tf.transfer.embedders.mfcc import Mfcc
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,8 @@ import av
 import numpy as np
 import pytest
 
-from soundnet_tf import decoding, records
+from soundnet_tf import records
+from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import local, manifest, plan, stages
 from soundnet_tf.prepare.stages import Settings

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from soundnet_tf.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio.containers import SOUNDS, VIDEOS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.manifest import Video, is_remote, videos
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf import decoding, encoding
-from soundnet_tf.audio import SAMPLE_RATE, resample, to_float
+from soundnet_tf.audio import SAMPLE_RATE, decoding, encoding, resample, to_float
 from soundnet_tf.prepare import sound
 from soundnet_tf.prepare.media import Unusable
 from tests.prepare import made

@@ -4,8 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from soundnet_tf import decoding
-from soundnet_tf.audio import SAMPLE_RATE, to_float
+from soundnet_tf.audio import SAMPLE_RATE, decoding, to_float
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import stages
 from soundnet_tf.prepare.manifest import Video

@@ -11,14 +11,7 @@ from scipy import optimize, special
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.shipping import calibration
-from soundnet_tf.shipping.calibration import (
-    NEVER,
-    Answers,
-    calibrate,
-    calibration_error,
-    fit_temperature,
-    threshold,
-)
+from soundnet_tf.shipping.calibration import NEVER, Answers, calibrate, calibration_error, fit_temperature, threshold
 
 
 def planted(temperature, clips=4000, classes=10, seed=0):

@@ -10,8 +10,8 @@ import pytest
 from soundnet_tf import inference
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.export import reload
-from soundnet_tf.export.verify import HALVED
-from soundnet_tf.shipping import sounds
+from soundnet_tf.export.verify import FILES, HALVED
+from soundnet_tf.shipping import probes
 
 TOP = pathlib.Path(__file__).parents[2]
 READER = TOP / 'tests' / 'export' / 'mediapipe_reader.py'
@@ -41,14 +41,14 @@ def probabilities(net, head, waveform):
 
 def tagged(forms, kind):
     """A made sound of the length that the form of tags takes."""
-    return np.resize(sounds.made(kind, 0), json.loads((forms / 'tags' / 'model.json').read_text())['samples'])
+    return np.resize(probes.made(kind, 0), json.loads((forms / 'tags' / 'model.json').read_text())['samples'])
 
 
 def test_hub_and_tflite(forms, net):
     runs = [reload.hub(forms / 'hub'), reload.tflite(forms / 'tags')]
     embed = reload.tflite(forms / 'embedding')
     for kind in ('music-like', 'white noise', 'silence'):
-        waveform = sounds.made(kind, 0)
+        waveform = probes.made(kind, 0)
         for head in net.spec.head_names:
             wanted = probabilities(net, head, tagged(forms, kind))
             for run in runs:
@@ -64,7 +64,7 @@ def test_mediapipe(forms, net, tmp_path):
         pytest.skip('MediaPipe is not there, or does not start: make .venv-mediapipe/made')
     waveform = tagged(forms, 'music-like')
     np.save(tmp_path / 'sound.npy', waveform)
-    files = [forms / output / reload.FILES['tflite'] for output in ('tags', 'embedding')]
+    files = [forms / output / FILES['tflite'] for output in ('tags', 'embedding')]
     command = [PYTHON, READER, *files, tmp_path / 'sound.npy', SAMPLE_RATE]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={}, cwd=tmp_path)
     assert not done.returncode, done.stderr[-2000:]

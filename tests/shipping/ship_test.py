@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 from scipy import special
 
-from soundnet_tf import decoding, inference, locks, model, nets, saved
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import inference, locks
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation.protocol import Protocol
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.export import hub, lite, reload
+from soundnet_tf.finetune import journal
+from soundnet_tf.nets import lookup, model, saved
 from soundnet_tf.shipping import attribution, calibration, card, delivery, features, rows, shelf, trials
 from soundnet_tf.spec import SOUNDNET5, thin
 from soundnet_tf.testing import enliven, noise
-from soundnet_tf.transfer import datasets, journal
-from soundnet_tf.transfer.protocol import Protocol
-from tests.transfer.made import HERTZ, folders, write
+from tests.evaluation.made import HERTZ, folders, write
 
 pytest.importorskip('ai_edge_litert')
 
@@ -76,7 +78,7 @@ def test_each_row_never_met_its_fold(found, way, work):
 
 
 def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
-    monkeypatch.setattr(rows.finetune, 'make_state', None)
+    monkeypatch.setattr(rows.fit, 'make_state', None)
     again = rows.run(way, 1, work)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
@@ -229,7 +231,7 @@ def test_the_card_tells_what_was_measured(shipped):
 
 def test_it_is_found_by_its_name(shipped, monkeypatch):
     monkeypatch.setenv('SOUNDNET_HOME', str(shipped.parent))
-    assert nets.find('tones') == shipped
+    assert lookup.find('tones') == shipped
     listed = json.loads((shipped.parent / 'models.json').read_text())
     assert listed['default'] == 'tones'
     assert listed['nets']['tones']['files'] == shelf.hashes(shipped)

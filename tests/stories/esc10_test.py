@@ -7,10 +7,10 @@ import pathlib
 
 import pytest
 
-from soundnet_tf.transfer import datasets, embedders, splits
-from soundnet_tf.transfer.datasets import DataSet
-from soundnet_tf.transfer.embedders.mfcc import Mfcc
-from soundnet_tf.transfer.protocol import PROTOCOLS, evaluate
+from soundnet_tf.evaluation import datasets, embedders, splits
+from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.embedders.mfcc import Mfcc
+from soundnet_tf.evaluation.protocol import PROTOCOLS, evaluate
 
 DATA = pathlib.Path(os.environ.get('SOUNDNET_DATA', '')) / 'esc10'
 

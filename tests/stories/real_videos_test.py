@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import soundnet_tf
-from soundnet_tf import teachers, training
+from soundnet_tf import teachers
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.prepare import local, manifest
+from soundnet_tf.training import trainer
 
 DATA = os.environ.get('SOUNDNET_DATA')
 
@@ -33,7 +34,7 @@ def trained(tmp_path_factory):
     assert report.records == 23
     assert report.reasons == {'silent': 1, 'no sound track': 1}
     config = Training(steps=100, batch=4, save_every=100)
-    return training.train(folder / 'records', Experiment('story', '', width=1 / 4, training=config), folder / 'run')
+    return trainer.train(folder / 'records', Experiment('story', '', width=1 / 4, training=config), folder / 'run')
 
 
 def test_the_kl_of_both_heads_falls(trained):

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from soundnet_tf import geometry, model, saved
+from soundnet_tf import geometry
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, NetSpec, Pool
 from soundnet_tf.study import autoencoder
 from soundnet_tf.testing import make_records, thin_spec

@@ -11,7 +11,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
 from soundnet_tf.study import effort, grid, material, measure
 from soundnet_tf.study.material import Labelled, Material
-from tests.transfer.made import folders
+from tests.evaluation.made import folders
 
 ROWS = (
     Row('transferred', 'distilled', published={'esc50': (74.2, 'E'), 'dcase': (88, 'U')}),
@@ -166,8 +166,8 @@ def test_the_papers_tables_can_be_run():
 
 def test_windows_begin_together_on_every_layer():
     from soundnet_tf import geometry
+    from soundnet_tf.evaluation.windows import steps
     from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
-    from soundnet_tf.transfer.windows import steps
 
     moves = {}
     for layer in ('conv4', 'conv5', 'pool5', 'conv6'):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundnet_tf import load, model, saved
+from soundnet_tf import load
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import files
+from soundnet_tf.nets import model, saved
 from soundnet_tf.testing import enliven, noise, thin_spec, tone
 from soundnet_tf.visualize import report
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf import decoding, geometry, load
-from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf import geometry, load
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.inference.embed import Clip
 from soundnet_tf.testing import noise, thin_spec
 from soundnet_tf.visualize import excerpts, spectra

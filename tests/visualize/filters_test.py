@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from soundnet_tf import saved
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import saved
 from soundnet_tf.visualize import filters
 
 TONES_HZ = (4000.0, 500.0, 9000.0, 1500.0)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundnet_tf import geometry, load, locks, model, saved
+from soundnet_tf import geometry, load, locks
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import files
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import thin_spec
 from soundnet_tf.visualize import excerpts, page, report

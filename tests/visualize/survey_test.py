@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from soundnet_tf import load, model, saved
+from soundnet_tf import load
 from soundnet_tf.inference import engine, files
+from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import Head
 from soundnet_tf.testing import enliven, thin_spec
 from soundnet_tf.visualize import survey

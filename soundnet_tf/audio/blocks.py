@@ -1,0 +1,107 @@
+"""Sound files of any length piece by piece: what `decoding.read` gives, in constant memory.
+
+The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at
+a time, and that is resampled as it comes. Only what no decoder gives in pieces is decoded whole: all formats by
+tensorflow-io, some by a decoder that is asked for by name, and WAV files of anything but PCM.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoding
+from soundnet_tf.audio.containers import AGAIN, Part
+from soundnet_tf.audio.decoding import BLOCK, DECODERS, Decoded
+from soundnet_tf.errors import BadAudio, MissingTool
+
+WHOLE_BYTES = 1 << 20
+"""A smaller file is decoded whole, by whichever decoder manages it."""
+
+
+def read(path: str | os.PathLike[str], decoder: str = 'auto', channel: Channel = 'first') -> Iterator[Waveform]:
+    """The sound file at `path` as pieces `[samples]` that, joined, are what `decoding.read` gives.
+
+    Raises what that raises; a damaged place in a long file only after the pieces before it.
+    """
+    path = os.fspath(path)
+    if os.path.isfile(path) and os.path.getsize(path) > WHOLE_BYTES:
+        yield from _long(path, decoder, channel)
+    else:
+        yield decoding.read(path, decoder, channel)
+
+
+def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
+    with decoding.readable(path):
+        file = open(path, 'rb')  # noqa: SIM115
+    with file:
+        part = Part(file)
+        part = part.part(containers.start(part))
+        format = containers.sniff(part[:64])
+        for decoder in _decoders(name, format, part):
+            pieces = _taken(_gathered(_decoded(decoder, part, str(format))), channel, path)
+            try:
+                first = next(pieces, None)
+            except BadAudio:  # another may manage, and `decoding.read` says what is wrong
+                continue
+            if first is not None:
+                yield first
+                yield from pieces
+                return
+        yield decoding.read(path, name, channel)
+
+
+def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.StreamingDecoder]:
+    """Those that are asked for, and give pieces of such a file."""
+    if format == 'wav' and not containers.is_pcm(part):
+        return
+    asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
+    for one in asked:
+        if isinstance(one, decoding.StreamingDecoder) and format in one.streams and decoding.installed(one):
+            yield one
+
+
+def _decoded(decoder: decoding.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
+    total = 0
+    try:
+        end, least = containers.extent(part, format)
+        for samples, sample_rate in decoder.blocks(part.part(0, end), format):
+            total += len(samples)
+            yield samples, sample_rate
+        decoding.check_length(total, max(least, 1))
+    except BadAudio as error:
+        raise BadAudio(f'{part.path}: {error}') from None
+    except MissingTool:
+        raise
+    except Exception as error:  # every library has errors of its own
+        raise BadAudio(f'{part.path}: {decoding.damaged(decoder.name, error)}') from error
+
+
+def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
+    """The same in pieces that are worth the calls: decoders give as little as 576 samples at a time."""
+    waiting, count, rate = [], 0, 0
+    for samples, rate in decoded:
+        waiting.append(samples)
+        count += len(samples)
+        if count >= BLOCK:
+            yield np.concatenate(waiting), rate
+            waiting, count = [], 0
+    if waiting:
+        yield np.concatenate(waiting), rate
+
+
+def _taken(decoded: Iterable[Decoded], channel: Channel, path: str) -> Iterator[Waveform]:
+    intake = None
+    for samples, sample_rate in decoded:
+        intake = intake or Intake(sample_rate, channel, path)
+        yield _pushed(intake, samples)
+    if intake:
+        yield _pushed(intake, np.zeros(0, np.float32), last=True)
+
+
+def _pushed(intake: Intake, samples: NDArray[np.float32], last: bool = False) -> Waveform:
+    try:
+        return intake.push(samples, last)
+    except BadAudio as error:
+        raise BadAudio(f'{error}. {AGAIN}') from None

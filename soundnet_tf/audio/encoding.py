@@ -1,0 +1,68 @@
+"""Waveforms and pictures as the bytes of files: 16-bit samples, MP3, PNG."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, pyav
+
+MP3_BIT_RATE = 64_000
+MP3_FRAME = 576
+MP3_LEAST_REST = 47
+"""In samples: a frame at this rate; what of the last one, if any, must be filled for its padding to be stated."""
+
+
+def pcm16(waveform: Waveform) -> NDArray[np.int16]:
+    """`[samples]` little-endian int16: the inverse of `audio.to_float`, clipped."""
+    return np.clip((waveform * 32_768).round(), -32_768, 32_767).astype('<i2')
+
+
+def statable(waveform: Waveform) -> Waveform:
+    """With silence at the end, at most 2 ms, where the tag of an MP3 could not state the length.
+
+    FFmpeg's encoder forgets the padding after the last samples where it is less than it looks ahead.
+    """
+    rest = len(waveform) % MP3_FRAME
+    return np.pad(waveform, (0, MP3_LEAST_REST - rest)) if 0 < rest < MP3_LEAST_REST else waveform
+
+
+def mp3(waveform: Waveform) -> bytes:
+    """An MP3 file. Raises MissingTool without PyAV.
+
+    It carries the tag (written by the muxer into the first frame) that tells a decoder how many samples of delay and
+    padding to drop, so that every decoder gives the same number of samples back: as many as there are in
+    `statable(waveform)`.
+    """
+    av = pyav.library('writing MP3')
+    buffer = io.BytesIO()
+    with av.open(buffer, 'w', format='mp3') as container:
+        stream = container.add_stream('libmp3lame', rate=SAMPLE_RATE, layout='mono')
+        stream.bit_rate = MP3_BIT_RATE
+        frame = av.AudioFrame.from_ndarray(pcm16(waveform)[None], format='s16p', layout='mono')
+        frame.sample_rate = SAMPLE_RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def png(picture: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """`[height, width, 3]` RGB, or `[height, width]` of numbers of a `palette` `[colours, 3]`, as a PNG file.
+
+    Raises MissingTool without PyAV.
+    """
+    av = pyav.library('writing PNG')
+    if palette is None:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
+    else:
+        argb = np.full([256, 4], 255, np.uint8)
+        argb[: len(palette), 1:] = palette
+        frame = av.VideoFrame.from_ndarray((np.ascontiguousarray(picture), argb), format='pal8')
+    buffer = io.BytesIO()
+    with av.open(buffer, 'w', format='image2pipe') as container:
+        stream: Any = container.add_stream('png', rate=1)
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], frame.format.name
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Evaluation of features on labelled sounds: data sets, protocols, linear classifiers, results."""

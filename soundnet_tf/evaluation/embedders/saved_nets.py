@@ -1,0 +1,62 @@
+"""Saved nets, nets in memory, and nets as chance makes them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf import config, geometry
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.embedders.kinds import Values
+from soundnet_tf.inference import Embedder, embed
+from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.nets import model, saved
+from soundnet_tf.spec import NetSpec
+
+
+class Net:
+    """A net of this package; too short a clip is repeated as far as the layer needs."""
+
+    def __init__(self, embedder: Embedder, name: str, fingerprint: str, origin: Mapping[str, Any]):
+        self.name, self.fingerprint, self.origin = name, fingerprint, origin
+        self._embedder = embedder
+
+    def known(self, layer: str | None) -> str:
+        """The layer itself, or the net's feature layer."""
+        return self._embedder.known(layer)
+
+    def hop_s(self, layer: str) -> float:
+        return geometry.hop(self._embedder.spec, layer) / SAMPLE_RATE
+
+    def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
+        clips = [self._embedder.fitted(waveform, [layer]) for waveform in waveforms]
+        return [heard[layer].values for heard in self._embedder.listen_clips(clips, [layer])]
+
+
+def saved_net(folder: saved.Path) -> Net:
+    """The net of a saved folder, or one that is registered under that name."""
+    embedder = embed.load(folder, short='tile')
+    facts = embedder.facts
+    digest = hashlib.sha256(repr((facts['weights_sha256'], embedder.spec.to_dict())).encode()).hexdigest()
+    return Net(embedder, str(folder), f'net {digest}', facts.get('origin', {}))
+
+
+def in_memory(net: model.SoundNet, name: str) -> Net:
+    """A net as it is now; later changes of its weights would be changes behind the cache's back."""
+    digest = hashlib.sha256(repr(net.spec.to_dict()).encode())
+    for key, variable in sorted(model.variables_of(net).items()):
+        digest.update(key.encode() + np.asarray(variable).tobytes())
+    return Net(Embedder(KerasEngine(net), short='tile'), name, f'net {digest.hexdigest()}', {})
+
+
+def random_net(net: str = 'soundnet8', seed: int = 0, spec: NetSpec | None = None) -> Net:
+    """A fresh net, its weights drawn from `seed`; of `spec`, or else the paper's of that name."""
+    import keras
+
+    if net not in config.NETS:
+        raise SoundNetError(f'there is no net {net!r}: give {" or ".join(config.NETS)}')
+    keras.utils.set_random_seed(seed)
+    seeded = f', seed {seed}' if seed else ''
+    return in_memory(model.build(spec or config.NETS[net]), f'{net}, random weights{seeded}')

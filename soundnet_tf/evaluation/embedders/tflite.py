@@ -1,0 +1,75 @@
+"""TFLite files: a waveform in, layers by name, or one output, out."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, windows
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
+from soundnet_tf.nets import litert
+from soundnet_tf.teachers.options import fingerprint
+
+
+class Lite:
+    """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz.
+
+    Where it takes one length alone, a clip goes through it window by window.
+    """
+
+    def __init__(self, path: str):
+        self.name = path
+        if not pathlib.Path(path).is_file():
+            raise SoundNetError(f'there is no file {path}')
+        self.origin: Mapping[str, Any] = origin_of(pathlib.Path(path).parent)
+        self.fingerprint = f'tflite {fingerprint(pathlib.Path(path))}'
+        try:
+            self._interpreter = litert.interpreter(path)
+            signatures = self._interpreter.get_signature_list()
+        except (ValueError, RuntimeError) as error:
+            raise SoundNetError(f'{path} cannot be read as TFLite ({str(error).splitlines()[0]})') from error
+        self._signature_of = {
+            layer: (key, names['inputs'][0])
+            for key, names in signatures.items()
+            if len(names['inputs']) == 1
+            for layer in names['outputs']
+        }
+        if not self._signature_of:
+            raise SoundNetError(f'{path} has no signature with one input: write it from a SavedModel with signatures')
+
+    def known(self, layer: str | None) -> str:
+        """The output of that name; the feature layer, or the only one, where none is named."""
+        return chosen(layer, list(self._signature_of), self.name)
+
+    def hop_s(self, layer: str) -> float:
+        _, _, samples = self._taken(layer)
+        if samples:
+            return samples / SAMPLE_RATE / len(self._one(np.zeros(samples, np.float32), layer))
+        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
+
+    def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
+        return [self._one(waveform, layer) for waveform in waveforms]
+
+    def _taken(self, layer: str) -> tuple[Any, int, int]:
+        """What runs the layer's signature, how many dimensions it takes, and how many samples; 0 for any number."""
+        key, entry = self._signature_of[layer]
+        runner = self._interpreter.get_signature_runner(key)
+        shape = runner.get_input_details()[entry]['shape_signature']
+        # Some converters write 1 for any.
+        return runner, len(shape), int(shape[-1]) if shape[-1] > 1 else 0
+
+    def _one(self, waveform: Waveform, layer: str) -> Values:
+        _, entry = self._signature_of[layer]
+        runner, dimensions, samples = self._taken(layer)
+        pieces = windows(waveform, samples) if samples else waveform[None]
+        try:
+            values = [runner(**{entry: piece if dimensions == 1 else piece[None]})[layer] for piece in pieces]
+        except (ValueError, RuntimeError) as error:
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SoundNetError(
+                f'{self.name}: {layer} cannot be had of {len(waveform):,} samples ({said}): take longer clips, '
+                'or a file of any length (soundnet-export --length_s=dynamic)'
+            ) from None
+        return np.concatenate([over_time(one, f'{self.name}: {layer}') for one in values])

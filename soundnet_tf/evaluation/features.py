@@ -1,0 +1,92 @@
+"""Features of all clips of a data set, computed once: they lie in a folder by the hash of all that they come of."""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tqdm
+from numpy.typing import NDArray
+
+from soundnet_tf import audio
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
+from soundnet_tf.errors import BadAudio
+from soundnet_tf.evaluation.datasets import DataSet, refuse
+from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
+from soundnet_tf.evaluation.embedders.precomputed import Ready
+from soundnet_tf.inference.write import whole_file
+
+Values = NDArray[np.float32]
+
+BATCH = 16
+"""Clips that are decoded and embedded together."""
+
+
+def of_clips(
+    dataset: DataSet,
+    embedder: AnyEmbedder,
+    layer: str,
+    clip_s: float = 0.0,
+    gain: float = 1.0,
+    cache: str | os.PathLike[str] | None = None,
+    decoder: str = 'auto',
+) -> list[Values]:
+    """`[time, channels]` of each clip, repeated up to `clip_s` seconds and multiplied by `gain`.
+
+    Raises BadAudio, naming all bad files. What is in the folder `cache` stays there, of the others of these too: a
+    stopped run goes on.
+    """
+    if isinstance(embedder, Ready):
+        return [embedder.of_file(clip.path) for clip in dataset.clips]
+    how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
+    paths = [None if cache is None else _place(clip.path, how, cache) for clip in dataset.clips]
+    found: dict[int, Values] = {}
+    for index, path in enumerate(paths):
+        if path is not None and (values := _read(path)) is not None:
+            found[index] = values
+    missing = [index for index in range(len(paths)) if index not in found]
+    bad: list[tuple[str, BadAudio]] = []
+    with tqdm.tqdm(total=len(missing), unit='clip', leave=False, disable=None) as bar:
+        for batch in _batches(missing):
+            waveforms = dict[int, Waveform]()
+            for index in batch:
+                clip = dataset.clips[index]
+                try:
+                    waveforms[index] = sound(clip.path, clip_s, gain, decoder)
+                except BadAudio as error:
+                    bad.append((clip.path, error))
+            heard = embedder.embed([*waveforms.values()], layer) if waveforms else []
+            for index, values in zip(waveforms, heard, strict=True):
+                found[index] = values
+                if (path := paths[index]) is not None:
+                    with whole_file(path) as draft:
+                        np.save(draft, values)
+            bar.update(len(batch))
+    refuse(bad, len(paths))
+    return [found[index] for index in range(len(paths))]
+
+
+def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
+    """A file's waveform, as the protocol wants it."""
+    waveform = audio.fill(decoding.read(path, decoder), round(clip_s * SAMPLE_RATE), 'tile')
+    return waveform if gain == 1 else (waveform * np.float32(gain)).astype(np.float32)
+
+
+def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
+    """By content, and all that the features come of: a clip that is moved, or is in two data sets, is the same clip."""
+    with open(path, 'rb') as file:
+        content = hashlib.file_digest(file, 'sha256').hexdigest()
+    digest = hashlib.sha256(repr((content, *how)).encode()).hexdigest()
+    return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
+
+
+def _read(path: pathlib.Path) -> Values | None:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there, or damaged: it is computed again
+        return None
+
+
+def _batches(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    yield from (indices[begin : begin + BATCH] for begin in range(0, len(indices), BATCH))

@@ -1,0 +1,162 @@
+"""Epoch after epoch of learning from labels, from wherever the last checkpoint stands."""
+
+import contextlib
+import pathlib
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.scores import Scores
+from soundnet_tf.evaluation.splits import Split
+from soundnet_tf.experiments.recipes import Recipe
+from soundnet_tf.finetune import journal
+from soundnet_tf.finetune.augment import Crops
+from soundnet_tf.finetune.step import State, make_step
+from soundnet_tf.finetune.student import Judge
+from soundnet_tf.finetune.waveforms import Sounds
+from soundnet_tf.nets import saved
+from soundnet_tf.training.checkpoints import Checkpoints
+
+CHECKPOINT_EVERY_S = 30.0
+"""Between two checkpoints, which stand at the ends of epochs: a short epoch takes less time than writing one."""
+
+BEST, CHECKPOINTS = 'best', 'checkpoints'
+"""In the run folder while the run lasts: the saved net of the best epoch so far, and what to go on from."""
+
+
+class Run:
+    """A state that learns the training clips of a split; `choosing` keeps the best epoch by its validation clips."""
+
+    def __init__(
+        self,
+        dataset: DataSet,
+        recipe: Recipe,
+        out: pathlib.Path,
+        sounds: Sounds,
+        split: Split,
+        state: State,
+        seed: int,
+        *,
+        choosing: bool = False,
+    ):
+        self._dataset, self._recipe, self._out, self._sounds = dataset, recipe, out, sounds
+        self._split, self._state, self._choosing = split, state, choosing
+        self._targets = np.array(dataset.targets)
+        self._crops = Crops(recipe, sounds, split.train, self._targets, len(dataset.classes), seed)
+        self._step = make_step(state, recipe, self._crops, seed)
+        self._judge = Judge(state.kept, recipe)
+        self._checkpoints = Checkpoints(state.checkpoint(), out / CHECKPOINTS)
+        self._checkpoints.restore()
+        self._rows = journal.read_history(out, self._epochs_done)
+        self._saved_at_s = time.monotonic()
+
+    @property
+    def clips_per_s(self) -> float:
+        """Training crops a second, the median over the epochs."""
+        measured = [row['clips_per_s'] for row in self._rows if row['clips_per_s'] is not None]
+        return round(statistics.median(measured), 1) if measured else 0.0
+
+    @property
+    def _epochs_done(self) -> int:
+        return self._state.done // self._crops.steps
+
+    def learn(self) -> int:
+        """All epochs that are left; returns the one whose weights the net then has."""
+        steps, state = self._crops.steps, self._state
+        # None: a bar on terminals only.
+        bar = tqdm.tqdm(total=self._recipe.epochs * steps, initial=state.done, unit='step', disable=None)
+        with bar, self._saved_when_stopped():
+            # A run may have been stopped between an epoch's last step and its line in the history.
+            if len(self._rows) < self._epochs_done and state.done % steps == 0:
+                self._close(None)
+            while self._epochs_done < self._recipe.epochs:
+                began, clips = time.perf_counter(), self._epoch(bar)
+                bar.set_postfix(self._close(clips / (time.perf_counter() - began)), refresh=False)
+        if not self._choosing:
+            return self._recipe.epochs
+        saved.load_weights(state.kept, self._out / BEST)
+        return int(self._best['epoch'] or 0)
+
+    def _epoch(self, bar: tqdm.tqdm) -> int:
+        """What is left of an epoch; returns how many clips that was."""
+        epoch, first = divmod(self._state.done, self._crops.steps)
+        if not first:
+            self._state.sums.assign(tf.zeros(3))
+        clips = 0
+        for index, batch in enumerate(self._crops.epoch(epoch, first), first):
+            self._step(batch, self._recipe.rate(epoch + (index + 0.5) / self._crops.steps))
+            clips += len(batch.targets)
+            bar.update()
+        self._state.sums.numpy()  # waits for a GPU
+        return clips
+
+    def _close(self, clips_per_s: float | None) -> dict[str, str]:
+        """The end of an epoch: look at the held-out clips, write what it gave, save. Returns what to show."""
+        recipe, epoch = self._recipe, self._epochs_done
+        loss, right, clips = map(float, self._state.sums.numpy())
+        if not np.isfinite(loss):
+            raise SoundNetError(
+                f'epoch {epoch}: the loss is not a number any more. Start again, in another folder, with a learning '
+                f'rate below {recipe.learning_rate:g}'
+            )
+        due = epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
+        found = {name: scores.accuracy for name, scores in self.look().items()} if due else {}
+        row: journal.Row = {
+            'epoch': epoch,
+            'learning_rate': recipe.rate(epoch),
+            'loss': loss / clips,
+            'train_accuracy': right / clips,
+            **{f'{name}_accuracy': found.get(name) for name in self._split.held_out},
+            'clips_per_s': clips_per_s,
+        }
+        self._rows.append(row)
+        better = self._choosing and due and self._best is row
+        if better:
+            # Before its line: where a run is stopped in between, the epoch is closed once more.
+            saved.save(self._state.kept, self._out / BEST)
+        journal.write_history(self._out, self._rows)
+        if better or epoch == recipe.epochs or time.monotonic() - self._saved_at_s > CHECKPOINT_EVERY_S:
+            self._save()
+        return {key: f'{value:.3g}' for key, value in row.items() if value is not None}
+
+    @property
+    def _best(self) -> journal.Row:
+        """The first of the best epochs."""
+        rows = [row for row in self._rows if row['validation_accuracy'] is not None]
+        return max(rows, key=lambda row: row['validation_accuracy'] or 0)
+
+    def refit(self) -> None:
+        """Fit the head that is kept anew, where it is asked for, to training clips as they would be judged."""
+        if self._recipe.refit:
+            clips = list(self._split.train)
+            self._judge.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)
+
+    def look(self) -> dict[str, Scores]:
+        """The held-out clips, by `validation` and `test`, as the net names them now."""
+        found = {}
+        for name, clips in self._split.held_out.items():
+            scores = self._judge.scores(self._sounds, clips)
+            found[name] = Scores(self._dataset.classes, self._targets[list(clips)], scores)
+        return found
+
+    @contextlib.contextmanager
+    def _saved_when_stopped(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            if np.isfinite(self._state.sums.numpy()).all():
+                self._save()
+            done, epochs = self._state.done / self._crops.steps, self._recipe.epochs
+            way_on = f'{done:.1f} of {epochs} epochs are done, the same command goes on'
+            raise KeyboardInterrupt(way_on) from None
+
+    def _save(self) -> None:
+        if self._state.done:
+            self._checkpoints.save(self._state.done)
+        self._saved_at_s = time.monotonic()

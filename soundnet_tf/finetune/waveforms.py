@@ -1,0 +1,105 @@
+"""The sound of all clips, decoded once.
+
+It lies as 16-bit samples in a nameless file beside the run: the system keeps as much of it in memory as there is room
+for, so that a data set larger than the memory needs no other way, and nothing is left behind.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import tqdm
+from numpy.typing import NDArray
+
+from soundnet_tf.audio import Waveform, decoding
+from soundnet_tf.errors import BadAudio
+from soundnet_tf.evaluation.datasets import refuse
+from soundnet_tf.finetune import loudness
+
+FULL_SCALE = 32_767
+
+Samples = NDArray[np.int16]
+
+A = TypeVar('A')
+
+
+class Sounds:
+    """Clip by clip: its samples at 22,050 Hz and, where asked for, its loudness over time."""
+
+    def __init__(self, samples: Samples, ends: Sequence[int], powers: Sequence[NDArray[np.float32]] = ()):
+        self._samples = samples
+        self._ends = [0, *ends]
+        self._powers = powers
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, clip: int) -> Samples:
+        """`[samples]` int16."""
+        return self._samples[self._ends[clip] : self._ends[clip + 1]]
+
+    def length(self, clip: int) -> int:
+        """In samples."""
+        return self._ends[clip + 1] - self._ends[clip]
+
+    def span(self, clip: int, below_db: float) -> tuple[int, int]:
+        """From where to where a clip is louder than so far below its loudest moment; all of it for 0, or of silence."""
+        levels = loudness.levels(self._powers[clip]) if below_db else np.zeros(0)
+        loud = np.flatnonzero((levels > loudness.SILENCE_DB) & (levels >= levels.max(initial=-np.inf) - below_db))
+        if not len(loud):
+            return 0, self.length(clip)
+        # A level is of the sound a step either way.
+        begin, end = (int(loud[0]) - 1) * loudness.STEP, (int(loud[-1]) + 1) * loudness.STEP
+        return max(0, begin), min(self.length(clip), end)
+
+    def loudest(self, clip: int, start: int, samples: int, gains_db: loudness.Gains = 0.0) -> float:
+        """The loudest moment, in A-weighted dB, of a part of a clip, with its octaves turned up or down."""
+        return loudness.loudest(self._powers[clip], start, samples, gains_db)
+
+
+def read(
+    paths: Sequence[str], folder: str | os.PathLike[str], *, with_powers: bool = False, decoder: str = 'auto'
+) -> Sounds:
+    """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names all bad files."""
+
+    def work(path: str) -> tuple[Samples, NDArray[np.float32]] | BadAudio:
+        try:
+            waveform = decoding.read(path, decoder)
+        except BadAudio as error:
+            return error
+        return to_int16(waveform), loudness.powers(waveform) if with_powers else np.zeros(0, np.float32)
+
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    ends, powers, end, bad = [], [], 0, []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        bar = tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None)
+        for path, decoded in zip(paths, bar, strict=True):
+            if isinstance(decoded, BadAudio):
+                bad.append((path, decoded))
+                continue
+            samples, own = decoded
+            file.write(samples.tobytes())
+            end += len(samples)
+            ends.append(end)
+            powers.append(own)
+        refuse(bad, len(paths))
+        file.flush()
+        # The map keeps the file alive.
+        return Sounds(np.memmap(file, np.int16, 'r'), ends, powers)
+
+
+def _each(work: Callable[[str], A], paths: Sequence[str]) -> Iterator[A]:
+    """In order, by as many threads as there are cores, and never far ahead of who writes."""
+    threads = os.cpu_count() or 1
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for begin in range(0, len(paths), 8 * threads):
+            yield from pool.map(work, paths[begin : begin + 8 * threads])
+
+
+def to_int16(waveform: Waveform) -> Samples:
+    """`[samples]` in [-1, 1] to the nearest 16-bit samples."""
+    return np.rint(waveform * FULL_SCALE).astype(np.int16)

@@ -1,0 +1,180 @@
+"""The net in inference: batch norm folded into the convolutions, pools before what need not come before them."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from soundnet_tf.nets import model
+from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, Conv, Head, NetSpec, Pool, Row
+
+Precision = Literal['float32', 'bfloat16']
+"""What the convolutions of inference are computed in; inputs and outputs are float32 with either."""
+
+InferenceForm = Callable[..., dict[str, Any]]
+
+MUCH_KERNEL = 1024
+"""Numbers that one output is summed from: with more, scaling the outputs is less work than scaling the kernel."""
+
+MOST_CONSTANT = 1 << 22
+"""Numbers of an array that is made part of a graph. The heads' kernels have more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What a net computes with, under the keys of `model.variables_of`.
+
+    Variables are read whenever the net is run. Arrays are constants: folded once, and TensorFlow
+    arranges them for its kernels once, which for a clip of 5 s is as much work as the net itself.
+    """
+
+    spec: NetSpec
+    values: Mapping[str, Any]
+    constant: bool
+    activation: Callable[[str], Callable[[Any], Any]] = lambda head: tf.nn.softmax
+    """By the name of a head: what makes its logits probabilities."""
+
+    @classmethod
+    def of(cls, net: model.SoundNet) -> 'Weights':
+        """The variables of a net in memory."""
+        return cls(net.spec, model.variables_of(net), False, net.get_layer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One or two rows of a net as one step of inference, as the whole form and a stream run it.
+
+    `run` takes `[batch, time, channels]`, zero padding included, to what the layer `name` gives;
+    `source` is the stage that its input comes from, None for the waveform with one channel.
+    `kernel`, `stride` and `paddings`, before and behind, count steps of the input. At least `kernel`
+    steps must be given.
+    """
+
+    name: str
+    source: str | None
+    kernel: int
+    stride: int
+    paddings: tuple[int, int]
+    run: Callable[[Any], Any]
+
+    def frames(self, length: Any) -> Any:
+        """How many steps come of an input of `length`, a number or a tensor, before padding."""
+        return (length + sum(self.paddings) - self.kernel) // self.stride + 1
+
+
+def inference_form(
+    net: model.SoundNet | Weights, layers: Iterable[str] = (), precision: Precision = 'float32'
+) -> InferenceForm:
+    """`[batch, samples]` to `[batch, time, channels]` of each of `layers`, as `model.features(net, layers)` gives them.
+
+    By default the heads, as probabilities. Of a net in memory the form sees every change of its variables. To batch
+    clips of several lengths give `lengths`, int32 `[batch]`, the samples of each before it was filled up:
+    the steps that a clip has by itself are then those that it gives by itself; what comes after them is to be cut.
+
+    What is quicker: batch norm is folded into the convolutions; bias and ReLU come after the pool, which leaves less
+    to do; no layer is computed that nothing asked for depends on.
+    """
+    chosen = tuple(layers) or net.spec.head_names or net.spec.layer_names[-1:]
+    steps = stages(net, chosen, precision)
+
+    def run(waveform: Any, lengths: Any = None) -> dict[str, Any]:
+        outputs: dict[str | None, tuple[Any, Any]] = {None: (waveform[..., None], lengths)}
+        for stage in steps:
+            x, length = outputs[stage.source]
+            if any(stage.paddings):
+                # In a longer clip's company zero padding begins where the clip ends.
+                if length is not None and stage.source is not None:
+                    x *= tf.sequence_mask(length, tf.shape(x)[1], x.dtype)[..., None]
+                x = tf.pad(x, [[0, 0], stage.paddings, [0, 0]])
+            outputs[stage.name] = stage.run(x), None if length is None else tf.maximum(0, stage.frames(length))
+        return {layer: tf.cast(outputs[layer][0], tf.float32) for layer in chosen}
+
+    return run
+
+
+def stages(net: model.SoundNet | Weights, layers: Iterable[str], precision: Precision = 'float32') -> list[Stage]:
+    """The steps that lead to `layers`, each after the one that it takes its input from; `layers` are steps' names."""
+    weights = net if isinstance(net, Weights) else Weights.of(net)
+    asked, spec, made = set(layers), weights.spec, list[Stage]()
+    deepest = max(len(spec.layers) if name in spec.head_names else 1 + spec.layer_names.index(name) for name in asked)
+    rows = list(spec.layers[:deepest])
+    while rows:
+        row, source = rows.pop(0), made[-1].name if made else None
+        gain = 1.0 if made else GAIN
+        if isinstance(row, Conv):
+            pool = rows[0] if rows and isinstance(rows[0], Pool) and row.name not in asked else None
+            rows = rows[1:] if pool else rows
+            made.append(_convolution(weights, row, pool, source, gain, precision))
+        else:
+            made.append(_stage(row, source, lambda x, row=row, gain=gain: gain * _pool(row, x)))
+    trunk = made[-1].name
+    return made + [_top(weights, head, trunk, precision) for head in spec.heads if head.name in asked]
+
+
+def _stage(row: Row, source: str | None, run: Callable[[Any], Any]) -> Stage:
+    return Stage(row.name, source, row.kernel, row.stride, row.paddings, run)
+
+
+def _pool(row: Pool, x: Any) -> Any:
+    return tf.nn.max_pool1d(x, row.kernel, row.stride, 'VALID')
+
+
+def _convolution(
+    weights: Weights, row: Conv, pool: Pool | None, source: str | None, gain: float, precision: Precision
+) -> Stage:
+    """A convolution with its batch norm worked into it, the pool after it, and ReLU."""
+    parts = _read(weights, lambda: _folded(weights, row, gain, has_pool=pool is not None))
+
+    def run(x: Any) -> Any:
+        kernel, scale, bias = parts()
+        x = _multiply(x, kernel, row.stride, precision)
+        x = x if scale is None else x * tf.cast(scale, x.dtype)
+        x = x if pool is None else _pool(pool, x)
+        return tf.nn.relu(tf.nn.bias_add(x, tf.cast(bias, x.dtype)))
+
+    if pool is None:
+        return _stage(row, source, run)
+    kernel = row.kernel + (pool.kernel - 1) * row.stride
+    return Stage(pool.name, source, kernel, row.stride * pool.stride, row.paddings, run)
+
+
+def _read(weights: Weights, parts: Callable[[], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
+    """Constants once, variables again and again."""
+    if not weights.constant:
+        return parts
+    # A graph keeps several copies of each array in it, but none of a tensor that is handed to it.
+    once = [tf.constant(part) if part is not None and part.size > MOST_CONSTANT else part for part in parts()]
+    return lambda: tuple(once)
+
+
+def _folded(weights: Weights, row: Conv, gain: float, has_pool: bool) -> tuple[Any, Any, Any]:
+    """The kernel, what its outputs are to be scaled by or None, and what is then to be added."""
+    kernel, (scale, bias) = weights.values[f'{row.name}/kernel'], normed(weights.values, row.name)
+    # A negative scale turns a maximum into a minimum: before a pool it has to be in the kernel.
+    late = not weights.constant and not has_pool and row.kernel * kernel.shape[1] >= MUCH_KERNEL
+    return (kernel, scale * gain, bias) if late else (kernel * (scale * gain), None, bias)
+
+
+def normed(values: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    """What a convolution's outputs are multiplied by for its batch norm in inference, and what is then added."""
+    kinds = ('bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
+    bias, gamma, beta, mean, variance = (values[f'{name}/{kind}'] for kind in kinds)
+    scale = gamma / (variance + BATCH_NORM_EPSILON) ** 0.5
+    return scale, (bias - mean) * scale + beta
+
+
+def _top(weights: Weights, head: Head, source: str, precision: Precision) -> Stage:
+    parts = _read(weights, lambda: (weights.values[f'{head.name}/kernel'], weights.values[f'{head.name}/bias']))
+    activation = weights.activation(head.name)
+
+    def run(x: Any) -> Any:
+        kernel, bias = parts()
+        x = tf.cast(_multiply(x, kernel, head.stride, precision), tf.float32)
+        return activation(x + tf.cast(bias, x.dtype))
+
+    return _stage(head, source, run)
+
+
+def _multiply(x: Any, kernel: Any, stride: int, precision: Precision) -> Any:
+    return tf.nn.conv1d(tf.cast(x, precision), tf.cast(kernel, precision), stride, 'VALID')

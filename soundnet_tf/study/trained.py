@@ -1,0 +1,63 @@
+"""The net of a row: trained, or drawn by chance; each once, however many rows and tables ask for it."""
+
+import contextlib
+import pathlib
+import sys
+
+from soundnet_tf import config
+from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.embedders import AnyEmbedder, make, saved_nets
+from soundnet_tf.experiments.tables import Row
+from soundnet_tf.finetune import fit
+from soundnet_tf.spec import NetSpec, thin
+from soundnet_tf.study import autoencoder
+from soundnet_tf.study.effort import Effort
+from soundnet_tf.study.material import Labelled, Material
+from soundnet_tf.training import trainer
+
+
+def spec_of(row: Row, effort: Effort) -> NetSpec:
+    """The net's table, at the study's width."""
+    spec = config.NETS[row.net]
+    return spec if effort.width == 1 else thin(spec, effort.width)
+
+
+def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
+    """What embeds in a row that is distilled, an autoencoder, random or MFCC; nets are trained in `out/nets`."""
+    if row.start == 'mfcc':
+        return make('mfcc')
+    if row.start == 'random':
+        return saved_nets.random_net(row.net, seed, spec_of(row, effort))
+    run = out / 'nets' / f'{name_of(row)}-seed{seed}'
+    if not (run / 'net' / 'model.json').exists():
+        # What is learned stands in the run's log; the study's own output is its tables.
+        with contextlib.redirect_stdout(sys.stderr):
+            experiment = effort.experiment(row, material, seed)
+            train = trainer.train if row.start == 'distilled' else autoencoder.train
+            train(material.records[row.network], experiment, run)
+    return saved_nets.saved_net(run / 'net')
+
+
+def name_of(row: Row) -> str:
+    """Says all that makes the net of a row, whatever layer is read of it."""
+    parts = [row.net, row.start]
+    if row.start in ('distilled', 'multimodal'):
+        parts += [row.loss, '+'.join(row.roles), row.network]
+    return '-'.join(parts)
+
+
+def from_scratch(
+    row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
+) -> dict[int, fit.Result]:
+    """For each test fold a net that learned from the others, and what it makes of that fold."""
+    return {
+        fold: fit.finetune(
+            dataset,
+            effort.recipe(),
+            out / 'nets' / f'{row.net}-scratch-{dataset.name}-fold{fold}-seed{seed}',
+            spec=spec_of(row, effort),
+            test_fold=fold,
+            seed=seed,
+        )
+        for fold in data.test_folds or dataset.folds
+    }

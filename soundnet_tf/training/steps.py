@@ -1,0 +1,167 @@
+"""One step of distillation, and one look at held-out clips: what is learned from a batch, and how."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from soundnet_tf import geometry, records
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.config import Training
+from soundnet_tf.errors import BadRecord, SoundNetError
+from soundnet_tf.nets import fast, losses, model
+from soundnet_tf.records import batches
+from soundnet_tf.spec import NetSpec
+
+
+class State:
+    """All that a checkpoint holds: the net, the optimizer, the step, and with it the place in the data."""
+
+    def __init__(self, net: model.SoundNet, config: Training) -> None:
+        self.net = net
+        self.optimizer: Any = keras.optimizers.Adam(_learning_rate(config), beta_1=0.9)
+        self.optimizer.build(net.trainable_variables)
+        self.step = tf.Variable(tf.zeros([], tf.int64), name='step')
+        # Moving statistics too: others' would not fit averaged weights.
+        averaged = net.variables if config.averaging else []
+        self.averages = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
+
+    @property
+    def done(self) -> int:
+        return int(self.step.numpy())
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(net=self.net, optimizer=self.optimizer, step=self.step, averages=self.averages)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The net with its averaged weights, where there are some, for as long as it takes."""
+        variables = self.net.variables if self.averages else []
+        last = [variable.numpy() for variable in variables]
+        try:
+            for variable, average in zip(variables, self.averages, strict=True):
+                variable.assign(average)
+            yield
+        finally:
+            for variable, value in zip(variables, last, strict=True):
+                variable.assign(value)
+
+
+def _learning_rate(config: Training) -> Any:
+    if config.schedule == 'constant' and not config.warmup_steps:
+        return config.learning_rate
+    least = 0.0 if config.schedule == 'cosine' else 1.0
+    warmup = {'warmup_target': config.learning_rate, 'warmup_steps': config.warmup_steps} if config.warmup_steps else {}
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate, max(1, config.steps - config.warmup_steps), alpha=least, **warmup
+    )
+
+
+class Criterion:
+    """What is learned from a batch: per head the pairs of frames and steps, the loss, its scale and weight."""
+
+    def __init__(self, spec: NetSpec, config: Training, card: records.Card) -> None:
+        samples = round(config.clip_s * SAMPLE_RATE)
+        frames = batches.frames_of(card, samples)
+        middles = [(frame + 0.5) * card.frame_every_s for frame in range(frames)]
+        steps = {head: geometry.frames(spec, head, samples) for head in spec.head_names}
+        self.heads = spec.head_names
+        self._loss = losses.softened(losses.LOSSES[config.loss], config.temperature)
+        by_time = config.pairing == 'time'
+        self._pairs = {
+            head: losses.pairs(frames, count, middles, geometry.frame_times(spec, head, count) if by_time else ())
+            for head, count in steps.items()
+        }
+        used = {head: len(pairs) for head, pairs in self._pairs.items()}
+        classes = {head: card.teachers[head].classes for head in self.heads}
+        self._scale = losses.scales(config.reduction, used, classes)
+        self._weight = {head: config.weights.get(head, 1.0) for head in self.heads}
+
+    def __call__(self, batch: Mapping[str, tf.Tensor], logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Per example: `total`, and per head `loss/HEAD`, `top1/HEAD`, `top5/HEAD`, each `[batch]`."""
+        told: dict[str, Any] = {'total': 0.0}
+        for head in self.heads:
+            pairs = self._pairs[head]
+            teacher, student = tf.gather(batch[head], pairs, axis=1), logits[head][:, : len(pairs)]
+            told[f'loss/{head}'] = self._loss(teacher, student)
+            told['total'] += self._scale[head] * self._weight[head] * told[f'loss/{head}']
+            for top in (1, 5):
+                told[f'top{top}/{head}'] = losses.agreement(teacher, student, top)
+        return told
+
+
+def make_step(
+    strategy: tf.distribute.Strategy, state: State, config: Training, criterion: Criterion
+) -> Callable[[Any], dict[str, Any]]:
+    """One step on one global batch: the `means` over it, and per example the `id` as it came and `each/HEAD`."""
+    net = state.net
+    student = fast.training_form(net, config.precision)
+
+    def learn(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Any]:
+        with tf.GradientTape() as tape:
+            told = criterion(batch, student(batch['waveform']))
+            # Divided by the global batch, since the gradients of all replicas are summed.
+            total = tf.reduce_sum(told['total']) / config.batch
+        return told, tape.gradient(total, net.trainable_variables)
+
+    if config.jit:
+        if strategy.num_replicas_in_sync > 1:
+            raise SoundNetError('jit is for one device: replicas exchange their statistics between the parts')
+        learn = tf.function(learn, jit_compile=True)
+
+    def replica_step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        told, gradients = learn({key: value for key, value in batch.items() if key != 'id'})
+        if config.clip_norm:
+            gradients = _clipped(gradients, config.clip_norm)
+        state.optimizer.apply(gradients, net.trainable_variables)
+        if state.averages:
+            average(state.averages, net.variables, config.averaging, state.step)
+        each = {f'each/{head}': told[f'loss/{head}'] for head in criterion.heads}
+        means = {key: tf.reduce_mean(value) for key, value in told.items()}
+        return {'id': batch['id'], **each, 'means': means}
+
+    @tf.function
+    def step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        results = strategy.run(replica_step, args=(batch,))
+        # Counted in the same call that moves the weights, so that no interruption comes between the two.
+        state.step.assign_add(1)
+        means = {key: strategy.reduce('MEAN', value, axis=None) for key, value in results['means'].items()}
+        return {**results, 'means': means}
+
+    return step
+
+
+def average(averages: Sequence[Any], variables: Sequence[Any], momentum: float, step: Any) -> None:
+    """A step of the averages towards the variables. Young ones move faster, lest they keep the start."""
+    share = tf.maximum(1 - momentum, 9 / (10 + tf.cast(step, tf.float32)))
+    for mean, variable in zip(averages, variables, strict=True):
+        mean.assign(mean + share * (tf.convert_to_tensor(variable) - mean))
+
+
+def _clipped(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
+    """Shortened together, so that the sum over all replicas is no longer than `norm`."""
+    replicas: Any = tf.distribute.get_replica_context()
+    whole = replicas.all_reduce('SUM', list(gradients)) if replicas.num_replicas_in_sync > 1 else gradients
+    scale = norm / tf.maximum(tf.linalg.global_norm(whole), norm)
+    return [gradient * scale for gradient in gradients]
+
+
+def make_evaluation(net: model.SoundNet, criterion: Criterion) -> Callable[[tf.data.Dataset], dict[str, float]]:
+    """The means over a dataset, as it is heard: `loss` in all, and what the criterion tells per head."""
+    student = model.logits(net)
+
+    @tf.function(reduce_retracing=True)
+    def told(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return criterion(batch, student(batch['waveform'], training=False))
+
+    def evaluate(batches: tf.data.Dataset) -> dict[str, float]:
+        parts = [{key: np.asarray(value) for key, value in told(batch).items()} for batch in batches]
+        if not parts:
+            raise BadRecord('no held-out clip can be used: hold out other shards, by more of them')
+        means = {key: float(np.concatenate([part[key] for part in parts]).mean()) for key in parts[0]}
+        return {'loss': means.pop('total'), **means}
+
+    return evaluate

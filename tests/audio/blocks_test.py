@@ -1,0 +1,165 @@
+"""Files piece by piece: the samples, the errors and the checks of whole files, in constant memory."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soundnet_tf.audio import blocks, containers, decoding
+from soundnet_tf.audio.containers import Part
+from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.testing import noise
+from tests.audio.decoding_test import ALL_DECODERS, DAMAGED, FORMATS, encoded, reads, without_tag
+
+
+@pytest.fixture(autouse=True)
+def long(monkeypatch):
+    """Every file counts as a long one, and is decoded in small pieces."""
+    monkeypatch.setattr(blocks, 'WHOLE_BYTES', 0)
+    monkeypatch.setattr(blocks, 'BLOCK', 5_000)
+    monkeypatch.setattr(decoding, 'BLOCK', 3_000)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(data):
+        (tmp_path / 'räin.any').write_bytes(data)
+        return tmp_path / 'räin.any'
+
+    return write
+
+
+@pytest.mark.parametrize('decoder', ['auto', *ALL_DECODERS])
+@pytest.mark.parametrize('format', FORMATS)
+@pytest.mark.parametrize(('rate', 'channels'), [(22_050, 1), (48_000, 2), (8_000, 1)])
+def test_pieces_joined_are_the_whole(decoder, format, rate, channels, file):
+    if decoder != 'auto' and not reads(decoder, format):
+        pytest.skip(f'{decoder} does not read {format}')
+    if format == 'opus' and rate == 22_050:
+        pytest.skip('Opus has no such rate')
+    path = file(encoded(format, rate, channels, 3.0))
+    wanted = decoding.read(path, decoder, 'mean')
+    pieces = list(blocks.read(path, decoder, 'mean'))
+    streamed = decoder == 'auto' or format in decoding.DECODERS[decoder].streams
+    assert (len(pieces) > 3) == streamed
+    assert max(map(len, pieces)) < len(wanted) // 2 or not streamed
+    given = np.concatenate(pieces)
+    assert given.dtype == np.float32
+    assert len(given) == len(wanted)
+    np.testing.assert_allclose(given, wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ('container', 'subtype'), [('WAV', 'MPEG_LAYER_III'), ('WAV', 'DOUBLE'), ('OGG', 'VORBIS'), ('WAV', 'IMA_ADPCM')]
+)
+def test_what_one_decoder_does_not_read_another_does(container, subtype, file):
+    data = io.BytesIO()
+    try:
+        soundfile.write(data, noise(3), 22_050, format=container, subtype=subtype)
+    except soundfile.LibsndfileError:
+        pytest.skip(f'this libsndfile writes no {subtype} in {container}')
+    path = file(data.getvalue())
+    np.testing.assert_allclose(np.concatenate(list(blocks.read(path))), decoding.read(path), atol=2e-6)
+
+
+def test_the_next_decoder_is_tried(file, monkeypatch):
+    path = file(encoded('flac'))
+    wanted = decoding.read(path)
+
+    def fails(*_):
+        raise ValueError('not by me')
+        yield
+
+    first = next(one for one in blocks.DECODERS.values() if 'flac' in one.streams)
+    monkeypatch.setattr(type(first), 'blocks', fails)
+    np.testing.assert_allclose(np.concatenate(list(blocks.read(path))), wanted, atol=2e-6)
+
+
+def test_mp3_with_tags_around_and_without_a_tag(file):
+    data = encoded('mp3', 44_100, 2, 3.0)
+    id3 = b'ID3\x04\0\0\0\0\x01\x00' + bytes(128) + bytes(37)
+    for kind in (id3 + data, data + b'TAG' + bytes(125), without_tag(data), data[: len(data) // 2]):
+        path = file(kind)
+        np.testing.assert_allclose(np.concatenate(list(blocks.read(path))), decoding.read(path), atol=2e-6)
+
+
+@pytest.mark.parametrize('kind', DAMAGED)
+def test_damaged_files_are_refused_in_one_line_that_names_them(kind, file, capfd):
+    path = file(DAMAGED[kind][0])
+    with pytest.raises(BadAudio) as caught:
+        list(blocks.read(path))
+    line = str(caught.value)
+    assert line.startswith(f'{path}: ')
+    assert line.count(str(path)) == 1
+    assert '\n' not in line
+    assert 'Copy or download' in line or DAMAGED[kind][1] in line
+    assert capfd.readouterr() == ('', '')
+
+
+def test_what_cannot_be_read(tmp_path, file, monkeypatch):
+    for path in (tmp_path / 'no.wav', tmp_path, 'a\0'):
+        with pytest.raises(BadAudio) as caught:
+            list(blocks.read(path))
+        assert str(caught.value).startswith(f'{path}: ')
+    with pytest.raises(SoundNetError, match="no decoder 'mpg123'"):
+        list(blocks.read(file(encoded('wav')), 'mpg123'))
+    with pytest.raises(BadAudio, match=r"miniaudio does not read M4A\. Use decoder='auto'"):
+        list(blocks.read(file(encoded('m4a')), 'miniaudio'))
+
+
+def test_a_small_file_is_read_whole(file, monkeypatch):
+    monkeypatch.setattr(blocks, 'WHOLE_BYTES', 1 << 20)
+    assert len(list(blocks.read(file(encoded('flac', seconds=3.0))))) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    data=st.binary(max_size=300),
+    start=st.integers(0, 20),
+    places=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=10),
+)
+def test_a_part_is_bytes(tmp_path_factory, data, start, places):
+    path = tmp_path_factory.mktemp('part') / 'x'
+    path.write_bytes(data)
+    with path.open('rb') as file:
+        start = min(start, len(data))
+        end = max(start, len(data) - 5)
+        part, wanted = Part(file).part(start, end), data[start:end]
+        Part._window, window = 7, Part._window
+        try:
+            assert len(part) == len(wanted)
+            for begin, end in places:
+                assert part[begin:end] == wanted[begin:end]
+                assert part.seek(min(begin, len(wanted))) == part.tell()
+                assert part.read(end) == wanted[begin:][:end]
+            assert containers.start(part) == containers.start(wanted)
+        finally:
+            Part._window = window
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
+    """The peak of a process that only decodes, for 60 times as much sound."""
+    import soundfile
+
+    code = """
+import resource, sys
+from soundnet_tf.audio import blocks
+for path in sys.argv[1:]:
+    samples = sum(len(piece) for piece in blocks.read(path))
+    print(samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    minute = np.tile(np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32), 60)
+    paths = [str(tmp_path / f'{name}.flac') for name in ('minute', 'hour')]
+    for path, minutes in zip(paths, (3, 60), strict=True):
+        with soundfile.SoundFile(path, 'w', 8_000, 1) as out:
+            for _ in range(minutes):
+                out.write(minute)
+    done = subprocess.run([sys.executable, '-c', code, *paths], capture_output=True, text=True, check=True)
+    (_, before), (samples, after) = (map(int, line.split()) for line in done.stdout.splitlines())
+    assert samples == 3600 * 22_050
+    assert after - before < 20_000, 'KiB'

@@ -1,0 +1,59 @@
+"""The door of evaluation: exits and words."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.evaluation.made import folders
+
+
+def evaluate(*arguments):
+    command = [sys.executable, '-m', 'soundnet_tf.bin.evaluate', *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_two_embedders_on_pitches(tmp_path):
+    folders(tmp_path / 'pitches', clips=2)
+    flags = [f'--data={tmp_path / "pitches"}', f'--out={tmp_path / "out.json"}', f'--cache={tmp_path / "cache"}']
+    flags += ['--model=mfcc', '--model=random:soundnet5', '--clip_s=2', '--C=0.01,1', '--standardise']
+    done = evaluate(*flags)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
+    assert lines[-4:-2] == ['| embedder | layer | accuracy % | by fold |', '|---|---|---|---|']
+    assert lines[-2].startswith('| MFCC, mean and deviation | mfcc | 100.0 ± 0.0 |')
+    told = json.loads((tmp_path / 'out.json').read_text())
+    assert [row['embedder']['layer'] for row in told] == ['mfcc', 'conv4']
+    assert told[0]['protocol'] | {'C': None, 'layer': None} == {
+        'layer': None, 'clip_s': 2.0, 'window_s': 1.0, 'step_s': 0.0, 'gain': 1.0, 'probe': 'svm', 'C': None,
+        'standardise': True, 'decoder': 'auto',
+    }  # fmt: skip
+
+
+def test_shots_and_dealt_folds(tmp_path):
+    folders(tmp_path / 'pitches', clips=4, folds=1)
+    flags = ['--model=mfcc', '--protocol=nearest', '--folds=4', '--shots=1,3', f'--out={tmp_path / "out.json"}']
+    done = evaluate(f'--data={tmp_path / "pitches"}', *flags)
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads((tmp_path / 'out.json').read_text())
+    assert [point['shots'] for point in told['few_shot']] == [1, 3]
+    assert 'clips of each class  accuracy  deviation' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--model=mfcc'], '--data is missing. See'),
+        (['--data=x'], '--model is missing. See'),
+        (['--data=nowhere', '--model=mfcc'], 'there is no file or folder nowhere'),
+        (['--data=x', '--model=mfcc', '--C=small'], '--C is numbers between commas, not small'),
+        (['--data=x', '--model=mfcc', 'z'], "'z' is no flag"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(arguments, words):
+    done = evaluate(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1

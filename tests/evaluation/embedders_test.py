@@ -1,0 +1,233 @@
+"""Anything that embeds, through one face: each kind gives the numbers of the net behind it."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.fft
+import tensorflow as tf
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.audio import windows as cut_into
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import embedders, windows
+from soundnet_tf.evaluation.embedders import kinds, mfcc, saved_nets
+from soundnet_tf.export import lite, write_tflite
+from soundnet_tf.inference import files, load, write
+from soundnet_tf.nets import model, saved
+from soundnet_tf.spec import SOUNDNET8
+from soundnet_tf.testing import enliven, noise, thin_spec, tone
+from tests.evaluation import made
+
+
+@pytest.fixture(scope='module')
+def net():
+    return enliven(model.build(thin_spec(SOUNDNET8)))
+
+
+@pytest.fixture(scope='module')
+def forms(net, tmp_path_factory):
+    """The same net in each form; the module as exported ones are: a dict, for a waveform or for a batch."""
+    top = tmp_path_factory.mktemp('forms')
+    saved.save(net, top / 'net')
+    write_tflite(net, top / 'net.tflite')
+    layers = [net.spec.feature_layer, 'conv7', *net.spec.head_names]
+    part = model.features(net, layers)
+
+    class Exported(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = part
+
+        def outputs(self, waveform):
+            found = self.net(waveform, training=False)
+            times = tf.range(tf.shape(found['pool5'])[1], dtype=tf.float32) * (8192 / SAMPLE_RATE)
+            return {'embedding': tf.reduce_mean(found['pool5'], axis=1), 'times': times, **found}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def alone(self, waveform):
+            return {k: v if k == 'times' else v[0] for k, v in self.outputs(waveform[None]).items()}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
+        def batch(self, waveform):
+            return self.outputs(waveform)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
+        def embed(self, waveform):
+            return {'embedding': self.outputs(waveform)['embedding']}
+
+        # Traced below for a waveform and for a batch.
+        @tf.function
+        def __call__(self, waveform):
+            return self.outputs(waveform) if waveform.shape.rank == 2 else self.alone(waveform)
+
+    module = Exported()
+    for shape in ([None], [None, None]):
+        module.__call__.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    tf.saved_model.save(
+        module, str(top / 'module'), {'serving_default': module.batch, 'embed': module.embed, 'layers': module.batch}
+    )
+    # One that can only be served, and knows batches alone.
+    served = tf.Module()
+    served.net, served.run = part, tf.function(lambda waveform: {'pool5': part(waveform, training=False)['pool5']})
+    spec = tf.TensorSpec([None, None], tf.float32, name='waveform')
+    tf.saved_model.save(served, str(top / 'served'), {'serving_default': served.run.get_concrete_function(spec)})
+    return top
+
+
+CLIPS = [noise(10.0, seed=1), tone(12.3, 300)]
+
+
+@pytest.mark.parametrize('form', ['net', 'module', 'served', 'net.tflite'])
+def test_each_form_gives_the_numbers_of_the_net(net, forms, form):
+    embedder = embedders.make(str(forms / form))
+    assert isinstance(embedder.fingerprint, str)
+    assert embedder.name == str(forms / form)
+    layer = embedder.known(None)
+    assert embedder.hop_s(layer) == pytest.approx(8192 / SAMPLE_RATE)
+    wanted = model.features(net, ['pool5'])
+    for values, clip in zip(embedder.embed(CLIPS, layer), CLIPS, strict=True):
+        own = np.asarray(wanted(clip[None], training=False)['pool5'])[0]
+        np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
+        assert len(values) == geometry.frames(net.spec, 'pool5', len(clip))
+    with pytest.raises(SoundNetError, match=r"no (layer |output )?'pool9'"):
+        embedder.known('pool9')
+
+
+def test_a_file_of_one_length_hears_a_clip_window_by_window(net, tmp_path):
+    lite.plan(net, 'embedding', length_s=2).write(tmp_path)
+    embedder = embedders.make(str(tmp_path / 'model.tflite'))
+    layer = embedder.known(None)
+    assert embedder.hop_s(layer) == 2
+    sound, wanted = noise(3.2), model.features(net, ['pool5'])
+    for seconds, count in ((1, 1), (2.001, 1), (3.2, 2)):
+        clip = sound[: round(seconds * SAMPLE_RATE)]
+        (values,) = embedder.embed([clip], layer)
+        cut = cut_into(clip, 2 * SAMPLE_RATE)
+        assert len(values) == len(cut) == count
+        own = np.mean(wanted(cut, training=False)['pool5'], axis=1)
+        np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
+
+
+@pytest.mark.parametrize('form', ['net', 'module', 'net.tflite'])
+def test_other_layers_and_heads(net, forms, form):
+    embedder = embedders.make(str(forms / form))
+    for layer in ('conv7', 'places'):
+        own = np.asarray(model.features(net, [layer])(CLIPS[0][None], training=False)[layer])[0]
+        (values,) = embedder.embed(CLIPS[:1], embedder.known(layer))
+        np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
+        assert embedder.hop_s(layer) == pytest.approx(geometry.hop(net.spec, layer) / SAMPLE_RATE)
+
+
+def test_conv8_is_both_heads(net, forms):
+    embedder = embedders.make(str(forms / 'net'))
+    (values,) = embedder.embed(CLIPS[:1], embedder.known('conv8'))
+    both = np.concatenate([embedder.embed(CLIPS[:1], head)[0] for head in ('imagenet', 'places')], axis=1)
+    np.testing.assert_array_equal(values, both)
+    assert values.shape[1] == 14
+
+
+def test_random_nets_are_of_their_seed():
+    one, same, other = (saved_nets.random_net('soundnet5', seed) for seed in (0, 0, 1))
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert one.name == 'soundnet5, random weights'
+    np.testing.assert_array_equal(one.embed(CLIPS[:1], 'conv4'), same.embed(CLIPS[:1], 'conv4'))
+    assert one.known(None) == 'conv4'
+
+
+def test_the_fingerprint_is_of_the_weights(net):
+    before = saved_nets.in_memory(net, 'x').fingerprint
+    variable = net.get_layer('conv1_conv').bias
+    was = np.asarray(variable)
+    variable.assign(was + 1)
+    assert saved_nets.in_memory(net, 'x').fingerprint != before
+    variable.assign(was)
+
+
+def mel(hz):
+    return 1127 * np.log(1 + hz / 700)
+
+
+def test_mfcc_against_numpy():
+    waveform = noise(3.0, seed=2) + tone(3.0, 700)
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, 1024)[::512] * np.hanning(1025)[:-1]
+    power = np.abs(np.fft.rfft(frames)) ** 2
+    edges = np.linspace(mel(50), mel(11025), 66)
+    bins = mel(np.linspace(0, 11025, 513)[1:])[:, None]
+    up, down = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2]), (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bands = power[:, 1:] @ np.maximum(0, np.minimum(up, down))
+    wanted = scipy.fft.dct(np.log(bands + 1e-6), axis=1, norm='ortho')[:, :20]
+    # TensorFlow's first coefficient is scaled as the others.
+    wanted[:, 0] *= np.sqrt(2)
+    got = mfcc.coefficients(waveform)
+    np.testing.assert_allclose(got[:, 1:], wanted[:, 1:], atol=2e-2)
+    np.testing.assert_allclose(got[:, 0], wanted[:, 0], rtol=1e-3)
+
+
+def test_mfcc_over_time():
+    embedder = embedders.make('mfcc')
+    values, short = embedder.embed([noise(10.0), noise(0.1)], embedder.known(None))
+    assert values.shape == (26, 80)
+    assert short.shape == (1, 80)
+    assert np.isfinite(embedder.embed([np.zeros(30_000, np.float32)], 'mfcc')[0]).all()
+    with pytest.raises(SoundNetError, match="MFCC have no layer 'pool5'"):
+        embedder.known('pool5')
+
+
+def test_ready_made_features_are_those_that_soundnet_embed_wrote(forms, tmp_path):
+    paths = [made.write(tmp_path / 'sounds' / name, noise(3.0, seed=len(name))) for name in ('a.wav', 'bc.wav')]
+    embedder = load(forms / 'net')
+    write.embed_files(embedder, files.find([str(tmp_path / 'sounds')]), str(tmp_path / 'features'))
+    ready = embedders.make(str(tmp_path / 'features'))
+    for path in paths:
+        np.testing.assert_array_equal(ready.of_file(path), embedder.embed_file(path).values)
+    assert ready.hop_s(ready.known(None)) == pytest.approx(8192 / SAMPLE_RATE)
+    with pytest.raises(SoundNetError, match=r'has no features of c\.wav: compute them, or leave the clip out'):
+        ready.of_file('some/c.wav')
+    with pytest.raises(SoundNetError, match='cannot listen to others'):
+        ready.embed(CLIPS, 'ready')
+
+
+def test_ready_made_features_in_one_file(tmp_path):
+    np.savez(tmp_path / 'all.npz', **{'a.wav': np.arange(3.0), 'b': np.ones([4, 3]), 'c': np.full(3, np.nan)})
+    ready = embedders.make(f'{tmp_path / "all.npz"}:0.5')
+    np.testing.assert_array_equal(ready.of_file('x/a.wav'), [[0, 1, 2]])
+    assert ready.of_file('x/b.wav').shape == (4, 3)
+    assert ready.hop_s('ready') == 0.5
+    with pytest.raises(SoundNetError, match='c holds numbers that are not finite'):
+        ready.of_file('c.wav')
+
+
+def test_one_vector_for_a_whole_clip_is_one_window(forms):
+    embedder = embedders.make(str(forms / 'module'))
+    (values,) = embedder.embed(CLIPS[:1], embedder.known('embedding'))
+    np.testing.assert_allclose(values[0], embedder.embed(CLIPS[:1], 'pool5')[0].mean(axis=0), rtol=1e-4, atol=1e-6)
+    assert embedder.hop_s('embedding') == math.inf
+    np.testing.assert_array_equal(windows.windows(values, 1.0, 0.0, math.inf), values)
+
+
+def test_the_hop_of_a_black_box():
+    # 160 ms at 16 kHz, whose hop is no power of two.
+    assert kinds.measured_hop_s(lambda samples: samples // 3528) == pytest.approx(0.16, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('nowhere', 'nowhere is not a saved net'),
+        ('random:vgg', "there is no net 'vgg': give soundnet8 or soundnet5"),
+        ('random:soundnet5:x', 'write random:soundnet8, or random:soundnet8:SEED'),
+        ('no.tflite', r'there is no file no\.tflite'),
+        ('no.npz', r'no\.npz cannot be read as npy or npz'),
+        ('empty', r'empty holds no \.npy or \.npz'),
+    ],
+)
+def test_the_words_of_what_cannot_be_had(text, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(SoundNetError, match=words):
+        embedders.make(text)
+    (tmp_path / 'bad.tflite').write_bytes(b'dear sir, this is no flatbuffer')
+    with pytest.raises(SoundNetError, match=r'bad\.tflite cannot be read as TFLite'):
+        embedders.make('bad.tflite')

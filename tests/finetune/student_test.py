@@ -1,0 +1,204 @@
+"""The net that learns labels: its head, its quick and its frozen form, and its judgement of clips."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from soundnet_tf import geometry
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
+from soundnet_tf.experiments.recipes import RECIPES, Recipe
+from soundnet_tf.finetune import student, waveforms
+from soundnet_tf.nets import model, saved
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
+from soundnet_tf.testing import enliven, noise, thin_spec
+
+DATA = DataSet('pets', ('cat', 'dog', 'owl'), tuple(LabelledClip(label, label) for label in ('cat', 'dog', 'owl')))
+FRAMES = Recipe(crop_s=3, head_kernel=1)
+ENDS_IN_A_POOL = NetSpec('odd', (Conv('a', 3, 16, 8), Pool('b', 4), Conv('c', 4, 8, 4), Pool('d', 2)), (), 'c')
+
+
+def net_of(spec, recipe=FRAMES, seed=0):
+    return enliven(student.build(student.spec_for(spec, DATA, recipe), DATA, None), seed)
+
+
+def held(*clips):
+    samples = [waveforms.to_int16(clip) for clip in clips]
+    return waveforms.Sounds(np.concatenate(samples), np.cumsum([len(one) for one in samples]).tolist())
+
+
+def test_the_authors_head_sees_one_frame_of_5_s():
+    spec = student.spec_for(SOUNDNET8, DATA, RECIPES['authors'])
+    assert spec.heads == (Head('pets', 3, kernel=4, padding=0, stride=1, clip_mean='logits'),)
+    # In its crops conv7's last step reads one zero behind them; one that reads two is left out elsewhere.
+    assert spec.layers[-1].paddings == (2, 1)
+    assert geometry.frames(spec, 'conv7', 5 * SAMPLE_RATE) == 4
+    assert geometry.frames(spec, 'pets', 5 * SAMPLE_RATE) == 1
+    assert geometry.min_samples(spec, 'pets') == 94_686
+    assert geometry.min_samples(student.spec_for(SOUNDNET8, DATA, FRAMES), 'pets') == 4574
+    assert geometry.min_samples(student.spec_for(SOUNDNET5, DATA, FRAMES), 'pets') == geometry.min_samples(
+        SOUNDNET5, 'conv4'
+    )
+
+
+def test_the_words_of_a_head_that_does_not_fit():
+    with pytest.raises(
+        ShortClip, match=r'a training crop \(crop_s=3\) is 3\.00 s; pets of soundnet8 needs 3\.55 s\. Take longer'
+    ):
+        student.spec_for(SOUNDNET8, DATA, Recipe(crop_s=3))
+    with pytest.raises(SoundNetError, match='a head cannot be called conv7, which is a layer'):
+        student.spec_for(SOUNDNET8, dataclasses.replace(DATA, name='conv7'), FRAMES)
+
+
+def test_a_saved_net_gives_all_but_its_heads(tmp_path):
+    start = enliven(model.build(thin_spec()), seed=3)
+    saved.save(start, tmp_path / 'net')
+    net = student.build(student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, tmp_path / 'net')
+    assert net.labels == {'pets': ('cat', 'dog', 'owl')}
+    given, own = model.variables_of(start), model.variables_of(net)
+    assert set(own) - set(given) == {'pets/kernel', 'pets/bias'}
+    for key, variable in own.items():
+        if not key.startswith('pets'):
+            np.testing.assert_array_equal(variable, given[key], err_msg=key)
+
+
+@pytest.mark.parametrize(
+    'spec', [thin(SOUNDNET8, 1 / 16), thin(SOUNDNET5, 1 / 16), ENDS_IN_A_POOL], ids=lambda s: s.name
+)
+def test_the_quick_form_is_the_plain_net(spec):
+    recipe = dataclasses.replace(FRAMES, head_kernel=2)
+    quick, plain = net_of(spec, recipe), net_of(spec, recipe)
+    x = np.stack([noise(3, seed=seed) for seed in range(3)])
+    labels = tf.one_hot([0, 1, 2], 3)
+
+    def learn(net, run):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, run(x)))
+        return loss, tape.gradient(loss, student.learned(net, recipe)), net.non_trainable_variables
+
+    form = student.learning_form(quick, recipe)
+    got = learn(quick, lambda x: form(x, tf.constant([0, 0], tf.int64)))
+    wanted = learn(plain, lambda x: tf.reduce_mean(model.logits(plain)(x, training=True)['pets'], axis=1))
+    np.testing.assert_allclose(got[0], wanted[0], rtol=1e-3)
+    for mine, other, variable in zip(got[1], wanted[1], plain.trainable_variables, strict=True):
+        if '_conv/bias' not in variable.path:  # behind a batch norm its gradient is rounding
+            # As a whole, since where two samples are nearly equal rounding decides which of them a pool takes.
+            assert np.linalg.norm(mine - other) < 0.02 * np.linalg.norm(other), variable.path
+    for mine, other in zip(got[2], wanted[2], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
+)
+def test_bfloat16_is_as_close_as_it_can_be():
+    """What is learned is float32, and its gradients point where those of float32 do."""
+    spec, x = thin(SOUNDNET8, 1 / 16), np.stack([noise(3, seed=seed) for seed in range(3)])
+    found = {}
+    for bfloat16 in (False, True):
+        recipe = dataclasses.replace(FRAMES, bfloat16=bfloat16)
+        net = net_of(spec, recipe)
+        with tf.GradientTape() as tape:
+            logits = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.one_hot([0, 1, 2], 3), logits))
+        kernels = [variable for variable in student.learned(net, recipe) if variable.name == 'kernel']
+        found[bfloat16] = logits, tape.gradient(loss, kernels)
+    assert not np.array_equal(found[True][0], found[False][0])
+    np.testing.assert_allclose(found[True][0], found[False][0], atol=0.05)
+    for mine, other in zip(found[True][1], found[False][1], strict=True):
+        assert mine.dtype == tf.float32
+        assert np.sum(mine * other) > 0.9 * np.linalg.norm(mine) * np.linalg.norm(other)
+
+
+def test_the_frozen_form_is_inference_and_changes_nothing():
+    recipe = dataclasses.replace(FRAMES, freeze=True)
+    net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
+    before = [np.array(variable) for variable in net.variables]
+    x = np.stack([noise(3, seed=seed) for seed in range(2)])
+    got = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+    np.testing.assert_allclose(got, tf.reduce_mean(model.logits(net)(x)['pets'], axis=1), rtol=1e-5)
+    assert [variable.name for variable in student.learned(net, recipe)] == ['kernel', 'bias']
+    for variable, old in zip(net.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_dropout_repeats_by_its_seed_and_keeps_the_mean():
+    recipe = dataclasses.replace(FRAMES, freeze=True, dropout=0.5)
+    net = net_of(thin(SOUNDNET5, 1 / 8), recipe)
+    x = noise(3)[None]
+    form = tf.function(student.learning_form(net, recipe), reduce_retracing=True)
+    logits = tf.reduce_mean(model.logits(net)(x)['pets'], axis=1)
+    drawn = [form(x, tf.constant([0, k], tf.int64)).numpy() for k in range(100)]
+    np.testing.assert_array_equal(drawn[3], form(x, tf.constant([0, 3], tf.int64)))
+    assert not np.array_equal(drawn[3], drawn[4])
+    error = np.std(drawn, axis=0) / np.sqrt(len(drawn))
+    assert (np.abs(np.mean(drawn, axis=0) - logits) < 5 * error).all()
+
+
+def test_a_clips_score_is_its_mean_logit():
+    net = net_of(thin(SOUNDNET5, 1 / 16))
+    clips = [noise(seconds, seed=seed) for seed, seconds in enumerate((3, 2, 3, 0.1))]
+    got = student.Judge(net, FRAMES).scores(held(*clips), range(4))
+    # The last clip is too short for a frame, and is repeated.
+    clips[-1] = np.resize(clips[-1], geometry.min_samples(net.spec, 'pets'))
+    wanted = [model.logits(net)(clip[None])['pets'][0].numpy().mean(axis=0) for clip in clips]
+    np.testing.assert_allclose(got, wanted, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(held(*clips), [2, 1]), got[[2, 1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(('crops', 'starts'), [(1, [1.0]), (2, [0, 2]), (3, [0, 1, 2])])
+def test_several_crops_are_spread_over_the_clip(crops, starts):
+    net = net_of(thin(SOUNDNET5, 1 / 16))
+    recipe = dataclasses.replace(FRAMES, crop_s=1, test_crops=crops)
+    clip, short = noise(3), noise(0.5, seed=1)
+    got = student.Judge(net, recipe).scores(held(clip, short), range(2))
+    logits = model.logits(net)
+    windows = [clip[None, int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)] for start in starts]
+    wanted = np.mean([logits(window)['pets'][0].numpy().mean(axis=0) for window in windows], axis=0)
+    np.testing.assert_allclose(got[0], wanted, rtol=1e-2, atol=1e-3)
+    wanted = logits(np.resize(short, SAMPLE_RATE)[None])['pets'][0].numpy().mean(axis=0)
+    np.testing.assert_allclose(got[1], wanted, rtol=1e-2, atol=1e-3)
+
+
+def test_much_sound_is_judged_bit_by_bit(monkeypatch):
+    net, clips = net_of(thin(SOUNDNET5, 1 / 16)), held(*(noise(1, seed=seed) for seed in range(5)))
+    at_once = student.Judge(net, FRAMES).scores(clips, range(5))
+    monkeypatch.setattr(student, 'SAMPLES_AT_ONCE', 2 * SAMPLE_RATE)
+    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(clips, range(5)), at_once, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(('classes', 'kernel', 'crops'), [(3, 1, 0), (3, 2, 0), (2, 1, 0), (3, 2, 2)])
+def test_a_head_fitted_anew_is_scikit_learns_regression(classes, kernel, crops):
+    """On what a clip's mean logits are made from: the same probabilities, through the head that is kept."""
+    from sklearn.linear_model import LogisticRegression
+
+    dataset = dataclasses.replace(DATA, classes=DATA.classes[:classes], clips=DATA.clips[:classes])
+    recipe = dataclasses.replace(FRAMES, head_kernel=kernel, crop_s=2, test_crops=crops)
+    spec = student.spec_for(thin(SOUNDNET5, 1 / 8), dataset, recipe)
+    net = enliven(student.build(spec, dataset, None))
+    clips = [noise(3, 0.02 * (1 + seed % classes), seed) for seed in range(12)]
+    targets = np.arange(12) % classes
+    judge, given = student.Judge(net, recipe), held(*clips)
+    before = judge.scores(given, range(12))
+    judge.refit(given, range(12), targets, 0.1)
+    scores = judge.scores(given, range(12))
+    assert not np.allclose(scores, before, atol=0.1)
+    starts = np.linspace(0, SAMPLE_RATE, crops).astype(int) if crops else [0]
+    length = 2 * SAMPLE_RATE if crops else None
+    layer = model.features(net, ['conv4'])
+    x = []
+    for clip in clips:
+        windows = [clip[start:][:length] for start in starts]
+        steps = [layer(window[None])['conv4'][0].numpy() for window in windows]
+        seen = [np.lib.stride_tricks.sliding_window_view(own, kernel, axis=0).swapaxes(1, 2) for own in steps]
+        x.append(np.mean([own.reshape(len(own), -1).mean(axis=0) for own in seen], axis=0))
+    wanted = LogisticRegression(C=0.1, max_iter=2000).fit(x, targets).predict_proba(x)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), wanted, atol=0.02)
+    if not crops:  # the net itself says so
+        logits = model.logits(net)(clips[0][None])['pets'][0].numpy().mean(axis=0)
+        np.testing.assert_allclose(scores[0], logits, rtol=1e-2, atol=1e-2)

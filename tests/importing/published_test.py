@@ -1,0 +1,178 @@
+"""The published weights come from the web, from a made server; or from where the user put them."""
+
+import dataclasses
+import hashlib
+import os
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from soundnet_tf import geometry, importing, locks
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.importing import published
+from soundnet_tf.nets import lookup, registry
+from soundnet_tf.nets.registry import Published
+from soundnet_tf.web import fetch as web_fetch
+from tests.importing import made
+from tests.importing.made import TINY8
+from tests.prepare import served
+from tests.prepare.served import Fault, File
+
+NET = made.t7(TINY8, made.weights(TINY8))
+NOISE = np.random.default_rng(0).bytes(200_000)
+ZIP = made.zip_of({'models/readme.txt': b'read me', 'models/a.t7': NET, 'models/b.t7': NOISE}, zipfile.ZIP_DEFLATED)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'home' / 'published'
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with served.files() as server:
+        publish(monkeypatch, server)
+        server.files['/all.zip'] = File(ZIP, kind='application/zip')
+        yield server
+
+
+def publish(monkeypatch, server, member='a.t7', sha256=None):
+    published = Published(f'{server.url}/all.zip', member, 101_000_000, sha256)
+    monkeypatch.setattr(registry, 'PUBLISHED', {'small': published})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_by_name_from_the_web_to_a_net(home, server, tmp_path):
+    imported = importing.import_weights('small', tmp_path / 'net', register='small')
+    assert (imported.spec, imported.origin['file']) == (geometry.trim_edges(TINY8, 441_000), 'a.t7')
+    assert names(home) == ['a.t7', 'all.zip']
+    assert len(server.asked) == 1
+    importing.import_weights('small', tmp_path / 'again')
+    assert len(server.asked) == 1
+    assert lookup.find('small').is_dir()
+
+
+def test_what_broke_off_is_gone_on_with(home, server, capsys):
+    server.files['/all.zip'].faults = [Fault(drop_after=50_000)]
+    assert published.local('small').read_bytes() == NET
+    assert [asked.headers.get('Range') for asked in server.asked] == [None, 'bytes=50000-']
+    assert capsys.readouterr().err == ''  # the progress bar is for terminals
+
+
+def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypatch):
+    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, tries=1))
+    server.files['/all.zip'].always = Fault(503)
+    with pytest.raises(SoundNetError) as caught:
+        published.local('small')
+    assert str(caught.value) == (
+        f'{server.url}/all.zip was not fetched: HTTP 503 Service Unavailable. Try again later, or get it elsewhere '
+        f'(about 101 MB) and put it at {home}/all.zip, or a.t7 from it at {home}/a.t7'
+    )
+    (home / 'all.zip').write_bytes(ZIP)
+    assert published.local('small').read_bytes() == NET
+    (home / 'a.t7').write_bytes(b'mine')
+    assert published.local('small').read_bytes() == b'mine'
+    with pytest.raises(
+        SoundNetError, match=rf'a\.t7 is no weight file that is known here.*\. Delete {home}/a\.t7 first'
+    ):
+        importing.import_weights('small', 'net')
+
+
+def test_another_net_under_a_published_name(home, monkeypatch, tmp_path):
+    (home / 'soundnet5_final.t7').parent.mkdir(parents=True)
+    (home / 'soundnet5_final.t7').write_bytes(made.t7(TINY8, made.weights(TINY8)))
+    with pytest.raises(SoundNetError, match=r'soundnet5_final\.t7 is soundnet8-thin, not soundnet5: delete it'):
+        importing.import_weights('soundnet5', tmp_path / 'net')
+
+
+def test_the_hash_is_checked_once_it_is_known(home, server, monkeypatch):
+    publish(monkeypatch, server, sha256=hashlib.sha256(NET).hexdigest())
+    assert published.local('small').read_bytes() == NET
+    (home / 'a.t7').write_bytes(b'mine')
+    with pytest.raises(
+        SoundNetError, match=r'a\.t7 has sha256 \w{64}, not \w{64}: delete it and .*all\.zip, and try again'
+    ):
+        published.local('small')
+
+
+@pytest.mark.parametrize(
+    ('archive', 'words'),
+    [
+        (ZIP[:1000], 'File is not a zip file'),
+        (ZIP.replace(NOISE[:1000], NOISE[1000:2000]), 'Bad CRC-32'),
+        (made.zip_of({'other.t7': b'', 'more.t7': b''}), 'it holds other.t7, more.t7'),
+    ],
+)
+def test_a_damaged_zip_is_told(home, server, monkeypatch, archive, words):
+    publish(monkeypatch, server, 'b.t7')
+    server.files['/all.zip'].body = archive
+    with pytest.raises(SoundNetError, match=rf'all\.zip does not give b\.t7 \({words}.*\): delete it'):
+        published.local('small')
+    assert names(home) == ['all.zip']
+
+
+def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
+    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, most_bytes=len(ZIP)))
+    publish(monkeypatch, server, 'b.t7')
+    server.files['/all.zip'].body = made.zip_of({'b.t7': bytes(4_000_000)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(SoundNetError, match='it is too large'):
+        published.local('small')
+
+
+def test_two_at_once(home, server):
+    claim = locks.Claim.of(home / registry.PUBLISHED['small'].member)
+    with pytest.raises(SoundNetError, match=r'is being fetched by another run: wait for that'):
+        published.local('small')
+    claim.release()
+    assert published.local('small').is_file()
+
+
+def test_without_locks_each_run_unpacks_for_itself(tmp_path):
+    """As on a disk that has none: whoever reads the file finds all of it."""
+    data = np.random.default_rng(0).bytes(20_000_000)
+    archive, file = tmp_path / 'all.zip', tmp_path / 'a.t7'
+    archive.write_bytes(made.zip_of({'a.t7': data}))
+    found = []
+
+    def run(_):
+        published._unpack(archive, file)
+        found.append(file.read_bytes() == data)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(8)))
+    assert found == [True] * 8
+    assert sorted(os.listdir(tmp_path)) == ['a.t7', 'all.zip']
+
+
+def test_a_folder_of_that_name_is_not_meant(home, server, tmp_path):
+    (tmp_path / 'small').mkdir()
+    assert published.local('small').is_file()
+
+
+def test_a_path_goes_before_a_name(home, server, tmp_path):
+    (tmp_path / 'small').write_bytes(b'mine')
+    assert published.local('small').read_bytes() == b'mine'
+    assert not server.asked
+
+
+@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'not a file'), ('.', 'a folder')])
+def test_what_is_neither_a_file_nor_published(home, server, source, what):
+    with pytest.raises(SoundNetError) as caught:
+        published.local(source)
+    assert str(caught.value) == (
+        f'{source} is {what}: pass a weight file, or the name of published weights (soundnet8, small)'
+    )
+
+
+def test_what_is_published():
+    assert set(registry.PUBLISHED) == {'soundnet5'}
+    for name, own in registry.PUBLISHED.items():
+        assert own.member == f'{name}_final.t7'
+        assert own.url.startswith('http://data.csail.mit.edu/')

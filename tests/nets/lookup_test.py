@@ -1,0 +1,152 @@
+"""Nets are found by path and name, fetched from a made server, and verified."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import lookup, registry
+from soundnet_tf.web import fetch
+from tests.prepare import served
+from tests.prepare.served import Fault, File
+
+FILES = {'spec.json': b'{}', 'labels/pets.txt': b'cat\ndog\n', 'weights.npz': bytes(range(256)) * 400}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / 'home'
+
+
+@pytest.fixture
+def server():
+    with served.files() as server:
+        server.files |= {f'/pets/{name}': File(body, kind='application/octet-stream') for name, body in FILES.items()}
+        yield server
+
+
+def write_list(home, source, **more):
+    home.mkdir(exist_ok=True)
+    files = {name: hashlib.sha256(body).hexdigest() for name, body in FILES.items()}
+    pets = {'spec': 'soundnet5', 'origin': 'pets', 'licence': 'CC0', 'source': source, 'files': files}
+    (home / 'models.json').write_text(json.dumps({'nets': {'pets': pets}, **more}))
+
+
+def write_files(folder):
+    for name, body in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+
+
+def test_a_path_goes_before_a_name(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    registry.place('mine').mkdir(parents=True)
+    assert lookup.find('mine') == tmp_path / 'home' / 'nets' / 'mine'
+    assert lookup.find('other') == pathlib.Path('other')
+    assert lookup.find('../mine') == pathlib.Path('../mine')
+    (tmp_path / 'mine').mkdir()
+    assert lookup.find('mine') == pathlib.Path('mine')
+    assert lookup.find(tmp_path / 'mine') == tmp_path / 'mine'
+
+
+def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
+    with pytest.raises(SoundNetError) as caught:
+        lookup.find('soundnet5')
+    assert str(caught.value) == (
+        'soundnet5 is not registered on this machine: '
+        'soundnet-import_weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
+    )
+
+
+def test_from_the_web_once(home, server):
+    write_list(home, f'{server.url}/pets', default='pets')
+    folder = lookup.find('pets')
+    assert folder == home / 'fetched' / 'pets'
+    assert {name: (folder / name).read_bytes() for name in FILES} == FILES
+    assert sorted(path.name for path in folder.rglob('*') if path.is_file()) == ['pets.txt', 'spec.json', 'weights.npz']
+    assert len(server.asked) == 3
+    assert lookup.find() == folder
+    assert len(server.asked) == 3
+
+
+def test_what_broke_off_is_gone_on_with(home, server):
+    write_list(home, f'{server.url}/pets')
+    server.files['/pets/weights.npz'].faults = [Fault(drop_after=50_000)]
+    lookup.find('pets')
+    ranges = [asked.headers.get('Range') for asked in server.asked if asked.path.endswith('npz')]
+    assert ranges == [None, 'bytes=50000-']
+
+
+def test_offline_it_is_told_where_the_file_goes(home, server, monkeypatch):
+    monkeypatch.setattr(fetch, 'LIMITS', dataclasses.replace(fetch.LIMITS, tries=1))
+    write_list(home, f'{server.url}/pets/')
+    server.files['/pets/weights.npz'].always = Fault(503)
+    folder = home / 'fetched' / 'pets'
+    with pytest.raises(SoundNetError) as caught:
+        lookup.find('pets')
+    assert str(caught.value) == (
+        f'{server.url}/pets/weights.npz was not fetched: HTTP 503 Service Unavailable. '
+        f'Try again later, or get it elsewhere and put it at {folder}/weights.npz'
+    )
+    (folder / 'weights.npz').write_bytes(FILES['weights.npz'])
+    assert lookup.find('pets') == folder
+
+
+def test_another_file_than_was_listed_is_never_taken(home, server):
+    write_list(home, f'{server.url}/pets')
+    server.files['/pets/spec.json'].body = b'{"name": "evil"}'
+    for _ in range(2):
+        with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: it was removed'):
+            lookup.find('pets')
+    server.files['/pets/spec.json'].body = FILES['spec.json']
+    folder = lookup.find('pets')
+    (folder / 'spec.json').write_text('{"name": "evil"}')
+    with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: delete it and try'):
+        lookup.find('pets')
+
+
+def test_what_is_not_listed_is_not_read(home, tmp_path):
+    write_list(home, str(tmp_path / 'disk'))
+    write_files(tmp_path / 'disk')
+    (tmp_path / 'disk' / 'notes.txt').touch()
+    assert lookup.find('pets').is_dir()
+    (tmp_path / 'disk' / 'net.tflite').touch()
+    with pytest.raises(SoundNetError, match=r'net\.tflite is not among the files listed of pets: list its sha256'):
+        lookup.find('pets')
+
+
+def test_a_folder_of_a_list_is_verified(home, tmp_path):
+    write_list(home, '../disk/pets')
+    with pytest.raises(
+        SoundNetError, match=r'spec\.json of pets cannot be read \(No such file .*\): put the right one there'
+    ):
+        lookup.find('pets')
+    write_files(tmp_path / 'disk' / 'pets')
+    assert lookup.find('pets').samefile(tmp_path / 'disk' / 'pets')
+    (tmp_path / 'disk' / 'pets' / 'labels' / 'pets.txt').write_text('cat\ncow\n')
+    with pytest.raises(SoundNetError, match=r'pets\.txt of pets has sha256'):
+        lookup.find('pets')
+
+
+def test_two_at_once(home, server):
+    write_list(home, f'{server.url}/pets')
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lookup.find, ['pets'] * 4))
+    assert {folder.is_dir() for folder in found} == {True}
+    assert len(server.asked) == 3
+
+
+def test_a_folder_called_as_the_default_is_not_meant(home, tmp_path):
+    write_list(home, str(tmp_path / 'disk'), default='pets')
+    write_files(tmp_path / 'disk')
+    (tmp_path / 'pets').mkdir()
+    assert lookup.find() == tmp_path / 'disk'
+    assert lookup.find('pets') == pathlib.Path('pets')

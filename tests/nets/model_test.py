@@ -1,0 +1,160 @@
+"""The Keras nets against the paper's counts and against an independent numpy net."""
+
+import keras
+import numpy as np
+import pytest
+
+from soundnet_tf import geometry
+from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.nets import applications, model
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests import numpy_net
+
+
+def weights_of(net):
+    return {key: np.asarray(value) for key, value in model.variables_of(net).items()}
+
+
+def assert_close(ours, truth):
+    """Within 1e-4 of the layer's largest value."""
+    assert ours.shape == truth.shape
+    np.testing.assert_allclose(ours, truth, rtol=1e-4, atol=1e-4 * np.abs(truth).max())
+
+
+NETS = [(applications.SoundNet8, 14_356_777), (applications.SoundNet5, 6_203_097)]
+
+
+@pytest.mark.parametrize(('make', 'parameters'), NETS)
+def test_parameters(make, parameters):
+    assert make().count_params() == parameters
+
+
+@pytest.mark.parametrize(
+    ('spec', 'samples'),
+    # Odd lengths that leave remainders in every pool; the shortest; a prime.
+    [(SOUNDNET8, 209_374), (SOUNDNET8, 275_003), (SOUNDNET5, 56_798), (SOUNDNET5, 163_337)],
+)
+def test_every_layer_equals_numpy(spec, samples):
+    net = enliven(model.build(spec))
+    waveform = noise(20)[:samples]
+    truth = numpy_net.forward(spec, weights_of(net), waveform)
+    names = [*truth]
+    ours = model.features(net, names)(waveform[None])
+    for name in names:
+        assert_close(np.asarray(ours[name])[0], truth[name])
+        layer = name.removesuffix('_logits')
+        assert len(truth[name]) == geometry.frames(spec, layer, samples)
+        # A net whose layers all died would agree with anything.
+        assert np.abs(truth[name]).max() > 1e-3
+        assert np.asarray(truth[name]).std() > 0
+
+
+OTHERS = [
+    thin_spec(heads={'only': 3}),
+    thin_spec(SOUNDNET5, heads={'a': 2, 'b': 3, 'c': 4}),
+    geometry.trim_edges(thin_spec(), 441_000),
+    geometry.trim_edges(thin_spec(SOUNDNET5), 441_000),
+    NetSpec(
+        'odd',
+        (Conv('in', 3, 5, 1, 3), Pool('half', 2), Conv('mid', 4, 3, 0, 1), Conv('out', 5, 2, 3, 2)),
+        (Head('x', 2, 3, 1, 1), Head('y', 3, 1, 0, 1)),
+        'half',
+    ),
+]
+
+
+@pytest.mark.parametrize('spec', OTHERS, ids=lambda spec: spec.name)
+def test_any_other_table_builds(spec):
+    net = enliven(model.build(spec))
+    waveform = noise(12)[: max(geometry.min_samples(spec, head) for head in spec.head_names) + 77]
+    truth = numpy_net.forward(spec, weights_of(net), waveform)
+    ours = net(waveform[None])
+    assert set(ours) == set(spec.head_names)
+    for head in spec.head_names:
+        assert_close(np.asarray(ours[head])[0], truth[head])
+
+
+def test_batch_norm_moves_as_in_torch():
+    net = model.build(thin_spec())
+    norm = net.get_layer('conv1_bn')
+    assert (norm.epsilon, norm.momentum) == (1e-5, 0.9)
+    assert norm.synchronized
+
+
+def test_without_top():
+    x = noise(3)[None]
+    assert applications.SoundNet8(include_top=False)(x).shape == (1, 3, 1024)
+    conv4 = applications.SoundNet5(include_top=False)(x)
+    means = applications.SoundNet5(include_top=False, pooling='avg')
+    peaks = applications.SoundNet5(include_top=False, pooling='max')
+    assert conv4.shape == (1, geometry.frames(SOUNDNET5, 'conv4', 66_150), 256)
+    assert means(x).shape == peaks(x).shape == (1, 256)
+
+
+def test_on_other_tensors_and_fixed_lengths():
+    whole = keras.Input((44_100,))
+    net = applications.SoundNet8(include_top=False, input_tensor=keras.layers.Cropping1D(1)(whole[..., None])[..., 0])
+    assert net.inputs[0] is whole
+    assert net(noise(2)[None]).shape == (1, 2, 1024)
+    assert applications.SoundNet8(include_top=False, input_shape=(44_100,)).output_shape == (None, 2, 1024)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'pooling': 'avg'}, 'pooling goes with include_top=False'),
+        ({'pooling': 'sum', 'include_top': False}, "None, 'avg' or 'max', not 'sum'"),
+        ({'teachers': {'a': 1}, 'include_top': False}, 'they go with include_top=True'),
+        ({'input_shape': (44_100, 1)}, r'input_shape is \(samples,\)'),
+        ({'input_shape': (44_100,)}, 'input_shape is 2.00 s; imagenet of soundnet8 needs 9.50 s'),
+    ],
+)
+def test_refused_arguments(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        applications.SoundNet8(**arguments)
+
+
+def test_short_clips_are_refused_in_words():
+    net = applications.SoundNet8()
+    with pytest.raises(ShortClip, match=r"^the clip is 5.00 s; imagenet of soundnet8 needs 9.50 s. Use layer='conv7'"):
+        net(noise(5)[None])
+    with pytest.raises(ShortClip, match=r'^the clip is 0.10 s; conv7 of soundnet8 needs 0.21 s'):
+        model.features(net, ['conv7'])(noise(0.1)[None])
+    # The layers below the heads take less.
+    assert model.features(net, ['pool5'])(noise(5)[None])['pool5'].shape == (1, 13, 256)
+
+
+def test_features_and_logits():
+    net = enliven(model.build(thin_spec()))
+    x = noise(10)[None]
+    part = model.features(net, ['pool5', 'places_logits', 'places'])
+    assert list(part(x)) == ['pool5', 'places_logits', 'places']
+    np.testing.assert_allclose(part(x)['places_logits'], model.logits(net)(x)['places'])
+    np.testing.assert_allclose(keras.ops.softmax(part(x)['places_logits']), net(x)['places'], rtol=1e-6)
+    assert model.spec_of(part) == model.spec_of(net)
+    with pytest.raises(ValueError, match="no layer 'pool9'; it has conv1, pool1"):
+        model.features(net, ['pool9'])
+
+
+def test_keras_files_keep_the_table(tmp_path):
+    net = enliven(model.build(thin_spec(), labels={'places': ['a', 'b', 'c', 'd']}))
+    net.save(tmp_path / 'net.keras')
+    again = keras.saving.load_model(tmp_path / 'net.keras')
+    assert model.spec_of(again) == net.spec
+    assert again.labels == net.labels
+    np.testing.assert_array_equal(again(noise(10)[None])['places'], net(noise(10)[None])['places'])
+
+
+def test_labels_come_with_the_head():
+    assert model.build(thin_spec()).labels['places'] == ('class 0', 'class 1', 'class 2', 'class 3')
+    labels = applications.SoundNet5().labels
+    assert (labels['imagenet'][0], labels['places'][0]) == ('tench, Tinca tinca', 'abbey')
+    assert (len(labels['imagenet']), len(labels['places'])) == (1000, 401)
+    with pytest.raises(SoundNetError, match='head places has 4 classes, but 1 labels were given'):
+        model.build(thin_spec(), labels={'places': ['a']})
+
+
+def test_foreign_models_are_named():
+    with pytest.raises(SoundNetError, match="model 'mine' was not built by soundnet_tf"):
+        model.spec_of(keras.Sequential(name='mine'))

@@ -1,0 +1,170 @@
+"""Saved nets: the same net comes back, whole or not at all, and damage is named."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from soundnet_tf.errors import SoundNetError, WeightsMismatch
+from soundnet_tf.nets import model, saved
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import enliven, noise, thin_spec
+from tests.nets.model_test import OTHERS
+
+
+@pytest.fixture
+def net():
+    return enliven(model.build(thin_spec(), labels={'places': ['sea', 'street', 'kitchen', 'wood']}))
+
+
+@pytest.mark.parametrize('spec', OTHERS, ids=lambda spec: spec.name)
+def test_any_net_comes_back(spec, tmp_path):
+    net = enliven(model.build(spec))
+    saved.save(net, tmp_path / 'net')
+    again = saved.load_net(tmp_path / 'net')
+    assert model.spec_of(again) == spec
+    for head, values in net(noise(12)[None]).items():
+        np.testing.assert_array_equal(again(noise(12)[None])[head], values)
+
+
+def test_what_the_folder_holds(net, tmp_path):
+    saved.save(net, tmp_path / 'net', origin={'run': 'here'}, dtype='float16')
+    assert sorted(p.name for p in (tmp_path / 'net').iterdir()) == ['labels', 'model.json', 'spec.json', 'weights.npz']
+    assert [p.name for p in tmp_path.iterdir()] == ['net']
+    facts = saved.read_facts(tmp_path / 'net')
+    assert (facts['origin'], facts['weights_dtype']) == ({'run': 'here'}, 'float16')
+    assert saved.load_net(tmp_path / 'net').labels['places'] == ('sea', 'street', 'kitchen', 'wood')
+    wanted, got = net(noise(10)[None]), saved.load_net(tmp_path / 'net')(noise(10)[None])
+    np.testing.assert_allclose(got['places'], wanted['places'], atol=5e-3)
+
+
+def test_large_statistics_survive_float16(net, tmp_path):
+    variance = model.variables_of(net)['conv1/moving_variance']
+    variance.assign(variance + 1e5)
+    saved.save(net, tmp_path / 'net', dtype='float16')
+    again = model.variables_of(saved.load_net(tmp_path / 'net'))['conv1/moving_variance']
+    np.testing.assert_array_equal(again, variance)
+
+
+def test_what_is_not_finite_is_not_saved(net, tmp_path):
+    kernel = model.variables_of(net)['conv3/kernel']
+    kernel.assign(kernel * np.nan)
+    with pytest.raises(SoundNetError, match='conv3/kernel holds numbers that are not finite in float32'):
+        saved.save(net, tmp_path / 'net')
+    assert not (tmp_path / 'net').exists()
+
+
+def test_saving_again_replaces_whole(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    other = enliven(model.build(thin_spec(SOUNDNET5, heads={'esc10': 10})), seed=1)
+    saved.save(other, tmp_path / 'net')
+    assert model.spec_of(saved.load_net(tmp_path / 'net')) == other.spec
+    assert [p.name for p in (tmp_path / 'net' / 'labels').iterdir()] == ['esc10.txt']
+
+
+def test_a_link_stays_one(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    (tmp_path / 'link').symlink_to('net')
+    saved.save(net, tmp_path / 'link', origin={'run': 'second'})
+    assert (tmp_path / 'link').is_symlink()
+    assert saved.read_facts(tmp_path / 'net')['origin'] == {'run': 'second'}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['link', 'net']
+
+
+def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
+    saved.save(net, tmp_path / 'net')
+    before = (tmp_path / 'net' / 'weights.npz').read_bytes()
+    monkeypatch.setattr(saved, 'write_json', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
+    with pytest.raises(OSError, match='disk full'):
+        saved.save(enliven(net, seed=5), tmp_path / 'net')
+    assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ['net']
+
+
+def test_weights_without_top(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    trunk = model.build(net.spec.with_heads({}), name='trunk')
+    saved.load_weights(trunk, tmp_path / 'net')
+    x = noise(3)[None]
+    np.testing.assert_array_equal(trunk(x), model.features(net, ['conv7'])(x)['conv7'])
+
+
+@pytest.mark.parametrize('spec', [thin_spec(), thin_spec(SOUNDNET5, heads={'esc10': 3})], ids=lambda spec: spec.name)
+def test_shapes_are_those_of_the_variables(spec):
+    variables = model.variables_of(model.build(spec))
+    assert saved.shapes(spec) == {key: tuple(variable.shape) for key, variable in variables.items()}
+
+
+def test_nothing_is_set_where_something_does_not_fit(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    other = model.build(thin_spec(heads={'imagenet': 7, 'esc10': 3}))
+    before = [np.array(v) for v in other.variables]
+    with pytest.raises(WeightsMismatch) as caught:
+        saved.load_weights(other, tmp_path / 'net')
+    for part in ('esc10/kernel is missing', 'places/bias has no place', 'imagenet/bias is [10], not [7]'):
+        assert part in str(caught.value)
+    assert all(np.array_equal(a, b) for a, b in zip(before, other.variables, strict=True))
+
+
+def test_damage_is_named(net, tmp_path):
+    folder = saved.save(net, tmp_path / 'net')
+    with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
+        saved.load_net(tmp_path / 'nowhere')
+    (folder / 'weights.npz').write_bytes((folder / 'weights.npz').read_bytes()[:1000])
+    with pytest.raises(WeightsMismatch, match=r'weights\.npz cannot be read'):
+        saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').write_text('sea\n\nwood\nstreet\n')
+    with pytest.raises(SoundNetError, match=r'places\.txt: line 2 is empty'):
+        saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').write_text('sea\n')
+    with pytest.raises(SoundNetError, match=r'places\.txt names 1 classes, but the head has 4'):
+        saved.load_net(folder)
+    (folder / 'labels' / 'places.txt').unlink()
+    with pytest.raises(SoundNetError, match=r'places\.txt is missing'):
+        saved.load_net(folder)
+    (folder / 'spec.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'spec\.json is damaged .*: save the net again'):
+        saved.read_spec(folder)
+
+
+def test_only_our_own_folders_are_replaced(net, tmp_path):
+    (tmp_path / 'letters').mkdir()
+    (tmp_path / 'letters' / 'love.txt').write_text('dear')
+    with pytest.raises(SoundNetError, match='letters exists and is not a saved net'):
+        saved.save(net, tmp_path / 'letters')
+    assert (tmp_path / 'letters' / 'love.txt').read_text() == 'dear'
+    saved.save(net, tmp_path / 'net')
+    (tmp_path / 'net' / 'notes.txt').write_text('mine')
+    with pytest.raises(SoundNetError, match=r'net holds notes\.txt beside its net, which would be lost'):
+        saved.save(net, tmp_path / 'net')
+
+
+def test_a_full_disk_is_named(net, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space left') as caught:
+        saved.save(net, tmp_path / 'net')
+    assert caught.value.filename == str(tmp_path / 'net')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_json_is_readable_text(net, tmp_path):
+    folder = saved.save(net, tmp_path / 'net')
+    assert json.loads((folder / 'model.json').read_text())['format'] == saved.FORMAT
+
+
+@pytest.mark.parametrize('said', ['null', '"x"', '{"esc10": "hi"}', '{"esc10": 5}', '{"esc10": true}'])
+def test_confidences_that_are_none(tmp_path, said):
+    (tmp_path / 'model.json').write_text(f'{{"sure_from": {said}}}')
+    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(sure_from is no confidence from 0 to 1'):
+        saved.read_facts(tmp_path)
+
+
+@pytest.mark.parametrize('said', ['[]', '5', '[' * 100_000])
+def test_facts_that_are_none(tmp_path, said):
+    (tmp_path / 'model.json').write_text(said)
+    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(.*\): save the net again'):
+        saved.read_facts(tmp_path)

@@ -1,0 +1,60 @@
+"""Two devices on the same global batches give what one gives."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.training import strategies
+
+# In a process of its own: logical devices must be made before TensorFlow starts.
+TWIN = """
+import json, sys
+import numpy as np, keras, tensorflow as tf
+cpu = tf.config.list_physical_devices('CPU')[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from soundnet_tf.training import strategies, trainer
+from soundnet_tf.config import Experiment, Training
+from soundnet_tf.testing import make_records
+
+strategies.STRATEGIES['mirrored'] = lambda: tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+folder = sys.argv[1]
+make_records(folder, count=12, seconds=5, teachers={'places': 4})
+told = {}
+for word in ('none', 'mirrored'):
+    more = {'averaging': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
+    config = Training(steps=4, batch=4, clip_s=5, distribution=word, **more)
+    trained = trainer.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{word}')
+    with np.load(trained.net / 'weights.npz') as file:
+        told[word] = {key: file[key] for key in file.files}
+    told[word + '/loss'] = trained.history['places']
+# A variance of conv1, behind a gain of 256, is in the hundreds.
+away = {
+    key: float(np.abs(told['mirrored'][key] - value).max() / max(1, np.abs(value).max()))
+    for key, value in told['none'].items()
+}
+print('RESULT' + json.dumps({'away': away, 'losses': [told['none/loss'], told['mirrored/loss']]}))
+"""
+
+
+def test_two_devices_are_one(tmp_path):
+    done = subprocess.run([sys.executable, '-c', TWIN, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.partition('RESULT')[2])
+    one, two = told['losses']
+    # Adam's first steps go by the signs of gradients, of which rounding turns some, on one processor more than another.
+    assert two[:3] == pytest.approx(one[:3], rel=2e-3)
+    assert two == pytest.approx(one, rel=5e-3)
+    for key, distance in told['away'].items():
+        # Four steps of Adam at 1e-3; a bias behind batch norm moves by the sign of rounding alone.
+        assert distance < (8.1e-3 if key.endswith('/bias') else 2.5e-3), key
+
+
+def test_what_is_refused():
+    class Three:
+        num_replicas_in_sync = 3
+
+    with pytest.raises(SoundNetError, match='a batch of 4 does not divide among 3 devices'):
+        strategies.check(Three(), 4)

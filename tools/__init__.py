@@ -1,0 +1,1 @@
+"""What writes the files of this checkout that nobody writes by hand."""
