@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import flags
 
-from soundnet_tf import cli
+from soundnet_tf import cli, storage
 
 DATA = flags.DEFINE_string(
     'data', None, 'A CSV, a folder of class folders, ESC-50, or a DCASE scene set.', required=True
@@ -116,10 +116,8 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
 def _write(results: list[Any]) -> None:
     import pathlib
 
-    from soundnet_tf.nets import saved
-
     if OUT.value:
-        saved.write_json(pathlib.Path(OUT.value), results)
+        storage.write_json(pathlib.Path(OUT.value), results)
 
 
 def _numbers(flag: Any, kind: type) -> Any:

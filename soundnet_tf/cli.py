@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -94,3 +95,22 @@ def _help(command: str, module: str, doc: str | None) -> str:
 
 def _complain(command: str, message: str) -> None:
     print(f'{command}: {" ".join(message.split())}', file=sys.stderr)
+
+
+BEAM_RUNNERS = {'DirectRunner': 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'}
+"""By its short name it would fetch and run a program of the web (Prism) where there is one to be had."""
+
+
+def beam_options(runner: str, more: Sequence[str]) -> Any:
+    """The PipelineOptions of a runner of Apache Beam; `more` goes to it untouched.
+
+    Raises SoundNetError where these are not its own.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    try:
+        parsed = PipelineOptions([f'--runner={BEAM_RUNNERS.get(runner, runner)}', *more])
+        parsed.get_all_options()  # their values are parsed only when they are asked for
+        return parsed
+    except SystemExit:
+        raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(more)}') from None

@@ -9,8 +9,8 @@ import pytest
 from tools.build_file import ROOT, build_file, foreign_imports, modules, own_imports, room
 
 # From the bottom up: a module may import from its own room, from its own layer and from any layer below.
-TABLES = {'version', 'errors', 'locks', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
-SOUND = {'audio', 'web', 'runners'}
+TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
+SOUND = {'audio', 'web'}
 NETS = {'nets', 'records', 'teachers', 'training'}
 ROOMS = {'prepare', 'inference', 'export', 'importing', 'evaluation', 'finetune', 'multimodal', 'visualize'}
 TOP = {'study', 'demo', 'shipping'}

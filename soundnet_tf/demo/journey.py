@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soundnet_tf import teachers
+from soundnet_tf import storage, teachers
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.demo import ear, eye, portrait, report, shipped, world
 from soundnet_tf.demo.report import Outcome
@@ -178,4 +178,4 @@ def _agree(folder: pathlib.Path, scale: Scale) -> None:
             raise SoundNetError(f'{folder} holds another demo ({path}): choose another --out, or remove it')
         return
     folder.mkdir(parents=True, exist_ok=True)
-    saved.write_json(path, story)
+    storage.write_json(path, story)

@@ -15,7 +15,7 @@ from soundnet_tf.errors import BadAudio
 from soundnet_tf.evaluation.datasets import DataSet, refuse
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.embedders.precomputed import Ready
-from soundnet_tf.inference.write import whole_file
+from soundnet_tf.storage import whole_file
 
 Values = NDArray[np.float32]
 

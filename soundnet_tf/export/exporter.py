@@ -10,6 +10,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import quality, truth
@@ -63,7 +64,7 @@ def carry_out(
     """
     truth.every_output(net.spec)
     target, quantised = place(out), plan.about.get('precision') in QUANTISED
-    with saved.whole_folder(target) as draft:
+    with storage.whole_folder(target) as draft:
         about = {**plan.about, **(plan.write(draft) or {})}
         try:
             measured = check(net, plan, draft, clip)
@@ -95,7 +96,7 @@ def carry_out(
             'written_at': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
             'versions': {'python': platform.python_version(), **_versions()},
         }
-        saved.write_json(draft / 'model.json', facts)
+        storage.write_json(draft / 'model.json', facts)
         place(target)  # once more: all this took its time
     return Exported(sum(files.values()), measured, lost, about.get('cosine_on_your_clips'))
 

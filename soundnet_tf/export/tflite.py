@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export.folded import Operations, Weights, folded, save_module
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, check
@@ -71,7 +71,7 @@ def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32')
     difference = write_tflite(saved.load_net(folder), path, precision=precision)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     facts = {'sha256': digest, 'weights': precision, 'difference': difference}
-    saved.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
+    storage.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
     return path
 
 

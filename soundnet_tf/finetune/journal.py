@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import saved
 
 RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
 
@@ -33,7 +33,7 @@ def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another folder')
     out.mkdir(parents=True, exist_ok=True)
-    saved.write_json(path, wanted)
+    storage.write_json(path, wanted)
 
 
 def _differs(key: str, was: Any, wanted: Any) -> str:
@@ -106,4 +106,4 @@ def read_result(out: pathlib.Path) -> dict[str, Any] | None:
 
 def write_result(out: pathlib.Path, result: Mapping[str, Any]) -> None:
     """The end of a run."""
-    saved.write_json(out / RESULT, result)
+    storage.write_json(out / RESULT, result)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
@@ -116,7 +116,7 @@ def import_weights(
     }
     _write(net, origin, targets[0])
     for folder in targets[1:]:
-        with saved.whole_folder(folder) as draft:
+        with storage.whole_folder(folder) as draft:
             shutil.copytree(targets[0], draft, dirs_exist_ok=True)
     return Imported(targets[0], spec, origin, register)
 
@@ -125,7 +125,7 @@ def _write(net: Any, origin: dict[str, Any], folder: pathlib.Path) -> None:
     """The saved net with its `net.tflite` and model card, whole or not at all."""
     from soundnet_tf.export import add_tflite
 
-    with saved.whole_folder(folder) as draft:
+    with storage.whole_folder(folder) as draft:
         saved.save(net, draft, origin=origin)
         add_tflite(draft)
         (draft / 'MODEL_CARD.md').write_text(card.text(net.spec, origin), encoding='utf-8')

@@ -9,7 +9,7 @@ import pathlib
 import sys
 import time
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import importer, published
 from soundnet_tf.nets import registry, saved
@@ -21,7 +21,7 @@ def provide(name: str) -> pathlib.Path:
     Of several processes one converts, and the others wait. Raises SoundNetError where the weights cannot be had.
     """
     target = registry.place(name)
-    while (claim := locks.Claim.of(target)) is None:
+    while (claim := storage.Claim.of(target)) is None:
         time.sleep(0.2)
     try:
         if not saved.is_net(target):

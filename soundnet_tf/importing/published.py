@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from typing import Any
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import registry
 from soundnet_tf.web import fetch
@@ -90,7 +90,7 @@ def _published(weights: registry.Published) -> pathlib.Path:
     folder = registry.home() / 'published'
     file, archive = folder / weights.member, folder / weights.url.rpartition('/')[2]
     if not file.exists():
-        claim = locks.Claim.of(file)
+        claim = storage.Claim.of(file)
         if claim is None:
             raise SoundNetError(f'{file} is being fetched by another run: wait for that')
         try:

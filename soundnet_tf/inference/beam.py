@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from soundnet_tf import runners
+from soundnet_tf import cli
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.inference import write
 from soundnet_tf.inference.embed import Embedder
@@ -40,7 +40,7 @@ def embed_files(
     layer = embedder.known(layer)
 
     def to_npz(facts: write.Facts, folder: str) -> Tally:
-        pipeline = apache_beam.Pipeline(options=runners.options(runner, options))
+        pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))
         _ = (
             pipeline
             | 'files' >> apache_beam.Create(list(files))

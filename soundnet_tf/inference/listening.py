@@ -1,14 +1,10 @@
 """Many sound files through one net: decoded ahead by threads, batched with others of like length, given in order."""
 
-import collections
 import contextlib
-import functools
-import itertools
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from soundnet_tf import threads
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 from soundnet_tf.inference.embed import Clip
@@ -37,9 +33,6 @@ Sound = Clip | Iterator[Waveform] | Unusable
 Watch = Callable[[Iterator[Waveform], str], Iterator[Waveform]]
 """The pieces of a long sound, and its name, to the same pieces."""
 
-A = TypeVar('A')
-B = TypeVar('B')
-
 
 def each(
     embedder: 'Embedder', paths: Iterable[str], layers: Sequence[str], watched: Watch | None = None
@@ -57,7 +50,7 @@ def each(
             return path, error
         return path, watched(sound, path) if watched and isinstance(sound, Iterator) else sound
 
-    with contextlib.closing(ahead(opened, paths)) as sounds:
+    with contextlib.closing(threads.ahead(opened, paths)) as sounds:
         yield from together(embedder, sounds, layers)
 
 
@@ -116,17 +109,3 @@ def _listened_through(
         return embedder.listen_pieces(pieces, layers, path)
     except (BadAudio, ShortClip, MissingTool) as error:  # such as a damaged place in the middle of a long file
         return error
-
-
-def ahead(function: Callable[[A], B], items: Iterable[A]) -> Generator[B]:
-    """`function` of each item, in order, by threads that are a few items ahead."""
-    items, jobs = iter(items), min(4, os.cpu_count() or 1)
-    pool, waiting = ThreadPoolExecutor(jobs), collections.deque[Future[B]]()
-    begin = functools.partial(pool.submit, function)
-    try:
-        waiting.extend(map(begin, itertools.islice(items, 2 * jobs)))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(map(begin, itertools.islice(items, 1)))
-    finally:
-        pool.shutdown(cancel_futures=True)

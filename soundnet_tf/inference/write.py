@@ -1,19 +1,17 @@
 """Embeddings as files: an npz for each sound, or all in one table; whole or not at all."""
 
-import contextlib
 import hashlib
 import io
 import os
 import pathlib
-import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import table_files
@@ -92,7 +90,7 @@ def write(
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
     parts = path.with_name(f'.{path.name}.parts')
-    claim = locks.Claim.of(parts)
+    claim = storage.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
     try:
@@ -103,7 +101,7 @@ def write(
         # What was not finished is gone, so what is there is right, of whichever run.
         rows = [path for path in (npz_path(parts, file) for file in files) if path.exists()]
         if rows:
-            with whole_file(path) as draft:
+            with storage.whole_file(path) as draft:
                 table.write(draft, map(read_npz, rows))
         if lost := len(files) - len(rows) - tally.failed.total():
             tally.failed['not in the table, ask again'] += lost
@@ -117,7 +115,7 @@ def write(
 def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
     """An npz for each file that has none yet; of processes that do so at once, each takes what no other is at."""
     tally = Tally()
-    claims, stamps = dict[SoundFile, locks.Claim](), dict[SoundFile, dict[str, int]]()
+    claims, stamps = dict[SoundFile, storage.Claim](), dict[SoundFile, dict[str, int]]()
 
     def todo() -> Iterator[SoundFile]:
         for file in files:
@@ -127,7 +125,7 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
                 tell(f'{file.path}: {path} holds {other}. Choose another --out, or say by --root what both lie below')
                 tally.failed["in another sound's place"] += 1
                 continue
-            claim = None if finished else locks.Claim.of(path)
+            claim = None if finished else storage.Claim.of(path)
             if claim is None:
                 tally.skipped += finished
                 tally.elsewhere += not finished
@@ -226,7 +224,7 @@ def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: M
     # In memory first: on a full disk the zip's own end would complain once more.
     npz = io.BytesIO()
     np.savez(npz, **record(embedding, facts, stamped))
-    with whole_file(path) as draft:
+    with storage.whole_file(path) as draft:
         draft.write(npz.getbuffer())
 
 
@@ -279,20 +277,3 @@ def _stated(path: pathlib.Path, keys: Iterable[str]) -> dict[str, Any] | None:
             return {key: there[key].item() for key in keys}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-@contextlib.contextmanager
-def whole_file(path: pathlib.Path) -> Iterator[IO[bytes]]:
-    """A new file to fill, which takes the place of `path` at the end if nothing was raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'.{secrets.token_hex(8)}.part')
-    try:
-        with draft.open('xb') as file:
-            yield file
-        os.replace(draft, path)
-    except OSError as error:
-        if error.errno and not error.filename:
-            error.filename = str(path)
-        raise
-    finally:
-        draft.unlink(missing_ok=True)

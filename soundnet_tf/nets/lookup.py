@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import registry
 from soundnet_tf.nets.registry import Listed
@@ -93,7 +93,7 @@ def _fetch(net: Listed, url: str) -> None:
         return
     from soundnet_tf.web import fetch
 
-    while (claim := locks.Claim.of(net.folder)) is None:
+    while (claim := storage.Claim.of(net.folder)) is None:
         time.sleep(0.2)  # another run is fetching it
     try:
         for file in _lacking(net):

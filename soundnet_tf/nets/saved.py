@@ -16,9 +16,6 @@ import io
 import json
 import os
 import pathlib
-import secrets
-import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import registry
 from soundnet_tf.spec import Conv, Head, NetSpec, Pool
@@ -64,12 +62,12 @@ def save(
     spec, names = model.spec_of(net), model.labels_of(net)
     target = pathlib.Path(folder)
     require_ours(target)
-    with whole_folder(target) as draft:
+    with storage.whole_folder(target) as draft:
         weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
         packed = io.BytesIO()  # onto a full disk numpy would complain twice
         np.savez(packed, **weights)
         (draft / WEIGHTS).write_bytes(packed.getbuffer())
-        write_json(draft / 'spec.json', spec.to_dict())
+        storage.write_json(draft / 'spec.json', spec.to_dict())
         (draft / 'labels').mkdir()
         for head, classes in names.items():
             (draft / 'labels' / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
@@ -81,7 +79,7 @@ def save(
             'weights_dtype': dtype,
             'origin': dict(origin or {}),
         }
-        write_json(draft / 'model.json', facts)
+        storage.write_json(draft / 'model.json', facts)
     return target
 
 
@@ -254,37 +252,3 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def write_json(path: pathlib.Path, values: Any) -> None:
-    """Readable JSON, whole or not at all."""
-    draft = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
-    draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
-    os.replace(draft, path)
-
-
-@contextmanager
-def whole_folder(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder to fill, which takes the place of `target` at the end if nothing was raised."""
-    target = target.resolve()  # a link stays one, and the folder that it leads to is replaced
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = pathlib.Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
-    draft.chmod(0o755)
-    try:
-        yield draft
-        old = draft.with_name(draft.name + '.old')
-        if target.exists():
-            os.rename(target, old)
-        try:
-            os.rename(draft, target)
-        except OSError:
-            if old.exists() and not target.exists():
-                os.rename(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if error.errno and not error.filename:  # a full disk does not say where
-            error.filename = str(target)
-        raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

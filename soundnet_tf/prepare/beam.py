@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from soundnet_tf import records, runners
+from soundnet_tf import cli, records
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
@@ -56,7 +56,7 @@ def run(
         classes = shards.classes_of(loaded)
         todo = shards.missing(paths, videos, classes, retry)
         waiting = [(index, video) for index, members in todo.items() for video in members]
-        pipeline = apache_beam.Pipeline(options=runners.options(runner, options))
+        pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))
         samples = (
             pipeline
             | 'videos' >> apache_beam.Create(waiting)

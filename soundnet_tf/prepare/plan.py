@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from soundnet_tf import locks, records
+from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
@@ -60,7 +60,7 @@ def _begin(folder: str, plan: dict[str, Any], lock: contextlib.ExitStack) -> Any
     if not is_remote(folder):
         # A file of its own, which nothing replaces, and opened for writing, as network disks want it for a lock.
         file = pathlib.Path(folder, LOCK).open('ab')  # noqa: SIM115  held until the run ends
-        if not locks.take(lock.enter_context(file)):
+        if not storage.lock(lock.enter_context(file)):
             raise SoundNetError(f'another run is writing to {folder}: wait for it, or stop it first')
     if not tf.io.gfile.exists(path):
         if records.listed(folder, 'records-*'):

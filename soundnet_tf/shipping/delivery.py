@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import inference, locks
+from soundnet_tf import inference, storage
 from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets
@@ -72,7 +72,7 @@ def deliver(
     clip's author is not told, or nothing of `terms.others` is usable.
     """
     check(way.dataset, out, terms)
-    claim = locks.Claim.of(work / FINAL)
+    claim = storage.Claim.of(work / FINAL)
     if claim is None:
         raise SoundNetError(f'another run is at {work / FINAL}: give the command again when it is through')
     try:
@@ -80,7 +80,7 @@ def deliver(
         with tempfile.TemporaryDirectory(dir=work) as place:
             folder = pathlib.Path(place) / out.name
             facts = _fill(folder, way, found, calibration, learned.net, terms)
-            with saved.whole_folder(out) as draft:
+            with storage.whole_folder(out) as draft:
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
         shelf.put(out, facts['spec']['name'], terms.about, terms.licence, terms.default)
     finally:
@@ -113,9 +113,9 @@ def _fill(
         'sure_from': {head: calibration.sure_from},
         'measured': measured(way, found, calibration) | {'halves': halved},
     }
-    saved.write_json(folder / 'model.json', facts)
+    storage.write_json(folder / 'model.json', facts)
     facts['measured'] |= _tried(way, found, calibration, folder, terms)
-    saved.write_json(folder / 'model.json', facts)
+    storage.write_json(folder / 'model.json', facts)
     (folder / card.NAME).write_text(card.write(net.spec, net.labels[head], facts), encoding='utf-8')
     _check_sizes(folder)
     return facts

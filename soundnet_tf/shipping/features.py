@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from soundnet_tf import storage
 from soundnet_tf.evaluation.embedders import AnyEmbedder, saved_nets
 from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate
@@ -56,7 +57,7 @@ def _line(
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             evaluation = evaluate(way.dataset, make(row), protocol, test_folds=[row.fold])
-            saved.write_json(path, evaluation.to_dict())
+            storage.write_json(path, evaluation.to_dict())
             keras.utils.clear_session()
             print(f'{name}, fold {row.fold}, seed {row.seed}: {evaluation.accuracy:.1%}', flush=True)
         found.setdefault(row.seed, []).append(json.loads(path.read_text(encoding='utf-8'))['accuracy'])

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.text_tables import columns
@@ -72,7 +72,7 @@ def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
     for seed, fold in _pairs(way.dataset, seeds):
         folder = _folder(work, seed, fold)
         is_finished = journal.read_result(folder) is not None
-        claim = None if is_finished else locks.Claim.of(folder)
+        claim = None if is_finished else storage.Claim.of(folder)
         if claim is None and not is_finished:
             elsewhere.append(folder.name)
             continue

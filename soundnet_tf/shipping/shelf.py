@@ -5,8 +5,8 @@ import pathlib
 import time
 from typing import Any
 
-from soundnet_tf import locks
-from soundnet_tf.nets import registry, saved
+from soundnet_tf import storage
+from soundnet_tf.nets import registry
 
 
 def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: bool) -> pathlib.Path:
@@ -15,14 +15,14 @@ def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: boo
     It becomes the default where there is none yet, or where `default` says so.
     """
     path = folder.parent / registry.LIST
-    while (claim := locks.Claim.of(path)) is None:
+    while (claim := storage.Claim.of(path)) is None:
         time.sleep(0.1)  # another net is being listed
     try:
         nets = read(path)
         entry = {'spec': spec, 'origin': origin, 'licence': licence, 'source': registry.SHIPPED}
         listed = dict(sorted({**nets['nets'], folder.name: {**entry, 'files': hashes(folder)}}.items()))
         first = folder.name if default else nets.get('default') or folder.name
-        saved.write_json(path, {'default': first, 'nets': listed})
+        storage.write_json(path, {'default': first, 'nets': listed})
     finally:
         claim.release()
     return path

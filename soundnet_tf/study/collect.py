@@ -5,9 +5,9 @@ import pathlib
 import statistics
 from collections.abc import Sequence
 
+from soundnet_tf import storage
 from soundnet_tf.experiments.tables import TRUST, Row, Table
-from soundnet_tf.inference.write import whole_file
-from soundnet_tf.nets import saved
+from soundnet_tf.storage import whole_file
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -57,7 +57,7 @@ def write(
         parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
     with whole_file(out / MARKDOWN) as draft:
         draft.write(('\n\n'.join(parts) + '\n').encode())
-    saved.write_json(
+    storage.write_json(
         out / JSON,
         {
             'material': material.name,

@@ -15,10 +15,9 @@ from typing import Any
 import keras
 import tqdm
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import Row, Table
-from soundnet_tf.nets import saved
 from soundnet_tf.study import collect, measure, trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -65,7 +64,7 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     where another run is at work in it.
     """
     _agree(out, material, effort)
-    claim = locks.Claim.of(out / STUDY)
+    claim = storage.Claim.of(out / STUDY)
     if claim is None:
         raise SoundNetError(f'another run is at work in {out}: wait for it, or stop it first')
     try:
@@ -91,10 +90,10 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
                 found = measure.measure(job.row, job.data, material, effort, job.seed, out)
             except SoundNetError as error:
                 failed[name] = str(error)
-                saved.write_json(_failure(out, job), {'error': str(error)})
+                storage.write_json(_failure(out, job), {'error': str(error)})
                 tqdm.tqdm.write(f'{name}: {error}')
             else:
-                saved.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
+                storage.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
                 _failure(out, job).unlink(missing_ok=True)
             # Graphs of nets that are not needed again.
             keras.utils.clear_session()
@@ -167,4 +166,4 @@ def _agree(out: pathlib.Path, material: Material, effort: Effort) -> None:
             if other:
                 raise SoundNetError(f'{out} was begun with another {part} ({", ".join(other)}): choose another --out')
     out.mkdir(parents=True, exist_ok=True)
-    saved.write_json(path, about)
+    storage.write_json(path, about)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.tables import NETWORKS, ROLES
-from soundnet_tf.nets import saved
 
 SETS = ('esc50', 'esc10', 'dcase')
 """The paper's."""
@@ -94,7 +94,7 @@ def _check(material: Material) -> None:
 
 def write(material: Material, path: pathlib.Path) -> None:
     """As a JSON file; `read` gives it back."""
-    saved.write_json(path, dataclasses.asdict(material))
+    storage.write_json(path, dataclasses.asdict(material))
 
 
 def read(path: pathlib.Path) -> Material:

@@ -10,8 +10,8 @@ import numpy as np
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.protocol import evaluate
 from soundnet_tf.experiments.tables import Row
-from soundnet_tf.inference.write import whole_file
 from soundnet_tf.multimodal import picture, precision, senses, videos
+from soundnet_tf.storage import whole_file
 from soundnet_tf.study import trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material

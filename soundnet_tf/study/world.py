@@ -14,14 +14,13 @@ from typing import BinaryIO, cast
 import numpy as np
 import soundfile
 
-from soundnet_tf import teachers
+from soundnet_tf import storage, teachers
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference.write import whole_file
-from soundnet_tf.nets import saved
 from soundnet_tf.prepare import local, manifest, stages
+from soundnet_tf.storage import whole_file
 from soundnet_tf.study import material
 from soundnet_tf.study.material import Labelled, Material
 
@@ -93,7 +92,7 @@ def _agree(folder: pathlib.Path, scale: Scale) -> None:
     if path.exists() and json.loads(path.read_text()) != story:
         raise SoundNetError(f'{folder} holds another world ({path}): choose another --out, or remove it')
     folder.mkdir(parents=True, exist_ok=True)
-    saved.write_json(path, story)
+    storage.write_json(path, story)
 
 
 def _dealt(scenes: list[Scene], folds: int) -> list[int]:

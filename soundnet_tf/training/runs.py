@@ -23,9 +23,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from soundnet_tf import records
+from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import saved
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
@@ -75,7 +74,7 @@ def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, A
         if other:
             raise SoundNetError(f'{run} was begun with other {" and ".join(other)}: choose another --out')
     run.mkdir(parents=True, exist_ok=True)
-    saved.write_json(path, about)
+    storage.write_json(path, about)
 
 
 def _fixed(about: Mapping[str, Any]) -> dict[str, Any]:

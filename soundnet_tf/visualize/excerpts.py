@@ -16,8 +16,8 @@ from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embed import Clip
 from soundnet_tf.inference.files import tell
-from soundnet_tf.inference.listening import ahead
 from soundnet_tf.spec import NetSpec
+from soundnet_tf.threads import ahead
 from soundnet_tf.visualize import spectra
 
 SHORTEST = SAMPLE_RATE // 5

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
@@ -72,13 +72,13 @@ def write(
         if began.get('survey') != about['survey']:
             shutil.rmtree(_aside(parts), ignore_errors=True)
             parts.mkdir(parents=True)
-        saved.write_json(parts / ABOUT, about)
+        storage.write_json(parts / ABOUT, about)
         known = Survey.load(parts / STATE) or _begun(embedder, sounds, mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
             raise SoundNetError('none of the sounds can be used: there is nothing to show')
         page.write(parts, contents.of(embedder, sounds, known, given, wanted, parts))
-        saved.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.lost})
+        storage.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.lost})
         _replace(out, parts)
     return tally
 
@@ -170,7 +170,7 @@ def _hash(values: Any) -> str:
 
 @contextlib.contextmanager
 def _alone(parts: pathlib.Path) -> Iterator[None]:
-    claim = locks.Claim.of(parts)
+    claim = storage.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'another run is writing {parts}: wait for it, or stop it first')
     try:

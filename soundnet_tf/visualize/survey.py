@@ -19,8 +19,8 @@ from soundnet_tf.inference import Embedder, files
 from soundnet_tf.inference.embed import Clip
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.inference.stream import blocks_of
-from soundnet_tf.inference.write import whole_file
 from soundnet_tf.spec import NetSpec
+from soundnet_tf.storage import whole_file
 from soundnet_tf.visualize.best import Best, Digest
 
 if TYPE_CHECKING:

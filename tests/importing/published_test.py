@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from soundnet_tf import geometry, importing, locks
+from soundnet_tf import geometry, importing, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import published
 from soundnet_tf.nets import lookup, registry
@@ -127,7 +127,7 @@ def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
 
 
 def test_two_at_once(home, server):
-    claim = locks.Claim.of(home / registry.PUBLISHED['small'].member)
+    claim = storage.Claim.of(home / registry.PUBLISHED['small'].member)
     with pytest.raises(SoundNetError, match=r'is being fetched by another run: wait for that'):
         published.local('small')
     claim.release()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
@@ -75,7 +75,7 @@ def unsure_folder(net, tmp_path_factory):
     """A saved net whose places are never sure, and whose objects always are."""
     folder = saved.save(net, tmp_path_factory.mktemp('unsure') / 'net')
     facts = saved.read_facts(folder) | {'sure_from': {'places': 1.0, 'imagenet': 0.0}}
-    saved.write_json(folder / 'model.json', facts)
+    storage.write_json(folder / 'model.json', facts)
     return folder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference import Embedder, listening, table_files
@@ -282,13 +282,13 @@ def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
 
 
 def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
-    claim = locks.Claim.of(npz_path('out', sounds[1]))
+    claim = storage.Claim.of(npz_path('out', sounds[1]))
     tally = embed_files(embedder, sounds, 'out')
     assert (tally.done, tally.elsewhere) == (2, 1)
     claim.release()
     assert embed_files(embedder, sounds, 'out').done == 1
     assert all(name.endswith('.npz') for name in written('out'))
-    claim = locks.Claim.of(pathlib.Path('.out.jsonl.parts'))
+    claim = storage.Claim.of(pathlib.Path('.out.jsonl.parts'))
     with pytest.raises(SoundNetError, match=r'another run is writing out\.jsonl: wait for it'):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     claim.release()

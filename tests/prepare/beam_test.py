@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from soundnet_tf import records, runners
+from soundnet_tf import cli, records
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.prepare import local, manifest, stages
 from soundnet_tf.prepare.stages import Settings
@@ -159,10 +159,10 @@ def test_the_plan_is_held_to_as_on_one_machine(beam, alone, videos):
 def test_options_go_to_the_runner_untouched(beam):
     from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions, StandardOptions
 
-    options = runners.options('DataflowRunner', ['--project=p', '--region=r', '--temp_location=gs://b/t'])
+    options = cli.beam_options('DataflowRunner', ['--project=p', '--region=r', '--temp_location=gs://b/t'])
     assert options.view_as(StandardOptions).runner == 'DataflowRunner'
     assert options.view_as(GoogleCloudOptions).region == 'r'
-    flink = runners.options('FlinkRunner', ['--flink_master=h:8081', '--environment_type=LOOPBACK'])
+    flink = cli.beam_options('FlinkRunner', ['--flink_master=h:8081', '--environment_type=LOOPBACK'])
     assert flink.view_as(PortableOptions).environment_type == 'LOOPBACK'
     assert flink.get_all_options()['flink_master'] == 'h:8081'
 

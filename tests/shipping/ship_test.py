@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from soundnet_tf import inference, locks
+from soundnet_tf import inference, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets
@@ -86,7 +86,7 @@ def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
 
 def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys):
     shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
-    claim = locks.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
+    claim = storage.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
         with pytest.raises(SoundNetError, match='another run is at fold1-seed0: give the command again when it is'):
             rows.run(way, 1, tmp_path)
@@ -96,7 +96,7 @@ def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys
 
 
 def test_a_finished_row_is_nobodys(found, way, work):
-    claim = locks.Claim.of(work / 'rows' / 'fold1-seed0')
+    claim = storage.Claim.of(work / 'rows' / 'fold1-seed0')
     try:
         assert len(rows.run(way, 1, work)) == 2
     finally:
@@ -198,7 +198,7 @@ def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, ow
     delivery.deliver(way, found, own, work, out, terms)
     assert (out / 'weights.npz').read_bytes() == before
     assert sorted(path.name for path in work.iterdir()) == there
-    claim = locks.Claim.of(work / 'final')
+    claim = storage.Claim.of(work / 'final')
     try:
         with pytest.raises(SoundNetError, match=r'another run is at .*final: give the command again when it is'):
             delivery.deliver(way, found, own, work, out, terms)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
@@ -84,7 +84,7 @@ def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
 
 def test_two_studies_in_one_folder(asked, tmp_path):
     grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
-    claim = locks.Claim.of(tmp_path / 'study.json')
+    claim = storage.Claim.of(tmp_path / 'study.json')
     with pytest.raises(SoundNetError, match=r'another run is at work in .*: wait for it, or stop it first'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     claim.release()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundnet_tf import geometry, load, locks
+from soundnet_tf import geometry, load, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import files
 from soundnet_tf.nets import model, saved
@@ -327,7 +327,7 @@ def test_something_else_is_left_alone(small, tmp_path):
         small()
     assert sorted(path.name for path in tmp_path.iterdir()) == ['out', 'out.old']
     shutil.rmtree(tmp_path / 'out')
-    claim = locks.Claim.of(tmp_path / 'out.parts')
+    claim = storage.Claim.of(tmp_path / 'out.parts')
     with pytest.raises(SoundNetError, match=r'another run is writing .*out.parts: wait for it, or stop it first'):
         small()
     claim.release()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
@@ -36,7 +36,7 @@ class Journal:
             raise SoundNetError(f'{out} is there, but not its {self._path.name}: choose another --out')
         out.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open('a+b')
-        if not locks.take(self._file):
+        if not storage.lock(self._file):
             raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
         self._load()
 

@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from typing import IO
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.web.client import Again, Client, Refused
@@ -101,7 +101,7 @@ class Fetcher:
         path.parent.mkdir(parents=True, exist_ok=True)
         while not path.exists():
             with draft.open('ab') as file:
-                if not (locks.take(file) and _is_at(file, draft)):
+                if not (storage.lock(file) and _is_at(file, draft)):
                     self._client.pause(POLL_S)
                 elif path.exists():
                     draft.unlink(missing_ok=True)  # another finished the file between the two looks

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from soundnet_tf import locks
+from soundnet_tf import storage
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.web.videos import Fetcher
@@ -402,15 +402,15 @@ def test_many_threads_that_want_the_same_fetch_it_once(files, tmp_path):
 def test_what_another_gives_up_while_we_wait_is_begun_anew(files, tmp_path, monkeypatch):
     files.files['/v.mp4'] = File(BODY)
     draft = Fetcher(tmp_path)._path(video(files)).with_suffix('.mp4.part')
-    take, calls = locks.take, []
+    lock, calls = storage.lock, []
 
     def late(file):
         if not calls:
             draft.unlink()
         calls.append(file)
-        return take(file)
+        return lock(file)
 
-    monkeypatch.setattr(locks, 'take', late)
+    monkeypatch.setattr(storage, 'lock', late)
     assert fetch(files, tmp_path).read_bytes() == BODY
     assert len(calls) == 2
 

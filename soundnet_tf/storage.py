@@ -1,0 +1,205 @@
+"""Writing to disk, in one place for all rooms: whole or not at all, by one process at a time, with the same settings.
+
+with storage.whole_file(path) as file:     # takes the place of `path` at the end
+with storage.whole_folder(path) as folder: # the same of a folder
+storage.begin(run / 'run.json', settings)  # begins a run, or goes on with one of the same settings
+storage.Claim.of(output)                   # the right to make an output
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
+
+from soundnet_tf.errors import SoundNetError
+
+Path = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file to fill, opened for writing and reading, which replaces `path` at the end if nothing was raised.
+
+    Folders are made as needed. A link stays one, and its target is replaced; a device or a pipe is written to, at the
+    end. Raises OSError, with the name of `path`, where it cannot be written.
+    """
+    target = pathlib.Path(os.path.realpath(path))
+    with _naming(path):
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with tempfile.TemporaryFile() as file:
+                yield file
+                file.seek(0)
+                with target.open('wb') as special:
+                    shutil.copyfileobj(file, special)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Not named after the target, whose name may be as long as a system allows.
+        draft = target.with_name(f'.{secrets.token_hex(8)}.part')
+        try:
+            with draft.open('xb+') as file:
+                yield file
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file of UTF-8, as `whole_file` writes it."""
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Readable JSON, as `whole_file` writes it."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + '\n')
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[pathlib.Path]:
+    """A new folder to fill, which replaces `path` at the end if nothing was raised; a link stays one."""
+    target = pathlib.Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = pathlib.Path(tempfile.mkdtemp(prefix='.', suffix='.part', dir=target.parent))
+    draft.chmod(0o755)
+    try:
+        with _naming(path):
+            yield draft
+            _swap(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _swap(draft: pathlib.Path, target: pathlib.Path) -> None:
+    old = draft.with_name(f'{draft.name}.old')
+    if target.exists():
+        os.rename(target, old)
+    try:
+        os.rename(draft, target)
+    except OSError:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A full disk does not say where."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = os.fspath(path)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's content, in hex."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def begin(
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    fixed: Callable[[Any], Mapping[str, Any]] = lambda settings: settings,
+    way_out: str = 'Use another --out, or the same settings',
+) -> None:
+    """Begin a run by writing its settings to the JSON file `path`, or go on with one that has the same.
+
+    `fixed` picks what must be the same; all of `settings` is written anew. Raises SoundNetError, which lists what
+    differs, for other settings, for a file that cannot be read, and for a folder that holds something else.
+    """
+    path = pathlib.Path(path)
+    if path.exists():
+        try:
+            before = fixed(json.loads(path.read_text(encoding='utf-8')))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            way_out = f'Use another --out, or remove {path.parent}'
+            raise SoundNetError(f'{path}: cannot be read ({error!r}). {way_out}') from None
+        check_same(path.parent, before, fixed(json.loads(json.dumps(settings))), way_out)
+    elif path.parent.exists() and (not path.parent.is_dir() or any(path.parent.iterdir())):
+        raise SoundNetError(f'{path.parent}: exists and has no {path.name}, so it is not a run. Use another --out')
+    write_json(path, settings)
+
+
+def check_same(where: Path, before: Any, now: Any, way_out: str = 'Use another --out, or the same settings') -> None:
+    """Raise SoundNetError, which lists up to five differences, unless two JSON values are the same."""
+    was, wanted = _flat(before), _flat(now)
+    other = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key)]
+    if other:
+        said = '; '.join(_differs(key, was.get(key), wanted.get(key)) for key in other[:5])
+        more = f'; and {len(other) - 5} more' if len(other) > 5 else ''
+        raise SoundNetError(f'{where}: started with other settings ({said}{more}). {way_out}')
+
+
+def _differs(key: str, was: Any, now: Any) -> str:
+    text = f'{key} was {"unset" if was is None else was}, is {"unset" if now is None else now}'
+    return text if len(text) < 120 else f'{key} differs'
+
+
+def _flat(values: Any, key: str = '') -> dict[str, Any]:
+    """`{'training': {'steps': 1}}` as `{'training steps': 1}`."""
+    if not isinstance(values, Mapping):
+        return {key: values}
+    return {k: v for name, value in values.items() for k, v in _flat(value, f'{key} {name}'.strip()).items()}
+
+
+def lock(file: IO[Any]) -> bool:
+    """Whether the open file is ours alone now: until it is closed, however the process ends.
+
+    Where the system, or this kind of disk, has no locks, it always is.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True
+
+
+class Claim:
+    """The right to make an output: a locked file beside it, so that of several processes one does the work.
+
+    It is only to save work: each writes a draft of its own and renames it, so nothing is spoilt without locks.
+    """
+
+    def __init__(self, file: IO[Any], path: pathlib.Path) -> None:
+        self._file, self._path = file, path
+
+    @classmethod
+    def of(cls, output: pathlib.Path) -> 'Claim | None':
+        """A claim of the output, or None where another process has it. Folders are made as needed."""
+        # By its hash: a name may be as long as a system allows.
+        path = output.with_name(f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            file = path.open('ab')
+            if not lock(file):
+                file.close()
+                return None
+            # Whoever had it may have removed it between our opening and our locking it.
+            if _is_at(file, path):
+                return cls(file, path)
+            file.close()
+
+    def release(self) -> None:
+        """To whoever wants it; the file goes."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def _is_at(file: IO[Any], path: pathlib.Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False

@@ -1,0 +1,141 @@
+"""Files and folders that appear whole, runs that go on, and claims that end with their process."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from soundnet_tf import storage
+from soundnet_tf.errors import SoundNetError
+
+
+def test_one_at_a_time(tmp_path):
+    output = tmp_path / 'deep' / ('x' * 240 + '.npz')
+    first = storage.Claim.of(output)
+    assert storage.Claim.of(output) is None
+    other = storage.Claim.of(output.with_name('other.npz'))
+    assert len(os.listdir(output.parent)) == 2
+    first.release()
+    other.release()
+    assert os.listdir(output.parent) == []
+    second = storage.Claim.of(output)
+    assert second is not None
+    second.release()
+
+
+def test_a_claim_dies_with_its_process(tmp_path):
+    code = """
+import pathlib, sys, time
+from soundnet_tf import storage
+claim = storage.Claim.of(pathlib.Path(sys.argv[1]))
+print('taken', flush=True)
+time.sleep(60)
+"""
+    output = tmp_path / 'x.npz'
+    with subprocess.Popen([sys.executable, '-c', code, str(output)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == 'taken\n'
+        assert storage.Claim.of(output) is None
+        other.send_signal(signal.SIGKILL)
+    claim = storage.Claim.of(output)
+    assert claim is not None
+    claim.release()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_its_owner_removed_meanwhile_is_no_claim(tmp_path, monkeypatch):
+    """Between our opening the file and our locking it, the other finished and removed it."""
+    output, lock, looks = tmp_path / 'x.npz', storage.lock, []
+
+    def late(file):
+        looks.append(file.name)
+        if len(looks) == 1:
+            os.unlink(file.name)
+        return lock(file)
+
+    monkeypatch.setattr(storage, 'lock', late)
+    claim = storage.Claim.of(output)
+    assert len(looks) == 2
+    assert os.path.exists(looks[1])
+    claim.release()
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / 'deep' / 'x.txt'
+    storage.write_text(path, 'old')
+    with pytest.raises(BrokenPipeError), storage.whole_file(path) as file:
+        raise BrokenPipeError(file.write(b'new'))
+    assert path.read_text() == 'old'
+    assert os.listdir(path.parent) == ['x.txt']
+
+
+def test_the_target_of_a_link_is_replaced(tmp_path):
+    (tmp_path / 'disk').mkdir()
+    for link, target in (('x.txt', 'disk/y.txt'), ('folder', 'disk/other')):
+        (tmp_path / link).symlink_to(target)
+    storage.write_text(tmp_path / 'x.txt', 'new')
+    with storage.whole_folder(tmp_path / 'folder') as draft:
+        (draft / 'z').write_text('z')
+    assert (tmp_path / 'x.txt').is_symlink()
+    assert (tmp_path / 'disk' / 'y.txt').read_text() == 'new'
+    assert (tmp_path / 'folder').is_symlink()
+    assert os.listdir(tmp_path / 'disk' / 'other') == ['z']
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with subprocess.Popen(['cat', str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        storage.write_text(pipe, 'through')
+        assert reader.stdout.read() == 'through'
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root makes devices')
+def test_a_device_stays_one(tmp_path):
+    device = tmp_path / 'null'
+    try:
+        os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip('this container makes no devices')
+    storage.write_text(device, 'gone')
+    assert device.is_char_device()
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(OSError, match='No space left') as failed, storage.whole_file(tmp_path / 'x'):
+        raise OSError(28, 'No space left on device')
+    assert failed.value.filename == str(tmp_path / 'x')
+
+
+def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path):
+    path = tmp_path / 'run' / 'run.json'
+    storage.begin(path, {'training': {'steps': 40, 'rates': (1, 2)}})
+    storage.begin(path, {'training': {'steps': 40, 'rates': (1, 2)}})
+    line = (
+        f'{path.parent}: started with other settings (training steps was 40, is 48; seed was unset, is 1). '
+        'Use another --out, or the same settings'
+    )
+    with pytest.raises(SoundNetError, match=f'^{re.escape(line)}$'):
+        storage.begin(path, {'training': {'steps': 48, 'rates': (1, 2)}, 'seed': 1})
+    storage.begin(path, {'training': {'steps': 48, 'rates': (1, 2)}}, fixed=lambda s: {'rates': s['training']['rates']})
+    assert json.loads(path.read_text())['training']['steps'] == 48
+
+
+def test_what_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    with pytest.raises(SoundNetError, match=r'exists and has no run\.json, so it is not a run. Use another --out$'):
+        storage.begin(tmp_path / 'run.json', {})
+    (tmp_path / 'run.json').write_text('{')
+    with pytest.raises(SoundNetError, match=r'run\.json: cannot be read \(.*\)\. Use another --out, or remove '):
+        storage.begin(tmp_path / 'run.json', {})
+
+
+def test_the_hash_is_that_of_the_content(tmp_path):
+    (tmp_path / 'x').write_bytes(b'abc')
+    assert storage.sha256(tmp_path / 'x') == hashlib.sha256(b'abc').hexdigest()
