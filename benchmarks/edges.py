@@ -16,7 +16,7 @@ import numpy as np
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.inference.engine import stored
-from soundnet_tf.inference.tag import over_time
+from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.nets import lookup, saved
 
 LONG_S = 66
@@ -59,7 +59,7 @@ def main():
                 found.setdefault((layer, 'kept'), []).extend(far[max(0, kept - 3) : kept])
                 if layer in answers and kept:
                     head = trimmed.heads[trimmed.head_names.index(layer)]
-                    answers[layer].append(over_time(head, values[:kept]))
+                    answers[layer].append(clip_probabilities(head, values[:kept]))
         for head, own in answers.items():
             tops = [answer.argmax() for answer in own if answer.max() > FLIP]
             flips[head] += [len(set(tops)) > 1] if tops else []

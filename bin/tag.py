@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     """Tag the named files and folders, or what comes through a pipe."""
     from soundnet_tf import inference
     from soundnet_tf.errors import SoundNetError
-    from soundnet_tf.inference import files, pcm, tag
+    from soundnet_tf.inference import files, pcm, printing
 
     def load() -> inference.Embedder:
         options = {'short': SHORT.value, 'decoder': DECODER.value, 'channel': CHANNEL.value, 'edges': EDGES.value}
@@ -65,11 +65,11 @@ def main(arguments: Sequence[str]) -> int:
             raise SoundNetError('--pcm tells each time step as it comes: leave --per=clip out')
         pieces = pcm.pieces(PCM.value, cast(int, CHANNELS.value), cast(str, DTYPE.value))
         name = 'stdin' if PCM.value == '-' else PCM.value
-        seconds = tag.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), name, form, count)
+        seconds = printing.tag_live(load(), pieces, cast(int, SAMPLE_RATE.value), name, form, count)
         files.tell(f'{seconds:.2f} s of sound')
         return 0
     sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])
-    tally = tag.tag_files(load(), sounds, form, count, cast(str, PER.value))
+    tally = printing.tag_files(load(), sounds, form, count, cast(str, PER.value))
     if len(sounds) > 1 or tally.failed:
         files.tell(str(tally))
     return tally.status

@@ -17,8 +17,16 @@ from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from soundnet_tf import clips, geometry
-    from soundnet_tf.errors import BadAudio, BadRecord, MissingTool, ShortClip, SoundNetError, WeightsMismatch
-    from soundnet_tf.inference import Embedder, Embedding, Stream, load
+    from soundnet_tf.errors import (
+        BadAudio,
+        BadRecord,
+        MissingTool,
+        ShortClip,
+        SoundNetError,
+        UnknownLayer,
+        WeightsMismatch,
+    )
+    from soundnet_tf.inference import Embedder, Embedding, Stream, Tag, load
     from soundnet_tf.inference.sklearn import SoundNetTransformer
     from soundnet_tf.nets.applications import SoundNet5, SoundNet8
     from soundnet_tf.nets.model import build, features, spec_of
@@ -27,8 +35,16 @@ if TYPE_CHECKING:
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
-    'soundnet_tf.errors': ('BadAudio', 'BadRecord', 'MissingTool', 'ShortClip', 'SoundNetError', 'WeightsMismatch'),
-    'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'load'),
+    'soundnet_tf.errors': (
+        'BadAudio',
+        'BadRecord',
+        'MissingTool',
+        'ShortClip',
+        'SoundNetError',
+        'UnknownLayer',
+        'WeightsMismatch',
+    ),
+    'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'Tag', 'load'),
     'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
     'soundnet_tf.nets.applications': ('SoundNet5', 'SoundNet8'),
     'soundnet_tf.nets.model': ('build', 'features', 'spec_of'),
@@ -53,6 +69,8 @@ __all__ = [
     'SoundNetError',
     'SoundNetTransformer',
     'Stream',
+    'Tag',
+    'UnknownLayer',
     'WeightsMismatch',
     'build',
     'clips',

@@ -16,6 +16,10 @@ class ShortClip(SoundNetError, ValueError):
     """The sound is too short to give one frame of the layer that was asked for."""
 
 
+class UnknownLayer(SoundNetError, ValueError):
+    """The net has no layer or head of that name."""
+
+
 class BadAudio(SoundNetError, ValueError):
     """The bytes or samples are not a sound that can be used."""
 

@@ -16,7 +16,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, Embedding
-from soundnet_tf.inference.engine import WHOLE_S, KerasEngine
+from soundnet_tf.inference.engine import MAX_CLIP_S, KerasEngine
 from soundnet_tf.inference.listening import BATCH_S
 from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec
@@ -77,7 +77,7 @@ def _heard(audio: Any, model: Model, layer: str) -> list[Embedding]:
     if sounds.ndim != 2 or not sounds.size:
         raise SoundNetError(f'audio of shape {list(sounds.shape)}: give [sounds, samples]')
     embedder, seconds = model.embedder, sounds.shape[1] / SAMPLE_RATE
-    if seconds > WHOLE_S:
+    if seconds > MAX_CLIP_S:
         return [embedder.embed(sound, SAMPLE_RATE, layer) for sound in sounds]
     together = max(1, int(BATCH_S / seconds))
     batches = [sounds[at : at + together] for at in range(0, len(sounds), together)]

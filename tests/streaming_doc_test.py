@@ -36,7 +36,7 @@ def test_what_is_kept(spec):
     widths = {None: 1} | {layer: geometry.channels(spec, layer) for layer in rows}
     most = sum(stage.kernel * widths[stage.source] for stage in stages)
     assert f'{most:,}' in TEXT
-    flow = KerasEngine(net).flow(rows)
+    flow = KerasEngine(net).open_stream(rows)
     for samples in (1, 997, 22_050, 30_011, 250_000):
         flow.push(np.zeros(samples, np.float32))
         assert flow.numbers() <= most

@@ -29,7 +29,7 @@ def listen(videos: pathlib.Path, scenes: Sequence[Scene]) -> list[Said]:
     found = []
     for kind, scene in sorted(first.items()):
         ((head, name, probability),) = embedder.tag_file(videos / f'{scene.id}.mp4', top=1)
-        found.append(Said(kind, name, probability, probability >= embedder.sure_from.get(head, 0.0)))
+        found.append(Said(kind, name, probability, probability >= embedder.confidence_threshold.get(head, 0.0)))
     return found
 
 

@@ -37,7 +37,7 @@ def embed_files(
     counted here. `options` go to the runner untouched.
     """
     embedder = load()
-    layer = embedder.known(layer)
+    layer = embedder.listener.resolve_layer(layer)
 
     def to_npz(facts: write.Facts, folder: str) -> Tally:
         pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))

@@ -1,13 +1,73 @@
-"""What a layer gave for a sound."""
+"""What goes into a net and what comes out: a clip, the embedding of a layer, and whoever turns one into the other."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short
+from soundnet_tf import audio
+from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
+from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
+
+Path = str | os.PathLike[str]
+
+InputError = BadAudio | ShortClip | MissingTool
+"""What may be wrong with one file, and says nothing about the others."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """A sound that is processed in one piece: its waveform, extended where it was too short, and its own length."""
+
+    waveform: Waveform
+    samples: int
+
+    @functools.cached_property
+    def level_dbfs(self) -> float:
+        """Of the sound itself; see `audio.LevelMeter`."""
+        return audio.level_dbfs(self.waveform[: self.samples])
+
+
+Opened = Clip | Iterator[Waveform]
+"""A sound file that was opened: a clip, or the pieces of a file too long to be processed in one piece."""
+
+
+class Timed(Protocol):
+    """A result that knows how long its sound was."""
+
+    @property
+    def seconds(self) -> float:
+        """The length of the sound."""
+        ...
+
+
+Result = TypeVar('Result', bound=Timed)
+
+
+class Listener(Protocol[Result]):
+    """Whatever opens sound files and gives a result for each layer: what `listening` and `files.listen` work with."""
+
+    @property
+    def decoder(self) -> str:
+        """The decoding library, or 'auto'."""
+        ...
+
+    def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
+        """Decode a file far enough to know whether it is long. Raises one of InputError."""
+        ...
+
+    def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[dict[str, Result]]:
+        """The results of several clips, as one batch."""
+        ...
+
+    def listen_pieces(self, pieces: Iterator[Waveform], layers: Sequence[str], name: str) -> dict[str, Result]:
+        """The results of a sound that comes in pieces, in constant memory."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,3 +128,7 @@ def join(parts: Sequence[Embedding]) -> Embedding:
     """One embedding of the parts that a stream gave."""
     values, times = (np.concatenate([getattr(part, name) for part in parts]) for name in ('values', 'times'))
     return dataclasses.replace(parts[-1], values=values, times=times)
+
+
+Embeddings = dict[str, Embedding]
+"""By layer or head."""

@@ -1,16 +1,20 @@
-"""What runs the net under an `Embedder`: TensorFlow for any layer, LiteRT for a few of them without TensorFlow."""
+"""What runs the net under an `Embedder`: TensorFlow for any layer, LiteRT for a few of them without TensorFlow.
+
+Threads may share an engine. A copy of one is the same engine; a pickle says how to load it again.
+"""
 
 import os
 import pathlib
+import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, get_args
 
 import numpy as np
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.inference.stream import Flow, Outputs, Run
+from soundnet_tf.inference.stream import NetStream, Outputs, Run
 from soundnet_tf.nets import litert, saved
 from soundnet_tf.spec import NetSpec
 
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 
 
 Edges = Literal['drop', 'keep']
-"""What becomes of the steps at a clip's end that a net never learned to give: see `geometry.trim_edges`."""
+"""Whether the steps at a clip's end that training never used are dropped: see `geometry.trim_edges`."""
 
-WHOLE_S = 60.0
+MAX_CLIP_S = 60.0
 """TensorFlow is given longer sounds in pieces: as quick, and the memory stays what it is."""
 
 
@@ -49,8 +53,8 @@ class Engine(Protocol):
         """Whether `run` knows the layer, or the head of that name."""
         ...
 
-    def whole_s(self, layers: Sequence[str]) -> float:
-        """A longer sound than this, in seconds, had better go through `flow`: the memory of `run` grows with it."""
+    def max_clip_s(self, layers: Sequence[str]) -> float:
+        """Longer sounds, in seconds, are better streamed: the memory of `run` grows with the length."""
         ...
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
@@ -61,13 +65,28 @@ class Engine(Protocol):
         """`run` of each, as one batch where that is quicker: best of about one length, as memory is of the longest."""
         ...
 
-    def flow(self, layers: Sequence[str]) -> Flow:
-        """The net for a sound that comes piece by piece."""
+    def open_stream(self, layers: Sequence[str]) -> NetStream:
+        """The net for a sound that comes piece by piece, one for each sound."""
         ...
 
 
-class TensorFlowEngine:
-    """Runs the net that `weights` are of, through TensorFlow.
+class _Shared:
+    """An engine that copies share, since nothing about it changes; pickled, it is made anew from `_made_by`."""
+
+    _made_by: tuple[Callable[..., Any], tuple[Any, ...]]
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self._made_by
+
+
+class TensorFlowEngine(_Shared):
+    """Runs the net with these `weights` through TensorFlow.
 
     `precision` 'bfloat16' multiplies in half precision: quicker on processors that have it, SoundNetError elsewhere.
     """
@@ -75,6 +94,8 @@ class TensorFlowEngine:
     def __init__(
         self, weights: 'fast.Weights', labels: dict[str, tuple[str, ...]], precision: 'fast.Precision' = 'float32'
     ):
+        self._made_by = TensorFlowEngine, (weights, labels, precision)
+        self._lock = threading.RLock()
         self.spec = weights.spec
         self.labels = labels
         self._weights = weights
@@ -85,8 +106,8 @@ class TensorFlowEngine:
     def serves(self, layer: str) -> bool:
         return layer in (*self.spec.layer_names, *self.spec.head_names)
 
-    def whole_s(self, layers: Sequence[str]) -> float:
-        return WHOLE_S
+    def max_clip_s(self, layers: Sequence[str]) -> float:
+        return MAX_CLIP_S
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         return self.run_many([waveform], layers)[0]
@@ -106,28 +127,33 @@ class TensorFlowEngine:
             for index, length in enumerate(lengths)
         ]
 
-    def flow(self, layers: Sequence[str]) -> Flow:
-        if tuple(layers) not in self._stages:
-            from soundnet_tf.nets import fast
+    def open_stream(self, layers: Sequence[str]) -> NetStream:
+        with self._lock:
+            if tuple(layers) not in self._stages:
+                from soundnet_tf.nets import fast
 
-            stages = fast.stages(self._weights, layers, self.precision)
-            self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
-        return Flow(self.spec, layers, self._stages[tuple(layers)])
+                stages = fast.stages(self._weights, layers, self.precision)
+                self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
+        return NetStream(self.spec, layers, self._stages[tuple(layers)])
 
     def _whole(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
         """A graph, called: `predict` costs 50 ms at each call."""
-        if (layers, of_several_lengths) not in self._graphs:
-            import tensorflow as tf
-
-            from soundnet_tf.nets import fast
-
-            form = fast.inference_form(self._weights, layers, self.precision)
-            # Without a signature each new clip length would be traced anew.
-            signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
-            graph: Any = tf.function(form, input_signature=signature if of_several_lengths else signature[:1])
-            concrete = graph.get_concrete_function()
-            self._graphs[layers, of_several_lengths] = lambda *arrays: concrete(*map(tf.constant, arrays))
+        with self._lock:
+            if (layers, of_several_lengths) not in self._graphs:
+                self._graphs[layers, of_several_lengths] = self._traced(layers, of_several_lengths)
         return self._graphs[layers, of_several_lengths]
+
+    def _traced(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
+        import tensorflow as tf
+
+        from soundnet_tf.nets import fast
+
+        form = fast.inference_form(self._weights, layers, self.precision)
+        # Without a signature each new clip length would be traced anew.
+        signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
+        graph: Any = tf.function(form, input_signature=signature if of_several_lengths else signature[:1])
+        concrete = graph.get_concrete_function()
+        return lambda *arrays: concrete(*map(tf.constant, arrays))
 
     def _compiled(self, stage: 'fast.Stage') -> Run:
         import tensorflow as tf
@@ -148,6 +174,7 @@ class KerasEngine(TensorFlowEngine):
 
         labels, known = model.labels_of(net), cast(model.SoundNet, net)
         super().__init__(fast.Weights.of(known), labels, precision)
+        self._made_by = KerasEngine, (net, precision)
 
 
 def stored(
@@ -162,13 +189,15 @@ def stored(
     tensors = saved.Tensors(folder, spec)
     from soundnet_tf.nets import fast
 
-    return TensorFlowEngine(fast.Weights(spec, tensors, constant=True), labels, precision)
+    engine = TensorFlowEngine(fast.Weights(spec, tensors, constant=True), labels, precision)
+    engine._made_by = stored, (os.path.abspath(folder), precision, edges)
+    return engine
 
 
 def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
     """The precision itself. Raises SoundNetError where it is unknown, or this machine's processor lacks it."""
     if precision not in ('float32', 'bfloat16'):
-        raise SoundNetError(f"precision is 'float32' or 'bfloat16', not {precision!r}")
+        raise SoundNetError(f"precision={precision!r}: must be 'float32' or 'bfloat16'")
     if precision == 'bfloat16':
         import tensorflow as tf
 
@@ -185,7 +214,7 @@ AT_ONCE_S = 60.0
 """Seconds of sound that LiteRT hears as it starts; then copying the weights for quicker kernels has paid."""
 
 
-class LiteRTEngine:
+class LiteRTEngine(_Shared):
     """The `net.tflite` of a saved net, which serves the layers that it was written with.
 
     Raises MissingTool without ai-edge-litert, SoundNetError where the file is missing or damaged.
@@ -195,6 +224,8 @@ class LiteRTEngine:
         self.spec = saved.read_spec(folder)
         self.labels = saved.read_labels(folder)
         self.precision = 'float32'
+        self._made_by = LiteRTEngine, (os.path.abspath(folder),)
+        self._lock = threading.Lock()  # an interpreter has one set of tensors
         self._path = pathlib.Path(folder) / saved.TFLITE
         self._seconds = 0.0
         self._packed = False
@@ -207,10 +238,14 @@ class LiteRTEngine:
     def serves(self, layer: str) -> bool:
         return layer in self._signature_of
 
-    def whole_s(self, layers: Sequence[str]) -> float:
+    def max_clip_s(self, layers: Sequence[str]) -> float:
         return 300.0  # beyond, its activations take more memory than TensorFlow does
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
+        with self._lock:
+            return self._run(waveform, layers)
+
+    def _run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         self._seconds += len(waveform) / SAMPLE_RATE
         if self._seconds > AT_ONCE_S and not self._packed:
             self._packed, self._runners = True, {}
@@ -225,7 +260,7 @@ class LiteRTEngine:
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         return [self.run(waveform, layers) for waveform in waveforms]  # here a batch gains nothing
 
-    def flow(self, layers: Sequence[str]) -> Flow:
+    def open_stream(self, layers: Sequence[str]) -> NetStream:
         raise SoundNetError('streams need the weights of the net: load its whole folder')
 
     def _opened(self) -> Any:
@@ -246,10 +281,12 @@ class LiteRTEngine:
         return self._runners[signature]
 
 
-class FirstThatServes:
+class FirstThatServes(_Shared):
     """A quick engine for what it serves, and one that serves all, made when it is first needed."""
 
     def __init__(self, quick: Engine, whole: Callable[[], Engine]):
+        self._made_by = FirstThatServes, (quick, whole)
+        self._lock = threading.Lock()
         self.spec = quick.spec
         self.labels = quick.labels
         self.precision = quick.precision
@@ -260,8 +297,8 @@ class FirstThatServes:
     def serves(self, layer: str) -> bool:
         return layer in (*self.spec.layer_names, *self.spec.head_names)
 
-    def whole_s(self, layers: Sequence[str]) -> float:
-        return self._quick.whole_s(layers) if self._is_quick(layers) else WHOLE_S
+    def max_clip_s(self, layers: Sequence[str]) -> float:
+        return self._quick.max_clip_s(layers) if self._is_quick(layers) else MAX_CLIP_S
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         return self._of(layers).run(waveform, layers)
@@ -269,8 +306,8 @@ class FirstThatServes:
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         return self._of(layers).run_many(waveforms, layers)
 
-    def flow(self, layers: Sequence[str]) -> Flow:
-        return self._made().flow(layers)
+    def open_stream(self, layers: Sequence[str]) -> NetStream:
+        return self._made().open_stream(layers)
 
     def _is_quick(self, layers: Sequence[str]) -> bool:
         return all(self._quick.serves(layer) for layer in layers)
@@ -279,7 +316,8 @@ class FirstThatServes:
         return self._quick if self._is_quick(layers) else self._made()
 
     def _made(self) -> Engine:
-        self._whole = self._whole or self._make()
+        with self._lock:
+            self._whole = self._whole or self._make()
         return self._whole
 
 
@@ -290,7 +328,7 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
     Raises SoundNetError where the folder is not a saved net.
     """
     if edges not in get_args(Edges):
-        raise SoundNetError(f"edges is 'drop' or 'keep', not {edges!r}")
+        raise SoundNetError(f"edges={edges!r}: must be 'drop' or 'keep'")
     saved.read_spec(folder)  # a wrong folder is reported before TensorFlow is loaded
     weights = saved.read_facts(folder).get('weights_sha256')
 
@@ -302,6 +340,8 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
     if edges == 'keep' or precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
         return whole()
     try:
-        return FirstThatServes(LiteRTEngine(folder), whole)
+        engine = FirstThatServes(LiteRTEngine(folder), whole)
     except MissingTool:
         return whole()
+    engine._made_by = engine_of, (os.path.abspath(folder), precision, edges)
+    return engine

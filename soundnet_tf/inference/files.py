@@ -10,14 +10,12 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
-
-if TYPE_CHECKING:
-    from soundnet_tf.inference.embed import Embedder
-    from soundnet_tf.inference.listening import Heard
+from soundnet_tf.inference import listening
+from soundnet_tf.inference.embedding import Listener, Timed
 
 _VIDEOS = ('.mkv', '.mov', '.mp4', '.webm')
 SUFFIXES = ('.aif', '.aiff', '.flac', '.m4a', '.mp3', '.oga', '.ogg', '.opus', '.wav', *_VIDEOS)
@@ -146,25 +144,25 @@ class Tally:
         return '; '.join(parts)
 
 
+Result = TypeVar('Result', bound=Timed)
+
 REASONS = {BadAudio: 'unreadable', ShortClip: 'too short', MissingTool: 'without a decoder'}
 
 
 def listen(
-    embedder: 'Embedder',
+    listener: Listener[Result],
     files: Iterable[SoundFile],
     layers: Sequence[str],
-    done: 'Callable[[SoundFile, Heard | None], None]',
+    done: Callable[[SoundFile, dict[str, Result] | None], None],
     tally: Tally,
     total: int,
 ) -> None:
-    """Call `done` with what the net hears in each file, or with None where the file is of no use.
+    """Call `done` with the results of each file, or with None where the file cannot be used.
 
-    That is told on stderr in one line and counted; every other error ends the run, and so does the lack of a decoder
-    that was asked for by name, which no file could be read without. `files` may be an iterator that leaves out some
-    of the `total` and counts them in the `tally`.
+    Such a file is reported on stderr in one line and counted; every other error ends the run, and so does the lack of
+    a decoder that was specified by name, since no file can be read without it. `files` may be an iterator that leaves
+    out some of the `total` and counts them in the `tally`.
     """
-    from soundnet_tf.inference import listening
-
     taken: collections.deque[SoundFile] = collections.deque()
 
     def paths() -> Iterator[str]:
@@ -174,18 +172,18 @@ def listen(
 
     began = time.monotonic()
     with _progress(total) as bar:
-        for heard in listening.each(embedder, paths(), layers, _watched):
+        for result in listening.listen_paths(listener, paths(), layers, _watched):
             file = taken.popleft()
-            if isinstance(heard, Exception):
+            if isinstance(result, Exception):
                 done(file, None)
-                if isinstance(heard, MissingTool) and embedder.decoder != 'auto':
-                    raise heard
-                tell(' '.join(str(heard).split()))
-                tally.failed[REASONS[type(heard)]] += 1
+                if isinstance(result, MissingTool) and listener.decoder != 'auto':
+                    raise result
+                tell(' '.join(str(result).split()))
+                tally.failed[REASONS[type(result)]] += 1
             else:
-                done(file, heard)
+                done(file, result)
                 tally.done += 1
-                tally.hours += heard[layers[0]].seconds / 3600
+                tally.hours += result[layers[0]].seconds / 3600
             if bar is not None:
                 bar.set_postfix_str(pace(tally.hours, time.monotonic() - began), refresh=False)
                 bar.update(tally.files - bar.n)

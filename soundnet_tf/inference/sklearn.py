@@ -56,7 +56,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         """Check the settings; raises SoundNetError where they do not fit the net."""
         if self.pool not in ('mean', 'max', 'mean+max'):
             raise SoundNetError(f'there is no pool {self.pool!r}: give mean, max or mean+max')
-        self._embedder().known(self.layer)
+        self._embedder().listener.resolve_layer(self.layer)
         return self
 
     def transform(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
@@ -80,13 +80,13 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """The layer, channel and pool of each column."""
-        layer, pools = self._embedder().known(self.layer), self.pool.split('+')
+        layer, pools = self._embedder().listener.resolve_layer(self.layer), self.pool.split('+')
         channels = self._width() // len(pools)
         return np.array([f'{layer}_{index}_{pool}' for pool in pools for index in range(channels)], object)
 
     def _width(self) -> int:
         embedder = self._embedder()
-        return geometry.channels(embedder.spec, embedder.known(self.layer)) * len(self.pool.split('+'))
+        return geometry.channels(embedder.spec, embedder.listener.resolve_layer(self.layer)) * len(self.pool.split('+'))
 
     def _embedder(self) -> Embedder:
         if isinstance(self.model, Embedder):

@@ -5,14 +5,15 @@ A step of a layer is settled when all the samples that it sees were heard (`geom
 less than one kernel, and a pool, of steps per layer. docs/streaming.md has the table.
 """
 
+import contextlib
+import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import audio, geometry
+from soundnet_tf import audio, geometry, threads
 from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
@@ -30,7 +31,7 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
-    """The same sound in blocks of that length, the next of them being made, by a thread, while one is listened to."""
+    """The same sound in blocks of BLOCK_S, the next of which a thread prepares while one is processed."""
     end: Waveform = np.zeros(0, np.float32)
 
     def gathered() -> Iterator[Waveform]:
@@ -43,14 +44,10 @@ def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
                 waiting, samples = [], 0
         yield np.concatenate([end, *waiting])
 
-    blocks, pool = gathered(), ThreadPoolExecutor(1)
-    try:
-        coming = pool.submit(next, blocks, end)
-        while (block := coming.result()) is not end:
-            coming = pool.submit(next, blocks, end)
-            yield block
-    finally:
-        pool.shutdown(cancel_futures=True)
+    blocks = gathered()
+    coming = threads.ahead(lambda _: next(blocks, end), itertools.repeat(None), threads=1)
+    with contextlib.closing(coming):
+        yield from itertools.takewhile(lambda block: block is not end, coming)
 
 
 def rows_of(spec: NetSpec, layers: Sequence[str]) -> tuple[str, ...]:
@@ -68,8 +65,8 @@ def joined(spec: NetSpec, outputs: Outputs, layers: Sequence[str]) -> Outputs:
     }
 
 
-class Flow:
-    """A net that is fed: samples in, the steps of its layers that they settle out.
+class NetStream:
+    """A net as a stream: samples in, the time steps of its layers that have become final out.
 
     `stages` lead to all `layers`, each with its `run` on arrays `[1, time, channels]`.
     """
@@ -118,21 +115,21 @@ class _Step:
 
 
 class Streams:
-    """Several layers and heads of one sound that comes piece by piece; `Embedder.streams` opens it.
+    """Several layers and heads of one sound that comes piece by piece; `NetListener.open_stream` opens it.
 
-    What the pushes and the finish give, joined, is what `Embedder.listen` gives for the whole sound.
+    What the pushes and the finish give, joined, is what `NetListener.listen` gives for the whole sound.
     """
 
     def __init__(
         self,
-        flow: Flow,
+        net: NetStream,
         spec: NetSpec,
         layers: Sequence[str],
         intake: audio.Intake,
         short: Short = 'error',
         name: str = 'the sound',
     ) -> None:
-        self._flow, self._spec, self._layers = flow, spec, tuple(layers)
+        self._net, self._spec, self._layers = net, spec, tuple(layers)
         self._intake, self._name = intake, name
         self._short: Short = short
         self._least = max(geometry.min_samples(spec, layer) for layer in self._layers)
@@ -189,7 +186,7 @@ class Streams:
     def _through(self, waveform: Waveform, last: bool) -> Outputs:
         size = BLOCK_S * SAMPLE_RATE
         parts = [
-            self._flow.push(waveform[at : at + size], last and at + size >= len(waveform))
+            self._net.push(waveform[at : at + size], last and at + size >= len(waveform))
             for at in range(0, max(1, len(waveform)), size)
         ]
         rows = {row: np.concatenate([part[row] for part in parts]) for row in parts[0]}

@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -16,9 +17,8 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import table_files
 from soundnet_tf.inference.embed import Embedder
-from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
-from soundnet_tf.inference.listening import Heard
 
 Pool = Literal['none', 'mean', 'max']
 """What is written: every time step, or their average or maximum."""
@@ -57,7 +57,7 @@ def embed_files(
     another sound's. Raises SoundNetError for an unknown layer or pool, where `out` cannot be what it must be, and where
     it was made with another net, layer or pool.
     """
-    layer = embedder.known(layer)
+    layer = embedder.listener.resolve_layer(layer)
 
     def to_npz(facts: Facts, folder: str) -> Tally:
         return to_folder(embedder, files, facts, folder, layer)
@@ -89,7 +89,7 @@ def write(
     table, path = table_files.TABLES[format](), pathlib.Path(out)
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
-    parts = path.with_name(f'.{path.name}.parts')
+    parts = _parts_of(path)
     claim = storage.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
@@ -110,6 +110,13 @@ def write(
     finally:
         claim.release()
     return tally
+
+
+def _parts_of(table: pathlib.Path) -> pathlib.Path:
+    """The folder of a table's rows: beside it, to go on from; of a device or a pipe, one that nobody goes on from."""
+    if table.exists() and not table.is_file():
+        return pathlib.Path(tempfile.mkdtemp(prefix='soundnet')) / 'parts'
+    return table.with_name(f'.{table.name}.parts')
 
 
 def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
@@ -137,14 +144,14 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
                 claims[file], stamps[file] = claim, stamp(file)
                 yield file
 
-    def done(file: SoundFile, heard: Heard | None) -> None:
+    def done(file: SoundFile, embeddings: Embeddings | None) -> None:
         stamped = stamps.pop(file)
-        if heard is not None:
-            write_npz(npz_path(out, file), heard[layer], {'path': file.path, **facts}, stamped)
+        if embeddings is not None:
+            write_npz(npz_path(out, file), embeddings[layer], {'path': file.path, **facts}, stamped)
         claims.pop(file).release()
 
     try:
-        listen(embedder, todo(), [layer], done, tally, len(files))
+        listen(embedder.listener, todo(), [layer], done, tally, len(files))
     finally:
         for claim in claims.values():
             claim.release()
@@ -153,7 +160,7 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
 
 def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
     """Whether the table has just these rows, of the sounds as they are. Raises SoundNetError where it is no table."""
-    if not out.exists():
+    if not out.is_file():  # a device or a pipe holds nothing
         return False
     try:
         there = list(table.facts(out, ['path', *facts, *STAMPS]))
@@ -174,10 +181,10 @@ def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
     return {
         'layer': layer,
         'pool': pool,
-        'short': embedder.short,
-        'channel': embedder.channel,
-        'precision': embedder.precision,
-        'edges': embedder.edges,
+        'short': embedder.listener.short,
+        'channel': embedder.listener.channel,
+        'precision': embedder.listener.precision,
+        'edges': embedder.listener.edges,
         'model': embedder.spec.name,
         'weights_sha256': embedder.facts.get('weights_sha256', ''),
     }
@@ -257,10 +264,8 @@ def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | Non
 
 
 def refuse_others(path: pathlib.Path, there: Mapping[str, Any], facts: Facts) -> None:
-    """Raises SoundNetError, saying in what, where an output was made otherwise."""
-    other = [f'{key} {there[key][:12]}, not {facts[key][:12]}' for key in facts if there[key] != facts[key]]
-    if other:
-        raise SoundNetError(f'{path} was made with {" and ".join(other)}: choose another --out, or remove it')
+    """Raises SoundNetError, which says in what they differ, where an output was made with other settings."""
+    storage.check_same(path, {key: there[key] for key in facts}, facts, 'Use another --out, or remove it')
 
 
 def _is_same(path: str, other: str) -> bool:

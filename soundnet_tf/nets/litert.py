@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,18 +42,23 @@ def _given(model: Model) -> dict[str, Any]:
     return {'model_content': model} if isinstance(model, bytes) else {'model_path': str(model)}
 
 
+_STDERR = threading.Lock()
+"""A process has one stderr: two threads that redirect it at once would lose it."""
+
+
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
     """Nothing on the process' stderr: native code cannot be asked not to announce itself there."""
-    try:
-        old = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    try:
-        with open(os.devnull, 'wb') as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(old, 2)
-        os.close(old)
+    with _STDERR:
+        try:
+            old = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        try:
+            with open(os.devnull, 'wb') as nothing:
+                os.dup2(nothing.fileno(), 2)
+            yield
+        finally:
+            os.dup2(old, 2)
+            os.close(old)

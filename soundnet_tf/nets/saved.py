@@ -242,9 +242,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding='utf-8'))
         if not isinstance(facts, dict):
             raise ValueError('it is no object')
-        sure_from = facts.get('sure_from', {})
-        if not isinstance(sure_from, dict) or not all(_is_share(value) for value in sure_from.values()):
-            raise ValueError(f'sure_from is no confidence from 0 to 1 for each head, but {sure_from!r}')
+        thresholds = facts.get('confidence_threshold', {})
+        if not isinstance(thresholds, dict) or not all(_is_share(value) for value in thresholds.values()):
+            raise ValueError(f'confidence_threshold must be from 0 to 1 for each head, but is {thresholds!r}')
         return facts
     except (OSError, ValueError, RecursionError) as error:
         raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error

@@ -99,7 +99,7 @@ All answers to left-out clips{over}:
 
 def _sure(facts: Facts) -> str:
     own = facts['measured']['calibration']
-    (sure_from,) = facts['sure_from'].values()
+    (sure_from,) = facts['confidence_threshold'].values()
     warm = f"""Its logits are divided by {own['temperature']:.3f}, which is worked into its head: all forms of the net
         say the same. The expected calibration error on left-out folds goes from {100 * own['error_before']:.1f} % to
         {100 * own['error_after']:.1f} %, the loss from {own['loss_before']:.3f} to {own['loss_after']:.3f} nats (the

@@ -110,7 +110,7 @@ def _fill(
         'spec': net.spec.to_dict(),
         'licence': terms.licence,
         'data': {'about': terms.about, 'folds': list(way.dataset.folds), **credits},
-        'sure_from': {head: calibration.sure_from},
+        'confidence_threshold': {head: calibration.sure_from},
         'measured': measured(way, found, calibration) | {'halves': halved},
     }
     storage.write_json(folder / 'model.json', facts)

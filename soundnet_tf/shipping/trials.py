@@ -13,7 +13,7 @@ from soundnet_tf import inference
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet
-from soundnet_tf.inference import files, tag
+from soundnet_tf.inference import files, tags
 from soundnet_tf.shipping import probes
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, of_first_seed
@@ -56,7 +56,7 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
     """
     (head,) = embedder.spec.heads
     heard = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
-    logits = np.log(np.maximum([tag.over_time(head, own.values) for own in heard], np.finfo(np.float32).tiny))
+    logits = np.log(np.maximum([tags.clip_probabilities(head, own.values) for own in heard], np.finfo(np.float32).tiny))
     odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     return odds / odds.sum(axis=1, keepdims=True)
 
@@ -85,7 +85,7 @@ def made(embedder: inference.Embedder) -> list[Trial]:
             kind,
             embedder.labels[head],
             said(embedder, [probes.made(kind, seed) for seed in range(VARIANTS)]),
-            embedder.sure_from[head],
+            embedder.confidence_threshold[head],
         )
         for kind in tqdm.tqdm(probes.MADE, desc='made sounds', unit='kind', leave=False, disable=None)
     ]
@@ -98,11 +98,13 @@ def others(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, f
 
     def done(file: files.SoundFile, heard: Any) -> None:
         if heard is not None:
-            found.append(tag.over_time(head, heard[head.name].values))
+            found.append(tags.clip_probabilities(head, heard[head.name].values))
 
     there = files.find(paths)
-    files.listen(embedder, there, [head.name], done, tally, len(there))
+    files.listen(embedder.listener, there, [head.name], done, tally, len(there))
     if not found:
         raise SoundNetError(f'none of the {len(there)} sounds of no class (others) is usable: name some that are')
     values = np.array(found).reshape(len(found), head.classes)
-    return of('real sounds of no class', embedder.labels[head.name], values, embedder.sure_from[head.name]), tally
+    return of(
+        'real sounds of no class', embedder.labels[head.name], values, embedder.confidence_threshold[head.name]
+    ), tally

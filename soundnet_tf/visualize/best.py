@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import geometry
-from soundnet_tf.inference import Embedding, tag
+from soundnet_tf.inference import Embedding, tags
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 
 
@@ -34,7 +34,7 @@ class Digest:
         """The next steps of the sound."""
         values, self.seconds = part.values, part.seconds
         if self._head:  # which answers by all steps, those of what was filled up too
-            self._evidence += tag.evidence(self._head, values).sum(axis=0, dtype=np.float64)
+            self._evidence += tags.pool_inputs(self._head, values).sum(axis=0, dtype=np.float64)
             self._said += len(values)
         if part.tiled or part.padded:
             own = geometry.final_frames(self._spec, self._layer, round(part.seconds * SAMPLE_RATE))
@@ -52,7 +52,7 @@ class Digest:
     def answer(self) -> NDArray[np.float32]:
         """`[classes]` of a head: what it says of the whole sound, as `soundnet-tag` has it."""
         assert self._head is not None
-        return tag.answer(self._head, (self._evidence / self._said).astype(np.float32))
+        return tags.pooled_probabilities(self._head, (self._evidence / self._said).astype(np.float32))
 
     @property
     def mean(self) -> NDArray[np.float32]:

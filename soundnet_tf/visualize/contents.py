@@ -54,7 +54,7 @@ def of(
         'written': datetime.date.today().isoformat(),
         'failed': dict(known.failed),
         'lost': [str(sounds[sound].name) for sound in known.lost],
-        'short': embedder.short,
+        'short': embedder.listener.short,
         'clips': {
             sound: {
                 'name': str(sounds[sound].name),

@@ -14,7 +14,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
-from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.inference.files import tell
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.threads import ahead
@@ -158,7 +158,7 @@ def write(
     def made(sound: int) -> tuple[int, list[Facts]]:
         found: list[Facts] = []
         with contextlib.suppress(BadAudio, ShortClip):
-            opened = embedder.open_file(paths[sound], layers)
+            opened = embedder.listener.open_file(paths[sound], layers)
             found.extend(_written(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
         return sound, found
 

@@ -121,7 +121,8 @@ def _require_ours(folder: pathlib.Path) -> None:
 def _settled(embedder: Embedder, wanted: Wanted) -> Wanted:
     spec = embedder.spec
     layers = wanted.layers or (*default_layers(spec), *spec.head_names)
-    return dataclasses.replace(wanted, layers=tuple(dict.fromkeys(embedder.known(layer) for layer in layers)))
+    resolved = dict.fromkeys(map(embedder.listener.resolve_layer, layers))
+    return dataclasses.replace(wanted, layers=tuple(resolved))
 
 
 def _all_of_it(
@@ -147,7 +148,8 @@ def _all_of_it(
         return [one for one in there if not {*one.parents} & {*but}]
 
     decoders = [name for name, decoder in decoding.DECODERS.items() if decoding.installed(decoder)]
-    listening = [embedder.short, embedder.decoder, embedder.channel, embedder.precision, decoders]
+    own = embedder.listener
+    listening = [own.short, own.decoder, own.channel, own.precision, decoders]
     own = [hashlib.sha256(one.read_bytes()).hexdigest() for one in within(net.resolve())]
     heard = [
         __version__,

@@ -7,8 +7,8 @@ import json
 import pathlib
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,11 @@ from numpy.typing import NDArray
 from soundnet_tf import geometry
 from soundnet_tf.audio import Waveform
 from soundnet_tf.inference import Embedder, files
-from soundnet_tf.inference.embed import Clip
-from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path
 from soundnet_tf.inference.stream import blocks_of
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.storage import whole_file
 from soundnet_tf.visualize.best import Best, Digest
-
-if TYPE_CHECKING:
-    from soundnet_tf.inference.listening import Heard
 
 SAVE_EVERY_S = 10.0
 
@@ -32,19 +28,22 @@ Digests = dict[str, Digest]
 
 
 class Digesting:
-    """An Embedder as far as `files.listen` knows it, which gives digests: a file of any length takes no more memory."""
+    """A Listener that gives digests: a file of any length takes no more memory."""
 
     def __init__(self, embedder: Embedder) -> None:
-        self.embedder, self.spec, self.decoder = embedder, embedder.spec, embedder.decoder
-        self.open_file = embedder.open_file
+        self._listener, self.decoder = embedder.listener, embedder.listener.decoder
+
+    def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
+        """As the net's own listener."""
+        return self._listener.open_file(path, layers)
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Digests]:
         """A digest of each layer for each clip."""
-        return [self._of([heard], layers) for heard in self.embedder.listen_clips(clips, layers)]
+        return [self._of([heard], layers) for heard in self._listener.listen_clips(clips, layers)]
 
     def listen_pieces(self, pieces: Iterator[Waveform], layers: Sequence[str], name: str) -> Digests:
         """The same of a sound that comes in pieces."""
-        streams = self.embedder.streams(layers, name=name)
+        streams = self._listener.open_stream(layers, name=name)
 
         def parts() -> Iterator[dict[str, Embedding]]:
             with contextlib.closing(blocks_of(pieces)) as sound:
@@ -53,8 +52,8 @@ class Digesting:
 
         return self._of(parts(), layers)
 
-    def _of(self, parts: 'Sequence[Heard] | Iterator[Heard]', layers: Sequence[str]) -> Digests:
-        digests = {layer: Digest(self.spec, layer) for layer in layers}
+    def _of(self, parts: Iterable[Embeddings], layers: Sequence[str]) -> Digests:
+        digests = {layer: Digest(self._listener.spec, layer) for layer in layers}
         for part in parts:
             for layer, digest in digests.items():
                 digest.add(part[layer])
@@ -180,15 +179,15 @@ def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile
     tally = files.Tally(skipped=survey.done - survey.failed.total(), failed=survey.failed)
     saved_at = time.monotonic()
 
-    def done(file: files.SoundFile, heard: 'Heard | None') -> None:
+    def done(file: files.SoundFile, digests: Digests | None) -> None:
         nonlocal saved_at
         # Before this sound: whether it failed is not counted yet.
         if time.monotonic() - saved_at > SAVE_EVERY_S:
             survey.save(path)
             saved_at = time.monotonic()
-        survey.add(cast('Digests | None', heard))
+        survey.add(digests)
 
     left = sounds[survey.done :]
-    files.listen(cast(Embedder, Digesting(embedder)), left, survey.layers, done, tally, len(sounds))
+    files.listen(Digesting(embedder), left, survey.layers, done, tally, len(sounds))
     survey.save(path)
     return tally

@@ -8,7 +8,7 @@ import numpy as np
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, encoding
 from soundnet_tf.inference import Embedder
-from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.visualize import spectra
 
 LONGEST_S = 120
@@ -27,8 +27,9 @@ FILES = ('timeline.mp3', 'timeline.png')
 
 def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
     """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
-    heads = list(embedder.heads())
-    opened = embedder.open_file(path, heads)
+    listener = embedder.listener
+    heads = list(listener.heads())
+    opened = listener.open_file(path, heads)
     if isinstance(opened, Clip):
         waveform, own = opened.waveform, opened.samples
     else:
@@ -39,7 +40,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         waveform = np.concatenate(pieces)
     whole = len(waveform) <= LONGEST_S * SAMPLE_RATE
     waveform = waveform[: LONGEST_S * SAMPLE_RATE]
-    heard = embedder.listen(waveform, heads, path)
+    heard = listener.listen(listener.fit(waveform, heads, path), heads, path)
     (folder / FILES[0]).write_bytes(encoding.mp3(waveform))
     (folder / FILES[1]).write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
     return {

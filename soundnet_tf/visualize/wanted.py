@@ -69,7 +69,7 @@ class Given:
         if wanted.timeline and not embedder.spec.heads:
             raise SoundNetError(f'--timeline shows what heads say, and {embedder.spec.name} has none: leave it out')
         if wanted.timeline:
-            embedder.open_file(wanted.timeline, list(embedder.heads()))
+            embedder.listener.open_file(wanted.timeline, list(embedder.listener.heads()))
         return cls(
             filters.read(net, embedder.spec),
             labels.of_csv(wanted.labels, sounds) if wanted.labels else labels.of_folders(sounds),

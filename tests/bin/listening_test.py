@@ -51,7 +51,7 @@ def test_tag(home):
     status, out, said, loaded = call('tag', '--model=net', '--top=2', 'sounds/long.wav', 'sounds/short.wav', cwd=home)
     assert (status, loaded) == (0, '[]')
     assert said == [
-        'sounds/short.wav is 5.00 s, too short for the heads of soundnet8-thin: it was tiled',
+        'sounds/short.wav: 5.00 s is too short for the heads of soundnet8-thin, so it was repeated',
         '2 done',
     ]
     best = load(home / 'net').tag_file(home / 'sounds' / 'long.wav', top=1)[0]
@@ -118,7 +118,7 @@ def test_tag_live(home):
     arguments = ['--model=net', '--pcm=-', '--sample_rate=22050', '--channels=2', '--dtype=float32', '--top=1']
     status, out, said, _ = call('tag', *arguments, cwd=home, stdin=sound.tobytes())
     embedder = load(home / 'net')
-    heard = embedder.listen(np.ascontiguousarray(sound[:, 0]), embedder.heads())
+    heard = embedder.listener.listen_samples(sound, 22_050, embedder.listener.heads())
     assert (status, len(out)) == (0, 3 * len(heard['places']))
     assert out[0].strip() == f'{heard["places"].times[0]:.2f} s'
     best = heard['imagenet'].values[0]

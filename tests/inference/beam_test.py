@@ -45,8 +45,8 @@ def sounds(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('options', [(), ('--direct_num_workers=2', '--direct_running_mode=multi_threading')])
 def test_beam_is_local(beam, plain_folder, sounds, options):
-    wanted = write.embed_files(load(plain_folder), sounds, 'local')
-    given = beam.embed_files(functools.partial(load, plain_folder), sounds, 'beam', options=options)
+    wanted = write.embed_files(load(plain_folder, short='error'), sounds, 'local')
+    given = beam.embed_files(functools.partial(load, plain_folder, short='error'), sounds, 'beam', options=options)
     assert str(given) == str(wanted) == '5 done; 2 failed (1 unreadable, 1 too short)'
     assert given.hours == pytest.approx(wanted.hours, abs=1 / 3600)
     for sound in sounds:
@@ -56,7 +56,7 @@ def test_beam_is_local(beam, plain_folder, sounds, options):
             a, b = write.read_npz(mine), write.read_npz(other)
             np.testing.assert_allclose(a.pop('values'), b.pop('values'), atol=1e-4)
             assert {k: str(v) for k, v in a.items()} == {k: str(v) for k, v in b.items()}
-    again = beam.embed_files(functools.partial(load, plain_folder), sounds, 'beam')
+    again = beam.embed_files(functools.partial(load, plain_folder, short='error'), sounds, 'beam')
     assert (again.done, again.skipped, again.failed.total()) == (0, 5, 2)
 
 

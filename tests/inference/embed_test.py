@@ -38,18 +38,18 @@ class FakeEngine:
     def run_many(self, waveforms, layers):
         return [self.run(waveform, layers) for waveform in waveforms]
 
-    def whole_s(self, layers):
+    def max_clip_s(self, layers):
         return 60.0
 
-    def flow(self, layers):
-        return FakeFlow(self, layers)
+    def open_stream(self, layers):
+        return FakeStream(self, layers)
 
     def values(self, layer, samples, channels):
         frames = geometry.frames(self.spec, layer, samples)
         return np.arange(frames * channels, dtype=np.float32).reshape(frames, channels) + samples
 
 
-class FakeFlow:
+class FakeStream:
     """Gives nothing before the end, and then what the engine gives for all."""
 
     def __init__(self, engine, layers):
@@ -122,7 +122,7 @@ def test_shapes_and_times_are_those_of_the_geometry(samples, layer):
     frames = geometry.frames(spec, layer, samples)
     if not frames:
         with pytest.raises(ShortClip):
-            Embedder(FakeEngine()).embed(waveform, SAMPLE_RATE, layer)
+            Embedder(FakeEngine(), short='error').embed(waveform, SAMPLE_RATE, layer)
         return
     embedding = Embedder(FakeEngine()).embed(waveform, SAMPLE_RATE, layer)
     assert len(embedding.values) == len(embedding.times) == frames
@@ -134,9 +134,9 @@ def test_batches_take_what_is_there_to_take(monkeypatch):
     """Many clips are several batches, and what is too long for one goes through a stream."""
     engine = FakeEngine()
     embedder, sizes, streamed = Embedder(engine), [], []
-    run_many, flow = engine.run_many, engine.flow
+    run_many, open_stream = engine.run_many, engine.open_stream
     monkeypatch.setattr(engine, 'run_many', lambda clips, layers: sizes.append(len(clips)) or run_many(clips, layers))
-    monkeypatch.setattr(engine, 'flow', lambda layers: streamed.append(layers) or flow(layers))
+    monkeypatch.setattr(engine, 'open_stream', lambda layers: streamed.append(layers) or open_stream(layers))
     clips = [noise(5, seed=1)] * 40 + [noise(70)] + [noise(1)] * 3
     given = embedder.embed_batch(clips, SAMPLE_RATE)
     assert (sizes, streamed) == ([32, 8, 3], [('pool5',)])
@@ -150,7 +150,7 @@ def test_batches_take_what_is_there_to_take(monkeypatch):
 def test_a_long_array_is_listened_to_in_blocks(plain_folder, sample_rate, monkeypatch):
     embedder, sound = load(plain_folder), (noise(70) * 32767).astype(np.int16)
     given = embedder.embed(np.stack([sound, 0 * sound], axis=1), sample_rate)
-    monkeypatch.setattr(embedder._engine, 'whole_s', lambda layers: 1000.0)
+    monkeypatch.setattr(embedder.listener._engine, 'max_clip_s', lambda layers: 1000.0)
     wanted = embedder.embed(sound, sample_rate)
     np.testing.assert_allclose(given.values, wanted.values, rtol=0, atol=1e-4 * np.abs(wanted.values).max())
     assert given.seconds == wanted.seconds
@@ -180,7 +180,8 @@ def test_tags_are_the_mean_over_time(plain_folder):
         assert [tuple(tag) for tag in tags if tag.head == head] == wanted
 
 
-def test_short_clips_are_refused_by_name(embedder, tmp_path):
+def test_short_clips_are_refused_by_name(plain_folder, tmp_path):
+    embedder = load(plain_folder, short='error')
     path = tmp_path / 'rain.wav'
     soundfile.write(path, noise(5), SAMPLE_RATE)
     with pytest.raises(ShortClip) as caught:
@@ -194,8 +195,8 @@ def test_short_clips_are_refused_by_name(embedder, tmp_path):
 
 
 @pytest.mark.parametrize('layer', ['pool5', 'conv7', 'places'])
-def test_short_clips_are_tiled_where_asked(plain_folder, layer):
-    embedder, short = load(plain_folder, short='tile'), noise(0.1)
+def test_short_clips_are_tiled_by_default(plain_folder, layer):
+    embedder, short = load(plain_folder), noise(0.1)
     embedding = embedder.embed(short, SAMPLE_RATE, layer)
     least = geometry.min_samples(embedder.spec, layer)
     wanted = load(plain_folder).embed(audio.fit_length(short, least), SAMPLE_RATE, layer)
@@ -212,12 +213,12 @@ def test_no_sound_is_refused(embedder, tmp_path):
         embedder.embed([[0.0, 0.1], [0.2]], SAMPLE_RATE)
     with pytest.raises(BadAudio, match='a single value is no sound'):
         embedder.embed(0.5, SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match=r'rain\.wav: give a list of paths'):
+    with pytest.raises(SoundNetError, match=r'rain\.wav: is one path\. Pass a list of paths'):
         list(embedder.embed_files('rain.wav'))
-    with pytest.raises(SoundNetError, match="channel is 'first' or 'mean', not 'left'"):
+    with pytest.raises(SoundNetError, match="channel='left': must be 'first' or 'mean'"):
         Embedder(FakeEngine(), channel='left')
     with pytest.raises(ShortClip, match='Give a longer clip'):
-        Embedder(FakeEngine(), short='tile').listen(np.zeros(0, np.float32), ['pool5'])
+        Embedder(FakeEngine()).listener.fit(np.zeros(0, np.float32), ['pool5'])
     with pytest.raises(BadAudio, match=r'nothing\.wav: '):
         embedder.embed_file(tmp_path / 'nothing.wav')
 
@@ -225,11 +226,11 @@ def test_no_sound_is_refused(embedder, tmp_path):
 def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path, monkeypatch):
     with pytest.raises(SoundNetError, match=r"no layer 'conv9'; its layers are conv1, .* its heads imagenet, places"):
         embedder.embed_file(tmp_path / 'never read.wav', 'conv9')
-    with pytest.raises(SoundNetError, match='top is a number of classes, at least 1, not 0'):
+    with pytest.raises(SoundNetError, match='top=0: must be at least 1'):
         embedder.tag(noise(10), SAMPLE_RATE, top=0)
     with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):
         Embedder(FakeEngine(thin_spec(heads={}))).tag(noise(10), SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match="short is 'error', 'tile' or 'pad', not 'drop'"):
+    with pytest.raises(SoundNetError, match="short='drop': must be 'error', 'tile' or 'pad'"):
         load(plain_folder, short='drop')
     monkeypatch.setattr(registry, 'lists', lambda: ())
     with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):

@@ -157,7 +157,7 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
     engine.run(noise(1), ['pool5'])
     saved.save(enliven(model.build(net.spec), seed=9), folder)
     with pytest.raises(SoundNetError, match='holds another net than when it was loaded: load it again'):
-        engine.flow(['pool5'])
+        engine.open_stream(['pool5'])
 
 
 def test_a_damaged_file_is_named(quick_folder, tmp_path):
@@ -175,7 +175,7 @@ def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16')
     assert isinstance(engine, TensorFlowEngine)
     wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
-    flow = engine.flow(['pool5', 'conv7'])
+    flow = engine.open_stream(['pool5', 'conv7'])
     parts = [flow.push(noise(3)[:30_000]), flow.push(noise(3)[30_000:], last=True)]
     streamed = {layer: np.concatenate([part[layer] for part in parts]) for layer in wanted}
     for outputs in (engine.run(noise(3), ['pool5', 'conv7']), streamed):
@@ -190,5 +190,5 @@ def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
     monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
         engine_module.checked_precision('bfloat16')
-    with pytest.raises(SoundNetError, match="precision is 'float32' or 'bfloat16', not 'int8'"):
+    with pytest.raises(SoundNetError, match="precision='int8': must be 'float32' or 'bfloat16'"):
         engine_module.checked_precision('int8')

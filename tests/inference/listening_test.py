@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder, files, listening, load
-from soundnet_tf.inference.engine import WHOLE_S
+from soundnet_tf.inference.engine import MAX_CLIP_S
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -48,8 +48,8 @@ def paths(tmp_path_factory):
 @pytest.mark.parametrize('waiting', [1, 4, 64])
 def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
     monkeypatch.setattr(listening, 'CLIPS_WAITING', waiting)
-    embedder, layers = load(plain_folder), ['pool5', 'conv7']
-    given = list(listening.each(embedder, iter(paths), layers))
+    embedder, layers = load(plain_folder, short='error'), ['pool5', 'conv7']
+    given = list(listening.listen_paths(embedder.listener, iter(paths), layers))
     for path, heard in zip(paths, given, strict=True):
         if path.endswith('bad.wav'):
             assert isinstance(heard, BadAudio)
@@ -57,7 +57,7 @@ def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
             assert isinstance(heard, ShortClip)
             assert str(heard).startswith(f'{path} is 0.10 s')
         else:
-            for layer, wanted in embedder.listen_file(path, layers).items():
+            for layer, wanted in embedder.listener.listen_file(path, layers).items():
                 assert heard[layer].values.shape == wanted.values.shape
                 scale = np.abs(wanted.values).max()
                 np.testing.assert_allclose(heard[layer].values, wanted.values, rtol=0, atol=1e-5 * scale)
@@ -67,11 +67,11 @@ def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
 
 def test_a_long_file_goes_through_the_stream(plain_folder, paths):
     embedder, long = load(plain_folder), paths[7]
-    assert not hasattr(embedder.open_file(long, ['pool5']), 'waveform')
-    (heard,) = listening.each(embedder, [long], ['pool5'])
+    assert not hasattr(embedder.listener.open_file(long, ['pool5']), 'waveform')
+    (heard,) = listening.listen_paths(embedder.listener, [long], ['pool5'])
     waveform = noise(70, seed=6)
-    assert len(waveform) > WHOLE_S * SAMPLE_RATE
-    whole = embedder._engine.run(waveform, ['pool5'])['pool5']
+    assert len(waveform) > MAX_CLIP_S * SAMPLE_RATE
+    whole = embedder.listener._engine.run(waveform, ['pool5'])['pool5']
     np.testing.assert_allclose(heard['pool5'].values, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
     assert heard['pool5'].seconds == 70
 
@@ -86,7 +86,7 @@ def test_a_long_file_shows_how_far_it_is(plain_folder, paths, monkeypatch):
     # However soon a piece comes after the last, it is shown.
     monkeypatch.setattr(tqdm, 'tqdm', functools.partial(tqdm.tqdm, mininterval=0, miniters=1))
     file = files.SoundFile(paths[7], pathlib.PurePath('long'))
-    files.listen(embedder, [file], ['pool5'], lambda file, said: heard.append(said), files.Tally(), 1)
+    files.listen(embedder.listener, [file], ['pool5'], lambda file, said: heard.append(said), files.Tally(), 1)
     assert heard[0]['pool5'].seconds == 70
     shown = re.findall(rf'{pathlib.Path(paths[7]).name}: (\d+) s of sound', sys.stderr.getvalue())
     assert len(shown) > 2
@@ -100,7 +100,7 @@ def test_a_long_file_that_is_damaged_in_the_middle(plain_folder, tmp_path):
     data = bytearray(path.read_bytes())
     data[-len(data) // 4 : -len(data) // 4 + 2000] = bytes(2000)
     path.write_bytes(data)
-    (heard,) = listening.each(load(plain_folder), [str(path)], ['pool5'])
+    (heard,) = listening.listen_paths(load(plain_folder).listener, [str(path)], ['pool5'])
     assert isinstance(heard, BadAudio)
     assert str(heard).startswith(f'{path}: ')
 
@@ -113,7 +113,7 @@ def test_files_are_decoded_a_little_ahead(paths):
             asked.append(1)
             yield paths[0]
 
-    heard = listening.each(Embedder(FakeEngine()), names(), ['pool5'])
+    heard = listening.listen_paths(Embedder(FakeEngine()).listener, names(), ['pool5'])
     next(heard)
     assert len(asked) < 64 + 20
     heard.close()
@@ -136,4 +136,4 @@ def test_embed_batch(plain_folder):
     stacked = np.stack([noise(1, seed=seed) for seed in range(3)])
     assert [len(one) for one in embedder.embed_batch(stacked, SAMPLE_RATE)] == [3, 3, 3]
     with pytest.raises(ShortClip, match=r'^clip 1 is 0\.10 s'):
-        embedder.embed_batch([noise(1), noise(0.1)], SAMPLE_RATE)
+        load(plain_folder, short='error').embed_batch([noise(1), noise(0.1)], SAMPLE_RATE)

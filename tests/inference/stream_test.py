@@ -90,8 +90,8 @@ def test_full_size_nets_stream_too():
     for spec in (SOUNDNET8, SOUNDNET5):
         embedder = Embedder(KerasEngine(enliven(model.build(spec))))
         layers = [row.name for row in spec.rows]
-        wanted = embedder.listen(SOUND[: 12 * SAMPLE_RATE], layers)
-        streams = embedder.streams(layers)
+        wanted = embedder.listener.listen_samples(SOUND[: 12 * SAMPLE_RATE], SAMPLE_RATE, layers)
+        streams = embedder.listener.open_stream(layers)
         parts = [streams.push(chunk) for chunk in np.split(SOUND[: 12 * SAMPLE_RATE], [7, 99_999, 100_000])]
         parts.append(streams.finish())
         for layer in layers:
@@ -109,7 +109,7 @@ def test_pieces_of_another_kind():
 def test_silence_after_sound_is_heard_once_no_step_sees_the_sound():
     embedder = EMBEDDERS['soundnet8-thin']
     field_s = geometry.receptive_field(embedder.spec, 'pool5') / SAMPLE_RATE
-    streams = embedder.streams(['pool5'])
+    streams = embedder.listener.open_stream(['pool5'])
     streams.push(SOUND[:SAMPLE_RATE])
     heard = []
     for _ in range(5):
@@ -124,7 +124,7 @@ def test_silence_after_sound_is_heard_once_no_step_sees_the_sound():
 def test_what_is_kept_does_not_grow():
     spec = SOUNDNET8
     embedder = EMBEDDERS['soundnet8-thin']
-    flow = embedder.streams([row.name for row in thin_spec().rows])._flow
+    flow = embedder.listener.open_stream([row.name for row in thin_spec().rows])._net
     kept = []
     for seconds in (1, 5, 14):
         flow.push(SOUND[: seconds * SAMPLE_RATE])
@@ -139,8 +139,8 @@ def test_long_pieces_go_through_in_blocks(monkeypatch):
     wanted = embedder.embed(SOUND, SAMPLE_RATE, 'conv5')
     monkeypatch.setattr(stream, 'BLOCK_S', 3)
     lengths = []
-    push = stream.Flow.push
-    monkeypatch.setattr(stream.Flow, 'push', lambda self, x, last: lengths.append(len(x)) or push(self, x, last))
+    push = stream.NetStream.push
+    monkeypatch.setattr(stream.NetStream, 'push', lambda self, x, last: lengths.append(len(x)) or push(self, x, last))
     same(join(pushed(embedder, 'conv5', SOUND, [])), wanted)
     assert lengths == [66_150] * 4 + [44_100, 0]
 
@@ -148,7 +148,7 @@ def test_long_pieces_go_through_in_blocks(monkeypatch):
 @pytest.mark.parametrize('short', ['tile', 'pad'])
 @pytest.mark.parametrize('samples', [1, 100, 4_573, 4_574, 5_000])
 def test_short_sounds_are_filled_up_as_whole_ones_are(short, samples):
-    embedder = Embedder(EMBEDDERS['soundnet8-thin']._engine, short=short)
+    embedder = Embedder(EMBEDDERS['soundnet8-thin'].listener._engine, short=short)
     wanted = embedder.embed(SOUND[:samples], SAMPLE_RATE, 'conv7')
     given = join(pushed(embedder, 'conv7', SOUND[:samples], [samples // 2]))
     same(given, wanted)
@@ -157,12 +157,12 @@ def test_short_sounds_are_filled_up_as_whole_ones_are(short, samples):
 
 
 def test_short_sounds_are_refused_at_the_end():
-    streaming = EMBEDDERS['soundnet8-thin'].stream('places')
+    streaming = Embedder(EMBEDDERS['soundnet8-thin'].listener._engine, short='error').stream('places')
     assert not streaming.push(SOUND[:50_000])
     with pytest.raises(ShortClip, match=r'the sound is 2\.27 s; places of soundnet8-thin needs 9\.50 s\. Use layer='):
         streaming.finish()
     with pytest.raises(ShortClip, match='Give a longer clip'):
-        Embedder(EMBEDDERS['soundnet8-thin']._engine, short='tile').stream('conv7').finish()
+        Embedder(EMBEDDERS['soundnet8-thin'].listener._engine, short='tile').stream('conv7').finish()
 
 
 def test_mistakes():
@@ -202,4 +202,4 @@ def test_what_goes_wrong_in_decoding_is_told():
         raise BadAudio('rain.wav: damaged')
 
     with pytest.raises(BadAudio, match=r'rain\.wav: damaged'):
-        EMBEDDERS['soundnet8-thin'].listen_pieces(pieces(), ['pool5'])
+        EMBEDDERS['soundnet8-thin'].listener.listen_pieces(pieces(), ['pool5'])

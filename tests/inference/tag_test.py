@@ -16,7 +16,8 @@ from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.tag import Tag, _Text, over_time, sure, tag_files, tag_live, top
+from soundnet_tf.inference.printing import _Text, tag_files, tag_live
+from soundnet_tf.inference.tags import Tag, clip_probabilities, confident_heads, top_classes
 from soundnet_tf.nets import saved
 from soundnet_tf.spec import Head
 from soundnet_tf.testing import noise
@@ -25,9 +26,9 @@ from tests.inference.embed_test import FakeEngine
 
 def test_top():
     names = ['sea', 'street', 'wood']
-    given = top('places', names, np.array([0.25, 0.5, 0.25], np.float32), 2)
+    given = top_classes('places', names, np.array([0.25, 0.5, 0.25], np.float32), 2)
     assert given == [('places', 'street', 0.5), ('places', 'sea', 0.25)]
-    assert len(top('places', names, np.zeros(3, np.float32), 9)) == 3
+    assert len(top_classes('places', names, np.zeros(3, np.float32), 9)) == 3
 
 
 def test_as_text():
@@ -53,9 +54,9 @@ def test_not_sure_as_text():
 
 def test_sure_by_the_best_class():
     tags = [Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3), Tag('imagenet', 'bell', 0.1)]
-    assert sure(tags, {'esc10': 0.6}) == {'esc10': True}
-    assert sure(tags, {'esc10': 0.61, 'imagenet': 0.1, 'places': 0.5}) == {'esc10': False, 'imagenet': True}
-    assert sure([Tag('esc10', 'rain', 1.0)], {'esc10': 1.0}) == {'esc10': False}
+    assert confident_heads(tags, {'esc10': 0.6}) == {'esc10': True}
+    assert confident_heads(tags, {'esc10': 0.61, 'imagenet': 0.1, 'places': 0.5}) == {'esc10': False, 'imagenet': True}
+    assert confident_heads([Tag('esc10', 'rain', 1.0)], {'esc10': 1.0}) == {'esc10': False}
 
 
 @given(
@@ -65,7 +66,7 @@ def test_sure_by_the_best_class():
 def test_the_whole_clip_by_its_steps(logits, mean):
     """Mean logits are found in the probabilities of the steps."""
     softmax = special.softmax(logits, axis=1)
-    said = over_time(Head('esc10', logits.shape[1], 1, clip_mean=mean), softmax.astype(np.float32))
+    said = clip_probabilities(Head('esc10', logits.shape[1], 1, clip_mean=mean), softmax.astype(np.float32))
     wanted = softmax.mean(axis=0) if mean == 'probabilities' else special.softmax(logits.mean(axis=0))
     np.testing.assert_allclose(said, wanted, atol=1e-5)
 
@@ -74,7 +75,7 @@ def test_the_whole_clip_by_its_steps(logits, mean):
 def unsure_folder(net, tmp_path_factory):
     """A saved net whose places are never sure, and whose objects always are."""
     folder = saved.save(net, tmp_path_factory.mktemp('unsure') / 'net')
-    facts = saved.read_facts(folder) | {'sure_from': {'places': 1.0, 'imagenet': 0.0}}
+    facts = saved.read_facts(folder) | {'confidence_threshold': {'places': 1.0, 'imagenet': 0.0}}
     storage.write_json(folder / 'model.json', facts)
     return folder
 
@@ -90,9 +91,9 @@ def test_not_sure_in_all_forms(unsure_folder, wav, capsys, per):
         elif format == 'json':
             facts = json.loads(out)
             steps = facts['steps'] if per == 'step' else [facts]
-            assert all(step['sure'] == {'places': False, 'imagenet': True} for step in steps)
+            assert all(step['confident'] == {'places': False, 'imagenet': True} for step in steps)
         else:
-            told = {(row['head'], row['sure']) for row in csv.DictReader(io.StringIO(out))}
+            told = {(row['head'], row['confident']) for row in csv.DictReader(io.StringIO(out))}
             assert told == {('imagenet', 'yes'), ('places', 'no')}
 
 
@@ -112,7 +113,8 @@ def test_silence_in_all_forms(plain_folder, tmp_path, monkeypatch, capsys, per):
     quiet, rain = map(json.loads, capsys.readouterr().out.splitlines())
     assert (quiet['silence'], rain['silence']) == (True, False)
     for step in quiet['steps'] if per == 'step' else [quiet]:
-        assert step['tags'].keys() == {'imagenet', 'places'}
+        silent = [{'name': 'silence', 'probability': 1.0}]
+        assert step['tags'] == {'imagenet': silent, 'places': silent}
     tag_files(embedder, files, 'csv', 1, per)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {(row['path'], row['silence']) for row in rows} == {('quiet.wav', 'yes'), ('rain.wav', 'no')}
@@ -143,7 +145,7 @@ def test_tiled_clips_are_told(tmp_path, capsys, format):
     out, err = capsys.readouterr()
     assert tally.done == 1
     if format == 'text':
-        assert err == f'{path} is 5.00 s, too short for the heads of soundnet8-thin: it was tiled\n'
+        assert err == f'{path}: 5.00 s is too short for the heads of soundnet8-thin, so it was repeated\n'
         assert out.splitlines()[0] == path
         assert len(out.splitlines()) == 3
     else:
@@ -166,7 +168,7 @@ def test_each_time_step(plain_folder, wav, capsys):
     embedder = load(plain_folder)
     tag_files(embedder, wav, 'json', 2, 'step')
     facts = json.loads(capsys.readouterr().out)
-    heard = embedder.listen_file('rain.wav', embedder.heads())
+    heard = embedder.listener.listen_file('rain.wav', embedder.listener.heads())
     assert facts['seconds'] == 14.0
     assert [step['time'] for step in facts['steps']] == heard['places'].times.tolist()
     for index, step in enumerate(facts['steps']):
@@ -213,7 +215,7 @@ def test_live_sound_is_told_as_it_comes(plain_folder, capsys, format):
     counts = [text.count('imagenet') for text in shown]
     assert np.cumsum(counts)[:-1].tolist() == known[:-1]
     assert sum(counts) == 3
-    wanted = embedder.listen(sound / np.float32(32768), ['imagenet'])['imagenet']
+    wanted = embedder.listener.listen_samples(sound, SAMPLE_RATE, ['imagenet'])['imagenet']
     names = [embedder.labels['imagenet'][i] for i in wanted.values.argmax(axis=1)]
     told = ''.join(shown)
     if format == 'json':
@@ -240,7 +242,7 @@ def test_ctrl_c_ends_live_sound(plain_folder, capsys):
     assert tag_live(embedder, pieces(), SAMPLE_RATE, 'stdin', 'text', 1) == 5.0
     out, err = capsys.readouterr()
     assert out.count('imagenet') == 1
-    assert err == 'stdin is 5.00 s, too short for the heads of soundnet8-thin: it was tiled\n'
+    assert err == 'stdin: 5.00 s is too short for the heads of soundnet8-thin, so it was repeated\n'
 
 
 def test_odd_names_are_printed(tmp_path, capsys):

@@ -16,7 +16,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import exporter, hub, lite, onnx, reload
 from soundnet_tf.importing import original, published
 from soundnet_tf.inference.engine import stored
-from soundnet_tf.inference.tag import over_time
+from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.nets import lookup, model, registry, saved
 
 # Each clip repeated to 12 s: the likeliest three scenes and objects, and pool5's mean, deviation and maximum.
@@ -86,9 +86,16 @@ def test_the_golden_answers_by_litert_tensorflow_keras_and_stream(folder, net, s
     assert set(sounds) == set(GOLDEN)
     for name, waveform in sounds.items():
         for embedder in embedders:
-            check(net, name, {layer: own.values for layer, own in embedder.listen(waveform, layers).items()})
+            check(
+                net,
+                name,
+                {
+                    layer: own.values
+                    for layer, own in embedder.listener.listen_samples(waveform, SAMPLE_RATE, layers).items()
+                },
+            )
         check(net, name, {layer: np.asarray(own)[0] for layer, own in keras_net(waveform[None]).items()})
-        streams = embedders[0].streams(layers)
+        streams = embedders[0].listener.open_stream(layers)
         parts = [streams.push(piece) for piece in np.array_split(waveform, 7)] + [streams.finish()]
         check(net, name, {layer: np.concatenate([part[layer].values for part in parts]) for layer in layers})
 
@@ -136,7 +143,7 @@ def test_no_step_is_about_the_end_of_the_clip(folder, sounds):
                 np.testing.assert_allclose(all_steps[head][:kept], given[head], atol=1e-5)
                 rest = all_steps[head][kept:]
                 wild += list(np.abs(rest - inside[head][kept : len(all_steps[head])]).sum(axis=1) / 2)
-                answers[head].append(over_time(spec.heads[spec.head_names.index(head)], given[head]))
+                answers[head].append(clip_probabilities(spec.heads[spec.head_names.index(head)], given[head]))
         for own in answers.values():
             assert len({answer.argmax() for answer in own if answer.max() > 0.2}) <= 1
     assert wild

@@ -15,7 +15,7 @@ import soundnet_tf
 from soundnet_tf import inference
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference import tag
+from soundnet_tf.inference import tags
 from soundnet_tf.inference.engine import stored
 from soundnet_tf.nets import lookup, model, registry, saved
 from soundnet_tf.shipping import card, delivery, probes, trials
@@ -76,10 +76,10 @@ def test_all_roads_say_the_same(name):
         waveform = probes.made(kind, 1)
         steps = np.asarray(net(waveform[None])[head.name])[0]
         np.testing.assert_allclose(np.asarray(built(waveform[None])[head.name])[0], steps, atol=1e-5)
-        wanted = tag.over_time(head, steps)
+        wanted = tags.clip_probabilities(head, steps)
         for road in roads:
-            given = {t.name: t.probability for t in road.tags_in(road.listen(waveform, [head.name]), head.classes)}
-            np.testing.assert_allclose([given[own] for own in net.labels[head.name]], wanted, atol=5e-3)
+            given = road.listener.listen_samples(waveform, SAMPLE_RATE, [head.name])[head.name].values
+            np.testing.assert_allclose(tags.clip_probabilities(head, given), wanted, atol=5e-3)
         layer = spec.feature_layer
         features = np.asarray(model.features(net, [layer])(waveform[None])[layer])[0]
         for road in roads:
@@ -107,7 +107,7 @@ def test_the_commands_need_no_model_and_no_tensorflow(tmp_path):
     pytest.importorskip('ai_edge_litert')
     soundfile.write(tmp_path / 'noise.wav', probes.made('white noise', 0), SAMPLE_RATE)
     status, out, said, loaded = call('tag', '--top=1', 'noise.wav', cwd=tmp_path)
-    note = 'noise.wav is 5.00 s, too short for the heads of soundnet8: it was tiled'
+    note = 'noise.wav: 5.00 s is too short for the heads of soundnet8, so it was repeated'
     assert (status, said, loaded) == (0, [note], '[]')
     best = soundnet_tf.load(short='tile').tag_file('noise.wav', top=1)[-1]
     assert out[0] == 'noise.wav'

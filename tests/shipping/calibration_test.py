@@ -108,7 +108,7 @@ def test_a_calibration_is_honest():
     assert found.loss_before == pytest.approx(loss(logits, truth, 1.0))
     assert found.loss_after >= loss(logits, truth, found.temperature) - 1e-9
     confidences = special.softmax(logits / found.temperature, axis=1).max(axis=1)
-    above = confidences >= found.sure_from
+    above = confidences >= found.confidence_threshold
     assert (logits.argmax(axis=1) == truth)[above].mean() >= 0.6
     assert 0 < found.sure < 1
     assert found.right_when_sure == pytest.approx(0.6, abs=0.05)

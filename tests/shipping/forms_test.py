@@ -11,6 +11,7 @@ from soundnet_tf import inference
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.export import reload
 from soundnet_tf.export.verify import FILES, HALVED
+from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.shipping import probes
 
 TOP = pathlib.Path(__file__).parents[2]
@@ -34,9 +35,8 @@ def net(forms):
 
 
 def probabilities(net, head, waveform):
-    tags = net.tags_in(net.listen(waveform, [head]), top=1000)
-    by_name = {tag.name: tag.probability for tag in tags}
-    return np.array([by_name[name] for name in net.labels[head]])
+    own = next(own for own in net.spec.heads if own.name == head)
+    return clip_probabilities(own, net.listener.listen_samples(waveform, SAMPLE_RATE, [head])[head].values)
 
 
 def tagged(forms, kind):

@@ -163,8 +163,8 @@ def test_what_ships(shipped, own, way, work):
         'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
     ]  # fmt: skip
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float16'
-    assert facts['sure_from'] == {'pitches': own.sure_from}
-    assert inference.load(shipped).sure_from == facts['sure_from']
+    assert facts['sure_from'] == {'pitches': own.confidence_threshold}
+    assert inference.load(shipped).confidence_threshold == facts['sure_from']
     assert facts['weights_sha256'] == hashlib.sha256((shipped / 'weights.npz').read_bytes()).hexdigest()
     assert facts['origin']['recipe'] == RECIPE.to_dict()
     assert facts['origin']['learned_from']['data_sha256'] == way.dataset.fingerprint()
@@ -181,7 +181,7 @@ def test_what_ships(shipped, own, way, work):
     assert measured['worse'][0]['right'] == pytest.approx(measured['halves']['float32'])
     assert measured['others'] | {'said': None} == {
         'kind': 'real sounds of no class', 'sounds': 1, 'unusable': 1, 'said': None, 'right': None,
-        'not_sure': float(measured['others']['confidence'] < own.sure_from),
+        'not_sure': float(measured['others']['confidence'] < own.confidence_threshold),
         'confidence': measured['others']['confidence'],
     }  # fmt: skip
     assert 1 / 3 < measured['others']['confidence'] <= 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from soundnet_tf import geometry, load
 from soundnet_tf.audio import SAMPLE_RATE, decoding
-from soundnet_tf.inference.embed import Clip
+from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.testing import noise, thin_spec
 from soundnet_tf.visualize import excerpts, spectra
 from soundnet_tf.visualize.excerpts import Window

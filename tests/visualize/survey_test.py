@@ -84,7 +84,7 @@ def test_a_clip_is_named_as_the_command_names_it(clip_mean, found, tmp_path):
 
 def test_files_in_pieces(whole, net, found, tmp_path, monkeypatch):
     """Every file that needs no filling up goes through the stream that takes long ones."""
-    monkeypatch.setattr(engine, 'WHOLE_S', 10.0)
+    monkeypatch.setattr(engine, 'MAX_CLIP_S', 10.0)
     monkeypatch.setattr('soundnet_tf.inference.stream.BLOCK_S', 4)
     embedder = load(net, short='tile')
     known = begun(embedder, found)

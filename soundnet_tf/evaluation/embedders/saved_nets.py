@@ -25,14 +25,14 @@ class Net:
 
     def known(self, layer: str | None) -> str:
         """The layer itself, or the net's feature layer."""
-        return self._embedder.known(layer)
+        return self._embedder.listener.resolve_layer(layer)
 
     def hop_s(self, layer: str) -> float:
         return geometry.hop(self._embedder.spec, layer) / SAMPLE_RATE
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        clips = [self._embedder.fitted(waveform, [layer]) for waveform in waveforms]
-        return [heard[layer].values for heard in self._embedder.listen_clips(clips, [layer])]
+        clips = [self._embedder.listener.fit(waveform, [layer]) for waveform in waveforms]
+        return [heard[layer].values for heard in self._embedder.listener.listen_clips(clips, [layer])]
 
 
 def saved_net(folder: saved.Path) -> Net:

@@ -1,0 +1,154 @@
+"""A net that listens: sound files, clips and streams of samples to the embeddings of several layers at once.
+
+`Embedder` is what users call; the other rooms use this, for what it gives of several layers, of long sounds in
+constant memory, and of clips as a batch.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundnet_tf import audio, geometry
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks
+from soundnet_tf.errors import SoundNetError, UnknownLayer
+from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path, join
+from soundnet_tf.inference.engine import Edges, Engine
+from soundnet_tf.inference.stream import BLOCK_S, Streams, blocks_of, joined, rows_of
+from soundnet_tf.spec import NetSpec
+
+
+class NetListener:
+    """Listens with an engine; see `Embedder` for the arguments. Implements `embedding.Listener`."""
+
+    def __init__(
+        self, engine: Engine, short: Short = 'tile', decoder: str = 'auto', channel: Channel = 'first'
+    ) -> None:
+        if short not in get_args(Short):
+            raise SoundNetError(f"short={short!r}: must be 'error', 'tile' or 'pad'")
+        if channel not in get_args(Channel):
+            raise SoundNetError(f"channel={channel!r}: must be 'first' or 'mean'")
+        self._engine = engine
+        self.short: Short = short
+        self.decoder = decoder
+        self.channel: Channel = channel
+
+    @property
+    def spec(self) -> NetSpec:
+        """The table of the net."""
+        return self._engine.spec
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The class names of each head."""
+        return self._engine.labels
+
+    @property
+    def precision(self) -> str:
+        """The number format of multiplications: float32, or bfloat16."""
+        return self._engine.precision
+
+    @property
+    def edges(self) -> Edges:
+        """Whether steps at a clip's end that training never used are dropped, as far as the net has such steps."""
+        return 'keep' if self.spec == self.spec.with_edges() else 'drop'
+
+    def resolve_layer(self, layer: str | None) -> str:
+        """The layer itself, or the feature layer for None. Raises UnknownLayer, which lists all layers and heads."""
+        layer = self.spec.feature_layer if layer is None else layer
+        rows = rows_of(self.spec, [layer])
+        if not rows or not all(map(self._engine.serves, rows)):
+            layers = ', '.join(filter(self._engine.serves, self.spec.layer_names))
+            heads = ', '.join(filter(self._engine.serves, self.spec.head_names)) or 'none'
+            raise UnknownLayer(f'{self.spec.name} has no layer {layer!r}; its layers are {layers}, its heads {heads}')
+        if layer not in rows:  # heads of several geometries are not one layer
+            try:
+                geometry.path(self.spec, layer)
+            except ValueError as error:
+                raise UnknownLayer(str(error)) from None
+        return layer
+
+    def heads(self) -> tuple[str, ...]:
+        """The heads to tag with. Raises SoundNetError where the net has none."""
+        if not self.spec.heads:
+            raise SoundNetError(f'{self.spec.name}: has no heads, so it cannot tag. Use a net with heads, or embed')
+        return self.spec.head_names
+
+    def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
+        """A sound file decoded: a clip, or the pieces of a file that is too long to be processed in one piece."""
+        layers = [self.resolve_layer(layer) for layer in layers]
+        max_samples = SAMPLE_RATE * self._engine.max_clip_s(rows_of(self.spec, layers))
+        pieces, taken, samples = blocks.read(path, self.decoder, self.channel), [], 0
+        for piece in pieces:
+            taken.append(piece)
+            samples += len(piece)
+            if samples > max_samples:
+                return itertools.chain(taken, pieces)
+        return self.fit(np.concatenate(taken) if len(taken) > 1 else taken[0], layers, os.fspath(path))
+
+    def open_samples(
+        self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str = 'the clip'
+    ) -> Opened:
+        """The same of samples `[n]` or `[n, channels]` at `sample_rate` in Hz."""
+        samples = audio.to_array(samples)
+        audio.check_rate(sample_rate)
+        if len(samples) <= sample_rate * self._engine.max_clip_s(rows_of(self.spec, layers)):
+            return self.fit(audio.to_waveform(samples, sample_rate, self.channel, name), layers, name)
+        intake, size = audio.Intake(sample_rate, self.channel, name), round(sample_rate * BLOCK_S)
+        starts = range(0, len(samples), size)
+        return (intake.push(samples[at : at + size], last=at + size >= len(samples)) for at in starts)
+
+    def fit(self, waveform: Waveform, layers: Sequence[str], name: str = 'the clip') -> Clip:
+        """A clip that is long enough for the layers. Raises ShortClip where it is not, for `short='error'`."""
+        layers = [self.resolve_layer(layer) for layer in layers]
+        min_samples = max(geometry.min_samples(self.spec, layer) for layer in layers)
+        extended = audio.fill(waveform, min_samples, self.short)
+        for layer in layers:
+            geometry.require(self.spec, layer, len(extended), name)
+        return Clip(extended, len(waveform))
+
+    def open_stream(self, layers: Sequence[str], sample_rate: int = SAMPLE_RATE, name: str = 'the sound') -> Streams:
+        """For a sound that comes piece by piece, in samples `[n]` or `[n, channels]` at `sample_rate` in Hz."""
+        layers = [self.resolve_layer(layer) for layer in layers]
+        intake = audio.Intake(sample_rate, self.channel, name)
+        net = self._engine.open_stream(rows_of(self.spec, layers))
+        return Streams(net, self.spec, layers, intake, self.short, name)
+
+    def listen(self, opened: Opened, layers: Sequence[str], name: str = 'the clip') -> Embeddings:
+        """The embeddings of what `open_file`, `open_samples` or `fit` gave."""
+        if isinstance(opened, Clip):
+            return self.listen_clips([opened], layers)[0]
+        return self.listen_pieces(opened, layers, name)
+
+    def listen_samples(self, samples: ArrayLike, sample_rate: int, layers: Sequence[str]) -> Embeddings:
+        """The embeddings of samples, as `open_samples` takes them."""
+        return self.listen(self.open_samples(samples, sample_rate, layers), layers)
+
+    def listen_file(self, path: Path, layers: Sequence[str]) -> Embeddings:
+        """The embeddings of a sound file."""
+        return self.listen(self.open_file(path, layers), layers, os.fspath(path))
+
+    def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Embeddings]:
+        """The embeddings of each clip, computed as one batch, which takes the memory of as many of the longest."""
+        outputs = self._engine.run_many([clip.waveform for clip in clips], rows_of(self.spec, layers))
+        return [
+            {layer: self._embedding(values, layer, clip) for layer, values in joined(self.spec, rows, layers).items()}
+            for clip, rows in zip(clips, outputs, strict=True)
+        ]
+
+    def listen_pieces(self, pieces: Iterable[Waveform], layers: Sequence[str], name: str = 'the sound') -> Embeddings:
+        """The embeddings of a sound that comes in pieces: but for the result, in constant memory."""
+        streams = self.open_stream(layers, name=name)
+        with contextlib.closing(blocks_of(iter(pieces))) as sound:
+            parts = [streams.push(block) for block in sound]
+        parts.append(streams.finish())
+        return {layer: join([part[layer] for part in parts]) for layer in layers}
+
+    def _embedding(self, values: NDArray[np.float32], layer: str, clip: Clip) -> Embedding:
+        times = np.array(geometry.frame_times(self.spec, layer, len(values)))
+        filled = self.short if len(clip.waveform) > clip.samples else 'error'
+        return Embedding.of(values, times, layer, clip.samples, filled, clip.level_dbfs)
