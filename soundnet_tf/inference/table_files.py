@@ -1,5 +1,8 @@
-"""Many embeddings as one table: lines of JSON, or a Parquet file."""
+"""Many embeddings as one file: lines of JSON, CSV, Parquet or HDF5."""
 
+import csv
+import io
+import itertools
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,5 +132,69 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
         yield group
 
 
-TABLES: dict[str, type[JsonLines] | type[Parquet]] = {'jsonl': JsonLines, 'parquet': Parquet}
+class Csv:
+    """A header, and a line for each time step; of pooled embeddings one for each sound. Channels are columns."""
+
+    def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
+        text = io.TextIOWrapper(file, 'utf-8', 'surrogateescape', newline='')
+        writer, header = csv.writer(text), None
+        for row in rows:
+            values = np.atleast_2d(row['values'])
+            plain = {key: value for key, value in row.items() if not isinstance(value, np.ndarray)}
+            times = row.get('times', [''])
+            if header is None:
+                header = [*plain, 'time', *(f'channel_{index}' for index in range(values.shape[1]))]
+                writer.writerow(header)
+            for time, step in zip(times, values, strict=True):
+                writer.writerow([*plain.values(), time, *map(str, step)])
+        text.detach()
+
+    def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        with path.open(encoding='utf-8', errors='surrogateescape', newline='') as file:
+            rows = csv.DictReader(file)
+            if missing := set(keys) - set(rows.fieldnames or ()):
+                raise KeyError(min(missing))
+            for _, steps in itertools.groupby(rows, key=lambda row: row['path']):
+                row = next(steps)
+                # The stamps of the source are whole numbers; all other facts are texts.
+                yield {key: int(row[key]) if key.startswith('source_') else row[key] for key in keys}
+
+    def text(self, text: str) -> str:
+        return text
+
+
+class Hdf5:
+    """A group for each sound, `0`, `1`, ...: datasets `values` and, unless pooled, `times`; all else as attributes."""
+
+    def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
+        import h5py
+
+        with h5py.File(file, 'w') as opened:
+            for index, row in enumerate(rows):
+                group = opened.create_group(str(index))
+                for key, value in row.items():
+                    if isinstance(value, np.ndarray):
+                        group.create_dataset(key, data=value)
+                    else:
+                        group.attrs[key] = self.text(value) if isinstance(value, str) else value
+
+    def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        import h5py
+
+        with h5py.File(path) as opened:
+            for index in range(len(opened)):
+                attributes: Any = opened[str(index)].attrs
+                values = {key: attributes[key] for key in keys}
+                yield {key: value if isinstance(value, str) else value.item() for key, value in values.items()}
+
+    def text(self, text: str) -> str:
+        return text.encode(errors='backslashreplace').decode()
+
+
+TABLES: dict[str, type[JsonLines] | type[Csv] | type[Parquet] | type[Hdf5]] = {
+    'jsonl': JsonLines,
+    'csv': Csv,
+    'parquet': Parquet,
+    'h5': Hdf5,
+}
 """By the name of the format."""

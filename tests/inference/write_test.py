@@ -1,5 +1,6 @@
 """Embeddings as files: what is in them, whole or not at all, and not twice."""
 
+import csv
 import json
 import os
 import pathlib
@@ -89,7 +90,7 @@ def test_what_is_not_finished_is_done_again(embedder, sounds):
         assert embed_files(nameless, sounds, 'nameless').done == 3
 
 
-@pytest.mark.parametrize('format', ['npz', 'jsonl'])
+@pytest.mark.parametrize('format', ['npz', 'jsonl', 'csv', 'h5'])
 def test_what_was_made_otherwise_is_not_written_over(embedder, sounds, format):
     embed_files(embedder, sounds, 'out', format)
     other = Embedder(FakeEngine(), short='error', facts={'weights_sha256': 'def'})
@@ -169,7 +170,7 @@ def test_long_names(embedder, sounds):
         assert there['path'] == long
 
 
-@pytest.mark.parametrize('format', ['jsonl', 'parquet'])
+@pytest.mark.parametrize('format', [*table_files.TABLES])
 def test_names_that_are_no_text(embedder, sounds, format):
     if format == 'parquet':
         pytest.importorskip('pyarrow')
@@ -208,6 +209,27 @@ def test_a_parquet_table(embedder, sounds, pool, monkeypatch):
         assert pool != 'none' or row['times'] == wanted.times.tolist()
 
 
+@pytest.mark.parametrize('pool', ['none', 'mean'])
+def test_csv_and_hdf5_hold_the_same_numbers(embedder, sounds, pool):
+    h5py = pytest.importorskip('h5py')
+    embed_files(embedder, sounds, 'out.csv', 'csv', pool=pool)
+    embed_files(embedder, sounds, 'out.h5', 'h5', pool=pool)
+    with open('out.csv', newline='') as file:
+        lines = list(csv.DictReader(file))
+    with h5py.File('out.h5') as file:
+        for index, sound in enumerate(sounds):
+            wanted, group = embedder.embed_file(sound.path), file[str(index)]
+            values = wanted.values if pool == 'none' else wanted.mean()
+            np.testing.assert_array_equal(group['values'], values)
+            assert (group.attrs['path'], group.attrs['layer']) == (sound.path, 'pool5')
+            rows = [row for row in lines if row['path'] == sound.path]
+            given = [[float(row[f'channel_{i}']) for i in range(values.shape[-1])] for row in rows]
+            np.testing.assert_array_equal(np.array(given, np.float32), np.atleast_2d(values))
+            times = [] if pool == 'mean' else wanted.times.tolist()
+            assert [float(row['time']) for row in rows if row['time']] == times
+            assert times == ([] if pool == 'mean' else group['times'][:].tolist())
+
+
 def test_without_pyarrow(embedder, sounds, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
@@ -216,7 +238,7 @@ def test_without_pyarrow(embedder, sounds, monkeypatch):
     assert os.listdir('.') == ['in']
 
 
-@pytest.mark.parametrize('format', ['jsonl', 'parquet'])
+@pytest.mark.parametrize('format', [*table_files.TABLES])
 def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, format):
     if format == 'parquet':
         pytest.importorskip('pyarrow')
