@@ -45,7 +45,9 @@ def timestamp_layer(spec: NetSpec) -> str:
     """The deepest layer of a net with a hop of at most 50 ms. Raises SoundNetError where there is none."""
     fine = [row.name for row in spec.layers if geometry.hop(spec, row.name) <= LONGEST_HOP]
     if not fine:
-        raise SoundNetError(f'{spec.name} has no layer with a hop of 50 ms or less, as HEAR asks for: use another net')
+        raise SoundNetError(
+            f'{spec.name}: has no layer with a hop of 50 ms or less, which HEAR requires. Use another net'
+        )
     return fine[-1]
 
 
@@ -75,7 +77,7 @@ def get_scene_embeddings(audio: Any, model: Model) -> tf.Tensor:
 def _heard(audio: Any, model: Model, layer: str) -> list[Embedding]:
     sounds = np.asarray(audio, np.float32)
     if sounds.ndim != 2 or not sounds.size:
-        raise SoundNetError(f'audio of shape {list(sounds.shape)}: give [sounds, samples]')
+        raise SoundNetError(f'audio has shape {list(sounds.shape)}: pass [sounds, samples]')
     embedder, seconds = model.embedder, sounds.shape[1] / SAMPLE_RATE
     if seconds > MAX_CLIP_S:
         return [embedder.embed(sound, SAMPLE_RATE, layer) for sound in sounds]

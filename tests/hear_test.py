@@ -91,7 +91,7 @@ def test_long_sounds_go_through_a_stream(loaded, monkeypatch):
 def test_the_layers():
     assert hear.timestamp_layer(SOUNDNET8) == 'conv4'
     assert hear.timestamp_layer(SOUNDNET5) == 'conv3'
-    with pytest.raises(SoundNetError, match='coarse has no layer with a hop of 50 ms or less'):
+    with pytest.raises(SoundNetError, match='coarse: has no layer with a hop of 50 ms or less'):
         hear.timestamp_layer(NetSpec('coarse', (Conv('a', 2, 5000, 0, 5000),), (), 'a'))
 
 
@@ -100,5 +100,5 @@ def test_mistakes(loaded, monkeypatch):
     with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
         hear.load_model()
     for wrong in (noise(1), np.zeros([2, 0]), np.zeros([1, 2, 3])):
-        with pytest.raises(SoundNetError, match=r'audio of shape .*: give \[sounds, samples\]'):
+        with pytest.raises(SoundNetError, match=r'audio has shape .*: pass \[sounds, samples\]'):
             hear.get_scene_embeddings(wrong, loaded)

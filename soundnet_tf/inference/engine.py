@@ -204,9 +204,7 @@ def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
         processor = pathlib.Path('/proc/cpuinfo')
         flags = processor.read_text() if processor.exists() else ''
         if not tf.config.list_physical_devices('GPU') and 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
-            raise SoundNetError(
-                'this processor has no bfloat16 (avx512_bf16, amx_bf16): stay with float32, the default'
-            )
+            raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')
     return precision
 
 
@@ -261,13 +259,13 @@ class LiteRTEngine(_Shared):
         return [self.run(waveform, layers) for waveform in waveforms]  # here a batch gains nothing
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
-        raise SoundNetError('streams need the weights of the net: load its whole folder')
+        raise SoundNetError('streams need the weights of the net. Load its whole folder')
 
     def _opened(self) -> Any:
         try:
             return litert.light(self._path, self._packed)
         except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{self._path} cannot be read ({error}): delete it, or write it again') from None
+            raise SoundNetError(f'{self._path}: cannot be read ({error}). Delete it, or write it again') from None
 
     def _runner(self, signature: str) -> Any:
         """Runs one signature. A first run on the shortest clip lets LiteRT set up, which it announces on stderr."""
@@ -334,7 +332,7 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
 
     def whole() -> Engine:
         if saved.read_facts(folder).get('weights_sha256') != weights:
-            raise SoundNetError(f'{folder} holds another net than when it was loaded: load it again')
+            raise SoundNetError(f'{folder}: the net was replaced since it was loaded. Load it again')
         return stored(folder, precision, edges)
 
     if edges == 'keep' or precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():

@@ -39,12 +39,12 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     and for files that do not lie below `root`.
     """
     if not arguments and not listed:
-        raise SoundNetError('name sound files, globs, or folders that hold them')
+        raise SoundNetError('no input: pass sound files, globs or folders')
     if '' in arguments:
-        raise SoundNetError('an empty name was given, as of a variable that is not set: name sound files')
+        raise SoundNetError('empty path: pass sound files (is a shell variable unset?)')
     if '-' in arguments and not os.path.exists('-'):
         raise SoundNetError(
-            '- is no sound file: give /dev/stdin, for a list of files --paths_from=-, for live sound --pcm=-'
+            '-: not a sound file. Use /dev/stdin, --paths_from=- for a list of files, or --pcm=- for live sound'
         )
     named = [path for argument in arguments for path in _fitting(argument)]
     named += [path for line in listed for path in _fitting(line, may_be_a_name=True)]
@@ -52,7 +52,7 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     for argument in named:
         inside = _walk(argument) if os.path.isdir(argument) else [argument]
         if not inside and argument not in listed:
-            empty.append(f'{argument} holds no sound files ({" ".join(SUFFIXES)})')
+            empty.append(f'{argument}: no sound files in this folder ({" ".join(SUFFIXES)})')
         for path in inside:
             paths.setdefault(os.path.abspath(path), path)
     if empty and not paths:
@@ -60,12 +60,12 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     for line in empty:
         tell(line)
     if not paths:
-        raise SoundNetError(f'what is listed holds no sound files ({" ".join(SUFFIXES)})')
+        raise SoundNetError(f'the list has no sound files ({" ".join(SUFFIXES)})')
     tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}
     common = os.path.commonpath(tops) if root is None else os.path.abspath(root)
     names = {full: pathlib.PurePath(os.path.relpath(full, common)) for full in paths}
     if outside := [paths[full] for full, name in names.items() if name.parts[0] == os.pardir]:
-        raise SoundNetError(f'{outside[0]} does not lie below {root}: give another --root, or none')
+        raise SoundNetError(f'{outside[0]}: not below {root}. Use another --root, or none')
     return [SoundFile(path, names[full]) for full, path in paths.items()]
 
 
@@ -77,14 +77,14 @@ def listed(path: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if path == '-' else pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise SoundNetError(f'{path}: the list cannot be read ({error.strerror}). Check the path') from None
+        raise SoundNetError(f'{path}: list cannot be read ({error.strerror}). Check the path') from None
     if b'\0' in data:
-        raise SoundNetError(f'{path} is no list: give a text file with a path on each line, as of find -print')
+        raise SoundNetError(f'{path}: not a list. Pass a text file with a path on each line')
     # As the system has names, which may be no UTF-8 and hold any other sign.
     lines = map(os.fsdecode, data.removeprefix(codecs.BOM_UTF8).split(b'\n'))
     found = [line.removesuffix('\r') for line in lines if line.strip()]
     if not found:
-        raise SoundNetError(f'{"standard input" if path == "-" else path} lists nothing: a path on each line is needed')
+        raise SoundNetError(f'{"standard input" if path == "-" else path}: empty list. Put a path on each line')
     return found
 
 
@@ -95,7 +95,7 @@ def _fitting(argument: str, may_be_a_name: bool = False) -> list[str]:
     if not found and may_be_a_name:
         return [argument]
     if not found:
-        raise SoundNetError(f'{argument}: nothing fits this glob. Check the path, and quote it against the shell')
+        raise SoundNetError(f'{argument}: no file matches. Check the path, and quote the glob')
     return found
 
 

@@ -24,7 +24,7 @@ def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArr
     try:
         file = sys.stdin.fileno() if path == '-' else os.open(path, os.O_RDONLY)
     except (OSError, ValueError) as error:
-        raise SoundNetError(f'{path}: cannot be read ({error}). Give - for standard input, or a pipe') from None
+        raise SoundNetError(f'{path}: cannot be read ({error}). Use - for standard input, or a pipe') from None
     return _read(file, channels, np.dtype(dtype))
 
 
@@ -34,7 +34,7 @@ def _read(file: int, channels: int, dtype: np.dtype[Any]) -> Iterator[NDArray[An
         begun = False
         while arrived := os.read(file, AT_ONCE):
             if not begun and arrived.startswith((b'RIFF', b'OggS', b'fLaC', b'ID3')):
-                raise SoundNetError('this is a sound file, not raw samples: name it, without --pcm')
+                raise SoundNetError('this is a sound file, not raw samples. Pass its path without --pcm')
             begun = True
             waiting += arrived
             whole = len(waiting) // size * size

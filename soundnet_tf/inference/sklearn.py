@@ -55,7 +55,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
     def fit(self, sounds: Sequence[Sound], y: Any = None) -> 'SoundNetTransformer':
         """Check the settings; raises SoundNetError where they do not fit the net."""
         if self.pool not in ('mean', 'max', 'mean+max'):
-            raise SoundNetError(f'there is no pool {self.pool!r}: give mean, max or mean+max')
+            raise SoundNetError(f'pool={self.pool!r}: must be mean, max or mean+max')
         self._embedder().listener.resolve_layer(self.layer)
         return self
 
@@ -65,7 +65,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         Raises what `embed_file` and `embed` raise for the first sound that is of no use.
         """
         if isinstance(sounds, str | os.PathLike):
-            raise SoundNetError(f'{sounds}: give a list of paths, or of arrays')
+            raise SoundNetError(f'{sounds}: is one path. Pass a list of paths or arrays')
         self.fit(sounds)
         embedder = self._embedder()
         paths = [isinstance(sound, str | os.PathLike) for sound in sounds]
@@ -74,7 +74,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         elif not any(paths):
             heard = iter(embedder.embed_batch(sounds, self.sample_rate, self.layer))  # type: ignore[arg-type]
         else:
-            raise SoundNetError('the sounds are partly paths and partly arrays: give one or the other')
+            raise SoundNetError('sounds mix paths and arrays: pass one or the other')
         pools = [getattr(embedding, pool)() for embedding in heard for pool in self.pool.split('+')]
         return np.array(pools, np.float32).reshape(len(paths), self._width())
 

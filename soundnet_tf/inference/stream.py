@@ -163,7 +163,7 @@ class Streams:
 
     def _take(self, samples: ArrayLike, last: bool = False) -> dict[str, Embedding]:
         if self._finished:
-            raise SoundNetError('the stream is finished: open another one for another sound')
+            raise SoundNetError('the stream is finished. Open another one for another sound')
         self._finished = last
         waveform = self._intake.push(samples, last)
         room = self._beginning[self._samples :]

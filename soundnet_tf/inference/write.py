@@ -76,7 +76,7 @@ def write(
 ) -> Tally:
     """`embed_files`, where `to_npz` makes the npz files in a folder: `to_folder`, or a cluster that does the same."""
     if format not in FORMATS:
-        raise SoundNetError(f'there is no format {format!r}: give {", ".join(FORMATS)}')
+        raise SoundNetError(f'format={format!r}: must be one of {", ".join(FORMATS)}')
     is_folder = os.path.isdir(out) if os.path.exists(out) else format == 'npz' or out.endswith(os.sep)
     if is_folder != (format == 'npz'):
         raise SoundNetError(
@@ -92,7 +92,7 @@ def write(
     parts = _parts_of(path)
     claim = storage.Claim.of(parts)
     if claim is None:
-        raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
+        raise SoundNetError(f'{out}: another run is writing it. Wait for it, or stop it first')
     try:
         for file in files:  # of a sound that has changed since, and may be bad now
             if not is_finished(npz_path(parts, file), file, facts):
@@ -129,8 +129,9 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
             path = npz_path(out, file)
             finished = is_finished(path, file, facts)
             if not finished and (other := _is_anothers(path, file, facts)):
-                tell(f'{file.path}: {path} holds {other}. Choose another --out, or say by --root what both lie below')
-                tally.failed["in another sound's place"] += 1
+                way_out = 'Use another --out, or --root for a folder above both'
+                tell(f'{file.path}: {path} has the embedding of {other}. {way_out}')
+                tally.failed['output name taken'] += 1
                 continue
             claim = None if finished else storage.Claim.of(path)
             if claim is None:
@@ -166,7 +167,7 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
         there = list(table.facts(out, ['path', *facts, *STAMPS]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SoundNetError(
-            f'{out} exists and is no such table of embeddings ({error}). Choose another --out, or remove it'
+            f'{out}: not such a table of embeddings ({error}). Use another --out, or remove it'
         ) from None
     for row in there:
         refuse_others(out, row, facts)
@@ -177,7 +178,7 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
 def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
     """How every sound of a run is listened to."""
     if pool not in _POOLS:
-        raise SoundNetError(f'there is no pool {pool!r}: give {", ".join(_POOLS)}')
+        raise SoundNetError(f'pool={pool!r}: must be one of {", ".join(_POOLS)}')
     return {
         'layer': layer,
         'pool': pool,

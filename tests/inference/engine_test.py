@@ -156,7 +156,7 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
     engine = engine_of(folder)
     engine.run(noise(1), ['pool5'])
     saved.save(enliven(model.build(net.spec), seed=9), folder)
-    with pytest.raises(SoundNetError, match='holds another net than when it was loaded: load it again'):
+    with pytest.raises(SoundNetError, match='the net was replaced since it was loaded. Load it again'):
         engine.open_stream(['pool5'])
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_file_is_named(quick_folder, tmp_path):
     folder = shutil.copytree(quick_folder, tmp_path / 'net')
     whole = (folder / 'net.tflite').read_bytes()
     (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SoundNetError, match=r'net\.tflite cannot be read .*: delete it, or write it again'):
+    with pytest.raises(SoundNetError, match=r'net\.tflite : cannot be read .*. Delete it, or write it again'):
         engine_of(folder)
 
 
@@ -188,7 +188,7 @@ def test_half_precision_whole_and_streamed(quick_folder):
 
 def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
     monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
-    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
+    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*. Use float32, the default'):
         engine_module.checked_precision('bfloat16')
     with pytest.raises(SoundNetError, match="precision='int8': must be 'float32' or 'bfloat16'"):
         engine_module.checked_precision('int8')

@@ -46,10 +46,10 @@ def test_what_is_there_is_not_kept_waiting(tmp_path):
 @pytest.mark.parametrize('begin', [b'RIFF', b'OggS', b'fLaC', b'ID3\x03'])
 def test_a_sound_file_is_no_raw_sound(tmp_path, begin):
     (tmp_path / 'sound').write_bytes(begin + bytes(100))
-    with pytest.raises(SoundNetError, match='this is a sound file, not raw samples: name it, without --pcm'):
+    with pytest.raises(SoundNetError, match='this is a sound file, not raw samples. Pass its path without --pcm'):
         next(pcm.pieces(str(tmp_path / 'sound')))
 
 
 def test_no_pipe(tmp_path):
-    with pytest.raises(SoundNetError, match=r'gone: cannot be read .* Give - for standard input'):
+    with pytest.raises(SoundNetError, match=r'gone: cannot be read .* Use - for standard input'):
         pcm.pieces(str(tmp_path / 'gone'))

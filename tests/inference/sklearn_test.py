@@ -79,13 +79,13 @@ def test_mistakes(plain_folder, paths, tmp_path):
     step = soundnet_tf.SoundNetTransformer(plain_folder, short='error')
     (tmp_path / 'bad.wav').write_text('dear sir')
     for sounds, error, words in [
-        ([paths[0], noise(1)], SoundNetError, 'partly paths and partly arrays'),
+        ([paths[0], noise(1)], SoundNetError, 'sounds mix paths and arrays'),
         ([paths[0], str(tmp_path / 'bad.wav')], BadAudio, 'bad.wav: not a sound file'),
         ([noise(0.1)], ShortClip, 'clip 0 is 0.10 s'),
     ]:
         with pytest.raises(error, match=words):
             step.transform(sounds)
-    with pytest.raises(SoundNetError, match="no pool 'sum': give mean, max or mean"):
+    with pytest.raises(SoundNetError, match="pool='sum': must be mean, max or mean"):
         soundnet_tf.SoundNetTransformer(plain_folder, pool='sum').fit(paths)
     with pytest.raises(SoundNetError, match="no layer 'conv9'"):
         soundnet_tf.SoundNetTransformer(plain_folder, layer='conv9').fit(paths)

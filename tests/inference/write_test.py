@@ -110,9 +110,11 @@ def test_two_lists_do_not_write_over_each_other(embedder, sounds, capsys):
     one, other = find([sounds[0].path]), find([sounds[2].path])
     assert one[0].name == other[0].name
     assert embed_files(embedder, one, 'out').done == 1
-    assert str(embed_files(embedder, other, 'out')) == "0 done; 1 failed (1 in another sound's place)"
+    assert str(embed_files(embedder, other, 'out')) == '0 done; 1 failed (1 output name taken)'
     name = one[0].name
-    assert capsys.readouterr().err.startswith(f'{sounds[2].path}: out/{name}.npz holds {sounds[0].path}. Choose')
+    assert capsys.readouterr().err.startswith(
+        f'{sounds[2].path}: out/{name}.npz has the embedding of {sounds[0].path}. Use'
+    )
     assert embed_files(embedder, one, 'out').skipped == 1
     rooted = [find([file.path], root='in')[0] for file in sounds]
     assert sum(embed_files(embedder, [file], 'rooted').done for file in rooted) == 3
@@ -250,10 +252,10 @@ def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, for
     os.utime('in/a/rain.wav', (0, 0))
     assert embed_files(embedder, sounds[:2], 'out', format).done == 2
     os.truncate('out', 20)
-    with pytest.raises(SoundNetError, match=r'out exists and is no such table of embeddings .* Choose another --out'):
+    with pytest.raises(SoundNetError, match=r'out: not such a table of embeddings .* Use another --out'):
         embed_files(embedder, sounds[:2], 'out', format)
     pathlib.Path('out').write_text('[1, 2]\n')
-    with pytest.raises(SoundNetError, match='out exists and is no such table'):
+    with pytest.raises(SoundNetError, match='out: not such a table'):
         embed_files(embedder, sounds[:2], 'out', format)
 
 
@@ -313,7 +315,7 @@ def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
     assert embed_files(embedder, sounds, 'out').done == 1
     assert all(name.endswith('.npz') for name in written('out'))
     claim = storage.Claim.of(pathlib.Path('.out.jsonl.parts'))
-    with pytest.raises(SoundNetError, match=r'another run is writing out\.jsonl: wait for it'):
+    with pytest.raises(SoundNetError, match=r'out\.jsonl: another run is writing it\. Wait for it'):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     claim.release()
 
@@ -382,8 +384,8 @@ def test_mistakes_come_before_any_work(embedder, sounds):
         ({'out': 'new/', 'format': 'jsonl'}, 'new/ is a folder: jsonl needs a file'),
         ({'out': sounds[0].path}, 'is a file: npz needs a folder'),
         ({'out': 'out', 'layer': 'conv9'}, "no layer 'conv9'"),
-        ({'out': 'out', 'pool': 'sum'}, "no pool 'sum': give none, mean, max"),
-        ({'out': 'out', 'format': 'csv'}, "no format 'csv'"),
+        ({'out': 'out', 'pool': 'sum'}, "pool='sum': must be one of none, mean, max"),
+        ({'out': 'out', 'format': 'xls'}, "format='xls': must be one of npz, jsonl, csv"),
     ]:
         with pytest.raises(SoundNetError, match=words):
             embed_files(embedder, sounds, **wrong)
