@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoding
+from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoders, decoding
 from soundnet_tf.audio.containers import AGAIN, Part
-from soundnet_tf.audio.decoding import BLOCK, DECODERS, Decoded
+from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded
 from soundnet_tf.errors import BadAudio, MissingTool
 
 WHOLE_BYTES = 1 << 20
@@ -52,30 +52,30 @@ def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
         yield decoding.read(path, name, channel)
 
 
-def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.StreamingDecoder]:
+def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoders.StreamingDecoder]:
     """Those that are asked for, and give pieces of such a file."""
     if format == 'wav' and not containers.is_pcm(part):
         return
     asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
     for one in asked:
-        if isinstance(one, decoding.StreamingDecoder) and format in one.streams and decoding.installed(one):
+        if isinstance(one, decoders.StreamingDecoder) and format in one.streams and decoders.installed(one):
             yield one
 
 
-def _decoded(decoder: decoding.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
+def _decoded(decoder: decoders.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
     total = 0
     try:
         end, least = containers.extent(part, format)
         for samples, sample_rate in decoder.blocks(part.part(0, end), format):
             total += len(samples)
             yield samples, sample_rate
-        decoding.check_length(total, max(least, 1))
+        decoders.check_length(total, max(least, 1))
     except BadAudio as error:
         raise BadAudio(f'{part.path}: {error}') from None
     except MissingTool:
         raise
     except Exception as error:  # every library has errors of its own
-        raise BadAudio(f'{part.path}: {decoding.damaged(decoder.name, error)}') from error
+        raise BadAudio(f'{part.path}: {decoders.damaged(decoder.name, error)}') from error
 
 
 def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:

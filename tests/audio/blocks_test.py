@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf.audio import blocks, containers, decoding
+from soundnet_tf.audio import blocks, containers, decoders, decoding
 from soundnet_tf.audio.containers import Part
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.testing import noise
@@ -22,7 +22,7 @@ def long(monkeypatch):
     """Every file counts as a long one, and is decoded in small pieces."""
     monkeypatch.setattr(blocks, 'WHOLE_BYTES', 0)
     monkeypatch.setattr(blocks, 'BLOCK', 5_000)
-    monkeypatch.setattr(decoding, 'BLOCK', 3_000)
+    monkeypatch.setattr(decoders, 'BLOCK', 3_000)
 
 
 @pytest.fixture
