@@ -15,8 +15,11 @@ from soundnet_tf.spec import GAIN, SAMPLE_RATE
 
 __all__ = [
     'GAIN',
+    'MEDIA_SUFFIXES',
     'SAMPLE_RATE',
     'SILENCE_DBFS',
+    'SOUND_SUFFIXES',
+    'VIDEO_SUFFIXES',
     'Channel',
     'Intake',
     'LevelMeter',
@@ -35,6 +38,11 @@ __all__ = [
 ]
 
 Waveform = NDArray[np.float32]
+
+SOUND_SUFFIXES = frozenset('.aac .aif .aiff .flac .m4a .mp3 .oga .ogg .opus .wav .wma'.split())  # noqa: SIM905
+VIDEO_SUFFIXES = frozenset('.3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv'.split())  # noqa: SIM905
+MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+"""What a folder is searched for, in lower case. Formats are detected by content, so a single file may have any name."""
 
 MOST_CHANNELS = 64
 """More is no recording but a batch, or samples and channels the wrong way round."""

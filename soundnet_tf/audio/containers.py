@@ -10,10 +10,6 @@ from typing import Any, BinaryIO
 
 from soundnet_tf.errors import BadAudio
 
-VIDEOS = frozenset('3gp avi flv m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv'.split())  # noqa: SIM905
-SOUNDS = frozenset('aac aif aiff flac m4a mp3 oga ogg opus wav wma'.split())  # noqa: SIM905
-"""Extensions of files with pictures, and without."""
-
 AGAIN = 'Copy or download it again, or leave it out'
 
 

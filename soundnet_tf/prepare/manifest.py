@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from soundnet_tf.audio.containers import VIDEOS
+from soundnet_tf.audio import VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
 
 CLIP_MARK = '#t='
@@ -30,20 +30,20 @@ class Video:
     """Of the file's bytes, in lower-case hex digits, where the manifest gives it."""
 
 
-def videos(sources: Sequence[str], extensions: Collection[str] = VIDEOS) -> list[Video]:
+def videos(sources: Sequence[str], suffixes: Collection[str] = VIDEO_SUFFIXES) -> list[Video]:
     """The videos of folders (searched through), globs, files, addresses and CSV manifests, ordered by id.
 
     A manifest has a header line with `path` and, optionally, `id` and `sha256`; other columns are for
     its readers. Its paths are relative to it, or addresses. An id is otherwise the path as the
     manifest has it, or below the folder that was named, or that the glob searches. Paths of files
     come absolute, so that a run can be resumed from another folder. Of a folder, what has one of the
-    `extensions` is taken. Raises SoundNetError where a source holds no video, and where two videos
+    `suffixes` is taken. Raises SoundNetError where a source holds no video, and where two videos
     would have the same id.
     """
     found: dict[str, Video] = {}
     for source in sources:
         empty = True
-        for video in _expand(source, extensions):
+        for video in _expand(source, suffixes):
             empty = False
             if CLIP_MARK in video.id:
                 raise SoundNetError(
@@ -68,7 +68,7 @@ def _clash(one: Video, other: Video) -> str:
     return f'{one.path} and {other.path} would both be {one.id!r}: name them apart in a CSV with an id column'
 
 
-def _expand(source: str, extensions: Collection[str]) -> Iterator[Video]:
+def _expand(source: str, suffixes: Collection[str]) -> Iterator[Video]:
     """The videos of one source."""
     if is_remote(source):
         if source.lower().endswith('.csv'):
@@ -77,7 +77,7 @@ def _expand(source: str, extensions: Collection[str]) -> Iterator[Video]:
         return
     path = pathlib.Path(source)
     if path.is_dir():
-        files, top = [file for file in sorted(path.rglob('*')) if _is_video(file, extensions)], path
+        files, top = [file for file in sorted(path.rglob('*')) if _is_video(file, suffixes)], path
     elif path.suffix.lower() == '.csv' and path.exists():
         yield from _manifest(path)
         return
@@ -94,8 +94,8 @@ def _expand(source: str, extensions: Collection[str]) -> Iterator[Video]:
         yield Video(id, os.path.abspath(file))
 
 
-def _is_video(path: pathlib.Path, extensions: Collection[str]) -> bool:
-    return path.suffix[1:].lower() in extensions and not path.name.startswith('.') and path.is_file()
+def _is_video(path: pathlib.Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith('.') and path.is_file()
 
 
 def _fixed_part(pattern: pathlib.Path) -> pathlib.Path:

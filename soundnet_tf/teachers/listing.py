@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers.store import names
 
@@ -70,9 +70,8 @@ def _spellings(id: str) -> Iterator[Sequence[str]]:
     """How a list may name a video, best first."""
     known = names(id)
     yield from ([name] for name in known)
-    extension = known[0].rpartition('.')[2].lower()
-    if len(known) > 1 and extension in SOUNDS:
-        yield [f'{known[1]}.{video}' for lower in sorted(VIDEOS) for video in (lower, lower.upper())]
+    if len(known) > 1 and pathlib.PurePosixPath(known[0]).suffix.lower() in SOUND_SUFFIXES:
+        yield [known[1] + video for lower in sorted(VIDEO_SUFFIXES) for video in (lower, lower.upper())]
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio import MEDIA_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def names(id: str) -> tuple[str, ...]:
     whole = id.lstrip('/')
     stem, _, extension = whole.rpartition('.')
     hidden = not stem or stem.endswith('/')  # a file `.mp3` has no other name
-    return (whole,) if hidden or extension.lower() not in SOUNDS | VIDEOS else (whole, stem)
+    return (whole,) if hidden or f'.{extension.lower()}' not in MEDIA_SUFFIXES else (whole, stem)
 
 
 def probable(values: NDArray[np.float32], rounding: float) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from soundnet_tf.audio.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio import MEDIA_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.manifest import Video, is_remote, videos
 
@@ -91,9 +91,9 @@ def test_sounds_where_they_are_asked_for(home):
     for name in ('a.MP3', 'b.flac', 'c.opus'):
         (home / 'videos' / name).touch()
     assert not {'a.MP3', 'b.flac'} & {video.id for video in videos(['videos'])}
-    found = {video.id for video in videos(['videos'], VIDEOS | SOUNDS)}
+    found = {video.id for video in videos(['videos'], MEDIA_SUFFIXES)}
     assert {'a.MP3', 'b.flac', 'c.opus', 'b.mp4'} <= found
-    assert not VIDEOS & SOUNDS
+    assert not VIDEO_SUFFIXES & SOUND_SUFFIXES
 
 
 def test_a_video_is_small():
