@@ -17,6 +17,7 @@ from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
 PLAN, LOCK = 'plan.json', 'lock'
+WAY_OUT = 'Use another --out, or the same videos, teachers and settings'
 
 
 def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, shards: int) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def held(folder: str, plan: dict[str, Any]) -> Iterator[None]:
             raise SoundNetError(f'{folder} cannot be written ({records.words(error)})') from error
         except OSError as error:
             raise SoundNetError(f'{folder} cannot be written ({error.strerror})') from error
-        _agree(folder, begun, plan)
+        # Through JSON, as the other came.
+        storage.check_same(folder, begun, json.loads(json.dumps(plan)), WAY_OUT)
         yield
 
 
@@ -68,22 +70,6 @@ def _begin(folder: str, plan: dict[str, Any], lock: contextlib.ExitStack) -> Any
         records.write_text(path, json.dumps(plan, indent=2) + '\n')
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
-
-
-def _agree(folder: str, begun: Any, plan: dict[str, Any]) -> None:
-    # Through JSON, as the other came.
-    before, now = _flat(begun), _flat(json.loads(json.dumps(plan)))
-    other = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    if other:
-        said = '; '.join(f'{key} was {before.get(key, "not there")}, is {now.get(key, "not there")}' for key in other)
-        raise SoundNetError(f'{folder} was begun differently ({said}): choose another folder, or remove it')
-
-
-def _flat(values: Any, key: str = '') -> dict[str, Any]:
-    """`{'settings': {'min_s': 1}}` as `{'settings min_s': 1}`."""
-    if not isinstance(values, dict):
-        return {key: values}
-    return {k: v for name, value in values.items() for k, v in _flat(value, f'{key} {name}'.strip()).items()}
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import KINDS
 from soundnet_tf.teachers import hdf5
@@ -108,8 +109,7 @@ def fingerprint(path: pathlib.Path) -> str:
     for file in [path] if path.is_file() else sorted(path.rglob('*')):
         if file.is_file():
             digest.update(file.relative_to(path).as_posix().encode())
-            with file.open('rb') as opened:
-                digest.update(hashlib.file_digest(opened, 'sha256').digest())
+            digest.update(bytes.fromhex(storage.sha256(file)))
     return digest.hexdigest()[:16]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers import listing
 from soundnet_tf.teachers.listing import Listing
@@ -130,8 +131,7 @@ def _map(binary: pathlib.Path, frames: pathlib.Path, rows: int, classes: int) ->
 def _digest(files: Sequence[pathlib.Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        with path.open('rb') as file:
-            digest.update(hashlib.file_digest(file, 'sha256').digest())
+        digest.update(bytes.fromhex(storage.sha256(path)))
     return digest.hexdigest()[:16]
 
 

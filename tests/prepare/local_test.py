@@ -159,7 +159,7 @@ def test_relative_and_absolute_spellings_are_the_same_run(undisturbed, home, mon
     [
         ({'settings': Settings(clip_s=4, frame_every_s=2, audio_format='pcm16')}, 'audio_format was mp3, is pcm16'),
         ({'teachers': [made.teacher(source='other')]}, 'teachers scenes source was colours, is other'),
-        ({'teachers': [made.teacher('places')]}, 'teachers places kind was not there, is probabilities'),
+        ({'teachers': [made.teacher('places')]}, 'teachers places kind was unset, is probabilities'),
         ({'number': 2}, 'shards was 8, is 2'),
         ({'videos': slice(3)}, 'videos count was 16, is 3; videos sha256 was'),
     ],
@@ -171,7 +171,7 @@ def test_another_run_in_the_same_folder_is_refused(undisturbed, videos, change, 
     with pytest.raises(SoundNetError, match=words) as caught:
         local.run(out=undisturbed.folder, **given)
     assert '\n' not in str(caught.value)
-    assert str(caught.value).endswith('choose another folder, or remove it')
+    assert str(caught.value).endswith('Use another --out, or the same videos, teachers and settings')
 
 
 def test_folders_that_cannot_be_used(tmp_path, videos):
@@ -203,7 +203,7 @@ for index in range(40):
             print(index, flush=True)
             time.sleep(max(0, began + 0.04 - time.time()))
     except SoundNetError as error:
-        assert 'another run is writing' in str(error) or 'was begun differently' in str(error), error
+        assert 'another run is writing' in str(error) or 'started with other settings' in str(error), error
 """
 
 

@@ -2,8 +2,8 @@
 
 import collections
 import csv
+import io
 import json
-import os
 import pathlib
 import time
 from collections.abc import Iterator, Mapping
@@ -47,13 +47,13 @@ class Journal:
         self._take(entry)
 
     def write_manifest(self) -> None:
-        draft = self._out.with_name(self._out.name + '.part')
-        # Half of a character, which JSON can carry and UTF-8 cannot, becomes a question mark.
-        with draft.open('w', newline='', encoding='utf-8', errors='replace') as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        with storage.whole_file(self._out) as file:
+            # Half of a character, which JSON can carry and UTF-8 cannot, becomes a question mark.
+            text = io.TextIOWrapper(file, 'utf-8', errors='replace', newline='')
+            writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             writer.writerows(entry['video'] for entry in self._entries() if 'video' in entry)
-        os.replace(draft, self._out)
+            text.detach()
 
     def __enter__(self) -> 'Journal':
         return self
@@ -96,11 +96,4 @@ class Journal:
             self.skipped += collections.Counter({DUPLICATE: entry['duplicates']})
         else:
             self.until = entry['until']
-            self._agree(entry['settings'])
-
-    def _agree(self, before: Mapping[str, Any]) -> None:
-        other = [
-            f'{key} was {before.get(key)}, is {now}' for key, now in self._settings.items() if before.get(key) != now
-        ]
-        if other:
-            raise SoundNetError(f'{self._out} was begun differently ({"; ".join(other)}): choose another --out')
+            storage.check_same(self._out, entry['settings'], self._settings)

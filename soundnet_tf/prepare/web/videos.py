@@ -98,17 +98,20 @@ class Fetcher:
     def _remote(self, video: Video) -> pathlib.Path:
         path = self._path(video)
         draft = path.with_name(path.name + '.part')
-        path.parent.mkdir(parents=True, exist_ok=True)
         while not path.exists():
-            with draft.open('ab') as file:
-                if not (storage.lock(file) and _is_at(file, draft)):
-                    self._client.pause(POLL_S)
-                elif path.exists():
-                    draft.unlink(missing_ok=True)  # another finished the file between the two looks
-                else:
-                    self._fill(file, draft, video)
+            claim = storage.Claim.of(path)
+            if claim is None:
+                self._client.pause(POLL_S)
+                continue
+            try:
+                # Another run may have finished the file in the meantime.
+                if not path.exists():
+                    with draft.open('ab') as file:
+                        self._fill(file, draft, video)
                     os.replace(draft, path)
                     draft.with_suffix('.tag').unlink(missing_ok=True)
+            finally:
+                claim.release()
         return path
 
     def _fill(self, file: IO[bytes], draft: pathlib.Path, video: Video) -> None:
@@ -167,18 +170,9 @@ def _copy(url: str, draft: pathlib.Path) -> None:
 
 
 def _verify(path: pathlib.Path, expected: str) -> None:
-    with path.open('rb') as file:
-        got = hashlib.file_digest(file, 'sha256').hexdigest()
+    got = storage.sha256(path)
     if got != expected:
         raise Refused(f'its sha256 is {got}, expected {expected}')
-
-
-def _is_at(file: IO[bytes], path: pathlib.Path) -> bool:
-    """Whether an open file was neither renamed nor removed since."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -283,15 +283,17 @@ def test_begun_differently(server, tmp_path):
     out = tmp_path / 'v.csv'
     run(server, out, 'dog')
     with pytest.raises(
-        SoundNetError, match=r"begun differently \(licences was \['cc-by', .*\], is \['cc0'\]\): choose"
+        SoundNetError,
+        match=r"started with other settings \(licences was \['cc-by', .*\], is \['cc0'\]\)\. Use another --out",
     ):
         run(server, out, 'dog', licences=['cc0'])
-    with pytest.raises(SoundNetError, match='most_per_word was None, is 3'):
+    with pytest.raises(SoundNetError, match='most_per_word was unset, is 3'):
         run(server, out, 'dog', most_per_word=3)
     with pytest.raises(SoundNetError, match="Flickr has no licence 'free': choose among all-rights-reserved, cc-by, "):
         run(server, out, 'dog', licences=['free'])
     notes = tmp_path / 'v.csv.journal'
-    with journal.Journal(out, {}), pytest.raises(SoundNetError, match=r'another run is writing .*v.csv: wait for it'):
+    same = json.loads(notes.read_text().splitlines()[0])['settings']
+    with journal.Journal(out, same), pytest.raises(SoundNetError, match=r'another run is writing .*v.csv: wait for it'):
         run(server, out, 'dog')
     notes.write_text(notes.read_text().replace('{', 'x', 1))
     with pytest.raises(SoundNetError, match=r'v.csv.journal is damaged in line 1: remove it to start over'):
