@@ -22,9 +22,9 @@ BLOCK = 65_536
 
 
 class Decoder(Protocol):
-    """One decoding library. `module` is what Python imports, `formats` what `sniff` may call the data.
+    """One decoding library. `module` is what Python imports, `formats` the results of `sniff` that it reads.
 
-    `streams` are the formats that it also gives piece by piece, as a `StreamingDecoder`.
+    `streams` are the formats that it can also decode in pieces, as a `StreamingDecoder`.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class StreamingDecoder(Decoder, Protocol):
-    """One that also gives some formats piece by piece."""
+    """A decoder that can also decode some formats in pieces."""
 
     def blocks(self, file: containers.Part, format: str) -> Iterator[Decoded]:
-        """What `decode` gives, of an open file, a second or so at a time, in constant memory."""
+        """As `decode`, of an open file, about a second at a time, in constant memory."""
         ...
 
 
 class Miniaudio:
-    """Single-file C decoders. Not its Ogg decoder: that one gives 5.1 sound wrongly, and is no faster."""
+    """Single-file C decoders. Not its Ogg decoder, which decodes 5.1 sound wrongly and is no faster."""
 
     name, module = 'miniaudio', 'miniaudio'
     formats = frozenset({'mp3', 'wav', 'flac'})
-    streams = frozenset({'mp3'})  # libsndfile is as good with the others
+    streams = frozenset({'mp3'})  # libsndfile is as fast for the others
 
     def decode(self, data: bytes) -> Decoded:
         try:
@@ -89,7 +89,7 @@ class SoundFile:
 
     name, module = 'soundfile', 'soundfile'
     formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus'})
-    streams = formats - {'mp3'}  # it seeks after each piece, which tears an MP3
+    streams = formats - {'mp3'}  # it seeks after each piece, which breaks MP3
 
     def decode(self, data: bytes) -> Decoded:
         return _joined(self._blocks(io.BytesIO(containers.true_tag(data)), -1))
@@ -119,7 +119,7 @@ class PyAV:
     name, module = 'pyav', 'av'
     formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus', 'm4a', 'mkv'})
     streams = formats
-    _block = 2048  # a container's stated length counts samples; the codec gives blocks of up to so many
+    _block = 2048  # a container's stated length counts samples; the codec returns blocks of up to this many
 
     def decode(self, data: bytes) -> Decoded:
         return _joined(self._blocks(io.BytesIO(data), containers.sniff(data) or '?'))
@@ -129,27 +129,27 @@ class PyAV:
 
     def _blocks(self, source: Any, format: str) -> Iterator[Decoded]:
         av = pyav.library('decoding with pyav')
-        # The container is named, so that FFmpeg does not take the data for a playlist that opens other files.
+        # The format is fixed, so that FFmpeg never reads the data as a playlist that opens other files.
         demuxer = {'m4a': 'mov', 'mkv': 'matroska', 'opus': 'ogg'}.get(format, format)
         strict = {'err_detect': 'crccheck+explode'}  # by default FFmpeg plays damaged FLAC frames
         opened: Any = av.open(source, 'r', format=demuxer, container_options=strict)
         with opened as container:
             if not container.streams.audio:
-                raise BadAudio('it has no sound track. Give a file with sound')
+                raise BadAudio('no sound track. Use a file with sound')
             stream = container.streams.audio[0]
             stream.codec_context.options = strict
             total, rate, beyond = 0, 0, []
             stated = None
             for frame in container.decode(stream):
                 if rate not in (0, frame.sample_rate):
-                    raise BadAudio(f'its sample rate changes midway. {AGAIN}')
+                    raise BadAudio(f'the sample rate changes midway. {AGAIN}')
                 rate = frame.sample_rate
                 if not total and format in ('m4a', 'ogg', 'opus') and stream.duration and stream.time_base:
                     stated = round(float(stream.duration * stream.time_base) * rate)
                 block = frame.to_ndarray()
                 block = to_float(block.T if frame.format.is_planar else block.reshape(-1, frame.layout.nb_channels))
                 total += len(block)
-                # A little more than the container states is the codec's padding; much more, and the statement is wrong.
+                # Slightly more samples than stated are the codec's padding; many more mean that the length is wrong.
                 if stated and stated < total <= stated + self._block:
                     beyond.append(block[max(0, len(block) - (total - stated)) :])
                     block = block[: len(block) - len(beyond[-1])]
@@ -157,13 +157,13 @@ class PyAV:
                     block, beyond = np.concatenate([*beyond, block]), []
                 yield block, rate
             if not total:
-                raise BadAudio(f'it holds no sound. {AGAIN}')
+                raise BadAudio(f'no sound. {AGAIN}')
             if stated:
                 check_length(total, stated - self._block)
 
 
 class TensorflowIO:
-    """tensorflow-io, eagerly. Through a file, as only its reader of files tells the sample rate."""
+    """tensorflow-io, eagerly. Through a file, since only its file reader returns the sample rate."""
 
     name, module = 'tfio', 'tensorflow_io'
     formats = frozenset({'mp3', 'wav', 'flac', 'ogg'})
@@ -173,8 +173,8 @@ class TensorflowIO:
         tfio = load_tfio()
         import tensorflow as tf
 
-        if containers.sniff(data) == 'wav' and containers.is_int32(data):  # it takes them for floats
-            raise BadAudio("tfio does not read WAV of 32-bit whole numbers. Use decoder='auto'")
+        if containers.sniff(data) == 'wav' and containers.is_int32(data):  # it reads them as floats
+            raise BadAudio("tfio does not read 32-bit integer WAV. Use decoder='auto'")
         try:
             with tempfile.NamedTemporaryFile() as file, tf.device('cpu'):
                 file.write(data)
@@ -204,12 +204,12 @@ DECODERS: dict[str, Decoder] = {
 def named(name: str) -> Decoder:
     """The decoder of this name. Raises SoundNetError where there is none."""
     if name not in DECODERS:
-        raise SoundNetError(f'there is no decoder {name!r}: give auto, {", ".join(DECODERS)}')
+        raise SoundNetError(f'no decoder {name!r}. Use auto, {", ".join(DECODERS)}')
     return DECODERS[name]
 
 
 def installed(decoder: Decoder) -> bool:
-    """Whether the library is there, as far as can be told without loading it."""
+    """Whether the library is installed; it is not loaded."""
     return importlib.util.find_spec(decoder.module) is not None
 
 
@@ -233,12 +233,12 @@ def load_tfio() -> Any:
 
 
 def damaged(decoder: str, error: object) -> BadAudio:
-    """What is raised where a library gives up."""
+    """The error for data that a library cannot decode."""
     reason = getattr(error, 'strerror', None) or error
-    return BadAudio(f'damaged, {decoder} gives up ({" ".join(str(reason).split())[:160]}). {AGAIN}')
+    return BadAudio(f'damaged: {decoder} cannot decode it ({" ".join(str(reason).split())[:160]}). {AGAIN}')
 
 
-def check_length(samples: int, least: int) -> None:
-    """Raise BadAudio where fewer samples came out than must be in there."""
-    if samples < least:
-        raise BadAudio(f'cut short or damaged: {samples:,} samples of {least:,} can be decoded. {AGAIN}')
+def check_length(samples: int, min_samples: int) -> None:
+    """Raise BadAudio if fewer samples were decoded than the file must hold."""
+    if samples < min_samples:
+        raise BadAudio(f'cut short or damaged: {samples:,} of {min_samples:,} samples can be decoded. {AGAIN}')

@@ -1,23 +1,23 @@
-"""Bytes of a sound file to a waveform, through whichever decoding library is chosen or installed.
+"""Sound files to waveforms, with any of four decoding libraries.
 
-`auto` takes the fastest decoder that is installed and reads the format: miniaudio, soundfile (libsndfile), pyav
+`auto` uses the fastest installed decoder that reads the format: miniaudio, soundfile (libsndfile), pyav
 (PyAV, which carries FFmpeg), and tfio (tensorflow-io, as it loads TensorFlow) only where no other is installed.
-The format is told by the first bytes, never by the file's name. Importing this module imports no decoder.
+The format is detected from the first bytes, never from the file's name. Importing this module imports no decoder.
 
 **Encoder delay.** An MP3 with a Xing or LAME tag is trimmed to its original length by every decoder. Without the tag
 all frames are kept: 1,105 samples of delay, and padding at the end, with every decoder. (libsndfile guesses the length
-of an untagged MP3 of variable bit rate, mostly far too short: such a result is refused.) M4A and Ogg are trimmed to
-the length that the container states, except that PyAV may drop up to 1,024 samples from the end of an Ogg file of less
-than about two seconds.
+of an untagged MP3 of variable bit rate, mostly far too short: such a result raises BadAudio.) M4A and Ogg are trimmed
+to the length that the container states, except that PyAV may drop up to 1,024 samples from the end of an Ogg file
+of less than about two seconds.
 
 **Agreement.** WAV, AIFF and FLAC: the same samples, exactly. MP3: within 5e-5 with miniaudio, which rounds to 16 bits,
 and within 4e-6 between the others. Ogg: within 1e-6. Overshoot of lossy codecs is clipped at full scale. Channels come
 in the file's order, but PyAV puts Ogg of more than two in FFmpeg's; the first is the front left one in both.
 
-**Damage.** WAV, AIFF, FLAC, M4A and most WebM state their length: a file that holds less is refused. MP3 and Ogg are
-streams that may be cut anywhere: the whole frames that are there are given, but an MP3 with a hole in it, and an Ogg
-file with a lost page, are refused. tensorflow-io alone also refuses cut Ogg files, and cut MP3 files that have the tag.
-PCM and AAC carry no checksum: changed bytes cannot be noticed. `auto` tries the next decoder where one fails, under the
+**Damage.** WAV, AIFF, FLAC, M4A and most WebM state their length: a shorter file raises BadAudio. MP3 and Ogg are
+streams that may be cut anywhere: all whole frames are decoded, but an MP3 with a gap, and an Ogg file with a missing
+page, raise BadAudio. tensorflow-io alone also rejects cut Ogg files, and cut MP3 files that have the tag.
+PCM and AAC carry no checksum: changed bytes cannot be detected. `auto` tries the next decoder if one fails, with the
 same checks. libsndfile's MP3 decoder prints its own complaints about damaged frames to standard error.
 """
 
@@ -40,9 +40,9 @@ __all__ = ['DECODERS', 'Decoder', 'available', 'decode', 'read', 'require', 'tfi
 def decode(data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'first') -> Waveform:
     """A whole sound file's bytes to a waveform: float32 `[samples]`, mono, 22,050 Hz, in [-1, 1].
 
-    `decoder` is a key of DECODERS or 'auto'. Raises BadAudio, one line that begins with `name`, for data that is no
-    sound, is damaged, cut (see above) or of a format that the decoder does not read; MissingTool without a library
-    that reads it; SoundNetError for an unknown decoder.
+    `decoder` is a key of DECODERS or 'auto'. Raises BadAudio, one line that begins with `name`, for data that is not
+    sound, is damaged, cut (see above) or of a format that the decoder does not read; MissingTool if no library that
+    reads it is installed; SoundNetError for an unknown decoder.
     """
     try:
         data = containers.without_id3(data)
@@ -59,7 +59,7 @@ def decode(data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'fi
 
 
 def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first') -> Waveform:
-    """The sound file at `path` as `decode` gives it. Raises BadAudio too where the file cannot be read."""
+    """`decode` of the file at `path`. Also raises BadAudio if the file cannot be read."""
     with readable(path):
         data = Path(path).read_bytes()
     return decode(data, str(path), decoder, channel)
@@ -67,13 +67,13 @@ def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first') ->
 
 @contextlib.contextmanager
 def readable(path: str | Path) -> Iterator[None]:
-    """What goes wrong in reading the file inside becomes BadAudio, one line that names it."""
+    """Turn errors of reading the file into BadAudio, one line that begins with the path."""
     try:
         yield
     except FileNotFoundError:
-        raise BadAudio(f'{path}: there is no such file. Check the path') from None
+        raise BadAudio(f'{path}: no such file. Check the path') from None
     except IsADirectoryError:
-        raise BadAudio(f'{path}: this is a folder. Give a sound file') from None
+        raise BadAudio(f'{path}: is a folder. Pass a sound file') from None
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise BadAudio(f'{path}: cannot be read ({reason}). Check the path and its permissions') from None
@@ -82,8 +82,8 @@ def readable(path: str | Path) -> Iterator[None]:
 def tfio_graph_decoder() -> 'Callable[[tf.Tensor], tf.Tensor]':
     """For tf.data: tensorflow-io's decoder of a record's MP3, a scalar string to float32 `[samples]`, inside the graph.
 
-    Data that cannot be decoded raises a tf.errors.OpError when the element is asked for. Raises
-    MissingTool at once where tensorflow-io is not installed, or does not load beside this TensorFlow.
+    Data that cannot be decoded raises a tf.errors.OpError when the element is read. Raises MissingTool
+    at once if tensorflow-io is not installed, or does not load with this TensorFlow.
     """
     tfio = decoders.load_tfio()
     import tensorflow as tf
@@ -109,20 +109,20 @@ def available() -> list[str]:
 
 
 def _decode(data: bytes, format: str, decoder: str) -> Decoded:
-    """By the named decoder, or by the first one that succeeds."""
+    """With the chosen decoder, or the first one that succeeds."""
     readers = [one for one in DECODERS.values() if format in one.formats]
     if decoder != 'auto':
         if named(decoder) not in readers:
             names = ' or '.join(one.name for one in readers)
             raise BadAudio(f"{decoder} does not read {format.upper()}. Use decoder='auto', or {names}")
         readers = [named(decoder)]
-    data, least = containers.whole(data, format)
+    data, min_samples = containers.whole(data, format)
     missing, failed = None, None
     for one in readers:
         if failed and one.name == 'tfio':  # not worth loading TensorFlow for a damaged file
             break
         try:
-            return _attempt(one, data, least)
+            return _attempt(one, data, min_samples)
         except MissingTool as error:
             missing = missing or error
         except BadAudio as error:
@@ -130,21 +130,21 @@ def _decode(data: bytes, format: str, decoder: str) -> Decoded:
     raise failed or missing or AssertionError(format)
 
 
-def _attempt(decoder: Decoder, data: bytes, least: int) -> Decoded:
+def _attempt(decoder: Decoder, data: bytes, min_samples: int) -> Decoded:
     try:
         samples, sample_rate = decoder.decode(data)
     except SoundNetError:
         raise
     except Exception as error:  # every library has errors of its own, and some have bare MemoryErrors
         raise damaged(decoder.name, error) from error
-    check_length(len(samples), max(least, 1))
+    check_length(len(samples), max(min_samples, 1))
     return samples, sample_rate
 
 
 def no_sound(data: bytes) -> str:
-    """What is wrong with a file that begins so and is of no known format."""
+    """What is wrong with a file of unknown format that begins like this."""
     if not data:
         return f'the file is empty. {AGAIN}'
     start = data[:16].decode('latin-1').strip()
     what = f'it begins with the text {start!r}' if start.isprintable() else f'it begins with bytes {data[:8].hex(" ")}'
-    return f'not a sound file, {what}. Give MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
+    return f'not a sound file, {what}. Use MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
