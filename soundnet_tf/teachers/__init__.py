@@ -96,7 +96,7 @@ class NetworkTeacher:
                 f'and {len(self.labels)} classes: that file cannot be used'
             )
         ends = np.cumsum([len(view.frames) for view in views])[:-1]
-        return [rows if np.isfinite(rows).all() else 'it gives NaN' for rows in np.split(values, ends)]
+        return [rows if np.isfinite(rows).all() else 'the teacher returned NaN' for rows in np.split(values, ends)]
 
 
 def parse(text: str) -> Teacher:

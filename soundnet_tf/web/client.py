@@ -74,11 +74,9 @@ class Client:
             return response
         response.close()
         status = f'HTTP {response.status_code} {response.reason or ""}'.strip()
-        raise (
-            RetryableError(status, _retry_after_s(response))
-            if response.status_code in TEMPORARY
-            else PermanentError(status)
-        )
+        if response.status_code in TEMPORARY:
+            raise RetryableError(status, _retry_after_s(response))
+        raise PermanentError(status)
 
     def failure(self, error: Exception) -> RetryableError | PermanentError:
         """The error to raise for an exception, without the address, which may contain a key."""

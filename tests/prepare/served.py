@@ -60,13 +60,13 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, handler):
         super().__init__(('127.0.0.1', 0), handler)
-        self.files, self.requests = {}, []
+        self.files, self.asked = {}, []
         self.closing = threading.Event()
         self.url = f'http://127.0.0.1:{self.server_port}'
 
     def sent(self):
         """Bytes of bodies since the last call."""
-        total, self.requests[:] = sum(asked.sent for asked in self.requests), []
+        total, self.asked[:] = sum(asked.sent for asked in self.asked), []
         return total
 
     def handle_error(self, request, client_address):
@@ -100,7 +100,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
 class FileHandler(Quiet):
     def do_GET(self):
         asked = Asked(self.path, dict(self.headers), time.monotonic())
-        self.server.requests.append(asked)
+        self.server.asked.append(asked)
         file = self.server.files.get(self.path)
         if file is None:
             return self.answer(404, {}, b'')
@@ -197,7 +197,7 @@ class Flickr(Quiet):
     def do_POST(self):
         body = self.rfile.read(int(self.headers['Content-Length'])).decode()
         asked = dict(urllib.parse.parse_qsl(body))
-        self.server.requests.append(asked | {'address': self.path})
+        self.server.asked.append(asked | {'address': self.path})
         time.sleep(self.server.slow_s)
         if self.server.faults:
             fault = self.server.faults.pop(0)

@@ -216,7 +216,7 @@ def test_what_a_teacher_cannot_say_costs_one_video(frames):
         return values
 
     values = look(network_teacher('net', run, SIZE), frames)
-    assert values[0] == 'it gives NaN'
+    assert values[0] == 'the teacher returned NaN'
     assert values[2].shape == (3, 2)
 
 

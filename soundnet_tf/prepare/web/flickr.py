@@ -138,7 +138,9 @@ class Flickr:
             raise SoundNetError(f'Flickr: the key in {KEY} is rejected ({message}). Check the key')
         if code in INVALID_CALL:
             raise SoundNetError(f'Flickr: {message} (code {code})')
-        raise (RetryableError(message) if code in UNAVAILABLE else PermanentError(f'Flickr: {message} (code {code})'))
+        if code in UNAVAILABLE:
+            raise RetryableError(message)
+        raise PermanentError(f'Flickr: {message} (code {code})')
 
 
 def key() -> str:

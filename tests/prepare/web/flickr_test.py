@@ -45,7 +45,7 @@ def rows(out):
 
 
 def asked(server, method):
-    return [asked for asked in server.requests if asked['method'].endswith(method)]
+    return [asked for asked in server.asked if asked['method'].endswith(method)]
 
 
 def search(server, word='dog', **options):
@@ -76,12 +76,12 @@ def test_what_a_manifest_says(server, tmp_path):
 def test_what_is_asked(server, tmp_path):
     server.uploads = [Upload('1', 'dog')]
     run(server, tmp_path / 'v.csv', 'dog')
-    licences, search, sizes = server.requests
+    licences, search, sizes = server.asked
     assert licences['method'] == 'flickr.photos.licenses.getInfo'
     expected = {'text': 'dog', 'media': 'videos', 'license': '4,5,9,10,11', 'per_page': '500', 'format': 'json'}
     assert expected.items() <= search.items()
     assert (sizes['method'], sizes['photo_id']) == ('flickr.photos.getSizes', '1')
-    assert {asked['address'] for asked in server.requests} == {'/rest/'}, 'a key does not belong into an address'
+    assert {asked['address'] for asked in server.asked} == {'/rest/'}, 'a key does not belong into an address'
 
 
 def test_licences_have_short_names(server):
@@ -153,7 +153,7 @@ def test_more_than_flickr_serves_is_found_by_parts_of_the_time(server, small_pag
         assert sorted(got, key=int) == [str(index) for index in range(len(times))]
     else:
         assert len(set(got)) >= len(set(times)), 'of a second with more than are served, those that are served'
-    server.requests.clear()
+    server.asked.clear()
 
 
 def test_the_most_relevant_need_no_parts(server, small_pages, tmp_path):
@@ -172,10 +172,10 @@ def test_stopping_after_so_many_and_going_on(server, small_pages, tmp_path):
     assert run(server, out, 'dog', 'cat', most=6).videos == 6 == len(asked(server, 'getSizes'))
     assert str(run(server, out, 'dog', 'cat')) == f'8 videos from 2 words in {out}'
     assert len(asked(server, 'getSizes')) == 8
-    server.requests.clear()
+    server.asked.clear()
     # Finished: nothing more is asked but the licences; another word is added.
     assert run(server, out, 'dog', 'cat').videos == 8
-    assert [a['method'] for a in server.requests] == ['flickr.photos.licenses.getInfo']
+    assert [a['method'] for a in server.asked] == ['flickr.photos.licenses.getInfo']
     server.uploads.append(Upload('9', 'cow cat'))
     assert str(run(server, out, 'dog', 'cat', 'cow')) == f'9 videos from 3 words in {out}'
 
@@ -295,7 +295,7 @@ def test_other_settings_are_an_error(server, tmp_path):
     same = json.loads(notes.read_text().splitlines()[0])['settings']
     with (
         journal.Journal(out, same),
-        pytest.raises(SoundNetError, match='v.csv: another run is writing to it'),
+        pytest.raises(SoundNetError, match=r'v\.csv: another run is writing to it'),
     ):
         run(server, out, 'dog')
     notes.write_text(notes.read_text().replace('{', 'x', 1))

@@ -66,10 +66,10 @@ def test_a_file_comes_whole_and_once(files, tmp_path):
     path = fetch(files, tmp_path / 'deep' / 'folder', sha256=SHA256)
     assert (path.read_bytes(), path.suffix) == (BODY, '.mp4')
     assert left(tmp_path) == ['.mp4']
-    assert files.requests[0].headers['User-Agent'].startswith(f'soundnet_tf/{client.__version__} python-requests/')
+    assert files.asked[0].headers['User-Agent'].startswith(f'soundnet_tf/{client.__version__} python-requests/')
     assert files.sent() == len(BODY)
     assert fetch(files, tmp_path / 'deep' / 'folder', sha256=SHA256) == path
-    assert files.sent() == 0 == len(files.requests)
+    assert files.sent() == 0 == len(files.asked)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_failures_are_reported(files, tmp_path, always, words):
 def test_slow_progress_is_not_a_failure(files, tmp_path):
     files.files['/v.mp4'] = File(BODY, always=Fault(drop_after=10_000))
     assert fetch(files, tmp_path, tries=2).read_bytes() == BODY
-    assert len(files.requests) == 30
+    assert len(files.asked) == 30
 
 
 def test_a_stalled_server_fails(files, tmp_path):
@@ -244,14 +244,14 @@ def test_a_certificate_that_is_not_accepted():
 def test_temporary_faults(files, tmp_path):
     files.files['/v.mp4'] = File(BODY, faults=[Fault(500), Fault(429, {'Retry-After': '1'}), Fault(502)])
     assert fetch(files, tmp_path).read_bytes() == BODY
-    times = [asked.at for asked in files.requests]
+    times = [asked.at for asked in files.asked]
     assert times[2] - times[1] > 0.9, 'the server said 1 s'
     assert times[3] - times[2] < 0.9
     soon = email.utils.formatdate(time.time() + 2, usegmt=True)
-    files.requests.clear()
+    files.asked.clear()
     files.files['/w.mp4'] = File(BODY, faults=[Fault(503, {'Retry-After': soon}), Fault(503, {'Retry-After': 'soon'})])
     assert fetch(files, tmp_path, '/w.mp4').read_bytes() == BODY
-    assert 0.5 < files.requests[1].at - files.requests[0].at < 2.5
+    assert 0.5 < files.asked[1].at - files.asked[0].at < 2.5
 
 
 def broken_off(server, folder, at, etag='"one"'):
@@ -266,7 +266,7 @@ def test_the_next_run_goes_on(files, tmp_path):
     broken_off(files, tmp_path, 200_000)
     files.files['/v.mp4'] = File(BODY)
     assert fetch(files, tmp_path).read_bytes() == BODY
-    assert files.requests[0].headers['Range'] == 'bytes=200000-'
+    assert files.asked[0].headers['Range'] == 'bytes=200000-'
     assert files.sent() == 100_000
     assert left(tmp_path) == ['.mp4']
 
@@ -293,7 +293,7 @@ def test_a_file_that_changed_begins_anew(files, tmp_path, file, sent):
 def test_without_a_mark_of_the_version_nothing_is_gone_on_with(files, tmp_path):
     files.files['/v.mp4'] = File(BODY, None, faults=[Fault(drop_after=1000)])
     assert fetch(files, tmp_path).read_bytes() == BODY
-    assert not any('Range' in asked.headers for asked in files.requests)
+    assert not any('Range' in asked.headers for asked in files.asked)
     assert files.sent() == len(BODY) + 1000
 
 
@@ -301,7 +301,7 @@ def test_another_length_is_another_file(files, tmp_path):
     lie = Fault(ignore_if_range=True, headers={'ETag': None, 'Content-Range': 'bytes 1000-299999/300007'})
     files.files['/v.mp4'] = File(BODY, faults=[Fault(drop_after=1000), lie])
     assert fetch(files, tmp_path).read_bytes() == BODY
-    assert [asked.headers.get('Range') for asked in files.requests] == [None, 'bytes=1000-', None]
+    assert [asked.headers.get('Range') for asked in files.asked] == [None, 'bytes=1000-', None]
 
 
 def test_a_length_that_nobody_says(files, tmp_path):
@@ -380,7 +380,7 @@ def test_many_threads_keep_the_pace(files, tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-    times = sorted(asked.at for asked in files.requests)
+    times = sorted(asked.at for asked in files.asked)
     assert len(times) == 20
     assert times[-1] - times[0] > 19 / 40 * 0.8
     assert left(tmp_path) == ['.mp4'] * 20
