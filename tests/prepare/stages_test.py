@@ -170,10 +170,10 @@ class Told:
 
 def test_a_clip_without_posteriors_is_skipped_with_the_reason():
     clips = [clip('a', 2), clip('b', 2), clip('c', 2), clip('d', 2)]
-    a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'there is no file', 1, 5)], Settings(), Clock())
+    a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'no file', 1, 5)], Settings(), Clock())
     assert a.posteriors['told'].shape == (2, 2)
     assert a.kinds == {'scenes': 'probabilities', 'told': 'logits'}
-    assert (b.reason, b.detail) == ('no posteriors', 'told: there is no file')
+    assert (b.reason, b.detail) == ('no posteriors', 'told: no file')
     assert (c.reason, c.detail) == ('no posteriors', 'told: 1 rows for 2 frames')
     assert d.posteriors['told'].shape == (2, 2)
 
