@@ -121,7 +121,7 @@ def test_a_stopped_run_resumes(undisturbed, videos, tmp_path, error):
     assert not list(out.glob('*.part'))
     finished = {path: path.stat().st_mtime_ns for path in out.glob('*.tfrecord')}
     assert 0 < len(finished) < 8
-    with pytest.raises(records.BadRecord, match='run soundnet-prepare again to finish it'):
+    with pytest.raises(records.BadRecord, match='Run soundnet-prepare again to finish it'):
         records.read_card(out)
     report = local.run(videos, [made.teacher()], out, SETTINGS)
     assert (report.records, report.reasons) == (undisturbed.records, undisturbed.reasons)
