@@ -254,7 +254,7 @@ def test_a_shard_that_vanishes_in_the_middle(tmp_path):
     os.unlink(path)
     with pytest.raises(tf.errors.OpError):
         list(itertools.islice(examples, 60))
-    assert re.match(rf'{path}, record \d: it cannot be read \(No such file or directory\)', str(skipped.stopped))
+    assert re.match(rf'{path}, record \d: cannot be read \(No such file or directory\)', str(skipped.stopped))
 
 
 @given(workers=st.sampled_from([1, 2, 4]), replicas=st.sampled_from([1, 2]), first=st.integers(0, 9))

@@ -82,13 +82,13 @@ def sample(**changes):
 @pytest.mark.parametrize(
     ('values', 'said'),
     [
-        (np.zeros([1, 4]), r'\[1, 4\] values for 2 frames'),
-        (np.zeros([8]), r'\[8\] values for 2 frames'),
+        (np.zeros([1, 4]), r'\[1, 4\] for 2 frames'),
+        (np.zeros([8]), r'\[8\] for 2 frames'),
         (np.full([2, 4], np.nan), 'one row of finite numbers per frame'),
         (np.full([2, 4], np.inf), 'one row of finite numbers per frame'),
     ],
 )
-def test_posteriors_that_are_refused(values, said):
+def test_invalid_posteriors(values, said):
     with pytest.raises(BadRecord, match=f'dog.mp4: imagenet returned .*{said}'):
         records.encode(sample(posteriors={'imagenet': values.astype(np.float32)}))
 

@@ -80,7 +80,7 @@ def test_only_the_rows_of_a_clip_are_read_and_checked(tmp_path):
     assert teacher.look([View('film', first=first, count=4) for first in (9, 12, 1440)]) == [
         f'{path}: NaN or infinity in rows 9 to 12',
         f'{path}: rows are not probabilities, they do not sum to 1',
-        f'{path} holds 1440 rows, but row 1440 is requested',
+        f'{path}: 1440 rows, but row 1440 is requested',
     ]
     (last,) = teacher.look([View('film', first=1438, count=4)])
     assert last.shape == (2, 3)
