@@ -5,6 +5,7 @@ multiplies by the 256 (`GAIN`) that the authors trained with; it is never applie
 """
 
 import math
+import numbers
 from typing import Any, Literal
 
 import numpy as np
@@ -99,10 +100,15 @@ def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray
     raise ValueError(f"channel is 'first' or 'mean', not {channel!r}")
 
 
+def check_rate(sample_rate: Any) -> None:
+    """Raise BadAudio unless it is a number of samples per second."""
+    if not isinstance(sample_rate, numbers.Real) or not 0 < float(sample_rate) < 1_000_000:
+        raise BadAudio(f'sample_rate={sample_rate!r}: pass samples per second, such as 44100')
+
+
 def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RATE) -> NDArray[np.float32]:
     """`[samples]` at `sample_rate` to the rate `to`, without a shift in time (soxr, high quality)."""
-    if not 0 < sample_rate < 1_000_000:
-        raise BadAudio(f'invalid sample rate {sample_rate} Hz. Pass samples per second, such as 44100')
+    check_rate(sample_rate)
     if sample_rate == to or not samples.size:
         return samples
     try:
