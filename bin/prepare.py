@@ -77,11 +77,11 @@ def main(arguments: Sequence[str]) -> int:
         raise SoundNetError(f'{OPTIONS[0]} after -- is for a runner of Apache Beam: name one with --runner')
     if RUNNER.value and (JOBS.value or DOWNLOADS.value):
         raise SoundNetError('--jobs and --downloads are for this machine: a runner has options of its own, after --')
-    from soundnet_tf.audio import containers
+    from soundnet_tf.audio import MEDIA_SUFFIXES
     from soundnet_tf.prepare import manifest
 
     # Sounds do where no frame is asked for; where one is, they are skipped and listed.
-    report = _prepare(manifest.videos(arguments, containers.VIDEOS | containers.SOUNDS))
+    report = _prepare(manifest.videos(arguments, MEDIA_SUFFIXES))
     if report.pace:
         print(report.pace, file=sys.stderr)
     print(report)

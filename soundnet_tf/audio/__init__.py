@@ -1,7 +1,7 @@
-"""Every convention about waveforms, once.
+"""Waveforms: channels, sample rate, scale and length.
 
-A **waveform** is float32, mono, 22,050 Hz, in [-1, 1], shape `[samples]`. The factor 256 that the
-authors' net expects is the net's own first node (`GAIN`), never applied here.
+A **waveform** is float32, mono, 22,050 Hz, in [-1, 1], shape `[samples]`. The net itself
+multiplies by the 256 (`GAIN`) that the authors trained with; it is never applied here.
 """
 
 import math
@@ -16,8 +16,11 @@ from soundnet_tf.spec import GAIN, SAMPLE_RATE
 
 __all__ = [
     'GAIN',
+    'MEDIA_SUFFIXES',
     'SAMPLE_RATE',
     'SILENCE_DBFS',
+    'SOUND_SUFFIXES',
+    'VIDEO_SUFFIXES',
     'Channel',
     'Intake',
     'LevelMeter',
@@ -37,35 +40,40 @@ __all__ = [
 
 Waveform = NDArray[np.float32]
 
-MOST_CHANNELS = 64
-"""More is no recording but a batch, or samples and channels the wrong way round."""
+SOUND_SUFFIXES = frozenset('.aac .aif .aiff .flac .m4a .mp3 .oga .ogg .opus .wav .wma'.split())  # noqa: SIM905
+VIDEO_SUFFIXES = frozenset('.3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv'.split())  # noqa: SIM905
+MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+"""What a folder is searched for, in lower case. Formats are detected by content, so a single file may have any name."""
 
-FULL_SCALE_MISTAKEN = 16
-"""A peak beyond any overshoot: whole numbers that were taken for floats."""
+MAX_CHANNELS = 64
+"""More is a batch of clips, or samples and channels are swapped."""
+
+MAX_PEAK = 16
+"""Beyond any overshoot: integer samples that were converted to float without scaling."""
 
 SILENCE_DBFS = -70.0
-"""A sound below this level is silence to a listener, and nothing for a net to name."""
+"""A sound below this level counts as silence."""
 
 Channel = Literal['first', 'mean']
-"""Which mono signal a recording of several channels becomes: the authors took the first channel."""
+"""How several channels become one: the authors used the first channel."""
 
 Short = Literal['error', 'tile', 'pad']
-"""What becomes of a clip that is too short: refused, repeated as the authors did, or followed by silence."""
+"""What to do with a clip that is too short: raise an error, repeat it as the authors did, or pad it with silence."""
 
 
 def to_array(samples: ArrayLike) -> NDArray[Any]:
-    """Lists and tensors as an array. Raises BadAudio where they are none of one clip."""
+    """Lists and tensors as an array. Raises BadAudio unless they hold one clip."""
     try:
         values = np.asarray(samples)
     except ValueError:
-        raise BadAudio('samples of several lengths: give one clip, [samples] or [samples, channels]') from None
+        raise BadAudio('samples of several lengths. Pass one clip, [samples] or [samples, channels]') from None
     if not values.ndim:
-        raise BadAudio('a single value is no sound: give [samples] or [samples, channels]')
+        raise BadAudio('a single value is not a sound. Pass [samples] or [samples, channels]')
     return values
 
 
 def to_float(samples: ArrayLike) -> NDArray[np.float32]:
-    """Samples of any PCM type as float32 in [-1, 1]: whole numbers are divided by their full scale.
+    """Samples of any PCM type as float32 in [-1, 1]: integers are divided by their full scale.
 
     8-bit unsigned samples are centred on 128, as in WAV files. Raises BadAudio for other types.
     """
@@ -76,15 +84,15 @@ def to_float(samples: ArrayLike) -> NDArray[np.float32]:
         return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
     if values.dtype.kind == 'f':
         return values.astype(np.float32)
-    raise BadAudio(f'samples of type {values.dtype}: give float in [-1, 1], int16, int32 or uint8')
+    raise BadAudio(f'samples of type {values.dtype}. Pass float in [-1, 1], int16, int32 or uint8')
 
 
 def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray[np.float32]:
     """`[samples]` or `[samples, channels]` to `[samples]`: the first channel, or the mean of all."""
     if samples.ndim == 1:
         return samples
-    if samples.ndim != 2 or not 0 < samples.shape[1] <= MOST_CHANNELS:
-        raise BadAudio(f'samples of shape {list(samples.shape)}: give one clip, [samples] or [samples, channels]')
+    if samples.ndim != 2 or not 0 < samples.shape[1] <= MAX_CHANNELS:
+        raise BadAudio(f'samples of shape {list(samples.shape)}. Pass one clip, [samples] or [samples, channels]')
     if channel == 'first':
         return np.ascontiguousarray(samples[:, 0])
     if channel == 'mean':
@@ -111,10 +119,10 @@ def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RA
 
 
 class Resampler:
-    """`resample` for sound that comes chunk by chunk: what comes out, joined, is the same, in constant memory."""
+    """`resample` for sound that arrives in chunks: the joined output is the same, in constant memory."""
 
     def __init__(self, sample_rate: int, to: int = SAMPLE_RATE) -> None:
-        # Raises what `resample` raises, for the same reasons.
+        # Checks the rate and that soxr is installed.
         resample(np.zeros(1, np.float32), sample_rate, to)
         self._stream = None
         if sample_rate != to:
@@ -123,7 +131,7 @@ class Resampler:
             self._stream = soxr.ResampleStream(sample_rate, to, 1, dtype='float32')
 
     def push(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """What can be told of the resampled signal after these samples; after the `last` ones, all that is left."""
+        """The resampled signal as far as these samples determine it; with `last`, all that remains."""
         return samples if self._stream is None else self._stream.resample_chunk(samples, last=last)
 
 
@@ -131,13 +139,13 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
     """Any samples to a waveform: float32, mono, 22,050 Hz, `[samples]`.
 
     `samples` is `[samples]` or `[samples, channels]`, of any type that `to_float` takes. Raises
-    BadAudio, naming `name`, where there are no samples, where one is NaN or infinite, or where they
-    are not on a scale of 1; an overshoot is clipped.
+    BadAudio, which starts with `name`, if there are no samples, if one is NaN or infinite, or if full
+    scale is not 1; an overshoot is clipped.
     """
     try:
         mono = to_mono(to_float(samples), channel)
         if not mono.size:
-            raise BadAudio('it holds no samples')
+            raise BadAudio('no samples')
         _check_finite(mono, sample_rate)
         return _full_scale(resample(mono, sample_rate))
     except BadAudio as error:
@@ -145,9 +153,9 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
 
 
 class Intake:
-    """`to_waveform` for sound that comes chunk by chunk: what comes out, joined, is the same, in constant memory.
+    """`to_waveform` for sound that arrives in chunks: the joined output is the same, in constant memory.
 
-    Arguments as there. Raises BadAudio too where a chunk has other channels than the first.
+    Also raises BadAudio if a chunk has another number of channels than the first.
     """
 
     def __init__(self, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> None:
@@ -161,13 +169,15 @@ class Intake:
         self._taken = 0
 
     def push(self, samples: ArrayLike, last: bool = False) -> Waveform:
-        """What can be told of the waveform after these samples, `[n]` or `[n, channels]`, n from 0 upward."""
+        """The waveform as far as these samples determine it, `[n]` or `[n, channels]`; n may be 0."""
         try:
             values = to_float(samples)
             mono = to_mono(values, self._channel) if values.size else np.zeros(0, np.float32)
             channels = values.shape[1] if values.ndim > 1 else 1
             if values.size and channels != (self._channels or channels):
-                raise BadAudio(f'a chunk of {channels} channels after chunks of {self._channels}')
+                raise BadAudio(
+                    f'a chunk of {channels} channels after chunks of {self._channels}. Pass the same number each time'
+                )
             self._channels = channels if values.size else self._channels
             _check_finite(mono, self._sample_rate, self._taken)
             self._taken += len(mono)
@@ -179,13 +189,13 @@ class Intake:
 def _check_finite(mono: NDArray[np.float32], sample_rate: int, before: int = 0) -> None:
     if not np.isfinite(mono).all():
         bad = before + int(np.flatnonzero(~np.isfinite(mono))[0])
-        raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is not a finite number')
+        raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is NaN or infinite')
 
 
 def _full_scale(waveform: NDArray[np.float32]) -> Waveform:
     peak = float(np.abs(waveform).max(initial=0))
-    if peak > FULL_SCALE_MISTAKEN:
-        raise BadAudio(f'its samples reach {peak:.6g}, full scale is 1. Divide 16-bit numbers by 32768')
+    if peak > MAX_PEAK:
+        raise BadAudio(f'samples reach {peak:.6g}, full scale is 1. Divide 16-bit samples by 32768')
     # Lossy codecs overshoot.
     return np.clip(waveform, -1, 1) if peak > 1 else waveform
 
@@ -199,11 +209,11 @@ def fit_length(waveform: Waveform, samples: int) -> Waveform:
 
 
 def windows(waveform: Waveform, samples: int) -> NDArray[np.float32]:
-    """`[samples of the clip]` to `[windows, samples]`: what a file of one length is given of a clip, one after another.
+    """`[samples of the clip]` to `[windows, samples]`: consecutive windows, for models of fixed input length.
 
-    A remainder of half a window or more gets a window of its own, moved back to end with the clip, so it hears sound
-    and no padding. A shorter one belongs to the window before it: 1 ms does not answer for a clip, and that window
-    stays where it is, so the end is not heard. A clip shorter than a window is repeated.
+    A remainder of half a window or more gets a window of its own, moved back to end with the clip, so that no window
+    is padded. A shorter remainder is dropped: 1 ms must not weigh as much as a window. A clip shorter than a window
+    is repeated.
     """
     whole = fit_length(waveform, max(samples, len(waveform)))
     count = (len(whole) + samples // 2) // samples
@@ -212,7 +222,7 @@ def windows(waveform: Waveform, samples: int) -> NDArray[np.float32]:
 
 
 def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:
-    """At least `samples` samples, where `short` lets a clip be filled up; what holds nothing stays so."""
+    """At least `samples` samples, if `short` allows it; an empty waveform stays empty."""
     if short == 'error' or not 0 < len(waveform) < samples:
         return waveform
     if short == 'tile':
@@ -221,21 +231,21 @@ def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:
 
 
 class LevelMeter:
-    """How loud the loudest second of a waveform is that comes chunk by chunk, however it is cut.
+    """The level of the loudest second of a waveform that arrives in chunks, whatever their sizes.
 
-    The level is that second's root mean square in dB of full scale, -inf for digital silence; of less than a second
-    it is that of all there is. The loudest second, since a whole hour may be quiet around one bark.
+    The level is that second's root mean square in dB of full scale, -inf for digital silence; of less than a second,
+    it is that of all samples. The loudest second, since an hour may be quiet except for one bark.
     """
 
     def __init__(self, recent_s: float = 0.0) -> None:
-        # The second that has begun counts as one of them.
+        # The second in progress is one of them.
         self._kept = math.ceil(recent_s) + 1
         self._recent: list[float] = []
         self._loudest = 0.0
         self._samples = 0
 
     def push(self, waveform: Waveform) -> None:
-        """Take in `[samples]`, from 0 upward."""
+        """Add `[samples]`, possibly none."""
         self._recent = self._recent[-self._kept :]
         at = 0
         while at < len(waveform):

@@ -1,8 +1,8 @@
-"""Sound files of any length piece by piece: what `decoding.read` gives, in constant memory.
+"""Sound files of any length in pieces: the same waveform as `decoding.read`, in constant memory.
 
-The file is never held as a whole: what `containers` checks is read where it lies, the decoder gives a second or so at
-a time, and that is resampled as it comes. Only what no decoder gives in pieces is decoded whole: all formats by
-tensorflow-io, some by a decoder that is asked for by name, and WAV files of anything but PCM.
+The file is never in memory as a whole: `containers` checks it on disk, the decoder returns about a second at a time,
+and each piece is resampled. Only what cannot be decoded in pieces is decoded whole: every format with tensorflow-io,
+some formats with a decoder that was chosen by name, and WAV files of anything but PCM.
 """
 
 import os
@@ -11,19 +11,19 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoding
+from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoders, decoding
 from soundnet_tf.audio.containers import AGAIN, Part
-from soundnet_tf.audio.decoding import BLOCK, DECODERS, Decoded
+from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded
 from soundnet_tf.errors import BadAudio, MissingTool
 
 WHOLE_BYTES = 1 << 20
-"""A smaller file is decoded whole, by whichever decoder manages it."""
+"""A smaller file is decoded whole, by the first decoder that succeeds."""
 
 
 def read(path: str | os.PathLike[str], decoder: str = 'auto', channel: Channel = 'first') -> Iterator[Waveform]:
-    """The sound file at `path` as pieces `[samples]` that, joined, are what `decoding.read` gives.
+    """The sound file at `path` as pieces `[samples]` that, joined, equal the result of `decoding.read`.
 
-    Raises what that raises; a damaged place in a long file only after the pieces before it.
+    Raises the same errors; for damage within a long file, only after the pieces before it.
     """
     path = os.fspath(path)
     if os.path.isfile(path) and os.path.getsize(path) > WHOLE_BYTES:
@@ -43,7 +43,7 @@ def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
             pieces = _taken(_gathered(_decoded(decoder, part, str(format))), channel, path)
             try:
                 first = next(pieces, None)
-            except BadAudio:  # another may manage, and `decoding.read` says what is wrong
+            except BadAudio:  # another may succeed, and `decoding.read` reports what is wrong
                 continue
             if first is not None:
                 yield first
@@ -52,34 +52,34 @@ def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
         yield decoding.read(path, name, channel)
 
 
-def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoding.StreamingDecoder]:
-    """Those that are asked for, and give pieces of such a file."""
+def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoders.StreamingDecoder]:
+    """The requested decoders that can read such a file in pieces."""
     if format == 'wav' and not containers.is_pcm(part):
         return
-    asked = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
-    for one in asked:
-        if isinstance(one, decoding.StreamingDecoder) and format in one.streams and decoding.installed(one):
+    requested = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
+    for one in requested:
+        if isinstance(one, decoders.StreamingDecoder) and format in one.streams and decoders.installed(one):
             yield one
 
 
-def _decoded(decoder: decoding.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
+def _decoded(decoder: decoders.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
     total = 0
     try:
-        end, least = containers.extent(part, format)
+        end, min_samples = containers.extent(part, format)
         for samples, sample_rate in decoder.blocks(part.part(0, end), format):
             total += len(samples)
             yield samples, sample_rate
-        decoding.check_length(total, max(least, 1))
+        decoders.check_length(total, max(min_samples, 1))
     except BadAudio as error:
         raise BadAudio(f'{part.path}: {error}') from None
     except MissingTool:
         raise
     except Exception as error:  # every library has errors of its own
-        raise BadAudio(f'{part.path}: {decoding.damaged(decoder.name, error)}') from error
+        raise BadAudio(f'{part.path}: {decoders.damaged(decoder.name, error)}') from error
 
 
 def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
-    """The same in pieces that are worth the calls: decoders give as little as 576 samples at a time."""
+    """The same in larger pieces, to save calls: decoders return as little as 576 samples at a time."""
     waiting, count, rate = [], 0, 0
     for samples, rate in decoded:
         waiting.append(samples)

@@ -1,7 +1,7 @@
-"""What a sound file's own bytes say, before anything decodes it: its format, and whether it is whole.
+"""The format of a sound file, and whether the file is complete, from its bytes, before anything is decoded.
 
-Decoders differ in what they do with damaged files, from an error to silence. Checked here, once,
-they all refuse the same ones.
+Decoders treat damaged files differently, from an error to silence. With the checks here, all of them
+reject the same files.
 """
 
 import functools
@@ -9,10 +9,6 @@ import io
 from typing import Any, BinaryIO
 
 from soundnet_tf.errors import BadAudio
-
-VIDEOS = frozenset('3gp avi flv m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv'.split())  # noqa: SIM905
-SOUNDS = frozenset('aac aif aiff flac m4a mp3 oga ogg opus wav wma'.split())  # noqa: SIM905
-"""Extensions of files with pictures, and without."""
 
 AGAIN = 'Copy or download it again, or leave it out'
 
@@ -38,14 +34,14 @@ def sniff(data: bytes) -> str | None:
 
 
 def whole(data: bytes, format: str) -> tuple[bytes, int]:
-    """What to decode of the file, and how many samples at least it must give. Raises BadAudio where some is missing."""
+    """What to decode of the file, and the min number of samples in it. Raises BadAudio if it is cut short."""
     end, samples = extent(data, format)
     return data[:end], samples
 
 
 def extent(data: Any, format: str) -> tuple[int, int]:
-    """As `whole`, but where the sound ends instead of all of it; `data` is anything that slices as bytes do."""
-    if format == 'flac':  # the last 36 bits of the stream's own description; 0 where its writer did not know
+    """As `whole`, with the end of the sound instead of its bytes; `data` is anything that slices like bytes."""
+    if format == 'flac':  # the last 36 bits of the stream's own description; 0 if its writer did not know
         return len(data), int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
     if format == 'wav':
         _check_wav(data)
@@ -53,7 +49,7 @@ def extent(data: Any, format: str) -> tuple[int, int]:
         return _mp3_frames(data)
     stated = {'aiff': _aiff_size, 'mkv': _mkv_size}.get(format, len)(data)
     if stated > len(data):
-        raise BadAudio(f'cut short: its header promises {stated:,} bytes, {len(data):,} are there. {AGAIN}')
+        raise BadAudio(f'cut short: its header states {stated:,} bytes, the file has {len(data):,}. {AGAIN}')
     return len(data), 0
 
 
@@ -62,7 +58,7 @@ def _aiff_size(data: Any) -> int:
 
 
 def _mkv_size(data: Any) -> int:
-    """Of its two outermost elements, the header and the segment; 0 where a live writer did not know."""
+    """Of its two outermost elements, the header and the segment; 0 if a live writer did not know."""
     end = 0
     for _ in range(2):
         start = data[end + 4 : end + 12] + bytes(8)
@@ -93,24 +89,24 @@ def _check_wav(data: Any) -> None:
     start, size = chunks[b'data']
     there = len(data) - start
     if not size:
-        raise BadAudio(f'it holds no samples: its header says so. {AGAIN}')
+        raise BadAudio(f'no samples, according to its header. {AGAIN}')
     if there < size < 0x7FFF_0000:  # sizes beyond are those of writers that did not know the length
-        raise BadAudio(f'cut short: its header promises {size:,} bytes of sound, {there:,} are there. {AGAIN}')
+        raise BadAudio(f'cut short: its header states {size:,} bytes of sound, the file has {there:,}. {AGAIN}')
 
 
 def is_int32(data: bytes) -> bool:
-    """Whether a WAV holds whole numbers of 32 bits."""
+    """Whether a WAV holds 32-bit integers."""
     kind, bits = _wav_kind(data)
     return kind == 1 and bits == 32
 
 
 def is_pcm(data: Any) -> bool:
-    """Whether a WAV holds samples as they are, whole or floating; it may hold MP3 and much else."""
+    """Whether a WAV holds PCM, integer or float; it may hold MP3 and other formats."""
     return _wav_kind(data)[0] in (1, 3)
 
 
 def _wav_kind(data: Any) -> tuple[int, int]:
-    """The code of what a WAV holds, 0 where it does not say, and the bits of a sample."""
+    """The format code of a WAV, 0 if it has none, and the bits per sample."""
     start, _ = _wav_chunks(data).get(b'fmt ', (len(data), 0))
     kind, bits = data[start : start + 2], data[start + 14 : start + 16]
     kind = data[start + 24 : start + 26] if kind == b'\xfe\xff' else kind
@@ -118,12 +114,12 @@ def _wav_kind(data: Any) -> tuple[int, int]:
 
 
 def without_id3(data: bytes) -> bytes:
-    """Less the tag in front, and the zeros that some writers pad it with."""
+    """Without the tags at the start, and the zeros that some writers pad them with."""
     return data[start(data) :]
 
 
 def start(data: Any) -> int:
-    """Where the sound begins, behind tags in front; `data` is bytes, or anything that slices as they do."""
+    """Where the sound begins, after any tags; `data` is anything that slices like bytes."""
     at = 0
     while data[at : at + 3] == b'ID3' and len(data) - at > 10:
         at += 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, data[at + 6 : at + 10], 0)
@@ -148,7 +144,7 @@ class Part:
         """A part of this part."""
         return Part(self._file, self._start + start, self._start + (self._length if end is None else end))
 
-    def __repr__(self) -> str:  # which libraries put into their messages
+    def __repr__(self) -> str:  # libraries put it into their messages
         return self.path
 
     def __len__(self) -> int:
@@ -181,7 +177,7 @@ class Part:
         return self._at
 
 
-_KBITS = {  # by MPEG version: what the header's four bits say, layer III; 0 (free) and 15 are not decoded here
+_KBITS = {  # by MPEG version: by the header's four bits, layer III; 0 (free) and 15 are not supported
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
@@ -189,7 +185,7 @@ _KBITS = {  # by MPEG version: what the header's four bits say, layer III; 0 (fr
 
 @functools.lru_cache(1024)
 def mp3_frame(header: bytes) -> tuple[int, int] | None:
-    """The length in bytes and in samples of the frame that begins with these three bytes; None if none does."""
+    """The length in bytes and in samples of the frame that begins with these three bytes; None if there is none."""
     if len(header) < 3 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or header[1] & 0x18 == 0x08:
         return None
     version = 1 if header[1] & 0x18 == 0x18 else 2
@@ -211,13 +207,13 @@ def _mp3_rate(header: bytes) -> int:
 
 
 def _mp3_frames(data: Any) -> tuple[int, int]:
-    """Where the last whole frame ends, and the least number of samples in all of them."""
+    """Where the last whole frame ends, and the min number of samples in all of them."""
     end, samples = 0, 0
     while (frame := mp3_frame(data[end : end + 3])) and end + frame[0] <= len(data):
         end, samples = end + frame[0], samples + frame[1]
     rest = data[end : end + 8]
     if not samples:
-        raise BadAudio(f'cut short: it holds no whole MP3 frame. {AGAIN}')
+        raise BadAudio(f'cut short: no whole MP3 frame. {AGAIN}')
     if len(data) - end > 4096 and not rest.startswith((b'TAG', b'APETAGEX', b'LYRICS', b'ID3')):
         raise BadAudio(f'damaged at byte {end:,} of {len(data):,}: no MP3 frame begins there. {AGAIN}')
     # The tag's own frame, the encoder's delay and the padding are trimmed: less than four frames together.
@@ -225,7 +221,7 @@ def _mp3_frames(data: Any) -> tuple[int, int]:
 
 
 def true_tag(data: bytes) -> bytes:
-    """With the size that an MP3's tag states made true: libsndfile's decoder prints a warning about a cut file."""
+    """An MP3 whose tag states its true size, since libsndfile prints a warning about a cut file."""
     at = max(data.find(b'Xing', 0, 64), data.find(b'Info', 0, 64))
     if sniff(data) != 'mp3' or at < 0 or data[at + 7] & 3 != 3:
         return data

@@ -10,8 +10,8 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform, pyav
 
 MP3_BIT_RATE = 64_000
 MP3_FRAME = 576
-MP3_LEAST_REST = 47
-"""In samples: a frame at this rate; what of the last one, if any, must be filled for its padding to be stated."""
+MP3_MIN_REST = 47
+"""In samples: a frame at this rate, and the min length of a partial last frame for its padding to be stated."""
 
 
 def pcm16(waveform: Waveform) -> NDArray[np.int16]:
@@ -20,19 +20,19 @@ def pcm16(waveform: Waveform) -> NDArray[np.int16]:
 
 
 def statable(waveform: Waveform) -> Waveform:
-    """With silence at the end, at most 2 ms, where the tag of an MP3 could not state the length.
+    """Padded with up to 2 ms of silence if the tag of an MP3 could not state the length.
 
-    FFmpeg's encoder forgets the padding after the last samples where it is less than it looks ahead.
+    FFmpeg's encoder does not write the padding after the last samples if it is shorter than its lookahead.
     """
     rest = len(waveform) % MP3_FRAME
-    return np.pad(waveform, (0, MP3_LEAST_REST - rest)) if 0 < rest < MP3_LEAST_REST else waveform
+    return np.pad(waveform, (0, MP3_MIN_REST - rest)) if 0 < rest < MP3_MIN_REST else waveform
 
 
 def mp3(waveform: Waveform) -> bytes:
     """An MP3 file. Raises MissingTool without PyAV.
 
-    It carries the tag (written by the muxer into the first frame) that tells a decoder how many samples of delay and
-    padding to drop, so that every decoder gives the same number of samples back: as many as there are in
+    It carries the tag (written by the muxer into the first frame) with the samples of delay and padding to
+    drop, so that every decoder returns the same number of samples: the length of
     `statable(waveform)`.
     """
     av = pyav.library('writing MP3')

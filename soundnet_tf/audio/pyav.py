@@ -6,7 +6,7 @@ from soundnet_tf.errors import MissingTool
 
 
 def library(purpose: str) -> Any:
-    """The package `av`. Raises MissingTool, with the purpose, where it is not installed."""
+    """The package `av`. Raises MissingTool, with the purpose, if it is not installed."""
     try:
         import av
         import av.logging

@@ -75,7 +75,7 @@ def import_weights(
     for folder in targets:  # before what takes long
         _check(folder)
     path = published.local(source)
-    if path.stat().st_size > web_fetch.LIMITS.most_bytes:
+    if path.stat().st_size > web_fetch.LIMITS.max_bytes:
         raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
     data = path.read_bytes()
     name = os.fspath(source) if path != pathlib.Path(source) else None

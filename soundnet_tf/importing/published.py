@@ -128,7 +128,7 @@ def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
             with opened.open(entry) as packed, draft.open('xb') as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
-                    if unpacked.tell() > fetch.LIMITS.most_bytes:
+                    if unpacked.tell() > fetch.LIMITS.max_bytes:
                         raise ValueError('it is too large')
         os.replace(draft, file)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""A video becomes records: `extract` takes out sound and frames, `label` asks the teachers, `encode` writes.
+"""From videos to records: `extract` decodes sound and frames, `label` runs the teachers, `encode` makes records.
 
-The runners (`local`) call the same stage functions.
+Both runners (`local`, `beam`) call the same stage functions.
 """

@@ -1,4 +1,4 @@
-"""Preparation on a cluster: the same stages as on one machine, as a pipeline of Apache Beam."""
+"""Preparation on a cluster: the stages of `local` as an Apache Beam pipeline."""
 
 import contextlib
 import functools
@@ -43,16 +43,16 @@ def run(
     runner: str = 'DirectRunner',
     options: Sequence[str] = (),
 ) -> Report:
-    """Make a dataset of the videos in `out`, a folder or a bucket that all workers see; see `local.run`.
+    """Prepare a dataset of the videos in `out`, a folder or bucket that all workers can access; see `local.run`.
 
-    `teachers` loads the teachers, here and in every thread or process of the workers, where the files
-    that it reads must be too. `options` go to the runner untouched. `fetches_per_s` holds for each. The records
-    of a shard come in an order of their own; they are the same as those of a local run.
+    `teachers` loads the teachers, here and in every thread or process of the workers, which need the files
+    at the same paths. `options` are passed to the runner. `fetches_per_s` applies to each worker. The records
+    of a shard equal those of a local run, in another order.
     """
     settings, folder = settings or Settings(), out.rstrip('/')
     loaded = teachers()
     paths = records.shard_paths(folder, number or shards.number_of(videos))
-    with plan.held(folder, plan.of(videos, loaded, settings, len(paths))):
+    with plan.lock(folder, plan.of(videos, loaded, settings, len(paths))):
         classes = shards.classes_of(loaded)
         todo = shards.missing(paths, videos, classes, retry)
         waiting = [(index, video) for index, members in todo.items() for video in members]
@@ -64,7 +64,7 @@ def run(
             | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
             | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
         )
-        # A shard that nothing falls into is a shard too.
+        # Shards without videos are written too.
         empty = pipeline | 'shards' >> apache_beam.Create([(index, None) for index in todo])
         _ = (
             (samples, empty)
@@ -74,18 +74,18 @@ def run(
         )
         result = pipeline.run()
         result.wait_until_finish()
-        said = pace.table(_seconds(result), {}, len(waiting))
-        return shards.finish(folder, paths, len(videos), loaded, settings, said)
+        timing = pace.table(_seconds(result), {}, len(waiting))
+        return shards.finish(folder, paths, len(videos), loaded, settings, timing)
 
 
 def _seconds(result: Any) -> dict[str, float]:
-    """What the workers' clocks say together."""
+    """Seconds by stage, over all workers."""
     counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
     return {counter.key.metric.name: counter.result / 1e6 for counter in counters}
 
 
 class _Clock(Clock):
-    """Notes what it is told in the counters of the pipeline, in microseconds."""
+    """Records times in the counters of the pipeline, in microseconds."""
 
     def add(self, stage: str, seconds: float) -> None:
         Metrics.counter(COUNTERS, stage).inc(round(1e6 * seconds))
@@ -147,7 +147,7 @@ class _Label(apache_beam.DoFn):
 
 
 class _Write(apache_beam.DoFn):
-    """(shard, samples and what was skipped) -> a file."""
+    """(shard, samples and skipped) -> a file."""
 
     def __init__(
         self, paths: Sequence[str], retried: Mapping[int, Sequence[Video]], classes: Mapping[str, int]
@@ -158,7 +158,7 @@ class _Write(apache_beam.DoFn):
         shard, samples = element
         path = self._paths[shard]
         before = shards.kept(path, self._classes, self._retried[shard])
-        # A runner may try twice at once: each with a draft of its own, and whoever comes last renames an equal one.
+        # A runner may run this twice at once: each run has its own draft, and the last one renames an equal file.
         draft = f'{path}.{uuid.uuid4().hex}.part'
         made = (sample for sample in samples if sample is not None)
         shards.write(path, itertools.chain(before, made), _Clock(), draft)

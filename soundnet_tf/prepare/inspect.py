@@ -1,4 +1,4 @@
-"""A record as a person reads it."""
+"""Records as readable text."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,27 +16,29 @@ TOP = 3
 
 
 def describe(path: str) -> Iterator[str]:
-    """The records of a shard, or of all shards of a dataset's folder, each as some lines of text.
+    """The records of a shard, or of all shards of a dataset's folder, as a few lines of text each.
 
-    Reads whatever is there, of any schema, without the dataset's card: to see what `records.parse`
-    refuses. Raises BadRecord where it is no TFRecord file, or damaged.
+    Reads any schema, without the dataset's card, and so also records that `records.parse` rejects.
+    Raises BadRecord if a file is damaged or not a TFRecord file.
     """
     isdir = tf.io.gfile.isdir(path)
     shards = records.listed(path, 'records-*.tfrecord') if isdir else [path]
     if not shards or not tf.io.gfile.exists(shards[0]):
-        raise BadRecord(f'{path} holds no records: give a shard, records-*.tfrecord, or the folder of a dataset')
+        raise BadRecord(f'{path}: no records. Pass a shard, records-*.tfrecord, or the folder of a dataset')
     for shard in shards:
         names = _Names(os.path.dirname(shard) or '.')
         try:
             for index, record in enumerate(tf.data.TFRecordDataset(shard)):
                 yield f'{shard}, record {index}\n' + '\n'.join(_lines(_fields(cast(bytes, record.numpy())), names))
         except (tf.errors.DataLossError, ValueError) as error:
-            said = records.words(error) if isinstance(error, tf.errors.OpError) else error
-            raise BadRecord(f'{shard} is damaged, or no shard of records ({said}): prepare it again') from error
+            reason = records.words(error) if isinstance(error, tf.errors.OpError) else error
+            raise BadRecord(
+                f'{shard}: damaged, or not a shard of records ({reason}). Run soundnet-prepare again'
+            ) from error
 
 
 class _Names(dict[str, Sequence[str]]):
-    """The class names of each teacher, where the dataset has them."""
+    """The class names of each teacher, if the dataset has them."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -56,7 +58,7 @@ def _fields(record: bytes) -> dict[str, Any]:
     try:
         example = tf.train.Example.FromString(record)
     except DecodeError as error:
-        raise ValueError(f'a record is no tf.train.Example: {error}') from None
+        raise ValueError(f'a record is not a tf.train.Example: {error}') from None
     kinds = {
         'bytes_list': lambda v: v[0] if v else b'',
         'float_list': np.array,
@@ -78,8 +80,8 @@ def _lines(fields: Mapping[str, Any], names: _Names) -> Iterator[str]:
     yield f'  schema    {fields.get("schema", "none")}'
     yield f'  id        {text("id")}'
     yield f'  source    {text("source")}, from {start_s:g} s'
-    seconds, held = f'{samples / SAMPLE_RATE:.2f} s ({samples:,} samples)', f'{len(sound):,} bytes'
-    yield f'  sound     {seconds}, {held} of {text("audio/format")}'
+    seconds, size = f'{samples / SAMPLE_RATE:.2f} s ({samples:,} samples)', f'{len(sound):,} bytes'
+    yield f'  sound     {seconds}, {size} of {text("audio/format")}'
     for teacher in sorted(key.removesuffix('/values') for key in fields if key.endswith('/values')):
         values, kind = fields[f'{teacher}/values'], text(f'{teacher}/kind')
         if not len(times) or len(values) % len(times):

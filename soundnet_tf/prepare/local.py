@@ -1,4 +1,4 @@
-"""Preparation on one machine: threads take out sound and frames, the teachers look, shards are written."""
+"""Preparation on one machine: threads decode sound and frames, the teachers label them, shards are written."""
 
 import collections
 import contextlib
@@ -24,10 +24,10 @@ from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.teachers import Teacher
 
 CLIPS_WAITING = 4
-"""Of one video: frames are large."""
+"""Per video: frames are large."""
 
 DOWNLOADS, AHEAD = 16, 256
-"""Threads that fetch; so many videos ahead, since one that comes slowly holds up those behind it."""
+"""Download threads, and how many videos they may be ahead, so that a slow one does not delay the others."""
 
 A = TypeVar('A')
 B = TypeVar('B')
@@ -46,19 +46,19 @@ def run(
     fetches_per_s: float = 10.0,
     retry: bool = False,
 ) -> Report:
-    """Make a dataset of the videos in the folder `out`; go on where an earlier run was stopped.
+    """Prepare a dataset of the videos in the folder `out`, or resume a stopped run.
 
-    `number` is the number of shards, `jobs` of threads that read videos; `frames_per_batch` go
-    through a teacher together. Videos of the web are kept in the folder `downloads`; without one in
-    `out/downloads`, until their shard is written. With `retry`, what failed in shards that are
-    finished is tried again. Raises SoundNetError if `out` was begun with other videos, teachers or
-    settings, if another run is writing there, or if it cannot be written.
+    `number` is the number of shards, `jobs` of threads that read videos; a teacher's batch has about
+    `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
+    `out/downloads` until their shard is written. `retry` repeats the failed videos of finished shards.
+    Raises SoundNetError if `out` was started with other videos, teachers or settings, if another run
+    is writing to it, or if it cannot be written.
     """
     settings = settings or Settings()
     folder, jobs = os.fspath(out).rstrip('/'), jobs or len(os.sched_getaffinity(0))
     paths = records.shard_paths(folder, number or shards.number_of(videos))
     clock = Clock()
-    with plan.held(folder, plan.of(videos, teachers, settings, len(paths))):
+    with plan.lock(folder, plan.of(videos, teachers, settings, len(paths))):
         classes, side = shards.classes_of(teachers), stages.side_of(teachers)
         todo = shards.missing(paths, videos, classes, retry)
         waiting = [video for members in todo.values() for video in members]
@@ -67,41 +67,41 @@ def run(
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
         with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
-            def extract(asked: tuple[Video, Callable[[], str]]) -> Iterator[Clip | Skipped]:
-                return stages.extract(*asked, settings, side, clock)
+            def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[Clip | Skipped]:
+                return stages.extract(*item, settings, side, clock)
 
-            with contextlib.closing(_ahead(pool, extract, files.asked(waiting), 2 * jobs)) as taken:
+            with contextlib.closing(_ahead(pool, extract, files.ahead(waiting), 2 * jobs)) as taken:
                 for index, members in todo.items():
                     clips = _counted(itertools.islice(taken, len(members)), bar)
                     samples = stages.labelled(clips, teachers, settings, clock, frames_per_batch)
                     before = shards.kept(paths[index], classes, members)
                     shards.write(paths[index], itertools.chain(before, samples), clock)
                     files.done_with(members)
-        said = pace.table(clock.seconds, {'fetching': DOWNLOADS, 'reading': jobs}, len(waiting))
-        return shards.finish(folder, paths, len(videos), teachers, settings, said)
+        timing = pace.table(clock.seconds, {'fetching': DOWNLOADS, 'reading': jobs}, len(waiting))
+        return shards.finish(folder, paths, len(videos), teachers, settings, timing)
 
 
 class _Files:
-    """Where the files of videos lie; those of the web are fetched ahead."""
+    """The files of videos; downloads run ahead."""
 
     def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher, self._clock = fetcher, clock
         self._pool = ThreadPoolExecutor(DOWNLOADS)
 
-    def asked(self, videos: Iterable[Video]) -> Iterator[tuple[Video, Callable[[], str]]]:
-        """Each video with a function that gives its file, or raises Unusable; AHEAD are asked for."""
+    def ahead(self, videos: Iterable[Video]) -> Iterator[tuple[Video, Callable[[], str]]]:
+        """Each video with a function that returns its file, or raises Unusable; AHEAD downloads are started early."""
         videos = iter(videos)
-        ahead = collections.deque(self._ask(video) for video in itertools.islice(videos, AHEAD))
-        while ahead:
-            yield ahead.popleft()
-            ahead.extend(self._ask(video) for video in itertools.islice(videos, 1))
+        started = collections.deque(self._start(video) for video in itertools.islice(videos, AHEAD))
+        while started:
+            yield started.popleft()
+            started.extend(self._start(video) for video in itertools.islice(videos, 1))
 
-    def _ask(self, video: Video) -> tuple[Video, Callable[[], str]]:
+    def _start(self, video: Video) -> tuple[Video, Callable[[], str]]:
         fetch = functools.partial(stages.fetched, video, self._fetcher, self._clock)
         return video, self._pool.submit(fetch).result if is_remote(video.path) else fetch
 
     def done_with(self, videos: Iterable[Video]) -> None:
-        """The shard of these videos is written."""
+        """Remove downloads: the shard of these videos is written."""
         for video in videos:
             self._fetcher.discard(video)
 
@@ -111,7 +111,7 @@ class _Files:
 
 
 class _Results(Generic[B]):
-    """What an iterator gives, made by another thread, a few ahead of who takes it."""
+    """The results of an iterator that runs in another thread, a few ahead of the consumer."""
 
     _END = object()
 
@@ -120,7 +120,7 @@ class _Results(Generic[B]):
         self._stopped = threading.Event()
 
     def make(self, function: Callable[[A], Iterator[B]], item: A) -> None:
-        """To be run in the other thread."""
+        """Run in the other thread."""
         end: Any = self._END
         try:
             if not self._stopped.is_set():
@@ -133,7 +133,7 @@ class _Results(Generic[B]):
         self._put(end)
 
     def _put(self, result: Any) -> bool:
-        """False where nobody will take it any more."""
+        """False after `stop`."""
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(result, timeout=0.1)
@@ -141,7 +141,7 @@ class _Results(Generic[B]):
         return False
 
     def stop(self) -> None:
-        """Nobody will take more."""
+        """No more results are needed."""
         self._stopped.set()
 
     def __iter__(self) -> Iterator[B]:
@@ -154,24 +154,27 @@ class _Results(Generic[B]):
 def _ahead(
     pool: ThreadPoolExecutor, function: Callable[[A], Iterator[B]], items: Iterable[A], depth: int
 ) -> Generator[_Results[B]]:
-    """`function` of each item, in order; so many are being worked on, each a few results ahead."""
+    """`function` of each item, in order; `depth` of them run at once, each a few results ahead.
+
+    Unlike `threads.ahead`, it yields results before the function ends: all frames of a film do not fit in memory.
+    """
     items, waiting = iter(items), collections.deque[_Results[B]]()
 
-    def begin(item: A) -> None:
+    def start(item: A) -> None:
         results = _Results[B]()
         waiting.append(results)
         pool.submit(results.make, function, item)
 
     try:
         for item in itertools.islice(items, depth):
-            begin(item)
+            start(item)
         while waiting:
             yield waiting[0]
             waiting.popleft()
             for item in itertools.islice(items, 1):
-                begin(item)
+                start(item)
     finally:
-        # Whatever stopped the run need not wait for more than the clips that are being read.
+        # A stopped run waits only for the clips in progress.
         for results in waiting:
             results.stop()
 

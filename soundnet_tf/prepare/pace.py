@@ -1,4 +1,4 @@
-"""How long each stage of the preparation was at work, and which of them holds the others up."""
+"""How long each stage of the preparation took, and which is the bottleneck."""
 
 import contextlib
 import threading
@@ -9,32 +9,32 @@ from typing import TypeVar
 A = TypeVar('A')
 
 FETCH, SOUND, FRAMES, ENCODE, WRITE = 'fetch', 'sound', 'frames', 'encode', 'write'
-"""Stages are called so; a teacher's is called by its name."""
+"""Names of stages; a teacher's stage has the teacher's name."""
 
 
 class Clock:
-    """Seconds at work by stage, over all threads."""
+    """Working seconds by stage, over all threads."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def add(self, stage: str, seconds: float) -> None:
-        """Note that a stage was at work for so long."""
+        """Add the seconds that a stage worked."""
         with self._lock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     @contextlib.contextmanager
     def at(self, stage: str) -> Iterator[None]:
-        """Note how long what is done meanwhile takes."""
-        began = time.perf_counter()
+        """Measure the body of a `with`."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.add(stage, time.perf_counter() - began)
+            self.add(stage, time.perf_counter() - start)
 
     def each(self, stage: str, items: Iterable[A]) -> Iterator[A]:
-        """The items, noting how long each takes to come."""
+        """The items, measuring the time until each arrives."""
         iterator = iter(items)
         while True:
             with self.at(stage):
@@ -46,10 +46,10 @@ class Clock:
 
 
 def table(seconds: Mapping[str, float], workers: Mapping[str, int], videos: int) -> str:
-    """What each stage does alone, in videos a second, and which of those that hold the others up is the slowest.
+    """The throughput of each stage alone, in videos per second, and the bottleneck.
 
-    Stages of one pool share its `workers`, 1 where it does not say: together they are as slow as
-    the sum of them. The others (teachers, writing) take turns.
+    Stages of one pool share its `workers`, by default 1, and take the sum of their times. The others
+    (teachers, writing) run in one thread.
     """
     if not videos or not seconds:
         return ''
@@ -68,4 +68,4 @@ def table(seconds: Mapping[str, float], workers: Mapping[str, int], videos: int)
 
 
 def _pool(stage: str) -> str:
-    return {FETCH: 'fetching', SOUND: 'reading', FRAMES: 'reading', ENCODE: 'reading'}.get(stage, 'looking and writing')
+    return {FETCH: 'fetching', SOUND: 'reading', FRAMES: 'reading', ENCODE: 'reading'}.get(stage, 'label and write')

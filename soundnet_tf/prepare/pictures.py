@@ -1,4 +1,4 @@
-"""The frames on screen at certain times of a video, decoding little else."""
+"""The frames on screen at given times of a video, decoding as little else as possible."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,21 +11,21 @@ from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.teachers import Frame
 
 TIMED = ('mov', 'matroska')
-"""Formats in which every frame says when it belongs and an index says where the keyframes are: MP4 and WebM among
-them. Elsewhere the times after a jump may be guesses."""
+"""Formats with a time for every frame and an index of keyframes, such as MP4 and WebM. In others, the times after a
+jump may be guesses."""
 
-LONGEST_SIDE = 8
-"""A picture more than so many times as long as it is wide shows nothing in its middle."""
+MAX_ASPECT = 8
+"""The centre crop of a longer picture would show too little of it."""
 
 MARGIN_S = 0.5
-"""Where frames differ in length, what a packet says of its own is not quite to be trusted."""
+"""The durations of packets are not exact in videos of variable frame rate."""
 
 
 def unit_middles(sound_s: float, frame_every_s: float) -> tuple[float, ...]:
-    """The middles, in seconds, of the units of so much sound; what there is of the last unit counts.
+    """The middles, in seconds, of the units of this much sound; the last one may be partial.
 
-    As with the rounding of ffmpeg's rate filter, a last unit that is less than half there gets no
-    frame (paper, section 4: a frame every 5 s, at most 4).
+    As in ffmpeg's rate filter, a last unit of less than half its length has no frame (paper, section 4:
+    a frame every 5 s, up to 4).
     """
     units = max(1, math.floor(sound_s / frame_every_s + 0.5))
     ends = [min((index + 1) * frame_every_s, sound_s) for index in range(units)]
@@ -33,11 +33,10 @@ def unit_middles(sound_s: float, frame_every_s: float) -> tuple[float, ...]:
 
 
 class Pictures:
-    """Frames of a video, `side` pixels on their shorter side, at times that only go forward.
+    """Frames of a video, `side` pixels on their shorter side, at increasing times.
 
-    Exactly those that decoding all of it would give: what lies between is passed over with the help
-    of the file's index of keyframes, where it has one, and by leaving out frames that no other
-    frame is made from.
+    The frames equal those of decoding everything. Others are skipped with the file's index of keyframes,
+    if it has one, and by not decoding frames that no other frame refers to.
     """
 
     def __init__(self, path: str, side: int) -> None:
@@ -56,20 +55,20 @@ class Pictures:
         formats = self._container.format.name.split(',')
         self._jumps = self._may_jump and any(format in TIMED for format in formats)
         if self._jumps and 'matroska' in formats:
-            # It reads its index at the first wish to go elsewhere.
+            # Matroska reads its index at the first seek.
             self._container.seek(0)
         self._shown = None
         self._begin()
 
     def close(self) -> None:
-        """Close the file, which is opened when the first picture is asked for."""
+        """Close the file, which `at` opens when it is first called."""
         if self._container:
             self._container.close()
 
     def at(self, times: Sequence[float]) -> tuple[Frame, ...]:
-        """The frame on screen at each time, in seconds; the first or last where the picture begins later or ends.
+        """The frame on screen at each time, in seconds; the first or last frame outside the video's times.
 
-        None at all where `side` is 0. Raises Unusable where there is no picture.
+        Empty if `side` is 0. Raises Unusable if there is no picture.
         """
         if not self._side:
             return ()
@@ -85,11 +84,11 @@ class Pictures:
             self._step()
         shown = self._shown or self._coming
         if shown is None:
-            raise Unusable('no picture', 'it holds no frame')
+            raise Unusable('no picture', 'no frames')
         return shown
 
     def _jump(self) -> None:
-        """To the keyframe before the time that is wanted, if that lies ahead."""
+        """Seek to the keyframe before the requested time, if it is ahead."""
         if not self._jumps or self._coming is None:
             return
         stamp = int((self._wanted_s + self._start_s) / self._time_base)
@@ -100,7 +99,7 @@ class Pictures:
         self._container.seek(stamp, stream=self._stream, backward=True)
         self._begin()
         if self._coming is None or self._coming_s > self._wanted_s:
-            # An index that lies: from the beginning, without it.
+            # The index is wrong: start again without it.
             self._may_jump = False
             self._open()
 
@@ -112,7 +111,7 @@ class Pictures:
         before = self._coming_s
         self._coming = next(self._frames, None)
         if self._coming is not None and self._coming.time is None:
-            # A frame that does not say when it belongs follows the one before; after a jump none would know.
+            # A frame without a time follows the one before, which is unknown after a jump.
             self._jumps = False
             self._coming_s = before + float(1 / (self._stream.average_rate or 25))
         elif self._coming is not None:
@@ -124,18 +123,18 @@ class Pictures:
             yield from packet.decode()
 
     def _is_over(self, packet: Any) -> bool:
-        """Whether the packet's frame is off the screen at the time that is wanted."""
+        """Whether the packet's frame ends before the requested time."""
         if packet.pts is None or not packet.duration or not self._jumps:
             return False
         end_s = (packet.pts + packet.duration) * self._time_base - self._start_s
         return end_s + MARGIN_S < self._wanted_s
 
     def _picture(self, frame: Any) -> Frame:
-        """A frame as it is meant to be seen, its shorter side brought to `side`."""
+        """An upright frame, its shorter side scaled to `side`."""
         shorter, longer = sorted((frame.width, frame.height))
-        if longer > LONGEST_SIDE * shorter:
-            raise Unusable('no picture', f'its frames are {frame.width} by {frame.height} pixels')
+        if longer > MAX_ASPECT * shorter:
+            raise Unusable('no picture', f'frames of {frame.width} by {frame.height} pixels')
         width, height = (max(self._side, round(n * self._side / shorter)) for n in (frame.width, frame.height))
         picture = frame.to_ndarray(format='rgb24', width=width, height=height)
-        # Telephones write how they were held; FFmpeg's program turns such pictures upright too.
+        # Phones store the rotation; the ffmpeg program applies it too.
         return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))

@@ -1,4 +1,4 @@
-"""What a folder of records is being made from, written down so that a stopped run goes on only with the same."""
+"""The videos, teachers and settings of a dataset, saved so that a stopped run resumes only with the same ones."""
 
 import contextlib
 import dataclasses
@@ -17,10 +17,11 @@ from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
 PLAN, LOCK = 'plan.json', 'lock'
+WAY_OUT = 'Use another --out, or the same videos, teachers and settings'
 
 
 def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, shards: int) -> dict[str, Any]:
-    """All that the records follow from."""
+    """Everything that determines the records."""
     listed = (f'{video.id}\t{video.path}\t{video.sha256}' for video in videos)
     return {
         'videos': {'count': len(videos), 'sha256': _digest(listed)},
@@ -34,56 +35,41 @@ def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings,
 
 
 @contextlib.contextmanager
-def held(folder: str, plan: dict[str, Any]) -> Iterator[None]:
-    """Begin a folder with its plan, or go on with the same one; no other run writes there in the meantime.
+def lock(folder: str, plan: dict[str, Any]) -> Iterator[None]:
+    """Start a folder with its plan, or resume one with the same plan, and lock it against other runs.
 
-    Where there are no locks, as in a bucket, that is for the user to see to. Raises SoundNetError
-    where it cannot be.
+    Buckets have no locks: there, you must not start two runs at once. Raises SoundNetError if the folder
+    is locked, has another plan or cannot be written.
     """
-    with contextlib.ExitStack() as lock:
+    with contextlib.ExitStack() as held:
         try:
-            begun = _begin(folder, plan, lock)
+            before = _begin(folder, plan, held)
         except json.JSONDecodeError as error:
-            raise SoundNetError(f'{folder}/{PLAN} is damaged ({error}): remove {folder} to start over') from error
+            raise SoundNetError(f'{folder}/{PLAN}: damaged ({error}). Remove {folder} to start over') from error
         except tf.errors.OpError as error:
-            raise SoundNetError(f'{folder} cannot be written ({records.words(error)})') from error
+            raise SoundNetError(f'{folder}: cannot be written ({records.words(error)}). Use another --out') from error
         except OSError as error:
-            raise SoundNetError(f'{folder} cannot be written ({error.strerror})') from error
-        _agree(folder, begun, plan)
+            raise SoundNetError(f'{folder}: cannot be written ({error.strerror}). Use another --out') from error
+        # Through JSON, like the saved one.
+        storage.check_same(folder, before, json.loads(json.dumps(plan)), WAY_OUT)
         yield
 
 
-def _begin(folder: str, plan: dict[str, Any], lock: contextlib.ExitStack) -> Any:
-    """The plan that the folder was begun with, which is this one if it is new."""
+def _begin(folder: str, plan: dict[str, Any], held: contextlib.ExitStack) -> Any:
+    """The plan that the folder was started with; this one, if it is new."""
     path = f'{folder}/{PLAN}'
     tf.io.gfile.makedirs(folder)
     if not is_remote(folder):
-        # A file of its own, which nothing replaces, and opened for writing, as network disks want it for a lock.
+        # A separate file, which is never replaced, and opened for writing, since network disks need that for a lock.
         file = pathlib.Path(folder, LOCK).open('ab')  # noqa: SIM115  held until the run ends
-        if not storage.lock(lock.enter_context(file)):
-            raise SoundNetError(f'another run is writing to {folder}: wait for it, or stop it first')
+        if not storage.lock(held.enter_context(file)):
+            raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
     if not tf.io.gfile.exists(path):
         if records.listed(folder, 'records-*'):
-            raise SoundNetError(f'{folder} holds records but no {PLAN}: choose another folder')
+            raise SoundNetError(f'{folder}: has records but no {PLAN}. Use another --out')
         records.write_text(path, json.dumps(plan, indent=2) + '\n')
     with tf.io.gfile.GFile(path) as file:
         return json.loads(file.read())
-
-
-def _agree(folder: str, begun: Any, plan: dict[str, Any]) -> None:
-    # Through JSON, as the other came.
-    before, now = _flat(begun), _flat(json.loads(json.dumps(plan)))
-    other = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    if other:
-        said = '; '.join(f'{key} was {before.get(key, "not there")}, is {now.get(key, "not there")}' for key in other)
-        raise SoundNetError(f'{folder} was begun differently ({said}): choose another folder, or remove it')
-
-
-def _flat(values: Any, key: str = '') -> dict[str, Any]:
-    """`{'settings': {'min_s': 1}}` as `{'settings min_s': 1}`."""
-    if not isinstance(values, dict):
-        return {key: values}
-    return {k: v for name, value in values.items() for k, v in _flat(value, f'{key} {name}'.strip()).items()}
 
 
 def _digest(lines: Iterable[str]) -> str:

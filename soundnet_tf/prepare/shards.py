@@ -1,7 +1,7 @@
-"""The files of a dataset while it is being made, wherever TensorFlow can write: shards, what they skipped, the card.
+"""Write the files of a dataset, wherever TensorFlow can write: shards, their summaries, skipped.csv, the card.
 
-A shard is written under a temporary name and renamed when it is whole, with a summary of it beside
-it. What is there is finished: a stopped run goes on with the shards that are not there yet.
+A shard is written under a temporary name and renamed when it is complete, with a summary beside it.
+Existing shards are finished: a stopped run resumes with the missing ones.
 """
 
 import collections
@@ -28,13 +28,13 @@ from soundnet_tf.teachers import Teacher
 
 SKIPPED = 'skipped.csv'
 VIDEOS_PER_SHARD = 256
-LEAST_SHARDS = 8
-"""Fewer would make a small run start over when it is stopped."""
+MIN_SHARDS = 8
+"""So that a small run that is stopped does not start over."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a finished run holds, what became no record, and how long each stage was at work."""
+    """The result of a finished run: its records, what was skipped, and how long each stage took."""
 
     folder: str
     videos: int
@@ -66,16 +66,16 @@ def _count(number: int, thing: str) -> str:
 
 
 def number_of(videos: Sequence[Video]) -> int:
-    """How many shards so many videos are spread over, where nobody says."""
-    return max(LEAST_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
+    """The default number of shards."""
+    return max(MIN_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
 
 
 def missing(
     paths: Sequence[str], videos: Iterable[Video], classes: Mapping[str, int], retry: bool = False
 ) -> dict[int, list[Video]]:
-    """The shards that are not there yet, by number, and the videos of each.
+    """The missing shards, by number, and the videos of each.
 
-    With `retry` those too that list a failure, and of their videos those that failed and gave no record.
+    With `retry` also the shards with failures, with only those videos that failed and have no record.
     """
     todo: dict[int, list[Video]] = {}
     failed: dict[int, set[str]] = {}
@@ -93,19 +93,19 @@ def missing(
 
 
 def _failed(path: str, summary: Mapping[str, Any]) -> set[str]:
-    """The ids of videos that failed and gave no record."""
+    """The ids of videos that failed and have no record."""
     failures = {stages.video_id(skip['id']) for skip in summary['skipped'] if skip['reason'] in stages.FAILURES}
     return failures and failures - {stages.video_id(sample.id) for sample in records.read_shard(path, {})}
 
 
 def kept(path: str, classes: Mapping[str, int], retried: Sequence[Video]) -> Iterator[Sample | Skipped]:
-    """What stays of a shard that is there when some of its videos are tried again."""
+    """The records and skips of an existing shard to keep when some of its videos are retried."""
     summary = _finished(path, classes)
     if summary is None:
         return
     yield from records.read_shard(path, classes)
-    again = {video.id for video in retried}
-    yield from (skip for skip in map(_skipped, summary['skipped']) if stages.video_id(skip.id) not in again)
+    retrying = {video.id for video in retried}
+    yield from (skip for skip in map(_skipped, summary['skipped']) if stages.video_id(skip.id) not in retrying)
 
 
 def _skipped(values: Mapping[str, str]) -> Skipped:
@@ -113,19 +113,19 @@ def _skipped(values: Mapping[str, str]) -> Skipped:
 
 
 def _finished(path: str, classes: Mapping[str, int]) -> dict[str, Any] | None:
-    """What is told of a shard that is there and whole; None where it, or what is told of it, is not."""
+    """The summary of a complete shard; None if the shard or its summary is missing or damaged."""
     try:
         with tf.io.gfile.GFile(_summary(path)) as file:
             summary = json.loads(file.read())
         if tf.io.gfile.stat(path).length == summary['bytes']:
             return summary
-        # Between the two steps of writing a shard anew: the shard is whole, what is told of it is of before.
-        return _told_anew(path, summary, classes)
+        # A retry stopped between its two steps: the shard is complete, its summary is the old one.
+        return _summarise_again(path, summary, classes)
     except (tf.errors.OpError, BadRecord, ValueError, KeyError, TypeError):
         return None
 
 
-def _told_anew(path: str, before: Mapping[str, Any], classes: Mapping[str, int]) -> dict[str, Any]:
+def _summarise_again(path: str, before: Mapping[str, Any], classes: Mapping[str, int]) -> dict[str, Any]:
     summary, made = _Summary(), set()
     for sample in records.read_shard(path, classes):
         summary.add(sample, len(records.encode(sample)))
@@ -137,15 +137,15 @@ def _told_anew(path: str, before: Mapping[str, Any], classes: Mapping[str, int])
 
 @dataclasses.dataclass
 class _Summary:
-    """What is told of a shard in the file beside it."""
+    """The JSON file beside a shard."""
 
     records: int = 0
     samples: int = 0
     bytes: int = 0
     sizes: list[int] = dataclasses.field(default_factory=list)
-    """Of the records, in bytes: with them any record can be found without reading those before."""
+    """Of the records, in bytes: with them, any record can be read directly."""
     top1: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
-    """How many clips have each class as their likeliest, by teacher."""
+    """How many clips have each class as their top 1, by teacher."""
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     def add(self, sample: Sample, size: int) -> None:
@@ -160,7 +160,7 @@ class _Summary:
 
 
 def classes_of(teachers: Iterable[Teacher]) -> dict[str, int]:
-    """How many classes each teacher tells apart, by its name."""
+    """The number of classes of each teacher, by its name."""
     return {teacher.name: len(teacher.labels) for teacher in teachers}
 
 
@@ -174,18 +174,18 @@ def _summary(path: str) -> str:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-    """A disk that is full, or cannot be written for another reason, ends in one line."""
+    """Turn write errors, such as a full disk, into SoundNetError."""
     try:
         yield
     except tf.errors.OpError as error:
         raise SoundNetError(
-            f'{path} cannot be written ({records.words(error)}): what is finished stays; '
-            'make room, or mend it, and give the same command again'
+            f'{path}: cannot be written ({records.words(error)}). Free some space or fix the path, '
+            'and run the same command again: finished shards are kept'
         ) from error
 
 
 def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: str | None = None) -> None:
-    """Write one shard, whole or not at all, and what is told of it beside it."""
+    """Write one shard, whole or not at all, and its summary."""
     draft, summary = draft or f'{path}.part', _Summary()
     try:
         with writing(path):
@@ -200,8 +200,8 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
             summary.add(sample, len(record))
         with writing(path):
             writer.close()
-            # A new shard comes last, so that one that is there has been told of. One that is written
-            # anew comes first: what is told of it can be told again, but not the other way round.
+            # A new shard is renamed last, so that every shard has a summary. A rewritten one is renamed
+            # first: its summary can be made again from it, but not the other way round.
             first = not _is_there(path)
             if first:
                 summary.write(path)
@@ -214,20 +214,20 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
 
 
 def finish(
-    folder: str, paths: Sequence[str], videos: int, teachers: Sequence[Teacher], settings: Settings, said: str
+    folder: str, paths: Sequence[str], videos: int, teachers: Sequence[Teacher], settings: Settings, timing: str
 ) -> Report:
-    """Write the card and the list of what was skipped, once all shards are there."""
-    count, heard, skipped = 0, 0, []
+    """Write the card and skipped.csv, once all shards exist."""
+    count, samples, skipped = 0, 0, []
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
     for path in paths:
         about = _finished(path, classes_of(teachers))
         if about is None:
-            raise SoundNetError(f'{path} is not there any more: give the same command again')
-        count, heard = count + about['records'], heard + about['samples']
+            raise SoundNetError(f'{path}: missing or damaged. Run the same command again')
+        count, samples = count + about['records'], samples + about['samples']
         skipped.extend(map(_skipped, about['skipped']))
         for name, counts in about['top1'].items():
             top1[name].update({int(index): number for index, number in counts.items()})
-    report = Report(folder, videos, count, round(heard / SAMPLE_RATE / 3600, 4), tuple(skipped), said)
+    report = Report(folder, videos, count, round(samples / SAMPLE_RATE / 3600, 4), tuple(skipped), timing)
     with writing(folder):
         for draft in records.listed(folder, '*.part'):
             tf.io.gfile.remove(draft)
@@ -248,7 +248,7 @@ def _card(
     for teacher in teachers:
         named: collections.Counter[str] = collections.Counter()
         for index, count in top1[teacher.name].items():
-            named[teacher.labels[index]] += count  # two classes may have one name
+            named[teacher.labels[index]] += count  # two classes may have the same name
         shares = {name: round(count / report.records, 6) for name, count in named.most_common()}
         about[teacher.name] = records.TeacherCard(len(teacher.labels), teacher.kind, teacher.source, top1=shares)
     return records.Card(

@@ -1,7 +1,7 @@
-"""The three steps from a video to records; every runner calls these same functions.
+"""The three steps from a video to records, shared by all runners.
 
 extract(video) -> Clip | Skipped ...    sound and frames, 20 s at a time
-label(clips)   -> Sample | Skipped      what the teachers see, frames of many clips together
+label(clips)   -> Sample | Skipped      the teachers' posteriors, frames of many clips together
 records.encode(sample)                  the bytes of a record
 """
 
@@ -25,55 +25,57 @@ from soundnet_tf.records import AudioFormat, Kind, Sample
 from soundnet_tf.teachers import Frame, Teacher, View
 
 SILENCE = 1e-4
-"""A sound track whose loudest sample is below this (-80 dB) says nothing."""
+"""A sound track whose loudest sample is below this (-80 dB) is silent."""
 
 FRAMES_PER_BATCH = 64
-"""VGG16 takes some 15 MB of memory for each."""
+"""VGG16 needs about 15 MB of memory for each."""
 
 TOO_SHORT = 'too short'
 
 FAILURES = frozenset({'damaged', 'missing', 'unreadable', 'not fetched', 'no posteriors'})
-"""Reasons that point at something to mend; the others lie in the videos themselves."""
+"""Reasons that a user can fix; the others are properties of the videos."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a record is made like; two runs with equal settings and teachers give equal records."""
+    """How records are made: equal settings and teachers give equal records."""
 
     clip_s: float = 20.0
     frame_every_s: float = 5.0
     min_s: float = 1.0
     most_clips: int | None = None
-    """Of one video; the paper took one."""
+    """Max per video; the paper used one."""
     audio_format: AudioFormat = 'mp3'
     channel: Channel = 'first'
 
     def __post_init__(self) -> None:
         if not (0 < self.frame_every_s <= self.clip_s < math.inf and self.min_s >= 0):
             raise SoundNetError(
-                f'a clip of {self.clip_s} s with a frame every {self.frame_every_s} s: '
-                'a clip must be at least as long as the time between frames'
+                f'clip_s {self.clip_s}, frame_every_s {self.frame_every_s}: '
+                'a clip must be as long as the time between frames, or longer. Use a larger clip_s'
             )
         if self.most_clips is not None and self.most_clips < 1:
-            raise SoundNetError(f'at most {self.most_clips} clips of a video leave nothing: take 1 or more')
+            raise SoundNetError(f'most_clips {self.most_clips}: no clips would be left. Use 1 or more')
         units = round(self.clip_s / self.frame_every_s)
         if self.most_clips != 1 and abs(units * self.frame_every_s - self.clip_s) > 1e-6:
             raise SoundNetError(
-                f'clips of {self.clip_s:g} s do not hold a whole number of frames every {self.frame_every_s:g} s: '
-                f'those of later clips would drift. Take {units * self.frame_every_s:g} s, or one clip of each video'
+                f'clip_s {self.clip_s:g}: not a multiple of frame_every_s {self.frame_every_s:g}, '
+                f'so later clips would drift. Use {units * self.frame_every_s:g}, or one clip per video'
             )
         if self.min_s > self.clip_s:
-            raise SoundNetError(f'clips of {self.clip_s} s would all be shorter than the least, {self.min_s} s')
+            raise SoundNetError(
+                f'min_s {self.min_s}: longer than clip_s {self.clip_s}, so no clips would be left. Use a smaller min_s'
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """Sound of a part of one video, encoded, and the frames that stand for it."""
+    """The encoded sound of a part of one video, and its frames."""
 
     video: Video
     start_s: float
     first_frame: int
-    """How many frames stand for what comes before in the video."""
+    """The number of frames before it in the video."""
     audio: bytes
     samples: int
     frame_times: tuple[float, ...]
@@ -83,7 +85,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """What gives no record, a video or a clip of it: `reason` is counted, `detail` is listed."""
+    """A video or clip without a record: `reason` is counted, `detail` is listed."""
 
     id: str
     path: str
@@ -92,33 +94,33 @@ class Skipped:
 
 
 def clip_id(video: Video, start_s: float) -> str:
-    """The video's own id for its first clip; `ID#t=20` for the one that begins after 20 s, as in a web address."""
+    """The video's own id for its first clip; `ID#t=20` for the one that starts at 20 s, as in web addresses."""
     return f'{video.id}{CLIP_MARK}{start_s:.10g}' if start_s else video.id
 
 
 def video_id(id: str) -> str:
-    """The id of the video that `clip_id` made this of; a manifest has no ids like that."""
+    """The id of the video of a `clip_id`; manifests cannot have such ids."""
     return id.partition(CLIP_MARK)[0]
 
 
 def fetched(video: Video, fetcher: Fetcher, clock: Clock) -> str:
-    """The path of a video's file, which is fetched where it is not on this machine. Raises Unusable."""
+    """The path of a video's file, downloaded if it is not local. Raises Unusable."""
     with clock.at(pace.FETCH) if is_remote(video.path) else contextlib.nullcontext():
         return str(fetcher.fetch(video))
 
 
 def side_of(teachers: Iterable[Teacher]) -> int:
-    """The shorter side of the frames that all teachers together need, in pixels; 0 if none looks at any."""
+    """The shorter side of the frames that the teachers need, in pixels; 0 if none uses frames."""
     return max((teacher.side for teacher in teachers), default=0)
 
 
 def extract(
     video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
 ) -> Iterator[Clip | Skipped]:
-    """The clips of a video, one after the other, only one of them in memory.
+    """The clips of a video, one after the other, with one of them in memory.
 
-    `file` gives the path of the video's file, or raises Unusable; frames have `side` pixels on
-    their shorter side, 0 for none. What comes before some damage is used.
+    `file` returns the path of the video's file, or raises Unusable; frames have `side` pixels on
+    their shorter side, 0 for no frames. Clips before damage are used.
     """
     samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
@@ -131,7 +133,7 @@ def extract(
                 if not unfit:
                     yield _clip(video, index, start_s, waveform, pictures, settings, clock)
                 elif not (index and unfit[0] == TOO_SHORT):
-                    # The rest of a video is no loss that anybody needs to hear of.
+                    # The short rest of a video is not worth reporting.
                     yield Skipped(clip_id(video, start_s), video.path, *unfit)
                 start_s = (index + 1) * samples / SAMPLE_RATE
     except media.Unusable as error:
@@ -141,9 +143,9 @@ def extract(
 def _unfit(waveform: Waveform, settings: Settings) -> tuple[str, str] | None:
     seconds, loudest = len(waveform) / SAMPLE_RATE, float(np.abs(waveform).max())
     if seconds < settings.min_s:
-        return TOO_SHORT, f'{seconds:.2f} s of sound; {settings.min_s} s are asked for'
+        return TOO_SHORT, f'{seconds:.2f} s of sound, less than {settings.min_s} s'
     if loudest < SILENCE:
-        return 'silent', f'its loudest sample is {loudest:.1e} of full scale'
+        return 'silent', f'the loudest sample is {loudest:.1e} of full scale'
     return None
 
 
@@ -169,7 +171,7 @@ def _clip(
 def labelled(
     clips: Iterable[Clip | Skipped], teachers: Sequence[Teacher], settings: Settings, clock: Clock, frames: int
 ) -> Iterator[Sample | Skipped]:
-    """Clips go to the teachers once so many frames have come together, or with one clip's where those are more."""
+    """Label clips in batches of `frames` frames, or more if a single clip has more."""
     batch: list[Clip] = []
     for clip in clips:
         if isinstance(clip, Skipped):
@@ -184,14 +186,14 @@ def labelled(
 
 
 def is_full(batch: Iterable[Clip], frames: int) -> bool:
-    """Whether so many frames have come together."""
+    """Whether a batch has this many frames."""
     return sum(len(clip.frame_times) for clip in batch) >= frames
 
 
 def label(
     clips: Sequence[Clip], teachers: Sequence[Teacher], settings: Settings, clock: Clock
 ) -> list[Sample | Skipped]:
-    """What each teacher sees in the frames of many clips, which go through it in one batch."""
+    """The posteriors of each teacher for many clips in one batch."""
     views = [View(clip.video.id, clip.frames, clip.first_frame, len(clip.frame_times)) for clip in clips]
     seen = {}
     for teacher in teachers:
@@ -224,9 +226,9 @@ def _sample(
 
 
 def _rows(values: NDArray[np.float32] | str, count: int) -> NDArray[np.float32] | str:
-    """One row for each of so many frames, or in words why not."""
+    """`count` rows, or the reason why not."""
     if isinstance(values, str):
         return values
     if len(values) < count:
         return f'{len(values)} rows for {count} frames'
-    return values[:count] if np.isfinite(values[:count]).all() else 'it gives NaN'
+    return values[:count] if np.isfinite(values[:count]).all() else 'the teacher returned NaN'

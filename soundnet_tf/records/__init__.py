@@ -1,16 +1,16 @@
-"""The TFRecord schema and the dataset card: where preparation and training meet.
+"""The TFRecord schema and the dataset card, which preparation writes and training reads.
 
 One record is one clip, a `tf.train.Example`:
 
     schema           int64    the version of this table
     id               bytes    unique in the dataset
     source           bytes    the file or address it was taken from
-    clip/start_s     float    where in the source it begins, in seconds
+    clip/start_s     float    its start in the source, in seconds
     audio/encoded    bytes    mono 22,050 Hz, in the card's format: an MP3 file, or int16 little-endian PCM
     audio/format     bytes    'mp3' or 'pcm16'
     audio/samples    int64    samples after decoding
-    frames/times_s   float[F] when each of the F frames was seen, in seconds from the clip's start
-    TEACHER/values   float[F * classes]  what the teacher says of each frame, row by row
+    frames/times_s   float[F] the time of each of the F frames, in seconds from the clip's start
+    TEACHER/values   float[F * classes]  the teacher's outputs for each frame, row by row
     TEACHER/kind     bytes    'probabilities' or 'logits'
 
 A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json` (the `Card`) and
@@ -49,7 +49,7 @@ SCHEMA = 2
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """What one record holds."""
+    """The content of one record."""
 
     id: str
     source: str
@@ -65,7 +65,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class TeacherCard:
-    """What is known of a teacher: its classes, whether it gave probabilities or logits, and what it saw."""
+    """A teacher: its classes, its kind of output, and how often each class is its top 1."""
 
     classes: int
     kind: Kind
@@ -73,31 +73,31 @@ class TeacherCard:
     labels_sha256: str = ''
     """Of `labels/TEACHER.txt`."""
     top1: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """The share of clips by the class that it finds likeliest over the clip's frames, the largest first."""
+    """The share of clips by their top class over all frames, the largest first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What a whole dataset holds."""
+    """The content of a dataset."""
 
     teachers: Mapping[str, TeacherCard]
     audio_format: AudioFormat
     frame_every_s: float
-    """A frame stands for this much sound."""
+    """Seconds of sound per frame."""
     clip_s: float
-    """No clip is longer."""
+    """Max length of a clip."""
     records: int
     shards: int
     videos: int = 0
     hours: float = 0.0
     """Of sound."""
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """How many videos, or clips of them, became no record, by reason."""
+    """The number of videos, or clips of them, without a record, by reason."""
     sample_rate: int = SAMPLE_RATE
 
 
 def encode(sample: Sample) -> bytes:
-    """One record. Raises BadRecord where posteriors are not one finite row per frame."""
+    """One record. Raises BadRecord unless posteriors are one finite row per frame."""
     feature = {
         'schema': _int(SCHEMA),
         'id': _bytes(sample.id.encode()),
@@ -112,8 +112,8 @@ def encode(sample: Sample) -> bytes:
     for teacher, values in sample.posteriors.items():
         if values.ndim != 2 or len(values) != len(sample.frame_times) or not np.isfinite(values).all():
             raise BadRecord(
-                f'{sample.id}: {teacher} gave {list(values.shape)} values for {len(sample.frame_times)} frames; '
-                'a teacher gives one row of finite numbers per frame'
+                f'{sample.id}: {teacher} returned {list(values.shape)} for {len(sample.frame_times)} frames. '
+                'Return one row of finite numbers per frame'
             )
         feature[f'{teacher}/values'] = _floats(values)
         feature[f'{teacher}/kind'] = _bytes(sample.kinds[teacher].encode())
@@ -121,15 +121,15 @@ def encode(sample: Sample) -> bytes:
 
 
 def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: int = 0) -> Sample:
-    """What a record holds: `{name: classes}` says which teachers to read.
+    """Parse a record, with the teachers `{name: classes}`.
 
-    Raises BadRecord where it is none, is of another schema, or has other classes: with `shard` and
-    `index`, what was expected and what is there.
+    Raises BadRecord, with `shard` and `index`, the expected and the actual value, if it is damaged, or has
+    another schema or other classes.
     """
     try:
         fields = tf.train.Example.FromString(record).features.feature
     except DecodeError:
-        raise BadRecord(f'{shard}, record {index}: it is no tf.train.Example: prepare it again') from None
+        raise BadRecord(f'{shard}, record {index}: not a tf.train.Example. Run soundnet-prepare again') from None
     id = _text(fields['id'])
     schema = next(iter(fields['schema'].int64_list.value), 0)
     frames = _numbers(fields['frames/times_s'])
@@ -144,8 +144,8 @@ def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: in
         posteriors[teacher] = values.reshape(len(frames), classes)
     if wrong:
         raise BadRecord(
-            f'{shard}, record {index} ({id}): expected {wrong}: '
-            'prepare again, or read it with the version and the card that it was written with'
+            f'{shard}, record {index} ({id}): expected {wrong}. '
+            'Run soundnet-prepare again, or use the version and the card that it was written with'
         )
     return Sample(
         id=id,
@@ -165,13 +165,13 @@ def _text(feature: tf.train.Feature) -> str:
 
 
 def _numbers(feature: tf.train.Feature) -> NDArray[np.float32]:
-    """A list of floats, a hundred times as fast as one by one: on the wire the numbers are its last bytes."""
+    """A list of floats from the last bytes of its wire format, a hundred times as fast as one by one."""
     wire = feature.float_list.SerializeToString()
     return np.frombuffer(wire[len(wire) - 4 * len(feature.float_list.value) :], '<f4')
 
 
 def read(folder: Path) -> Iterator[Sample]:
-    """Every record of a dataset, shard by shard, to look at or to compare; training does not go this way."""
+    """Every record of a dataset, shard by shard, for inspection; training uses `batches`."""
     card = read_card(folder)
     teachers = {name: teacher.classes for name, teacher in card.teachers.items()}
     for path in shard_paths(folder, card.shards):
@@ -179,20 +179,20 @@ def read(folder: Path) -> Iterator[Sample]:
 
 
 def read_shard(path: Path, teachers: Mapping[str, int]) -> Iterator[Sample]:
-    """Every record of one shard. Raises BadRecord where it is damaged, or `parse` refuses a record."""
+    """Every record of one shard. Raises BadRecord if the shard is damaged, or `parse` rejects a record."""
     rows = tfrecords.index([os.fspath(path)])
     for row in range(len(rows)):
         yield parse(rows.read(row), teachers, os.fspath(path), row)
 
 
 def words(error: tf.errors.OpError) -> str:
-    """What TensorFlow says was wrong, in one line, without the names of its nodes."""
-    said = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', error.message or type(error).__name__, flags=re.DOTALL)
-    return ' '.join(said.split())
+    """TensorFlow's error message in one line, without the names of nodes."""
+    message = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', error.message or type(error).__name__, flags=re.DOTALL)
+    return ' '.join(message.split())
 
 
 def shard_of(id: str, shards: int) -> int:
-    """Which shard a clip belongs to: by the hash of its id, so whoever prepares it puts it there."""
+    """The shard of a clip, by the hash of its id, so that it does not depend on the run."""
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], 'big') % shards
 
 
@@ -202,7 +202,7 @@ def shard_paths(folder: Path, shards: int) -> list[str]:
 
 
 def listed(folder: Path, pattern: str) -> list[str]:
-    """The files in a folder whose names match; the folder's own name may hold any character."""
+    """The files in a folder whose names match; the folder's name may contain any character."""
     if not tf.io.gfile.isdir(os.fspath(folder)):
         return []
     names = fnmatch.filter(sorted(tf.io.gfile.listdir(os.fspath(folder))), pattern)
@@ -210,7 +210,7 @@ def listed(folder: Path, pattern: str) -> list[str]:
 
 
 def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) -> None:
-    """Write `dataset.json` and the class names of each teacher; the card comes last and says: finished."""
+    """Write `dataset.json` and the class names of each teacher; the card is last: its presence means finished."""
     base, about = os.fspath(folder), dict(card.teachers)
     for teacher, names in labels.items():
         text = '\n'.join(names) + '\n'
@@ -222,8 +222,8 @@ def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; wherever TensorFlow can write, `gs://` among it."""
-    # Of its own, since two may write the same at once.
+    """Write a file, whole or not at all, wherever TensorFlow can write, such as `gs://`."""
+    # A unique name, since two processes may write the same file at once.
     draft = f'{os.fspath(path)}.{uuid.uuid4().hex}.part'
     with tf.io.gfile.GFile(draft, 'w') as file:
         file.write(text)
@@ -231,26 +231,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_card(folder: Path, whole: bool = True) -> Card:
-    """What the dataset in `folder` holds. Raises BadRecord where it is none or, if it must be `whole`, lacks shards."""
+    """The card of a dataset. Raises BadRecord if there is none or, with `whole`, if shards are missing."""
     path = f'{os.fspath(folder)}/{CARD}'
     if not tf.io.gfile.exists(path):
         parts = listed(folder, 'records-*')
-        way_out = 'run soundnet-prepare again to finish it' if parts else 'give a folder that soundnet-prepare wrote'
-        raise BadRecord(f'{folder} holds no {CARD}: {way_out}')
+        way_out = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
+        raise BadRecord(f'{folder}: no {CARD}. {way_out}')
     try:
         values = json.loads(_read_text(path))
         schema = values.pop('schema', values.pop('format', None))
         if schema != SCHEMA:
-            raise ValueError(f'its schema is {schema}, this version of the package reads {SCHEMA}')
+            raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
         card = Card(**values)
         shards = shard_paths(folder, card.shards) if whole else []
         missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRecord(f'{path} is no dataset card ({error}): prepare the dataset again') from error
+        raise BadRecord(f'{path}: invalid dataset card ({error}). Run soundnet-prepare again') from error
     if missing:
         first = os.path.basename(missing[0])
-        raise BadRecord(f'{folder} lacks {len(missing)} of {card.shards} shards, {first} first: prepare it again')
+        raise BadRecord(
+            f'{folder}: {len(missing)} of {card.shards} shards are missing, {first} first. Run soundnet-prepare again'
+        )
     return card
 
 
@@ -261,7 +263,9 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
         path = f'{os.fspath(folder)}/labels/{teacher}.txt'
         names[teacher] = label_files.parse(_read_text(path), path) if tf.io.gfile.exists(path) else ()
         if len(names[teacher]) != about.classes:
-            raise BadRecord(f'{path} names {len(names[teacher])} classes, but {teacher} has {about.classes}')
+            raise BadRecord(
+                f'{path}: {len(names[teacher])} names, but {teacher} has {about.classes} classes. Restore the file'
+            )
     return names
 
 

@@ -1,4 +1,4 @@
-"""From records to batches: an order that is arithmetic, then read, check, decode, fit, batch, prefetch."""
+"""Batches of records for training: order, read, check, decode, fit, batch, prefetch."""
 
 import functools
 import threading
@@ -15,22 +15,22 @@ from soundnet_tf.errors import BadAudio, BadRecord
 from soundnet_tf.records import Card, Sample, tfrecords
 
 
-class Lost:
-    """Which of so many records could not be used, and why, noted while the pipeline runs."""
+class SkippedRecords:
+    """The records that could not be used, with reasons, collected while the pipeline runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.reasons: dict[str, str] = {}
         self.stopped: BadRecord | None = None
-        """Why the pipeline ended: TensorFlow's own error says it less well."""
+        """Why the pipeline stopped, since TensorFlow's own error is less clear."""
 
     def add(self, name: str, reason: str) -> None:
-        """Note what could not be used."""
+        """Add a record that could not be used."""
         with self._lock:
             self.reasons[name] = reason if name in reason else f'{name}: {reason}'
 
     def stop(self, error: BadRecord) -> BadRecord:
-        """Keep the reason for the end."""
+        """Keep the reason of the stop."""
         self.stopped = error
         return error
 
@@ -57,39 +57,39 @@ def batches(
     gain_db: float = 0.0,
     crop: bool = False,
     skip_bad: bool = False,
-    lost: Lost | None = None,
+    skipped: SkippedRecords | None = None,
 ) -> tf.data.Dataset:
     """Batches of a dataset: `id` `[batch]`, `waveform` `[batch, samples]`, per teacher `[batch, frames, classes]`.
 
-    A clip is fitted as the authors do: padded with zeros, or trimmed, to whole units of one frame
+    A clip is fitted as the authors did: padded with zeros, or trimmed, to whole units of one frame
     each, then repeated with its frames up to `samples`. Posteriors come as probabilities.
 
-    The records come in an order that is a function of `seed` alone, another one in each pass, and
-    `first` batches of it are left out, at no cost, to go on after a stop. Of each batch comes the
-    `part` of one worker of several, in as many batches as it has `replicas`: whoever joins the
-    parts gets the same batches. Only some `shards` are read, where they are named. With
-    `repeat=False` the records come once, in the order of the shards, the last batch short.
+    The order depends on `seed` alone and differs in each epoch; the `first` batches are skipped, at no
+    cost, to resume a run. With `part` (worker, workers) each batch is only the share of one worker, in as
+    many batches as it has `replicas`: joined, they are the same batches. `shards` limits the shards that
+    are read. With `repeat=False` each record is read once, in the order of the shards, and the last batch
+    may be smaller.
 
-    With `gain_db` each clip gets louder or softer by up to so much; with `crop` a clip that is longer
-    than `samples` begins at any of its units of one frame. Both are functions of the seed and the place.
+    `gain_db` changes the level of each clip by up to this much; `crop` starts a clip that is longer than
+    `samples` at a random unit of one frame. Both depend on the seed and the position only.
 
-    A record whose sound cannot be decoded is noted in `lost` and the next in the order takes its
-    place (without `repeat`, none does). One that is damaged ends it, or is noted too with `skip_bad`.
+    A record whose sound cannot be decoded is added to `skipped` and replaced by the next one (without
+    `repeat`, it is only left out). A damaged record is an error, or also skipped with `skip_bad`.
     """
     decoding.require(decoder)
     card = records.read_card(folder, whole=not skip_bad)
     if not card.records:
-        raise BadRecord(f'{folder} holds no records: all videos were skipped')
-    lost = lost if lost is not None else Lost()
+        raise BadRecord(f'{folder}: no records, all videos were skipped. See skipped.csv')
+    skipped = skipped if skipped is not None else SkippedRecords()
     paths = records.shard_paths(folder, card.shards)
     chosen = paths if shards is None else [paths[shard] for shard in shards]
-    index = tfrecords.index(chosen, lost.add if skip_bad else None)
+    index = tfrecords.index(chosen, skipped.add if skip_bad else None)
     if not len(index):
-        way_out = 'hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'prepare again'
-        raise BadRecord(f'{folder}: {len(chosen)} of {len(paths)} shards hold no record: {way_out}')
-    source = _Source(card, index, seed if repeat else None, decoder, skip_bad, lost)
+        way_out = 'Hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'Run soundnet-prepare again'
+        raise BadRecord(f'{folder}: {len(chosen)} of {len(paths)} shards have no records. {way_out}')
+    source = _Source(card, index, seed if repeat else None, decoder, skip_bad, skipped)
     if not skip_bad:
-        # A card of another dataset shows at once.
+        # Detects the card of another dataset.
         source.parsed(0)
     if repeat:
         worker, workers = part
@@ -109,12 +109,18 @@ def batches(
 
 
 class _Source:
-    """Records by their place in the order of training."""
+    """Records by their position in the order of training."""
 
     def __init__(
-        self, card: Card, index: tfrecords.Index, seed: int | None, decoder: str, skip_bad: bool, lost: Lost
+        self,
+        card: Card,
+        index: tfrecords.Index,
+        seed: int | None,
+        decoder: str,
+        skip_bad: bool,
+        skipped: SkippedRecords,
     ) -> None:
-        self._card, self._index, self._seed, self._skip_bad, self._lost = card, index, seed, skip_bad, lost
+        self._card, self._index, self._seed, self._skip_bad, self._skipped = card, index, seed, skip_bad, skipped
         self._teachers = {name: about.classes for name, about in card.teachers.items()}
         self._unusable: set[int] = set()
         self._decode = _decoder(decoder, card)
@@ -132,7 +138,7 @@ class _Source:
         return records.parse(self._index.read(number), self._teachers, path, row)
 
     def take(self, place: int) -> list[Any]:
-        """The record at a place in the order, or the next that can be used: id, sound, frames, per teacher values."""
+        """The record at a position, or the next usable one: id, sound, frames, per teacher values."""
         epoch, at = divmod(int(place), len(self._index))
         order = self._order(epoch)
         once = self._seed is None
@@ -142,18 +148,18 @@ class _Source:
                 return taken
         if once:
             return [b'', *self._nothing()]
-        raise self._lost.stop(BadRecord(f'{self._lost}; none is left to learn from'))
+        raise self._skipped.stop(BadRecord(f'{self._skipped}; no records are left'))
 
     def _usable(self, number: int) -> list[Any] | None:
         try:
             sample = self.parsed(number)
         except BadRecord as error:
             if not self._skip_bad:
-                raise self._lost.stop(error) from None
+                raise self._skipped.stop(error) from None
             return self._left_out(number, self._name(number), str(error))
         try:
             if not sample.frame_times or not all(np.isfinite(rows).all() for rows in sample.posteriors.values()):
-                raise BadAudio('it has not one row of finite numbers for each frame')
+                raise BadAudio('not one row of finite numbers for each frame')
             sound = _checked(sample) if self._decode_in_graph else self._decode(sample)
         except BadAudio as error:
             return self._left_out(number, sample.id, str(error))
@@ -165,7 +171,7 @@ class _Source:
 
     def _left_out(self, number: int, name: str, reason: str) -> None:
         self._unusable.add(number)
-        self._lost.add(name, reason)
+        self._skipped.add(name, reason)
 
     def _nothing(self) -> list[Any]:
         sound = b'' if self._decode_in_graph else np.zeros(0, np.float32)
@@ -183,7 +189,7 @@ class _Source:
     def finisher(
         self, samples: int, gain_db: float, crop: bool, seed: int
     ) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-        """A taken clip -> decoded, augmented and fitted."""
+        """Decode, augment and fit a clip."""
 
         def finish(clip: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             place = clip['place']
@@ -201,7 +207,7 @@ class _Source:
 
 
 def frames_of(card: Card, samples: int) -> int:
-    """How many frames stand for a clip of so many samples."""
+    """The number of frames of a clip of this length."""
     return -(-samples // _unit(card))
 
 
@@ -210,7 +216,7 @@ def _unit(card: Card) -> int:
 
 
 def cropped(clip: Mapping[str, Any], card: Card, samples: int, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-    """A clip from one of its units on, so far that `samples` are left; frames come along."""
+    """A clip from a random unit on, with its frames, with at least `samples` samples left."""
     spare = tf.maximum(clip['frames'] - frames_of(card, samples), 0)
     begin = tf.random.stateless_uniform([], seed, 0, spare + 1, tf.int32)
     return {
@@ -222,7 +228,7 @@ def cropped(clip: Mapping[str, Any], card: Card, samples: int, seed: tf.Tensor) 
 
 
 def fit(clip: Mapping[str, Any], card: Card, samples: int) -> dict[str, tf.Tensor]:
-    """A parsed and decoded record, brought to exactly `samples` samples and as many frames as belong to them."""
+    """A parsed and decoded record, with exactly `samples` samples and their frames."""
     unit, frames = _unit(card), clip['frames']
     whole = frames * unit
     sound = clip['waveform'][:whole]
@@ -238,7 +244,7 @@ def fit(clip: Mapping[str, Any], card: Card, samples: int) -> dict[str, tf.Tenso
 
 
 def _decoder(decoder: str, card: Card) -> Callable[[Sample], NDArray[np.float32]]:
-    """A record's waveform. Raises BadAudio where it cannot be had."""
+    """A record's waveform. Raises BadAudio if it cannot be decoded."""
 
     def decode(sample: Sample) -> NDArray[np.float32]:
         if card.audio_format == 'pcm16':
@@ -249,9 +255,9 @@ def _decoder(decoder: str, card: Card) -> Callable[[Sample], NDArray[np.float32]
 
 
 def _checked(sample: Sample) -> bytes:
-    """The MP3 of a record, for a decoder inside the graph, where nothing can be caught."""
+    """The MP3 of a record, checked for a decoder inside the graph, where errors cannot be caught."""
     data = containers.without_id3(sample.audio)
     if containers.sniff(data) != 'mp3':
-        raise BadAudio('its sound is no MP3')
+        raise BadAudio('not MP3')
     containers.whole(data, 'mp3')
     return sample.audio

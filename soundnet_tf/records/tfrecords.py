@@ -1,7 +1,7 @@
-"""Single records out of TFRecord files, in any order, wherever TensorFlow can read.
+"""Random access to the records of TFRecord files, wherever TensorFlow can read.
 
-A file is a row of records, each framed by its length before it and checksums (CRC-32C, masked) of both. With an
-index of where records begin any of them is one read away, so that an order of training is a matter of numbers alone.
+A file is a sequence of records, each with its length before it and checksums (CRC-32C, masked) of both. With an
+index of their offsets, any record is one read away, and an order of training is just a list of numbers.
 """
 
 import dataclasses
@@ -22,13 +22,13 @@ from soundnet_tf.errors import BadRecord
 HEADER, FRAME = 12, 16
 """Bytes before a record, and around it."""
 
-AGAIN = 'remove it and prepare again'
+AGAIN = 'Remove it and run soundnet-prepare again'
 READERS = 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Index:
-    """Where each record of several files lies: which file, which of its records, where it begins, its bytes."""
+    """The position of each record of several files: file, row, offset and size in bytes."""
 
     paths: Sequence[str]
     file: NDArray[np.int32]
@@ -40,11 +40,11 @@ class Index:
         return len(self.file)
 
     def where(self, number: int) -> tuple[str, int]:
-        """The file of a record, and which of the file's records it is."""
+        """The file of a record, and its row in the file."""
         return self.paths[int(self.file[number])], int(self.row[number])
 
     def read(self, number: int) -> bytes:
-        """One record. Raises BadRecord, naming file and record, where it is not there or damaged."""
+        """One record. Raises BadRecord, with file and row, if it is missing or damaged."""
         path, row = self.where(number)
         size = int(self.size[number])
         try:
@@ -52,19 +52,19 @@ class Index:
                 file.seek(int(self.start[number]))
                 framed = file.read(size + FRAME)
         except (OSError, tf.errors.OpError) as error:
-            raise BadRecord(f'{path}, record {row}: it cannot be read ({_reason(error)}): {AGAIN}') from None
+            raise BadRecord(f'{path}, record {row}: cannot be read ({_reason(error)}). {AGAIN}') from None
         record = framed[HEADER : HEADER + size]
         if len(framed) < size + FRAME or _masked(record) != struct.unpack('<I', framed[-4:])[0]:
-            raise BadRecord(f'{path}, record {row}: its checksum is wrong, the file is damaged: {AGAIN}')
+            raise BadRecord(f'{path}, record {row}: damaged, wrong checksum. {AGAIN}')
         return record
 
 
 def index(paths: Sequence[str], bad: Callable[[str, str], None] | None = None) -> Index:
     """The index of several files, from the summaries beside them, or from the files themselves.
 
-    Raises BadRecord where a file is not there or damaged. With `bad` the records of such a file are in the index all
-    the same, as its summary or what is left of it has them, and fail when they are read; a file of which nothing is
-    known is left out, and `bad` is told the file and the reason.
+    Raises BadRecord if a file is missing or damaged. With `bad`, the index still has the records of such a file, as far
+    as its summary or the rest of the file lists them, and they fail when they are read; a file without any is skipped,
+    and `bad` is called with the file and the reason.
     """
     with ThreadPoolExecutor(READERS) as pool:
         found = list(pool.map(_sizes, paths))
@@ -92,22 +92,22 @@ def _joined(arrays: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
 
 
 def _sizes(path: str) -> tuple[NDArray[np.int64], str]:
-    """The bytes of each record of one file, as far as they are known, and what is wrong with the file."""
+    """The sizes of the records of one file, as far as they are known, and what is wrong with the file."""
     known = _summarised(path)
     try:
         with _open(path) as file:
             there = file.seek(0, os.SEEK_END) if hasattr(file, 'fileno') else file.size()
             if known is not None and _taken(known) == there:
                 return known, ''
-            # The summary may be that of before; but not of a file that is only its beginning.
+            # The summary may be older than the file, but the file must not be a part of what it lists.
             sizes = _scanned(file, there)
     except (OSError, tf.errors.OpError) as error:
-        return _longer(known, np.zeros(0, np.int64)), f'{path} cannot be read ({_reason(error)}): {AGAIN}'
+        return _longer(known, np.zeros(0, np.int64)), f'{path}: cannot be read ({_reason(error)}). {AGAIN}'
     cut = known is not None and len(sizes) < len(known) and np.array_equal(known[: len(sizes)], sizes)
     if _taken(sizes) == there and not cut:
         return sizes, ''
     sizes = _longer(known, sizes)
-    return sizes, f'{path} is damaged: it has {there:,} bytes, its records take {_taken(sizes):,}: {AGAIN}'
+    return sizes, f'{path}: damaged, {there:,} bytes instead of {_taken(sizes):,}. {AGAIN}'
 
 
 def _longer(known: NDArray[np.int64] | None, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -150,6 +150,6 @@ def _reason(error: Exception) -> str:
 
 
 def _masked(data: bytes) -> int:
-    """The checksum as TFRecord files hold it."""
+    """The masked checksum of TFRecord files."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""An HDF5 file of posteriors: one dataset `[frames, classes]` per video, folders of ids being groups."""
+"""An HDF5 file of posteriors: one dataset `[frames, classes]` per video, with groups for the folders of ids."""
 
 import dataclasses
 import pathlib
@@ -11,12 +11,12 @@ from soundnet_tf.teachers.store import Rows, names
 T = TypeVar('T')
 
 DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
-"""What h5py raises where a file's bytes make no sense."""
+"""What h5py raises for damaged files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Hdf5:
-    """An open file; a dataset is read when rows are taken of it, and only these."""
+    """An open file; only the requested rows are read."""
 
     file: Any
     path: pathlib.Path
@@ -30,10 +30,10 @@ class Hdf5:
                 return f'{self.path}: {name} cannot be read ({error})'
             if found is not None:
                 return self._rows(name, found)
-        return f'{self.path} holds no dataset {" and no ".join(tried)}'
+        return f'{self.path}: no dataset {" or ".join(tried)}'
 
     def first(self, glance: Callable[[Rows | str], T | None]) -> T | None:
-        """What `glance` says of the first dataset that it says anything of."""
+        """The first result of `glance` that is not None."""
 
         def visit(name: str, item: Any) -> T | None:
             rows = self._rows(name, item)
@@ -42,7 +42,7 @@ class Hdf5:
         try:
             return self.file.visititems(visit)
         except DAMAGE as error:
-            return glance(f'{self.path} cannot be read ({error})')
+            return glance(f'{self.path}: cannot be read ({error})')
 
     def _rows(self, name: str, item: Any) -> Rows | str:
         place = f'{self.path}: {name}'
@@ -52,32 +52,32 @@ class Hdf5:
 
 
 def is_one(path: pathlib.Path) -> bool:
-    """Whether a file calls itself HDF5."""
+    """Whether a file's suffix is that of HDF5."""
     return path.suffix.lower() in ('.h5', '.hdf5')
 
 
 def is_network(path: pathlib.Path) -> bool:
-    """Whether the file holds a whole Keras model, as Keras used to save them."""
+    """Whether the file holds a whole Keras model, in the format before .keras."""
     try:
         with _h5py(path).File(path, 'r') as file:
             return 'model_config' in file.attrs
     except DAMAGE:
-        return False  # said better when it is loaded
+        return False  # reported when it is loaded
 
 
 def load(teacher: str, path: pathlib.Path) -> Hdf5:
-    """The file, open. Raises SoundNetError where it is none, or holds the weights of a network."""
+    """Open the file. Raises SoundNetError if it is not HDF5, or holds the weights of a network."""
     try:
         file = _h5py(path).File(path, 'r')
         weights = 'layer_names' in file.attrs or ('layers' in file and 'vars' in file)
     except DAMAGE as error:
         raise SoundNetError(
-            f'teacher {teacher}: {path} cannot be read as HDF5 ({error}): write or copy it again'
+            f'teacher {teacher}: {path} cannot be read as HDF5 ({error}). Write or copy it again'
         ) from None
     if weights:
         raise SoundNetError(
-            f'teacher {teacher}: {path} holds weights of a network, not posteriors: give the network, saved whole, '
-            f'or write {teacher}=keras:NETWORK,weights={path}'
+            f'teacher {teacher}: {path} holds weights of a network, not posteriors. Save the whole network, '
+            f'or use {teacher}=keras:NETWORK,weights={path}'
         )
     return Hdf5(file, path)
 

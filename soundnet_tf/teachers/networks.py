@@ -1,4 +1,4 @@
-"""Networks that look at pictures: TFLite files, SavedModels, Keras models and applications, as plain functions."""
+"""Image networks as functions: TFLite files, SavedModels, Keras models and Keras applications."""
 
 import pathlib
 import sys
@@ -20,40 +20,42 @@ SCALES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     '0..255': lambda x: x,
     '0..1': lambda x: x / 255,
     '-1..1': lambda x: x / 127.5 - 1,
-    # The means that the Caffe networks, VGG16 among them, were trained with.
+    # The means of the Caffe networks, such as VGG16.
     'caffe': lambda x: x[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32),
 }
 
 
 def load(wanted: Wanted) -> tuple[Run, int]:
-    """The network that `wanted` says, with its scale applied, and the side of its input in pixels."""
+    """The network with its input scaling, and the side of its input in pixels."""
     if wanted.form == 'application':
         return _keras_application(wanted)
     scale = wanted.options.get('scale')
     if scale is not None and scale not in SCALES:
-        raise SoundNetError(f'teacher {wanted.name}: scale is one of {", ".join(SCALES)}, not {scale!r}')
+        raise SoundNetError(f'teacher {wanted.name}: invalid scale {scale!r}. Use {", ".join(SCALES)}')
     path = pathlib.Path(wanted.where)
     try:
         if path.suffix == '.tflite':
             return _tflite(str(path), scale)
         run, size = _saved_model(str(path)) if path.is_dir() else _keras_model(str(path))
-    except Exception as error:  # each format's reader has errors of its own for files it cannot use
-        raise SoundNetError(f'teacher {wanted.name}: {path} cannot be used ({_first_line(error)})') from error
+    except Exception as error:  # each format has errors of its own
+        raise SoundNetError(
+            f'teacher {wanted.name}: {path} cannot be used ({_first_line(error)}). Use another file'
+        ) from error
     return (lambda frames: run(SCALES[scale or '0..255'](frames))), size
 
 
 def source(wanted: Wanted) -> str:
-    """Says which network it is, wherever its file lies, and what is done before and after it."""
-    said = {key: value for key, value in wanted.options.items() if key not in ('labels', 'kind')}
+    """Identifies the network, wherever its file is, and its options."""
+    options = {key: value for key, value in wanted.options.items() if key not in ('labels', 'kind')}
     if wanted.form == 'application':
-        path = pathlib.Path(said.pop('weights', 'imagenet'))
+        path = pathlib.Path(options.pop('weights', 'imagenet'))
         parts = [wanted.where, f'weights {path.name}']
     else:
         path = pathlib.Path(wanted.where)
         parts = [path.name]
     if path.exists():
         parts[-1] += f' (sha256 {fingerprint(path)})'
-    return ', '.join(parts + [f'{key} {value}' for key, value in sorted(said.items())])
+    return ', '.join(parts + [f'{key} {value}' for key, value in sorted(options.items())])
 
 
 def _first_line(error: Exception) -> str:
@@ -67,7 +69,7 @@ def _square(shape: Sequence[int | None]) -> int:
 
 
 class _Lite:
-    """A TFLite file, asked with as many pictures at a time as it is given."""
+    """A TFLite network for any batch size."""
 
     def __init__(self, path: str):
         self._interpreter = litert.interpreter(path)
@@ -98,7 +100,7 @@ def _tflite(path: str, scale: str | None) -> tuple[Run, int]:
             return values.astype(kind)
         limits = np.iinfo(kind)
         if scale is None:
-            # The pixels themselves, which nearly all networks of whole numbers take, from the least number up.
+            # The pixels themselves, from the min integer up, as nearly all quantised networks expect.
             values = values + limits.min
         else:
             step, zero = entry['quantization']
@@ -115,13 +117,13 @@ def _tflite(path: str, scale: str | None) -> tuple[Run, int]:
 
 
 def _takes_batches(path: str, pictures: NDArray[Any], singly: Run) -> bool:
-    """Whether the network says the same of pictures together as one by one.
+    """Whether a batch gives the same outputs as single pictures.
 
-    Some files are frozen to one picture at a time: they refuse more, or silently mix them up.
+    Some files are fixed to one picture: with more they fail, or silently mix them up.
     """
     apart = singly(pictures)
     try:
-        together = _Lite(path)(pictures)  # one of its own: a refusal leaves it unusable
+        together = _Lite(path)(pictures)  # a new one: a failure leaves it unusable
     except (RuntimeError, ValueError):
         return False
     return together.shape == apart.shape and np.allclose(together, apart, rtol=1e-3, atol=1e-3 * abs(apart).max())
@@ -138,11 +140,11 @@ def _saved_model(path: str) -> tuple[Run, int]:
     ((key, entry),), (output,) = entries.items(), outputs
 
     def run(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        # `module` is named so that its variables live as long as the function.
+        # The reference keeps the variables of `module` alive.
         assert module is not None
         parts = [frames] if entry.shape[0] is None else np.split(frames, len(frames))
-        answers = [signature(**{key: tf.cast(part, entry.dtype)})[output] for part in parts]
-        return np.concatenate(answers).astype(np.float32)
+        outputs_of = [signature(**{key: tf.cast(part, entry.dtype)})[output] for part in parts]
+        return np.concatenate(outputs_of).astype(np.float32)
 
     return run, _square(entry.shape.as_list())
 
@@ -167,21 +169,25 @@ def _keras_application(wanted: Wanted) -> tuple[Run, int]:
 
     application, weights = wanted.where.removeprefix('keras:'), wanted.options.get('weights', 'imagenet')
     if weights != 'imagenet' and not pathlib.Path(weights).is_file():
-        raise SoundNetError(f'teacher {wanted.name}: there is no file {weights} with the weights of {application}')
+        raise SoundNetError(
+            f'teacher {wanted.name}: no file {weights} with the weights of {application}. Check the path'
+        )
     build = getattr(keras.applications, application, None) if application[:1].isupper() else None
     if build is None:
-        raise SoundNetError(f"teacher {wanted.name}: keras.applications has no {application!r}; VGG16 is the paper's")
+        raise SoundNetError(
+            f'teacher {wanted.name}: keras.applications has no {application!r}. Use VGG16, as in the paper'
+        )
     try:
         net = build(weights=weights, classes=_classes(wanted, weights))
-    except Exception as error:  # a missing network, a file of another net, each with errors of its own
+    except Exception as error:  # no internet connection, a file of another net, each with errors of its own
         raise SoundNetError(
-            f'teacher {wanted.name}: {application} with weights={weights} cannot be had ({_first_line(error)}); '
-            f'give a file of its weights: {wanted.name}={wanted.where},weights=FILE'
+            f'teacher {wanted.name}: {application} with weights={weights} cannot be loaded ({_first_line(error)}). '
+            f'Pass a file with its weights: {wanted.name}={wanted.where},weights=FILE'
         ) from error
-    # Some take pictures of any size, and were trained with those of 224 pixels.
+    # Some accept any size, and were trained with 224 pixels.
     size = _square(net.input_shape) if net.input_shape[1] else 224
     run = _keras_run(net, size)
-    # What a network was trained with stands beside it.
+    # Each application has its own preprocessing.
     preprocess = sys.modules[build.__module__].preprocess_input
     return (lambda frames: run(preprocess(frames.copy()))), size
 

@@ -1,4 +1,4 @@
-"""What a teacher's text says, and the class names and fingerprints of the files it names."""
+"""Parse the specification of a teacher; class names and fingerprints of its files."""
 
 import dataclasses
 import hashlib
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import KINDS
 from soundnet_tf.teachers import hdf5
@@ -19,19 +20,19 @@ OPTIONS: dict[Form, tuple[str, ...]] = {
     'ready': ('labels', 'kind'),
     'released': ('frames', 'labels'),
 }
-"""What can be said of a Keras application, of any other network, of ready posteriors, of released ones."""
+"""The options of Keras applications, other networks, ready posteriors and the authors' layout."""
 
 END_BYTES = 1 << 20
-"""So much of either end of a large file tells which one it is."""
+"""Hashed at both ends of a large file."""
 
 
 RESERVED = frozenset({'id', 'waveform', 'channel', 'gain'})
-"""Names of a batch and of a net's first layers, which a head cannot have."""
+"""Names of a batch and of a net's first layers, which cannot be names of heads."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """`NAME=WHERE[,option=value...]`, taken apart."""
+    """`NAME=WHERE[,option=value...]`, parsed."""
 
     name: str
     where: str
@@ -40,26 +41,26 @@ class Wanted:
 
 
 def take_apart(text: str) -> Wanted:
-    """A teacher's text, understood. Raises SoundNetError in one line, before anything is loaded."""
+    """Parse a teacher's specification. Raises SoundNetError in one line, before anything is loaded."""
     name, equals, rest = text.partition('=')
     where, *pairs = rest.split(',')
     if not (name.isidentifier() and equals and where):
-        raise SoundNetError(f'teacher {text!r}: write NAME=WHERE, such as imagenet=mobilenet.tflite,labels=names.txt')
-    if name in RESERVED:
         raise SoundNetError(
-            f'teacher {name}: that name is taken by what every net has; choose another, such as objects'
+            f'teacher {text!r}: invalid. Use NAME=WHERE, such as imagenet=mobilenet.tflite,labels=names.txt'
         )
+    if name in RESERVED:
+        raise SoundNetError(f'teacher {name}: reserved name. Use another one, such as objects')
     form = _form(name, where, [pair.partition('=')[0] for pair in pairs])
     options = {}
     for pair in pairs:
         key, _, value = pair.partition('=')
         if key not in OPTIONS[form] or not value:
             raise SoundNetError(
-                f'teacher {name}: {pair!r} is no option of {where}; write {"=..., ".join(OPTIONS[form])}=...'
+                f'teacher {name}: invalid option {pair!r} of {where}. Use {"=..., ".join(OPTIONS[form])}=...'
             )
         options[key] = value
     if options.get('kind', 'logits') not in KINDS:
-        raise SoundNetError(f'teacher {name}: kind is {" or ".join(KINDS)}, not {options["kind"]!r}')
+        raise SoundNetError(f'teacher {name}: invalid kind {options["kind"]!r}. Use {" or ".join(KINDS)}')
     return Wanted(name, where, form, options)
 
 
@@ -70,35 +71,35 @@ def _form(name: str, where: str, keys: Sequence[str]) -> Form:
         return 'released'
     path = pathlib.Path(where)
     if not path.exists():
-        hint = '; rows of many videos in one file need the list of their frames: frames=LIST' if '%' in where else ''
-        raise SoundNetError(f'teacher {name}: there is no file or folder {where}{hint}')
+        hint = ', or pass frames=LIST for rows of many videos in one file' if '%' in where else ''
+        raise SoundNetError(f'teacher {name}: no such file or folder {where}. Check the path{hint}')
     if path.is_dir():
         return 'network' if (path / 'saved_model.pb').exists() else 'ready'
     return 'ready' if hdf5.is_one(path) and not hdf5.is_network(path) else 'network'
 
 
-def number(name: str, options: Mapping[str, str], key: str, least: float, most: float, default: float) -> float:
-    """The option `key` as a number within [least, most]."""
+def number(name: str, options: Mapping[str, str], key: str, low: float, high: float, default: float) -> float:
+    """The option `key` as a number within [low, high]."""
     try:
         value = float(options.get(key, default))
     except ValueError:
         value = float('nan')
-    if not least <= value <= most:
-        raise SoundNetError(f'teacher {name}: {key} is a number from {least:g} to {most:g}, not {options[key]!r}')
+    if not low <= value <= high:
+        raise SoundNetError(f'teacher {name}: invalid {key} {options[key]!r}. Use a number from {low:g} to {high:g}')
     return value
 
 
 def read_labels(name: str, options: Mapping[str, str]) -> tuple[str, ...]:
-    """The names that the option `labels` points to; none without the option."""
+    """The names in the file of the option `labels`; empty without it."""
     if 'labels' not in options:
         return ()
     path = pathlib.Path(options['labels'])
     try:
         return label_files.parse(path.read_text(encoding='utf-8-sig'), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'it is not UTF-8'
+        reason = error.strerror if isinstance(error, OSError) else 'not UTF-8'
         raise SoundNetError(
-            f'teacher {name}: {path} cannot be read ({reason}); labels is a file with one class name per line'
+            f'teacher {name}: {path} cannot be read ({reason}). Use labels=FILE with one class name per line'
         ) from None
 
 
@@ -108,13 +109,12 @@ def fingerprint(path: pathlib.Path) -> str:
     for file in [path] if path.is_file() else sorted(path.rglob('*')):
         if file.is_file():
             digest.update(file.relative_to(path).as_posix().encode())
-            with file.open('rb') as opened:
-                digest.update(hashlib.file_digest(opened, 'sha256').digest())
+            digest.update(bytes.fromhex(storage.sha256(file)))
     return digest.hexdigest()[:16]
 
 
 def outline(paths: Iterable[pathlib.Path]) -> str:
-    """Tells files apart that are too large to be read: the first digits of a hash of their sizes and ends."""
+    """Identifies files that are too large to be hashed: the first digits of a hash of their sizes and ends."""
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size

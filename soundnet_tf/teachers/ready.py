@@ -1,4 +1,4 @@
-"""Posteriors that were computed elsewhere: in a folder of arrays, an HDF5 file, or the authors' released layout."""
+"""Posteriors computed elsewhere: a folder of arrays, an HDF5 file, or the layout of the authors."""
 
 import dataclasses
 import pathlib
@@ -20,14 +20,14 @@ from soundnet_tf.teachers.view import View
 T = TypeVar('T')
 
 ROUNDING = 0.01
-"""By so much may rows of probabilities that were stored as float16 miss the sum of 1."""
+"""Tolerance of the sum of probabilities that were stored as float16."""
 GLANCE = 64
-"""So many rows tell probabilities from logits."""
+"""Rows that are checked to tell probabilities from logits."""
 
 
 @dataclasses.dataclass
 class ReadyTeacher:
-    """Posteriors computed elsewhere, `[frames, classes]` per video; surplus frames are left out."""
+    """Posteriors computed elsewhere, `[frames, classes]` per video; surplus frames are ignored."""
 
     name: str
     labels: tuple[str, ...]
@@ -38,7 +38,7 @@ class ReadyTeacher:
     side: int = 0
 
     def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
-        """Per view the rows of its frames, as many as are kept, or in words what is wrong with them."""
+        """Per view the rows of its frames, as far as they exist, or the reason why not."""
         return [self._of(view) for view in views]
 
     def _of(self, view: View) -> NDArray[np.float32] | str:
@@ -50,7 +50,7 @@ class ReadyTeacher:
         if isinstance(values, str):
             return values
         if self.kind == 'probabilities' and not probable(values, self.rounding).all():
-            return f'{found.place} has rows that are no probabilities: they do not sum to 1'
+            return f'{found.place}: rows are not probabilities, they do not sum to 1'
         return values
 
 
@@ -66,30 +66,30 @@ class Folder:
             rows = _open(path)
             if rows is not None:
                 return rows
-        return f'there is no {" and no ".join(map(str, tried))}'
+        return f'no file {" or ".join(map(str, tried))}'
 
     def first(self, glance: Callable[[Rows | str], T | None]) -> T | None:
-        """What `glance` says of the first file that it says anything of."""
-        said = (glance(_open(path) or f'{path} is gone') for path in self.path.rglob('*.npy'))
-        return next((something for something in said if something is not None), None)
+        """The first result of `glance` that is not None."""
+        results = (glance(_open(path) or f'{path}: no such file') for path in self.path.rglob('*.npy'))
+        return next((result for result in results if result is not None), None)
 
 
 def _open(path: pathlib.Path) -> Rows | str | None:
-    """The array in a file, of which nothing is read yet; in words why it cannot be; None if there is no file."""
+    """The memory-mapped array of a file; the reason if it cannot be read; None if there is no file."""
     try:
         values = np.load(path, mmap_mode='r', allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as error:
-        return f'{path} cannot be read ({error})'
+        return f'{path}: cannot be read ({error})'
     if not isinstance(values, np.ndarray):
         values.close()
-        return f'{path} is an archive of arrays, not [frames, classes] of numbers'
+        return f'{path}: an archive of arrays, not [frames, classes] of numbers'
     return Rows(values, str(path))
 
 
 def load(wanted: Wanted) -> ReadyTeacher:
-    """The teacher whose posteriors `wanted` names; what is kept tells classes and kind where the options do not."""
+    """The teacher of ready posteriors; classes and kind are detected unless the options specify them."""
     named = read_labels(wanted.name, wanted.options)
     if wanted.form == 'released':
         store = released.load(wanted, len(named))
@@ -103,7 +103,7 @@ def load(wanted: Wanted) -> ReadyTeacher:
 
 
 def _explored(wanted: Wanted, named: tuple[str, ...], store: Folder | Hdf5, source: str, holds: str) -> ReadyTeacher:
-    """A teacher around `store`, of which one video tells classes and kind."""
+    """A teacher from `store`; classes and kind are detected from one video."""
     wrong = ''
 
     def glance(rows: Rows | str) -> tuple[int, Kind] | None:
@@ -111,28 +111,30 @@ def _explored(wanted: Wanted, named: tuple[str, ...], store: Folder | Hdf5, sour
         about = _about(rows, len(named) or None, cast(Kind | None, wanted.options.get('kind')))
         if not isinstance(about, str):
             return about
-        wrong = wrong or f'; {about}'
+        wrong = wrong or f': {about}'
         return None
 
     found = store.first(glance)
     if found is None:
         raise SoundNetError(
-            f'teacher {wanted.name}: {wanted.where} holds {holds} of shape [frames, {len(named) or "classes"}]{wrong}'
+            f'teacher {wanted.name}: {wanted.where} has {holds} of shape [frames, {len(named) or "classes"}]{wrong}'
         )
     classes, kind = found
     return ReadyTeacher(wanted.name, _labels(wanted.name, named, classes), store, kind, source)
 
 
-def _about(rows: Rows | str, classes: int | None, told: Kind | None) -> tuple[int, Kind] | str:
-    """How many classes these rows have, and their kind; or in words why they do not tell."""
+def _about(rows: Rows | str, classes: int | None, kind: Kind | None) -> tuple[int, Kind] | str:
+    """The number of classes of these rows, and their kind; or why they are ambiguous."""
     values = rows if isinstance(rows, str) else rows.misfit(classes) or rows.take(0, GLANCE)
     if isinstance(values, str):
         return values
-    if told or probable(values, ROUNDING).all():
-        return values.shape[1], told or 'probabilities'
+    if kind or probable(values, ROUNDING).all():
+        return values.shape[1], kind or 'probabilities'
     if ((values < 0) | (values > 1)).any():
         return values.shape[1], 'logits'
-    return f'{cast(Rows, rows).place} is from 0 to 1 and does not sum to 1: kind=logits or kind=probabilities tells'
+    return (
+        f'{cast(Rows, rows).place} has values from 0 to 1 that do not sum to 1. Pass kind=logits or kind=probabilities'
+    )
 
 
 def _labels(name: str, named: tuple[str, ...], classes: int) -> tuple[str, ...]:

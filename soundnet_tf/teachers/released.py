@@ -1,7 +1,7 @@
 """Posteriors in the layout that SoundNet's authors trained from: lists of frames, and binaries of their rows.
 
-A binary is the rows of its list's frames one after the other, float32, little-endian, nothing else.
-Parts are numbered, and each has its list and its binary. Binaries are mapped, never read whole.
+A binary has the rows of its list's frames in order, float32, little-endian, and nothing else. Each
+numbered part has a list and a binary. Binaries are memory-mapped, never read whole.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers import listing
 from soundnet_tf.teachers.listing import Listing
@@ -21,12 +22,12 @@ from soundnet_tf.teachers.options import Wanted, outline
 from soundnet_tf.teachers.store import Rows, probable
 
 CLASSES = {'imagenet': 1000, 'places': 401}
-"""What the authors' two teachers tell apart; nothing in their files says how long a row is."""
+"""Of the authors' two teachers; their files do not state the length of a row."""
 ROUNDING = 1e-3
-"""By so much may a row miss the sum of 1; the authors' loader allows the mean of all as much."""
+"""Tolerance of the sum of a row; the authors' loader has the same for the mean."""
 NUMBER = '%04d'
 GLANCES = 16
-"""So many rows of a binary are looked at before it is believed."""
+"""Rows of a binary that are checked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,17 +54,17 @@ class Released:
             if first < after and before < end:
                 pieces.append(part[max(0, first - before) : end - before])
             before = after
-        # The frames of a video may go on in the next part.
+        # The frames of a video may continue in the next part.
         return Rows(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), f'{self.where} for {id}')
 
 
 def load(wanted: Wanted, named: int) -> Released:
-    """The files of a teacher `NAME=BINARY,frames=LIST`; its labels name so many classes, 0 if it has none."""
+    """The files of a teacher `NAME=BINARY,frames=LIST`; `named` is the number of its labels, 0 without labels."""
     teacher, where, frames = wanted.name, wanted.where, wanted.options['frames']
     classes = named or CLASSES.get(teacher)
     if not classes:
         known = ' and '.join(f'{name} ({count})' for name, count in CLASSES.items())
-        raise SoundNetError(f'teacher {teacher}: only {known} have a known number of classes here: give labels=FILE')
+        raise SoundNetError(f'teacher {teacher}: unknown number of classes, known are {known}. Pass labels=FILE')
     try:
         lists, binaries = _parts(frames, where)
         digest = _digest(lists)
@@ -72,7 +73,9 @@ def load(wanted: Wanted, named: int) -> Released:
         parts = tuple(_map(*part, classes) for part in zip(binaries, lists, counts, strict=True))
         which = outline(binaries)
     except OSError as error:
-        raise SoundNetError(f'teacher {teacher}: {error.filename} cannot be read ({error.strerror})') from error
+        raise SoundNetError(
+            f'teacher {teacher}: {error.filename} cannot be read ({error.strerror}). Check the path'
+        ) from error
     except SoundNetError as error:
         raise SoundNetError(f'teacher {teacher}: {error}') from None
     source = f'{_short(where)} (outline {which}), frames {_short(frames)} (sha256 {digest})'
@@ -82,23 +85,23 @@ def load(wanted: Wanted, named: int) -> Released:
 def _parts(frames: str, where: str) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """The lists and the binaries, part by part."""
     if (NUMBER in where) != (NUMBER in frames):
-        raise SoundNetError(f'write {NUMBER} in both of {where} and {frames}, or in neither')
+        raise SoundNetError(f'{NUMBER} must be in both of {where} and {frames}, or in neither')
     numbers = sorted(_numbers(where) | _numbers(frames), key=int)
     if not numbers:
-        raise SoundNetError(f'there is no file {frames}, {NUMBER} being a number such as 0001')
+        raise SoundNetError(f'no file {frames}, where {NUMBER} is a number such as 0001. Check the path')
     lists, binaries = ([pathlib.Path(text.replace(NUMBER, number)) for number in numbers] for text in (frames, where))
     missing = [path for pair in zip(lists, binaries, strict=True) for path in pair if not path.is_file()]
     if missing:
-        more = f' (and {len(missing) - 1} more are missing)' if len(missing) > 1 else ''
-        raise SoundNetError(f'there is no file {missing[0]}{more}: each list of frames needs its binary')
+        more = f' (and {len(missing) - 1} more)' if len(missing) > 1 else ''
+        raise SoundNetError(f'no file {missing[0]}{more}. Each list of frames needs its binary')
     return lists, binaries
 
 
 def _numbers(pattern: str) -> set[str]:
-    """The numbers for which there is a file; without a place for numbers the one file has any."""
+    """The numbers of existing files; a pattern without a number is one file."""
     if NUMBER not in pattern:
         return {'0'}
-    pattern = str(pathlib.PurePath(pattern))  # as glob spells it
+    pattern = str(pathlib.PurePath(pattern))  # normalised as in glob
     before, *others = re.escape(pattern).split(NUMBER)
     number = re.compile(before + r'(\d{4,})' + r'\1'.join(others))
     found = (number.fullmatch(path) for path in glob.glob(glob.escape(pattern).replace(NUMBER, '*')))
@@ -106,23 +109,24 @@ def _numbers(pattern: str) -> set[str]:
 
 
 def _map(binary: pathlib.Path, frames: pathlib.Path, rows: int, classes: int) -> NDArray[np.float32]:
-    """`[rows, classes]` of a file, of which a few rows are read. Raises SoundNetError where it holds anything else."""
+    """`[rows, classes]` of a file, memory-mapped; a few rows are checked. Raises SoundNetError for anything else."""
     size, row = binary.stat().st_size, 4 * classes
     if size != rows * row:
         others, rest = divmod(size, 4 * rows)
         hint = (
-            f'if it has {others} classes give labels=FILE that names them' if others and not rest else 'copy both again'
+            f'If it has {others} classes, pass labels=FILE with their names'
+            if others and not rest
+            else 'Copy both again'
         )
         raise SoundNetError(
-            f'{binary} holds {size} bytes, but {frames} lists {rows} frames, and rows of {classes} classes '
-            f'take {rows * row}: {hint}'
+            f'{binary} has {size} bytes, but {rows} frames in {frames} with {classes} classes need {rows * row}. {hint}'
         )
     values = np.memmap(binary, '<f4', 'r', shape=(rows, classes))
     few = np.asarray(values[np.linspace(0, rows - 1, min(rows, GLANCES)).astype(int)])
     if not probable(few, ROUNDING).any():
         raise SoundNetError(
-            f'{binary} holds no probabilities of {classes} classes: none of {len(few)} rows looked at is '
-            'from 0 to 1 and sums to 1; float32, little-endian, is read'
+            f'{binary} has no probabilities of {classes} classes (none of {len(few)} rows checked is '
+            'from 0 to 1 and sums to 1). Write float32, little-endian'
         )
     return values
 
@@ -130,13 +134,12 @@ def _map(binary: pathlib.Path, frames: pathlib.Path, rows: int, classes: int) ->
 def _digest(files: Sequence[pathlib.Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        with path.open('rb') as file:
-            digest.update(hashlib.file_digest(file, 'sha256').digest())
+        digest.update(bytes.fromhex(storage.sha256(path)))
     return digest.hexdigest()[:16]
 
 
 def _short(pattern: str) -> str:
-    """The path from its numbered folder on: above, it differs from machine to machine."""
+    """The path from its numbered folder on: the rest differs between machines."""
     parts = pathlib.PurePath(pattern).parts
     numbered = [index for index, part in enumerate(parts) if NUMBER in part]
     return '/'.join(parts[min(numbered, default=-1) :])

@@ -1,4 +1,4 @@
-"""What a teacher is shown."""
+"""The input of a teacher."""
 
 import dataclasses
 
@@ -11,13 +11,13 @@ Frame = NDArray[np.uint8]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """The pictures of one clip, and where they come among those of its video."""
+    """The frames of one clip, and their position in its video."""
 
     id: str
     """Of the video."""
     frames: tuple[Frame, ...] = ()
-    """Empty for teachers that look at none."""
+    """Empty if no teacher needs them."""
     first: int = 0
-    """How many frames of the video come before: a long video becomes several clips."""
+    """The number of frames of the video before this clip."""
     count: int = 1
-    """How many frames stand for the clip."""
+    """The number of frames of the clip."""

@@ -95,7 +95,7 @@ def train(
     if state.done >= config.steps and (run / 'net').is_dir():
         print(f'{run} has its {state.done} steps already: give more to go on')
         return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
-    lost = batches.Lost()
+    lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
         held_out = _validation(folder, card, config, lost)
@@ -150,7 +150,7 @@ def _batches(
     card: records.Card,
     config: Training,
     done: int,
-    lost: batches.Lost,
+    lost: batches.SkippedRecords,
 ) -> Any:
     """Every worker's part of every batch, from the first that was not yet learned from."""
 
@@ -169,7 +169,7 @@ def _batches(
             gain_db=config.gain_db,
             crop=config.crop,
             skip_bad=config.skip_bad_records,
-            lost=lost,
+            skipped=lost,
         )
         # As numbers, since text cannot go to a GPU.
         return dataset.map(
@@ -180,7 +180,7 @@ def _batches(
 
 
 def _validation(
-    folder: records.Path, card: records.Card, config: Training, lost: batches.Lost
+    folder: records.Path, card: records.Card, config: Training, lost: batches.SkippedRecords
 ) -> tf.data.Dataset | None:
     """The clips of the held-out shards, once."""
     if not config.held_out:
@@ -193,7 +193,7 @@ def _validation(
         repeat=False,
         shards=range(card.shards - config.held_out, card.shards),
         skip_bad=config.skip_bad_records,
-        lost=lost,
+        skipped=lost,
     )
 
 

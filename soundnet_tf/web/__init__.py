@@ -1,1 +1,1 @@
-"""Files of the web come whole, at a decent pace, and go on where they were broken off."""
+"""Downloads: whole files, a limited rate of requests, and interrupted downloads that resume."""

@@ -1,4 +1,4 @@
-"""Manners on the web: who asks, how often at most, and what went wrong in plain words."""
+"""HTTP requests at a limited rate, and readable errors."""
 
 import ssl
 import threading
@@ -13,35 +13,35 @@ from urllib3.util import Retry
 from soundnet_tf.version import __version__
 
 USER_AGENT = f'soundnet_tf/{__version__} {requests.utils.default_user_agent()}'
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that may be different a little later."""
-LONGEST_BACKOFF_S = 60.0
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that may be temporary."""
+MAX_BACKOFF_S = 60.0
 
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
-"""What may be raised while a server is asked, or while its answer is read."""
+"""What a request, or reading its response, may raise."""
 
 
-class Refused(Exception):
-    """Asking again would bring the same answer."""
+class PermanentError(Exception):
+    """The same request would fail again."""
 
 
-class Again(Exception):
-    """It may work a little later; not before `wait_s` seconds, says the server."""
+class RetryableError(Exception):
+    """The request may succeed later; the server asks to wait `wait_s` seconds."""
 
-    def __init__(self, said: str, wait_s: float = 0.0):
-        super().__init__(said)
+    def __init__(self, reason: str, wait_s: float = 0.0):
+        super().__init__(reason)
         self.wait_s = wait_s
 
 
 class Stopped(Exception):
-    """The client was closed while it had work to do."""
+    """The client was closed during a request."""
 
 
 class Client:
-    """Asks servers; used by many threads at once.
+    """Sends requests; safe to use from many threads.
 
-    `per_second` requests are sent at most, over all threads. A server that says nothing for
-    `timeout_s` has failed. `close` wakes and stops whoever is waiting.
+    It sends up to `per_second` requests, over all threads. A server that is silent for `timeout_s` has
+    failed. `close` wakes waiting threads, which then raise `Stopped`.
     """
 
     def __init__(self, *, per_second: float, timeout_s: float, backoff_s: float = 1.0):
@@ -49,7 +49,7 @@ class Client:
         self._every_s, self._backoff_s = 1 / per_second, backoff_s
         self._lock, self._next = threading.Lock(), 0.0
         self._closed = threading.Event()
-        # A session each: requests does not promise that threads may share one.
+        # One session per thread: requests does not guarantee that threads may share one.
         self._sessions = threading.local()
 
     def turn(self) -> None:
@@ -60,8 +60,8 @@ class Client:
             self._next = at + self._every_s
         self.pause(at - now)
 
-    def ask(self, method: str, url: str, expected: Collection[int] = (200,), **options: Any) -> requests.Response:
-        """The answer, if its status is expected. Raises Again or Refused, and OSError for nothing but this machine."""
+    def request(self, method: str, url: str, expected: Collection[int] = (200,), **options: Any) -> requests.Response:
+        """The response, if its status is expected. Raises RetryableError or PermanentError."""
         self.turn()
         if not hasattr(self._sessions, 'one'):
             self._sessions.one = requests.Session()
@@ -73,34 +73,36 @@ class Client:
         if response.status_code in expected:
             return response
         response.close()
-        said = f'HTTP {response.status_code} {response.reason or ""}'.strip()
-        raise Again(said, _retry_after_s(response)) if response.status_code in PASSING else Refused(said)
+        status = f'HTTP {response.status_code} {response.reason or ""}'.strip()
+        if response.status_code in TEMPORARY:
+            raise RetryableError(status, _retry_after_s(response))
+        raise PermanentError(status)
 
-    def failure(self, error: Exception) -> Again | Refused:
-        """What an error means, in words that hold no address: there may be a key in it."""
+    def failure(self, error: Exception) -> RetryableError | PermanentError:
+        """The error to raise for an exception, without the address, which may contain a key."""
         causes = list(_causes(error))
         late = (requests.Timeout, urllib3.exceptions.TimeoutError)
         for cause in causes:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return Refused(f'its certificate is not accepted ({cause.verify_message})')
-            # urllib3 has every failure to connect descend from its timeouts.
+                return PermanentError(f'certificate not accepted ({cause.verify_message})')
+            # In urllib3, NewConnectionError is a subclass of a timeout.
             if isinstance(cause, late) and not isinstance(cause, urllib3.exceptions.NewConnectionError):
-                return Again(f'timed out after {self.timeout_s:g} s')
+                return RetryableError(f'timed out after {self.timeout_s:g} s')
         if isinstance(error, requests.TooManyRedirects):
-            return Refused('it is redirected without an end')
-        # As requests has it: an address that cannot be asked is a ValueError too.
+            return PermanentError('too many redirects')
+        # requests raises ValueError for invalid addresses.
         if isinstance(error, ValueError):
-            return Refused('its address cannot be asked')
+            return PermanentError('invalid address')
         words = [
             cause.strerror or str(cause)
             for cause in causes
             if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
         ]
-        return Again(f'cannot be reached ({words[-1].lower() if words else "no answer"})')
+        return RetryableError(f'cannot be reached ({words[-1].lower() if words else "no answer"})')
 
     def backoff_s(self, tried: int) -> float:
-        """How long to wait after so many tries."""
-        return min(self._backoff_s * 2 ** (tried - 1), LONGEST_BACKOFF_S)
+        """How long to wait after this many tries."""
+        return min(self._backoff_s * 2 ** (tried - 1), MAX_BACKOFF_S)
 
     def pause(self, seconds: float) -> None:
         """Sleep; raises Stopped at once if the client is closed."""
@@ -112,12 +114,12 @@ class Client:
 
 
 def times(count: int) -> str:
-    """`, 3 times`, where it was more than once."""
+    """`, 3 times`; nothing for once."""
     return f', {count} times' if count > 1 else ''
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what lies behind it: requests and urllib3 wrap each other's."""
+    """An error and its causes: requests and urllib3 wrap each other's errors."""
     while error is not None:
         yield error
         inner = [getattr(error, 'reason', None), *error.args, error.__cause__, error.__context__]

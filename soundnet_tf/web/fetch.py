@@ -1,4 +1,4 @@
-"""A file of the web becomes a local one: whole or not at all, gone on with where it was broken off, with a bar."""
+"""Download a file with a progress bar: whole or not at all, resuming an interrupted download."""
 
 import os
 import pathlib
@@ -6,28 +6,28 @@ import pathlib
 from tqdm import tqdm
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.web.client import Again, Client, Refused
+from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits
 
-LIMITS = Limits(tries=5, longest_s=6 * 3600.0, most_bytes=1 << 30)
+LIMITS = Limits(tries=5, max_s=6 * 3600.0, max_bytes=1 << 30)
 
 
 def fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None = None) -> None:
-    """Write what is at `url` to `target`, whose folders are made as needed.
+    """Download `url` to `target`, whose folders are created as needed.
 
-    `about_bytes` is for the bar where the server does not tell. Raises SoundNetError, which ends with `way_out`.
+    `about_bytes` is the bar's total if the server sends none. Raises SoundNetError, which ends with `way_out`.
     """
     draft, tag = target.with_name(target.name + '.part'), target.with_name(target.name + '.tag')
     target.parent.mkdir(parents=True, exist_ok=True)
     with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=target.name, leave=False, disable=None) as bar:
 
-        def tell(held: int, total: int | None) -> None:
+        def progress(held: int, total: int | None) -> None:
             bar.total = total or about_bytes
             bar.update(held - bar.n)
 
         try:
-            Download(url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, tell).run()
-        except (Refused, Again) as why:
-            raise SoundNetError(f'{url} was not fetched: {why}. {way_out}') from None
+            Download(url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, progress).run()
+        except (PermanentError, RetryableError) as why:
+            raise SoundNetError(f'{url}: download failed ({why}). {way_out}') from None
     os.replace(draft, target)
     tag.unlink(missing_ok=True)

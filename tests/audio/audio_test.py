@@ -54,7 +54,7 @@ def test_resampling_shifts_nothing(rate):
     np.testing.assert_allclose(ours[2000:-2000], tone(1, 440)[2000:-2000], atol=2e-3)
 
 
-def test_resampling_names_the_missing_library(monkeypatch):
+def test_resampling_reports_the_missing_library(monkeypatch):
     monkeypatch.setitem(sys.modules, 'soxr', None)
     with pytest.raises(MissingTool, match=r"resampling from 8000 Hz needs soxr, .* pip install 'soxr'"):
         audio.resample(tone(0.1), 8_000)
@@ -64,19 +64,19 @@ def test_resampling_names_the_missing_library(monkeypatch):
 @pytest.mark.parametrize(
     ('samples', 'rate', 'words'),
     [
-        ([], SAMPLE_RATE, 'rain.wav: it holds no samples'),
-        (np.array([0, np.nan, 0]), 2, r'rain.wav: sample 1 \(at 0.50 s\) is not a finite number'),
+        ([], SAMPLE_RATE, 'rain.wav: no samples'),
+        (np.array([0, np.nan, 0]), 2, r'rain.wav: sample 1 \(at 0.50 s\) is NaN or infinite'),
         (np.array([np.inf]), 2, 'rain.wav: sample 0'),
-        (np.array(['a']), 2, 'rain.wav: samples of type <U1: give float'),
-        (np.zeros((2, 2, 2)), 2, r'rain.wav: samples of shape \[2, 2, 2\]: give one clip, \[samples\]'),
+        (np.array(['a']), 2, 'rain.wav: samples of type <U1. Pass float'),
+        (np.zeros((2, 2, 2)), 2, r'rain.wav: samples of shape \[2, 2, 2\]. Pass one clip, \[samples\]'),
         (np.zeros((2, 0)), 2, r'rain.wav: samples of shape \[2, 0\]'),
-        (np.zeros((100, 6000)), 22_050, r'rain.wav: samples of shape \[100, 6000\]: give one clip'),
-        ([0.0, 3000.0], 22_050, 'rain.wav: its samples reach 3000, full scale is 1. Divide 16-bit numbers by 32768'),
-        ([0.0], 0, 'rain.wav: a sample rate of 0 Hz'),
-        ([0.0], -5, 'rain.wav: a sample rate of -5 Hz'),
+        (np.zeros((100, 6000)), 22_050, r'rain.wav: samples of shape \[100, 6000\]. Pass one clip'),
+        ([0.0, 3000.0], 22_050, 'rain.wav: samples reach 3000, full scale is 1. Divide 16-bit samples by 32768'),
+        ([0.0], 0, 'rain.wav: sample_rate=0: pass samples'),
+        ([0.0], -5, 'rain.wav: sample_rate=-5: pass samples'),
     ],
 )
-def test_the_words_of_bad_samples(samples, rate, words):
+def test_bad_samples_are_reported(samples, rate, words):
     with pytest.raises(BadAudio, match=words):
         audio.to_waveform(samples, rate, name='rain.wav')
 
@@ -88,7 +88,7 @@ def test_fit_length_repeats_or_trims(length, samples):
     np.testing.assert_array_equal(fitted, [index % length for index in range(samples)])
 
 
-def test_nothing_cannot_be_repeated():
+def test_an_empty_waveform_cannot_be_repeated():
     with pytest.raises(BadAudio, match='empty waveform'):
         audio.fit_length(np.zeros(0, np.float32), 3)
 
@@ -98,7 +98,7 @@ def test_nothing_cannot_be_repeated():
     cuts=st.lists(st.integers(0, 9_000), max_size=8),
 )
 @settings(max_examples=30, deadline=None)
-def test_resampled_chunk_by_chunk_as_at_once(rate, cuts):
+def test_resampling_chunks_equals_resampling_the_whole(rate, cuts):
     samples = np.random.default_rng(0).normal(0, 0.1, 9_000).astype(np.float32)
     resampler = audio.Resampler(rate)
     chunks = [resampler.push(chunk) for chunk in np.split(samples, sorted(cuts))]
@@ -106,8 +106,8 @@ def test_resampled_chunk_by_chunk_as_at_once(rate, cuts):
     np.testing.assert_allclose(np.concatenate(chunks), audio.resample(samples, rate), atol=1e-6)
 
 
-def test_rates_that_no_resampler_takes():
-    with pytest.raises(BadAudio, match='a sample rate of 0 Hz'):
+def test_an_invalid_rate_is_an_error():
+    with pytest.raises(BadAudio, match='sample_rate=0: pass samples'):
         audio.Resampler(0)
 
 
@@ -118,7 +118,7 @@ def test_rates_that_no_resampler_takes():
     cuts=st.lists(st.integers(0, 9_000), max_size=8),
 )
 @settings(max_examples=30, deadline=None)
-def test_taken_in_chunk_by_chunk_as_at_once(rate, channels, channel, cuts):
+def test_chunks_give_the_same_waveform_as_the_whole(rate, channels, channel, cuts):
     samples = np.random.default_rng(0).integers(-(2**15), 2**15, (9_000, channels)).astype(np.int16)
     intake = audio.Intake(rate, channel)
     chunks = [intake.push(chunk) for chunk in np.split(samples, sorted(cuts))]
@@ -128,11 +128,11 @@ def test_taken_in_chunk_by_chunk_as_at_once(rate, channels, channel, cuts):
     np.testing.assert_allclose(joined, audio.to_waveform(samples, rate, channel), atol=1e-6)
 
 
-def test_the_words_of_bad_chunks():
+def test_bad_chunks_are_reported():
     for chunks, words in [
-        ([[0.0] * 5, [0.0, np.nan]], r'^microphone: sample 6 \(at 0.00 s\) is not a finite number'),
+        ([[0.0] * 5, [0.0, np.nan]], r'^microphone: sample 6 \(at 0.00 s\) is NaN or infinite'),
         ([[0.0] * 5, np.zeros((3, 2))], '^microphone: a chunk of 2 channels after chunks of 1'),
-        ([[0.0], [300.0]], '^microphone: its samples reach 300'),
+        ([[0.0], [300.0]], '^microphone: samples reach 300'),
         ([np.array(['a'])], '^microphone: samples of type <U1'),
     ]:
         intake = audio.Intake(SAMPLE_RATE, name='microphone')
@@ -141,11 +141,11 @@ def test_the_words_of_bad_chunks():
             intake.push(chunk)
         with pytest.raises(BadAudio, match=words):
             intake.push(last)
-    with pytest.raises(BadAudio, match=r'^microphone: a sample rate of 0 Hz'):
+    with pytest.raises(BadAudio, match=r'^microphone: sample_rate=0: pass samples'):
         audio.Intake(0, name='microphone')
 
 
-def test_silence_that_ends_before_it_began():
+def test_no_samples_at_all():
     assert audio.Intake(44_100).push([], last=True).size == 0
 
 
@@ -214,7 +214,7 @@ def test_the_recent_level_forgets():
         (12.6, [0, 5, 7.6]),
     ],
 )
-def test_windows_of_a_clip_are_full_of_sound(seconds, starts):
+def test_windows_of_a_clip_have_no_padding(seconds, starts):
     """A remainder shorter than half a window has none; a longer one ends with the clip; a short clip is repeated."""
     samples = 5 * audio.SAMPLE_RATE
     clip = np.arange(1, round(seconds * audio.SAMPLE_RATE) + 1, dtype=np.float32)
@@ -227,6 +227,6 @@ def test_windows_of_a_clip_are_full_of_sound(seconds, starts):
         np.testing.assert_array_equal(found[0], audio.fit_length(clip, samples))
 
 
-def test_no_windows_of_nothing():
+def test_an_empty_waveform_has_no_windows():
     with pytest.raises(BadAudio, match='an empty waveform cannot be repeated'):
         audio.windows(np.zeros(0, np.float32), 3)

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundnet_tf.audio import blocks, containers, decoding
+from soundnet_tf.audio import blocks, containers, decoders, decoding
 from soundnet_tf.audio.containers import Part
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.testing import noise
@@ -22,7 +22,7 @@ def long(monkeypatch):
     """Every file counts as a long one, and is decoded in small pieces."""
     monkeypatch.setattr(blocks, 'WHOLE_BYTES', 0)
     monkeypatch.setattr(blocks, 'BLOCK', 5_000)
-    monkeypatch.setattr(decoding, 'BLOCK', 3_000)
+    monkeypatch.setattr(decoders, 'BLOCK', 3_000)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_pieces_joined_are_the_whole(decoder, format, rate, channels, file):
 @pytest.mark.parametrize(
     ('container', 'subtype'), [('WAV', 'MPEG_LAYER_III'), ('WAV', 'DOUBLE'), ('OGG', 'VORBIS'), ('WAV', 'IMA_ADPCM')]
 )
-def test_what_one_decoder_does_not_read_another_does(container, subtype, file):
+def test_a_format_that_the_first_decoder_cannot_read(container, subtype, file):
     data = io.BytesIO()
     try:
         soundfile.write(data, noise(3), 22_050, format=container, subtype=subtype)
@@ -89,7 +89,7 @@ def test_mp3_with_tags_around_and_without_a_tag(file):
 
 
 @pytest.mark.parametrize('kind', DAMAGED)
-def test_damaged_files_are_refused_in_one_line_that_names_them(kind, file, capfd):
+def test_damaged_files_give_one_line_that_begins_with_the_path(kind, file, capfd):
     path = file(DAMAGED[kind][0])
     with pytest.raises(BadAudio) as caught:
         list(blocks.read(path))
@@ -101,7 +101,7 @@ def test_damaged_files_are_refused_in_one_line_that_names_them(kind, file, capfd
     assert capfd.readouterr() == ('', '')
 
 
-def test_what_cannot_be_read(tmp_path, file, monkeypatch):
+def test_unreadable_files(tmp_path, file, monkeypatch):
     for path in (tmp_path / 'no.wav', tmp_path, 'a\0'):
         with pytest.raises(BadAudio) as caught:
             list(blocks.read(path))

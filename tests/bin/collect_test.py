@@ -56,10 +56,10 @@ def test_a_word_that_fails_gives_exit_status_1(server):
 @pytest.mark.parametrize(
     ('key', 'arguments', 'words'),
     [
-        ('', ['dog'], 'FLICKR_API_KEY is not set in the environment: Flickr gives keys at https://www.flickr.com/serv'),
-        ('wrong', ['dog'], 'Flickr does not take the key in FLICKR_API_KEY: Invalid API Key'),
-        ('secret-key', [], 'name words to search for, or files that hold them'),
-        ('secret-key', ['dog', '--licences=gpl'], "Flickr has no licence 'gpl': choose among all-rights-reserved, cc"),
+        ('', ['dog'], 'FLICKR_API_KEY: not set. Get a key from https://www.flickr.com/services/apps/create/'),
+        ('wrong', ['dog'], 'Flickr: the key in FLICKR_API_KEY is rejected (Invalid API Key'),
+        ('secret-key', [], 'no words: pass words to search for'),
+        ('secret-key', ['dog', '--licences=gpl'], "unknown licence 'gpl'. Use all-rights-reserved, cc"),
     ],
 )
 def test_mistakes_leave_nothing_behind(server, monkeypatch, key, arguments, words):
@@ -80,7 +80,8 @@ def test_as_a_user_sees_it(server, monkeypatch):
     status, out, said = call(server, 'dog', '--out=v.csv')
     assert (status, out) == (2, [])
     assert said == [
-        'soundnet-collect: Flickr does not take the key in FLICKR_API_KEY: Invalid API Key (Key has invalid format)'
+        'soundnet-collect: Flickr: the key in FLICKR_API_KEY is rejected (Invalid API Key (Key has invalid format)). '
+        'Check the key'
     ]
 
 

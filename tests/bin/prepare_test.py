@@ -85,10 +85,13 @@ def test_silent_videos_are_no_failure_but_damaged_ones_are(home, capsys):
             ['videos', '--out=out', '--teacher=scenes=seen', '--runner=DirectRunner', '--jobs=2'],
             '--jobs and --downloads are for this machine',
         ),
-        (['nowhere', '--out=out', '--teacher=scenes=seen'], 'there is no file or folder nowhere'),
+        (['nowhere', '--out=out', '--teacher=scenes=seen'], 'nowhere: no such file or folder'),
         (['videos', '--out=out', '--teacher=scenes=seen', '--teacher=scenes=seen'], 'two teachers have the same name'),
-        (['videos', '--out=out', '--teacher=seen'], "teacher 'seen': write NAME=WHERE"),
-        (['videos', '--out=out', '--teacher=scenes=seen', '--clip_s=3'], 'a clip of 3.0 s with a frame every 5.0 s'),
+        (['videos', '--out=out', '--teacher=seen'], "teacher 'seen': invalid. Use NAME=WHERE"),
+        (
+            ['videos', '--out=out', '--teacher=scenes=seen', '--clip_s=3'],
+            'clip_s 3.0, frame_every_s 5.0: ',
+        ),
     ],
 )
 def test_mistakes_leave_nothing_behind(home, arguments, words):
@@ -151,8 +154,8 @@ def test_mistakes_as_a_user_sees_them(home):
     status, out, said = call('videos/*.avi', '--out=out', '--teacher=scenes=seen', cwd=home)
     assert (status, out) == (2, [])
     assert said == [
-        'soundnet-prepare: videos/*.avi holds no video: '
-        'give a folder, a glob, a video or a CSV with a path column'
+        'soundnet-prepare: videos/*.avi: no videos. '
+        'Pass a folder, a glob, a video or a CSV with a path column'
     ]  # fmt: skip
     status, out, said = call('videos', cwd=home)
     assert status == 2

@@ -51,7 +51,7 @@ def test_a_mistake_is_one_line_and_exit_2(arguments, words):
 def test_no_records_is_one_line_and_exit_2(tmp_path):
     done = train(f'--records={tmp_path}', f'--out={tmp_path / "run"}')
     assert done.returncode == 2
-    assert 'holds no dataset.json: give a folder that soundnet-prepare wrote' in done.stderr.splitlines()[-1]
+    assert 'no dataset.json. Pass a folder that soundnet-prepare wrote' in done.stderr.splitlines()[-1]
     assert 'Traceback' not in done.stderr
 
 
@@ -111,5 +111,5 @@ def test_a_damaged_shard_stops_the_run_or_is_left_out(tmp_path, skip):
     else:
         assert done.returncode == 2
         assert words in done.stderr.splitlines()[-1]
-        assert 'its checksum is wrong, the file is damaged: remove it and prepare again' in done.stderr.splitlines()[-1]
+        assert 'damaged, wrong checksum. Remove it and run soundnet-prepare again' in done.stderr.splitlines()[-1]
         assert 'Traceback' not in done.stderr

@@ -43,7 +43,7 @@ def test_the_command(home):
     assert (status, out) == (1, ['report/index.html: 7 done; 1 failed (1 unreadable)'])
     assert said == [
         "sounds/a/bad.wav: not a sound file, it begins with the text 'dear sir'. "
-        'Give MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
+        'Use MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
     ]
     assert call(*ASKED, cwd=home)[:2] == (
         1,

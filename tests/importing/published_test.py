@@ -72,7 +72,7 @@ def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypa
     with pytest.raises(SoundNetError) as caught:
         published.local('small')
     assert str(caught.value) == (
-        f'{server.url}/all.zip was not fetched: HTTP 503 Service Unavailable. Try again later, or get it elsewhere '
+        f'{server.url}/all.zip: download failed (HTTP 503 Service Unavailable). Try again later, or get it elsewhere '
         f'(about 101 MB) and put it at {home}/all.zip, or a.t7 from it at {home}/a.t7'
     )
     (home / 'all.zip').write_bytes(ZIP)
@@ -119,7 +119,7 @@ def test_a_damaged_zip_is_told(home, server, monkeypatch, archive, words):
 
 
 def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
-    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, most_bytes=len(ZIP)))
+    monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, max_bytes=len(ZIP)))
     publish(monkeypatch, server, 'b.t7')
     server.files['/all.zip'].body = made.zip_of({'b.t7': bytes(4_000_000)}, zipfile.ZIP_DEFLATED)
     with pytest.raises(SoundNetError, match='it is too large'):

@@ -142,7 +142,7 @@ def test_batches_take_what_is_there_to_take(monkeypatch):
     assert (sizes, streamed) == ([32, 8, 3], [('pool5',)])
     assert [embedding.seconds for embedding in given] == [5.0] * 40 + [70.0] + [1.0] * 3
     assert embedder.embed_batch([], SAMPLE_RATE) == []
-    with pytest.raises(BadAudio, match='clip 1: it holds no samples'):
+    with pytest.raises(BadAudio, match='clip 1: no samples'):
         embedder.embed_batch([noise(1), []], SAMPLE_RATE)
 
 
@@ -209,9 +209,9 @@ def test_no_sound_is_refused(embedder, tmp_path):
     for wrong in ([], [0.0, np.nan]):
         with pytest.raises(BadAudio, match=r'^the clip: '):
             embedder.embed(np.array(wrong), SAMPLE_RATE)
-    with pytest.raises(BadAudio, match='samples of several lengths: give one clip'):
+    with pytest.raises(BadAudio, match=r'samples of several lengths\. Pass one clip'):
         embedder.embed([[0.0, 0.1], [0.2]], SAMPLE_RATE)
-    with pytest.raises(BadAudio, match='a single value is no sound'):
+    with pytest.raises(BadAudio, match='a single value is not a sound'):
         embedder.embed(0.5, SAMPLE_RATE)
     with pytest.raises(SoundNetError, match=r'rain\.wav: is one path\. Pass a list of paths'):
         list(embedder.embed_files('rain.wav'))

@@ -93,7 +93,7 @@ def test_offline_it_is_told_where_the_file_goes(home, server, monkeypatch):
     with pytest.raises(SoundNetError) as caught:
         lookup.find('pets')
     assert str(caught.value) == (
-        f'{server.url}/pets/weights.npz was not fetched: HTTP 503 Service Unavailable. '
+        f'{server.url}/pets/weights.npz: download failed (HTTP 503 Service Unavailable). '
         f'Try again later, or get it elsewhere and put it at {folder}/weights.npz'
     )
     (folder / 'weights.npz').write_bytes(FILES['weights.npz'])

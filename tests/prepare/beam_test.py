@@ -108,7 +108,7 @@ def test_two_processes(beam, alone, videos, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob('pid-*'))) > 2, 'the one here, and two more'
 
 
-def test_what_failed_is_tried_again(beam, videos, tmp_path):
+def test_retry(beam, videos, tmp_path):
     path = tmp_path / 'a.mp4'
     path.write_text('dear sir')
     some = [manifest.Video('a.mp4', str(path)), *videos[3:5]]
@@ -139,7 +139,7 @@ def broken(frames):
     raise SoundNetError('the teacher is ill')
 
 
-def test_what_stops_a_worker_stops_the_run(beam, videos, tmp_path):
+def test_an_error_in_a_worker_stops_the_run(beam, videos, tmp_path):
     out = tmp_path / 'out'
     with pytest.raises(Exception, match='the teacher is ill'):
         beam.run(videos, functools.partial(teachers, broken), str(out), SETTINGS, number=2)
@@ -150,13 +150,13 @@ def test_what_stops_a_worker_stops_the_run(beam, videos, tmp_path):
     assert not list(out.glob('*.part'))
 
 
-def test_the_plan_is_held_to_as_on_one_machine(beam, alone, videos):
+def test_another_plan_is_an_error(beam, alone, videos):
     with pytest.raises(SoundNetError, match='shards was 8, is 3'):
         beam.run(videos, teachers, alone.folder, SETTINGS, number=3)
     assert os.path.exists(alone.folder)
 
 
-def test_options_go_to_the_runner_untouched(beam):
+def test_options_are_passed_to_the_runner(beam):
     from apache_beam.options.pipeline_options import GoogleCloudOptions, PortableOptions, StandardOptions
 
     options = cli.beam_options('DataflowRunner', ['--project=p', '--region=r', '--temp_location=gs://b/t'])

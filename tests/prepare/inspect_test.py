@@ -8,7 +8,7 @@ from soundnet_tf.prepare import inspect
 from soundnet_tf.testing import make_records
 
 
-def test_a_record_reads_like_a_page(tmp_path):
+def test_a_record_as_text(tmp_path):
     make_records(tmp_path, count=5, seconds=10, shards=2, teachers={'places': 4})
     (tmp_path / 'labels' / 'places.txt').write_text('attic\nbeach\ncliff\ndam\n')
     pages = list(inspect.describe(str(tmp_path)))
@@ -28,7 +28,7 @@ def test_logits_are_shown_as_probabilities(tmp_path):
     assert f'class 0 {1 / (1 + 3 * np.exp(-20)):.1%}' in page
 
 
-def test_what_parse_refuses_can_be_looked_at(tmp_path):
+def test_records_that_parse_rejects_are_shown(tmp_path):
     make_records(tmp_path, count=1, seconds=5, shards=1, teachers={'places': 4})
     (path,) = records.shard_paths(tmp_path, 1)
     (record,) = tf.data.TFRecordDataset(path)
@@ -41,14 +41,14 @@ def test_what_parse_refuses_can_be_looked_at(tmp_path):
     assert '  places    4 numbers for 0 frames' in page
 
 
-def test_files_that_hold_no_records(tmp_path):
+def test_files_without_records(tmp_path):
     for path in (tmp_path, tmp_path / 'nowhere'):
-        with pytest.raises(BadRecord, match='holds no records: give a shard'):
+        with pytest.raises(BadRecord, match=r'no records\. Pass a shard'):
             next(inspect.describe(str(path)))
     (tmp_path / 'letter.txt').write_text('dear sir, ' * 50)
-    with pytest.raises(BadRecord, match=r'letter.txt is damaged, or no shard of records \(corrupted record at 0'):
+    with pytest.raises(BadRecord, match=r'letter.txt: damaged, or not a shard of records \(corrupted record at 0'):
         next(inspect.describe(str(tmp_path / 'letter.txt')))
     with tf.io.TFRecordWriter(str(tmp_path / 'other')) as writer:
         writer.write(b'dear sir')
-    with pytest.raises(BadRecord, match=r'a record is no tf\.train\.Example'):
+    with pytest.raises(BadRecord, match=r'a record is not a tf\.train\.Example'):
         next(inspect.describe(str(tmp_path / 'other')))

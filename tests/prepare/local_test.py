@@ -67,7 +67,7 @@ def same(folder, other):
     assert sorted(os.listdir(folder)) == sorted(os.listdir(other))
 
 
-def test_what_comes_out(undisturbed, videos):
+def test_the_records(undisturbed, videos):
     folder = Path(undisturbed.folder)
     assert (undisturbed.records, undisturbed.failures) == (12, 2)
     assert undisturbed.reasons == dict.fromkeys(UNUSABLE.values(), 1)
@@ -86,7 +86,7 @@ def test_what_comes_out(undisturbed, videos):
     assert not [name for name in os.listdir(folder) if name.endswith('.part')]
 
 
-def test_a_record_lies_in_the_shard_of_its_id(undisturbed):
+def test_a_record_is_in_the_shard_of_its_id(undisturbed):
     import tensorflow as tf
 
     for index, path in enumerate(records.shard_paths(undisturbed.folder, 8)):
@@ -115,13 +115,13 @@ def interrupted(videos, out, error):
 
 
 @pytest.mark.parametrize('error', [RuntimeError('disk on fire'), KeyboardInterrupt()])
-def test_a_stopped_run_goes_on(undisturbed, videos, tmp_path, error):
+def test_a_stopped_run_resumes(undisturbed, videos, tmp_path, error):
     out = tmp_path / 'out'
     interrupted(videos, out, error)
     assert not list(out.glob('*.part'))
     finished = {path: path.stat().st_mtime_ns for path in out.glob('*.tfrecord')}
     assert 0 < len(finished) < 8
-    with pytest.raises(records.BadRecord, match='run soundnet-prepare again to finish it'):
+    with pytest.raises(records.BadRecord, match='Run soundnet-prepare again to finish it'):
         records.read_card(out)
     report = local.run(videos, [made.teacher()], out, SETTINGS)
     assert (report.records, report.reasons) == (undisturbed.records, undisturbed.reasons)
@@ -129,7 +129,7 @@ def test_a_stopped_run_goes_on(undisturbed, videos, tmp_path, error):
     same(out, undisturbed.folder)
 
 
-def test_a_finished_run_is_left_as_it_is(undisturbed, videos, monkeypatch):
+def test_a_finished_run_is_unchanged(undisturbed, videos, monkeypatch):
     before = {p: p.stat().st_mtime_ns for p in Path(undisturbed.folder).glob('*.tfrecord')}
     monkeypatch.setattr(stages, 'extract', None)
     assert local.run(videos, [made.teacher()], undisturbed.folder, SETTINGS) == undisturbed
@@ -137,7 +137,7 @@ def test_a_finished_run_is_left_as_it_is(undisturbed, videos, monkeypatch):
 
 
 @pytest.mark.parametrize('lost', ['records-00003-of-00008.json', 'records-00003-of-00008.tfrecord', 'dataset.json'])
-def test_what_is_lost_is_made_again(undisturbed, videos, tmp_path, lost):
+def test_missing_files_are_made_again(undisturbed, videos, tmp_path, lost):
     out = tmp_path / 'out'
     local.run(videos, [made.teacher()], out, SETTINGS)
     (out / lost).unlink()
@@ -159,35 +159,35 @@ def test_relative_and_absolute_spellings_are_the_same_run(undisturbed, home, mon
     [
         ({'settings': Settings(clip_s=4, frame_every_s=2, audio_format='pcm16')}, 'audio_format was mp3, is pcm16'),
         ({'teachers': [made.teacher(source='other')]}, 'teachers scenes source was colours, is other'),
-        ({'teachers': [made.teacher('places')]}, 'teachers places kind was not there, is probabilities'),
+        ({'teachers': [made.teacher('places')]}, 'teachers places kind was unset, is probabilities'),
         ({'number': 2}, 'shards was 8, is 2'),
         ({'videos': slice(3)}, 'videos count was 16, is 3; videos sha256 was'),
     ],
 )
-def test_another_run_in_the_same_folder_is_refused(undisturbed, videos, change, words):
+def test_other_videos_teachers_or_settings_are_an_error(undisturbed, videos, change, words):
     given = {'videos': videos, 'teachers': [made.teacher()], 'settings': SETTINGS} | change
     if isinstance(given['videos'], slice):
         given['videos'] = videos[given['videos']]
     with pytest.raises(SoundNetError, match=words) as caught:
         local.run(out=undisturbed.folder, **given)
     assert '\n' not in str(caught.value)
-    assert str(caught.value).endswith('choose another folder, or remove it')
+    assert str(caught.value).endswith('Use another --out, or the same videos, teachers and settings')
 
 
-def test_folders_that_cannot_be_used(tmp_path, videos):
+def test_invalid_output_folders(tmp_path, videos):
     def words(out):
         with pytest.raises(SoundNetError) as caught:
             local.run(videos, [made.teacher()], out, SETTINGS)
         return str(caught.value)
 
     (tmp_path / 'file').touch()
-    assert words(tmp_path / 'file').startswith(f'{tmp_path}/file cannot be written (')
+    assert words(tmp_path / 'file').startswith(f'{tmp_path}/file: cannot be written (')
     (tmp_path / 'half').mkdir()
     (tmp_path / 'half' / 'plan.json').write_text('{"videos"')
-    assert f'{tmp_path}/half/plan.json is damaged' in words(tmp_path / 'half')
+    assert f'{tmp_path}/half/plan.json: damaged' in words(tmp_path / 'half')
     (tmp_path / 'foreign').mkdir()
     (tmp_path / 'foreign' / 'records-00000-of-00001.tfrecord').touch()
-    assert 'holds records but no plan.json' in words(tmp_path / 'foreign')
+    assert 'has records but no plan.json' in words(tmp_path / 'foreign')
 
 
 BARRIER = """
@@ -199,16 +199,16 @@ for index in range(40):
     began = float(sys.argv[2]) + 0.05 * index
     time.sleep(max(0, began - time.time()))
     try:
-        with plan.held(f'{sys.argv[1]}/{index}', {'videos': sys.argv[3]}):
+        with plan.lock(f'{sys.argv[1]}/{index}', {'videos': sys.argv[3]}):
             print(index, flush=True)
             time.sleep(max(0, began + 0.04 - time.time()))
     except SoundNetError as error:
-        assert 'another run is writing' in str(error) or 'was begun differently' in str(error), error
+        assert 'another run is writing' in str(error) or 'started with other settings' in str(error), error
 """
 
 
 @pytest.mark.slow
-def test_two_processes_that_begin_at_once(tmp_path):
+def test_two_processes_that_start_at_once(tmp_path):
     began = str(time.time() + 25)
     processes = [
         subprocess.Popen([sys.executable, '-c', BARRIER, str(tmp_path), began, name], stdout=subprocess.PIPE, text=True)
@@ -220,16 +220,16 @@ def test_two_processes_that_begin_at_once(tmp_path):
     assert len(inside[0] | inside[1]) == 40
 
 
-def test_two_runs_at_once_are_refused(tmp_path, videos):
+def test_two_runs_at_once_are_an_error(tmp_path, videos):
     pytest.importorskip('fcntl')
     begun = plan.of(videos, [], SETTINGS, 8)
     with (
-        plan.held(str(tmp_path), begun),
+        plan.lock(str(tmp_path), begun),
         pytest.raises(SoundNetError, match='another run is writing'),
-        plan.held(str(tmp_path), begun),
+        plan.lock(str(tmp_path), begun),
     ):
         pass
-    with plan.held(str(tmp_path), begun):
+    with plan.lock(str(tmp_path), begun):
         pass
 
 
@@ -265,7 +265,7 @@ def test_few_videos_wait_in_memory(tmp_path, monkeypatch):
     assert report.records == 20
 
 
-def test_a_name_that_is_no_text(tmp_path):
+def test_a_name_that_is_not_utf8(tmp_path):
     (tmp_path / 'in').mkdir()
     made.video(tmp_path / 'in' / 'a.mp4', 2)
     os.rename(tmp_path / 'in' / 'a.mp4', os.fsencode(tmp_path / 'in') + b'/\xff.mp4')
@@ -277,7 +277,7 @@ def test_a_name_that_is_no_text(tmp_path):
     assert '?' in (tmp_path / 'out' / 'skipped.csv').read_text()
 
 
-def test_progress_goes_on_where_it_was(videos, tmp_path, monkeypatch):
+def test_progress_resumes(videos, tmp_path, monkeypatch):
     interrupted(videos, tmp_path / 'out', RuntimeError())
     said = io.StringIO()
     monkeypatch.setattr(sys, 'stderr', said)
@@ -315,7 +315,7 @@ def test_videos_of_the_web(home, tmp_path):
     assert not [path for path in (out / 'downloads').rglob('*') if path.is_file()]
 
 
-def test_what_was_fetched_serves_a_stopped_run_again(home, tmp_path):
+def test_a_stopped_run_reuses_its_downloads(home, tmp_path):
     out = tmp_path / 'out'
     with served.files() as server:
         videos = of_the_web(server, home)[:2]
@@ -346,7 +346,7 @@ def test_a_run_that_stops_does_not_read_a_film_to_its_end(tmp_path, monkeypatch)
     assert len(taken) < 40
 
 
-def test_what_failed_is_tried_again_and_nothing_else(home, tmp_path, monkeypatch):
+def test_retry_repeats_only_failed_videos(home, tmp_path, monkeypatch):
     long = made.video(tmp_path / 'long.mkv', 9, sound_codec='pcm_s16le')
     out, extract, read = tmp_path / 'out', stages.extract, []
     with served.files() as server:
@@ -405,7 +405,7 @@ cli.run(lambda arguments: main(arguments[:1]), 'none', '')
 
 @pytest.mark.slow
 @pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_goes_on(undisturbed, home, videos, tmp_path, how):
+def test_a_killed_run_resumes(undisturbed, home, videos, tmp_path, how):
     out = tmp_path / 'out'
     command = [sys.executable, '-c', RUN, str(home / 'list.csv'), str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from soundnet_tf.audio.containers import SOUNDS, VIDEOS
+from soundnet_tf.audio import MEDIA_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.manifest import Video, is_remote, videos
 
@@ -40,7 +40,7 @@ def test_files_of_any_name(home):
     assert ids('videos/c/notes.txt', 'videos/b.mp4') == ['b.mp4', 'notes.txt']
 
 
-def test_the_same_file_named_twice_comes_once(home):
+def test_the_same_file_twice_is_one_video(home):
     assert ids('videos/*.mp4', 'videos/b.mp4') == ['b.mp4', 'größe 猫.mp4']
 
 
@@ -87,20 +87,20 @@ def test_sha256(home):
     ]
 
 
-def test_sounds_where_they_are_asked_for(home):
+def test_sounds_are_found_if_requested(home):
     for name in ('a.MP3', 'b.flac', 'c.opus'):
         (home / 'videos' / name).touch()
     assert not {'a.MP3', 'b.flac'} & {video.id for video in videos(['videos'])}
-    found = {video.id for video in videos(['videos'], VIDEOS | SOUNDS)}
+    found = {video.id for video in videos(['videos'], MEDIA_SUFFIXES)}
     assert {'a.MP3', 'b.flac', 'c.opus', 'b.mp4'} <= found
-    assert not VIDEOS & SOUNDS
+    assert not VIDEO_SUFFIXES & SOUND_SUFFIXES
 
 
 def test_a_video_is_small():
     assert not hasattr(Video('a', 'b'), '__dict__')
 
 
-def test_a_name_that_is_no_text(home):
+def test_a_name_that_is_not_utf8(home):
     with open(os.fsencode(home / 'videos') + b'/\xff.mp4', 'wb'):
         pass
     odd = next(video for video in videos(['videos']) if '\ufffd' in video.id)
@@ -111,22 +111,22 @@ def test_a_name_that_is_no_text(home):
 @pytest.mark.parametrize(
     ('sources', 'words'),
     [
-        (['nowhere'], 'there is no file or folder nowhere'),
-        (['nowhere.csv'], 'there is no file or folder nowhere.csv'),
-        (['empty'], 'empty holds no video: give a folder, a glob, a video or a CSV with a path column'),
-        (['videos/*.avi'], r'videos/\*.avi holds no video'),
-        (['videos/a/x.MKV', 'copy/x.MKV'], "x.MKV and .*x.MKV would both be 'x.MKV': name them apart in a CSV"),
-        (['header.csv'], 'header.csv: the first line must name a column path; it names file, id'),
-        (['blank.csv'], 'blank.csv: the first line must name a column path; it is empty'),
+        (['nowhere'], 'nowhere: no such file or folder'),
+        (['nowhere.csv'], 'nowhere.csv: no such file or folder'),
+        (['empty'], r'empty: no videos\. Pass a folder, a glob, a video or a CSV with a path column'),
+        (['videos/*.avi'], r'videos/\*.avi: no videos'),
+        (['videos/a/x.MKV', 'copy/x.MKV'], "x.MKV and .*x.MKV: both have the id 'x.MKV'. Use a CSV"),
+        (['header.csv'], 'header.csv: no column path \\(its columns are file, id\\)'),
+        (['blank.csv'], 'blank.csv: no column path \\(it is empty\\)'),
         (['gap.csv'], 'gap.csv: line 3 has no path'),
-        (['latin.csv'], 'latin.csv cannot be read as CSV in UTF-8'),
-        (['none.csv'], 'none.csv holds no video'),
-        (['sum.csv'], "sum.csv: line 4 has 'abc' as sha256, which is 64 hex digits"),
-        (['twice.csv'], 'https://x/y is named twice, with different sha256'),
-        (['https://x/y.CSV'], 'https://x/y.CSV is a manifest that lies elsewhere: fetch it, and name the file'),
+        (['latin.csv'], 'latin.csv: cannot be read as UTF-8 CSV'),
+        (['none.csv'], 'none.csv: no videos'),
+        (['sum.csv'], "sum.csv: line 4 has the sha256 'abc', not 64 hex digits"),
+        (['twice.csv'], 'https://x/y: listed twice, with different sha256'),
+        (['https://x/y.CSV'], 'https://x/y.CSV: a manifest must be a local file. Download it'),
     ],
 )
-def test_mistakes_in_words(home, sources, words):
+def test_mistakes_are_reported(home, sources, words):
     for folder in ('empty', 'copy'):
         (home / folder).mkdir()
     (home / 'copy/x.MKV').touch()
@@ -144,6 +144,6 @@ def test_mistakes_in_words(home, sources, words):
 def test_ids_that_look_like_clips(tmp_path):
     (tmp_path / 'list.csv').write_text('path\nhttps://x/y.mp4#t=20\n')
     with pytest.raises(
-        SoundNetError, match=r"the id 'https://x/y.mp4#t=20' has #t=, which marks clips: give another id"
+        SoundNetError, match=r"the id 'https://x/y.mp4#t=20' has #t=, which marks clips. Use another id"
     ):
         videos([str(tmp_path / 'list.csv')])

@@ -106,7 +106,7 @@ def test_sizes(tmp_path, size):
     assert frame.shape[1] / frame.shape[0] == pytest.approx(size[0] / size[1], rel=0.05)
 
 
-def test_a_picture_that_was_taken_on_its_side_stands_upright(tmp_path):
+def test_a_rotated_video_is_upright(tmp_path):
     wide = np.zeros([48, 64, 3], np.uint8)
     wide[:24] = made.COLOURS[0]
     path = tmp_path / 'a.mp4'
@@ -131,7 +131,7 @@ def test_a_picture_that_was_taken_on_its_side_stands_upright(tmp_path):
     assert frame[:, :12].mean() < 20
 
 
-def test_no_frames_are_asked_for(tmp_path):
+def test_no_frames(tmp_path):
     taken = take(made.video(tmp_path / 'a.mp4', 11, picture_s=0), side=0)
     assert taken.frames == ()
     assert taken.frame_times == pytest.approx((2.5, 7.5), abs=0.01)
@@ -170,7 +170,7 @@ def test_files_whose_names_look_like_addresses(tmp_path, monkeypatch):
         (lambda path: made.video(path, 0, 3), 'no sound track'),
         (lambda path: made.video(path, 3, 0), 'no picture'),
         (lambda path: made.video(path, 2, 99, sound_at_s=70, format='matroska', fps=1), 'jumps ahead by 70 s'),
-        (lambda path: made.video(path, 2, size=(640, 16)), 'no picture: its frames are 640 by 16 pixels'),
+        (lambda path: made.video(path, 2, size=(640, 16)), 'no picture: frames of 640 by 16 pixels'),
     ],
 )
 def test_unusable(tmp_path, make, words):
@@ -179,7 +179,7 @@ def test_unusable(tmp_path, make, words):
         take(tmp_path / 'a.mp4', clip_s=6)
 
 
-def test_a_cover_is_no_picture(tmp_path):
+def test_a_cover_is_not_a_picture(tmp_path):
     cover = av.CodecContext.create('png', 'w')
     cover.width, cover.height, cover.pix_fmt = 32, 32, 'rgb24'
     (packet,) = cover.encode(av.VideoFrame.from_ndarray(made.picture(0, 1, (32, 32))))

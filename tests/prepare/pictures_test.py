@@ -86,7 +86,7 @@ def film(tmp_path_factory):
 )
 @given(times=wanted())
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_jump_leads_where_decoding_everything_leads(film, name, codec, options, times):
+def test_seeking_gives_the_same_frames_as_decoding_everything(film, name, codec, options, times):
     path = str(film(name, codec, **options))
     plain = Pictures(path, 32)
     plain._may_jump = False
@@ -96,7 +96,7 @@ def test_a_jump_leads_where_decoding_everything_leads(film, name, codec, options
         assert expected == [min(int(time * FPS), 299) for time in times]
 
 
-def test_little_else_is_decoded(film, monkeypatch):
+def test_few_other_frames_are_decoded(film, monkeypatch):
     times = [2.5, 7.5, 12.5, 17.5, 22.5, 27.5]
     count, step = decoded(film)
     monkeypatch.setattr(Pictures, '_step', step)
@@ -109,7 +109,7 @@ def test_little_else_is_decoded(film, monkeypatch):
     assert len(count) < 230, 'frames that no other is made from are left out'
 
 
-def test_an_index_that_lies(film, monkeypatch):
+def test_a_wrong_index(film, monkeypatch):
     """It says that a keyframe lies ahead; the jump leads beyond the time that is wanted."""
     path = str(film('a.mp4', 'libx264', g=25, bf=3))
     asked = Pictures(path, 32)

@@ -27,10 +27,10 @@ def sample(id, likeliest=0, seconds=2, size=100):
 
 
 @pytest.mark.parametrize('folder', ['{}', 'ram://shards_test'])
-def test_what_a_dataset_says_of_itself(tmp_path, folder):
+def test_the_card(tmp_path, folder):
     folder = folder.format(tmp_path)
     paths = records.shard_paths(folder, 2)
-    silent = Skipped('c.mp4', '/c.mp4', 'silent', 'its loudest sample, "0"')
+    silent = Skipped('c.mp4', '/c.mp4', 'silent', 'the loudest sample, "0"')
     shards.write(paths[0], [sample('a', 1), silent, sample('b', 1, seconds=4)], Clock())
     assert shards.missing(paths, [Video('a', 'a')], CLASSES).keys() == {1}
     shards.write(paths[1], [sample('d', 2)], Clock())
@@ -47,12 +47,12 @@ def test_what_a_dataset_says_of_itself(tmp_path, folder):
     if folder.startswith('ram:'):
         return
     assert (tmp_path / 'skipped.csv').read_text() == (
-        'id,path,reason,detail\nc.mp4,/c.mp4,silent,"its loudest sample, ""0"""\n'
+        'id,path,reason,detail\nc.mp4,/c.mp4,silent,"the loudest sample, ""0"""\n'
     )
     assert not list(tmp_path.glob('*.part'))
 
 
-def test_what_a_killed_run_left_is_swept_away(tmp_path):
+def test_files_of_a_killed_run_are_removed(tmp_path):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a')], Clock())
     (tmp_path / 'records-00000-of-00001.tfrecord.0123.part').write_text('half')
@@ -60,7 +60,7 @@ def test_what_a_killed_run_left_is_swept_away(tmp_path):
     assert not list(tmp_path.glob('*.part'))
 
 
-def test_an_error_on_the_way_leaves_no_half(tmp_path):
+def test_an_error_leaves_no_partial_shard(tmp_path):
     def samples():
         yield sample('a')
         raise KeyboardInterrupt
@@ -96,9 +96,9 @@ def test_no_room_left(tmp_path):
     said = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(said) == 2
     for line in said:
-        assert line.startswith(f'{tmp_path}/records-00000-of-00001.tfrecord cannot be written (')
+        assert line.startswith(f'{tmp_path}/records-00000-of-00001.tfrecord: cannot be written (')
         assert line.endswith(
-            'File too large): what is finished stays; make room, or mend it, and give the same command again'
+            'File too large). Free some space or fix the path, and run the same command again: finished shards are kept'
         )
     assert os.listdir(tmp_path) == []
 
@@ -110,7 +110,7 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, 'No space left on device')
 
     monkeypatch.setattr(records, 'encode', full)
-    with pytest.raises(SoundNetError, match=r'cannot be written \(No space left on device\): what is finished stays'):
+    with pytest.raises(SoundNetError, match=r'cannot be written \(No space left on device\)\. Free some space'):
         shards.write(records.shard_paths(tmp_path, 1)[0], [sample('a')], Clock())
     assert os.listdir(tmp_path) == []
 
@@ -131,7 +131,7 @@ def test_the_summary_of_a_shard(tmp_path):
 
 
 @pytest.mark.parametrize('torn', ['', '{"records"', '{}'])
-def test_a_torn_summary_is_none(tmp_path, torn):
+def test_a_damaged_summary_does_not_count(tmp_path, torn):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a', 3)], Clock())
     (tmp_path / 'records-00000-of-00001.json').write_text(torn)

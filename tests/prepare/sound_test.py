@@ -59,7 +59,7 @@ def with_times(path, times, rate=8000):
     return path
 
 
-def test_a_hole_is_filled_with_silence(tmp_path):
+def test_a_gap_is_filled_with_silence(tmp_path):
     """Else what is heard after it would come too early for what is seen."""
     (waveform,) = heard(with_times(tmp_path / 'a.mkv', [0, 0.1, 0.2, 2.0, 2.1]))
     assert len(waveform) / SAMPLE_RATE == pytest.approx(2.2, abs=0.01)
@@ -67,12 +67,12 @@ def test_a_hole_is_filled_with_silence(tmp_path):
     assert loud.tolist() == [True] * 3 + [False] * 17 + [True] * 2
 
 
-def test_time_stamps_that_tremble_are_left_alone(tmp_path):
+def test_jitter_of_time_stamps_is_ignored(tmp_path):
     (waveform,) = heard(with_times(tmp_path / 'a.mkv', [0, 0.11, 0.195, 0.32, 0.4]))
     assert len(waveform) / SAMPLE_RATE == pytest.approx(0.5, abs=0.001)
 
 
-def test_what_comes_before_a_leap_in_time_is_kept(tmp_path):
+def test_sound_before_a_jump_in_time_is_kept(tmp_path):
     pieces = sound.waveforms(str(with_times(tmp_path / 'a.mkv', [*np.arange(45) / 10, 5000])), SAMPLE_RATE)
     assert [len(next(pieces)) for _ in range(3)] == [SAMPLE_RATE] * 3
     with pytest.raises(Unusable, match=r'damaged: at 4.5 s the sound jumps ahead by 4,99\d s'):

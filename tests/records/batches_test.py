@@ -133,45 +133,45 @@ def names(batches):
 
 
 @pytest.mark.parametrize('decoder', ['auto', 'tfio'])
-def test_records_that_cannot_be_used_are_left_out_and_named(decoder, tmp_path):
+def test_unusable_records_are_skipped_and_reported(decoder, tmp_path):
     if decoder not in ['auto', *decoding.available()]:
         pytest.skip(f'{decoder} does not load beside TensorFlow {tf.__version__}')
     make_records(tmp_path, count=12, seconds=1)
     _, bad = spoilt(tmp_path, 1, {1: no_mp3, 2: nan})
-    lost = batches.Lost()
-    once = names(take(tmp_path, 9, repeat=False, lost=lost, decoder=decoder))
+    skipped = batches.SkippedRecords()
+    once = names(take(tmp_path, 9, repeat=False, skipped=skipped, decoder=decoder))
     assert sorted(once + bad) == sorted(f'clip{index}' for index in range(12))
-    assert len(lost) == 2
-    assert any('not one row of finite numbers for each frame' in reason for reason in lost.reasons.values())
-    assert str(lost).startswith('2 records could not be used: clip')
+    assert len(skipped) == 2
+    assert any('not one row of finite numbers for each frame' in reason for reason in skipped.reasons.values())
+    assert str(skipped).startswith('2 records could not be used: clip')
     # In training the next in the order takes the place of each, so that no batch is moved.
-    whole, order = batches.Lost(), names(take(tmp_path, 3, seed=5, lost=lost, decoder=decoder))
+    whole, order = batches.SkippedRecords(), names(take(tmp_path, 3, seed=5, skipped=skipped, decoder=decoder))
     make_records(tmp_path / 'whole', count=12, seconds=1)
-    intended = names(take(tmp_path / 'whole', 3, seed=5, lost=whole))
+    intended = names(take(tmp_path / 'whole', 3, seed=5, skipped=whole))
     for place, (got, wanted) in enumerate(zip(order, intended, strict=True)):
         after = (intended + intended)[place:]
         assert got == next(id for id in after if id not in bad), wanted
 
 
-def test_it_ends_where_no_record_can_be_used(tmp_path):
+def test_no_usable_record_is_an_error(tmp_path):
     make_records(tmp_path, count=6, seconds=1)
     for shard in (0, 1):
         count = sum(1 for _ in tf.data.TFRecordDataset(records.shard_paths(tmp_path, 2)[shard]))
         spoilt(tmp_path, shard, dict.fromkeys(range(count), no_mp3))
-    lost = batches.Lost()
+    skipped = batches.SkippedRecords()
     with pytest.raises(tf.errors.OpError):
-        take(tmp_path, lost=lost)
-    assert re.match(r'6 records could not be used: .*; none is left to learn from', str(lost.stopped))
+        take(tmp_path, skipped=skipped)
+    assert re.match(r'6 records could not be used: .*; no records are left', str(skipped.stopped))
 
 
-def test_records_that_do_not_belong_to_the_card_are_refused(tmp_path):
+def test_records_that_do_not_match_the_card_are_an_error(tmp_path):
     make_records(tmp_path, count=6, seconds=1)
     path, (id,) = spoilt(tmp_path, 1, {1: lambda features: features['imagenet/values'].float_list.value.pop()})
-    lost = batches.Lost()
+    skipped = batches.SkippedRecords()
     with pytest.raises(tf.errors.OpError):
-        take(tmp_path, 9, repeat=False, lost=lost)
-    words = f'{path}, record 1 ({id}): expected 10 classes of imagenet, got 9 numbers for 1 frames: prepare again'
-    assert str(lost.stopped).startswith(words)
+        take(tmp_path, 9, repeat=False, skipped=skipped)
+    words = f'{path}, record 1 ({id}): expected 10 classes of imagenet, got 9 numbers for 1 frames. Run'
+    assert str(skipped.stopped).startswith(words)
 
 
 def damaged(folder, shard=1, at=-100):
@@ -182,16 +182,16 @@ def damaged(folder, shard=1, at=-100):
     return path
 
 
-def test_a_damaged_record_stops_it_or_is_left_out(tmp_path):
+def test_a_damaged_record_is_an_error_or_skipped(tmp_path):
     make_records(tmp_path, count=8, seconds=1)
     path = damaged(tmp_path)
-    lost = batches.Lost()
+    skipped = batches.SkippedRecords()
     with pytest.raises(tf.errors.OpError):
-        take(tmp_path, 9, repeat=False, lost=lost)
-    assert re.match(rf'{path}, record \d: its checksum is wrong, the file is damaged: remove it', str(lost.stopped))
-    lost = batches.Lost()
-    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == 7
-    assert len(lost) == 1
+        take(tmp_path, 9, repeat=False, skipped=skipped)
+    assert re.match(rf'{path}, record \d: damaged, wrong checksum\. Remove it', str(skipped.stopped))
+    skipped = batches.SkippedRecords()
+    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, skipped=skipped))) == 7
+    assert len(skipped) == 1
 
 
 def summarised(path):
@@ -201,7 +201,7 @@ def summarised(path):
 
 
 @pytest.mark.parametrize('summary', [False, True])
-def test_a_shard_that_is_gone_stops_it_or_is_left_out(tmp_path, summary):
+def test_a_missing_shard_is_an_error_or_skipped(tmp_path, summary):
     make_records(tmp_path, count=8, seconds=1)
     gone, left = map(pathlib.Path, records.shard_paths(tmp_path, 2))
     count, rest = summarised(gone), summarised(left)
@@ -210,14 +210,14 @@ def test_a_shard_that_is_gone_stops_it_or_is_left_out(tmp_path, summary):
     order = names(take(tmp_path, 8))
     gone.unlink()
     with pytest.raises(
-        BadRecord, match=r'lacks 1 of 2 shards, records-00000-of-00002.tfrecord first: prepare it again'
+        BadRecord, match=r'1 of 2 shards are missing, records-00000-of-00002.tfrecord first. Run soundnet-prepare'
     ):
         take(tmp_path)
-    lost = batches.Lost()
-    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))) == rest
+    skipped = batches.SkippedRecords()
+    assert len(names(take(tmp_path, 9, repeat=False, skip_bad=True, skipped=skipped))) == rest
     # Record by record where a summary tells of them.
-    assert len(lost) == (count if summary else 1)
-    assert f'{gone}' in str(lost)
+    assert len(skipped) == (count if summary else 1)
+    assert f'{gone}' in str(skipped)
     if summary:
         # The others stay in their places.
         got = names(take(tmp_path, 8, skip_bad=True))
@@ -227,7 +227,7 @@ def test_a_shard_that_is_gone_stops_it_or_is_left_out(tmp_path, summary):
 
 @pytest.mark.parametrize('summary', [False, True])
 @pytest.mark.parametrize('left', [-7, 0])
-def test_a_shard_that_is_cut_stops_it_or_is_left_out(tmp_path, left, summary):
+def test_a_cut_shard_is_an_error_or_skipped(tmp_path, left, summary):
     make_records(tmp_path, count=8, seconds=1)
     whole, cut = map(pathlib.Path, records.shard_paths(tmp_path, 2))
     summarised(cut)
@@ -235,26 +235,26 @@ def test_a_shard_that_is_cut_stops_it_or_is_left_out(tmp_path, left, summary):
     if not summary:
         cut.with_suffix('.json').unlink()
     if left or summary:
-        with pytest.raises(BadRecord, match=rf'{cut} is damaged: it has .* bytes, its records take'):
+        with pytest.raises(BadRecord, match=rf'{cut}: damaged, .* bytes instead of'):
             take(tmp_path)
-    lost = batches.Lost()
+    skipped = batches.SkippedRecords()
     there = summarised(whole)
-    got = names(take(tmp_path, 9, repeat=False, skip_bad=True, lost=lost))
+    got = names(take(tmp_path, 9, repeat=False, skip_bad=True, skipped=skipped))
     # What is whole before the cut is heard too.
     assert len(got) == (7 if left else there)
-    assert bool(lost) == (summary or left < 0)
+    assert bool(skipped) == (summary or left < 0)
 
 
 def test_a_shard_that_vanishes_in_the_middle(tmp_path):
     make_records(tmp_path, count=8, seconds=1)
-    lost = batches.Lost()
-    examples = iter(batches.batches(tmp_path, samples=SAMPLES, batch=1, lost=lost))
+    skipped = batches.SkippedRecords()
+    examples = iter(batches.batches(tmp_path, samples=SAMPLES, batch=1, skipped=skipped))
     next(examples)
     path = records.shard_paths(tmp_path, 2)[1]
     os.unlink(path)
     with pytest.raises(tf.errors.OpError):
         list(itertools.islice(examples, 60))
-    assert re.match(rf'{path}, record \d: it cannot be read \(No such file or directory\)', str(lost.stopped))
+    assert re.match(rf'{path}, record \d: cannot be read \(No such file or directory\)', str(skipped.stopped))
 
 
 @given(workers=st.sampled_from([1, 2, 4]), replicas=st.sampled_from([1, 2]), first=st.integers(0, 9))
@@ -323,7 +323,7 @@ def test_a_crop_takes_sound_and_frames_together(frames, samples, seed):
 
 def test_an_empty_dataset_is_refused(tmp_path):
     make_records(tmp_path, count=0)
-    with pytest.raises(BadRecord, match='holds no records: all videos were skipped'):
+    with pytest.raises(BadRecord, match='no records, all videos were skipped'):
         take(tmp_path)
-    with pytest.raises(BadRecord, match=r'nowhere holds no dataset\.json: give a folder that soundnet-prepare wrote'):
+    with pytest.raises(BadRecord, match=r'nowhere: no dataset\.json. Pass a folder that soundnet-prepare wrote'):
         take(tmp_path / 'nowhere')

@@ -82,14 +82,14 @@ def sample(**changes):
 @pytest.mark.parametrize(
     ('values', 'said'),
     [
-        (np.zeros([1, 4]), r'\[1, 4\] values for 2 frames'),
-        (np.zeros([8]), r'\[8\] values for 2 frames'),
+        (np.zeros([1, 4]), r'\[1, 4\] for 2 frames'),
+        (np.zeros([8]), r'\[8\] for 2 frames'),
         (np.full([2, 4], np.nan), 'one row of finite numbers per frame'),
         (np.full([2, 4], np.inf), 'one row of finite numbers per frame'),
     ],
 )
-def test_posteriors_that_are_refused(values, said):
-    with pytest.raises(BadRecord, match=f'dog.mp4: imagenet gave .*{said}'):
+def test_invalid_posteriors(values, said):
+    with pytest.raises(BadRecord, match=f'dog.mp4: imagenet returned .*{said}'):
         records.encode(sample(posteriors={'imagenet': values.astype(np.float32)}))
 
 
@@ -136,19 +136,19 @@ def change_card(folder, **changes):
 @pytest.mark.parametrize(
     ('harm', 'words'),
     [
-        (lambda d: (d / 'dataset.json').unlink(), 'holds no dataset.json: run soundnet-prepare again to finish it'),
-        (lambda d: (d / 'dataset.json').write_text('{'), r'is no dataset card .*: prepare the dataset again'),
-        (lambda d: (d / 'dataset.json').write_text('[]'), 'is no dataset card'),
-        (lambda d: change_card(d, schema=3), 'its schema is 3, this version of the package reads 2'),
-        (lambda d: change_card(d, schema=None, format=1), 'its schema is 1, this version of the package reads 2'),
-        (lambda d: change_card(d, schema=None), 'its schema is None'),
-        (lambda d: change_card(d, clip_s=None), "is no dataset card .*'clip_s'"),
-        (lambda d: change_card(d, shards='two'), 'is no dataset card'),
-        (lambda d: change_card(d, teachers={'imagenet': {'color': 1}}), 'is no dataset card'),
-        (lambda d: (d / 'records-00001-of-00002.tfrecord').unlink(), 'lacks 1 of 2 shards, records-00001-of-00002'),
+        (lambda d: (d / 'dataset.json').unlink(), 'no dataset.json. Run soundnet-prepare again to finish it'),
+        (lambda d: (d / 'dataset.json').write_text('{'), r'invalid dataset card .*. Run soundnet-prepare again'),
+        (lambda d: (d / 'dataset.json').write_text('[]'), 'invalid dataset card'),
+        (lambda d: change_card(d, schema=3), 'schema 3, this version of the package reads 2'),
+        (lambda d: change_card(d, schema=None, format=1), 'schema 1, this version of the package reads 2'),
+        (lambda d: change_card(d, schema=None), 'schema None'),
+        (lambda d: change_card(d, clip_s=None), "invalid dataset card .*'clip_s'"),
+        (lambda d: change_card(d, shards='two'), 'invalid dataset card'),
+        (lambda d: change_card(d, teachers={'imagenet': {'color': 1}}), 'invalid dataset card'),
+        (lambda d: (d / 'records-00001-of-00002.tfrecord').unlink(), '1 of 2 shards are missing, records-00001'),
     ],
 )  # fmt: skip
-def test_cards_that_are_refused(dataset, harm, words):
+def test_invalid_cards(dataset, harm, words):
     harm(dataset)
     with pytest.raises(BadRecord, match=words) as caught:
         records.read_card(dataset)
@@ -156,27 +156,25 @@ def test_cards_that_are_refused(dataset, harm, words):
     assert '\n' not in str(caught.value)
 
 
-def test_a_folder_that_is_no_dataset(tmp_path):
+def test_a_folder_that_is_not_a_dataset(tmp_path):
     for folder in (tmp_path, tmp_path / 'nowhere'):
-        with pytest.raises(BadRecord, match=r'holds no dataset.json: give a folder that soundnet-prepare wrote'):
+        with pytest.raises(BadRecord, match=r'no dataset.json. Pass a folder that soundnet-prepare wrote'):
             records.read_card(folder)
 
 
 def test_labels_that_do_not_fit(dataset):
     (dataset / 'labels' / 'imagenet.txt').write_text('a\nb\n')
-    with pytest.raises(BadRecord, match=r'imagenet.txt names 2 classes, but imagenet has 4'):
+    with pytest.raises(BadRecord, match=r'imagenet.txt: 2 names, but imagenet has 4 classes'):
         records.read_labels(dataset)
     (dataset / 'labels' / 'imagenet.txt').unlink()
-    with pytest.raises(SoundNetError, match=r'imagenet.txt names 0 classes'):
+    with pytest.raises(SoundNetError, match=r'imagenet.txt: 0 names'):
         records.read_labels(dataset)
 
 
 def test_a_damaged_shard(dataset):
     path = pathlib.Path(records.shard_paths(dataset, 2)[1])
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(
-        BadRecord, match=r'records-00001-of-00002.tfrecord is damaged: it has 304 bytes, its records take 309: remove'
-    ):
+    with pytest.raises(BadRecord, match=r'records-00001-of-00002.tfrecord: damaged, 304 bytes instead of 309. Remove'):
         list(records.read(dataset))
 
 
@@ -186,14 +184,14 @@ def test_records_of_other_classes_than_the_card_says(dataset):
     with pytest.raises(BadRecord) as caught:
         list(records.read(dataset))
     assert str(caught.value).startswith(f'{path}, record 0 (')
-    assert 'expected 5 classes of imagenet, got 8 numbers for 2 frames: prepare again' in str(caught.value)
+    assert 'expected 5 classes of imagenet, got 8 numbers for 2 frames. Run soundnet-prepare again' in str(caught.value)
 
 
 def test_records_of_another_schema(monkeypatch):
     monkeypatch.setattr(records, 'SCHEMA', 7)
     record = records.encode(sample())
     monkeypatch.undo()
-    words = r'a\.tfrecord, record 5 \(dog\.mp4\): expected schema 2, got 7: prepare again'
+    words = r'a\.tfrecord, record 5 \(dog\.mp4\): expected schema 2, got 7. Run soundnet-prepare again'
     with pytest.raises(BadRecord, match=words):
         records.parse(record, {'imagenet': 4}, 'a.tfrecord', 5)
     # What was written before there was a schema.
@@ -201,16 +199,16 @@ def test_records_of_another_schema(monkeypatch):
     del example.features.feature['schema'], example.features.feature['clip/start_s']
     with pytest.raises(BadRecord, match='expected schema 2, got 0'):
         records.parse(example.SerializeToString(), {'imagenet': 4})
-    with pytest.raises(BadRecord, match=r'a\.tfrecord, record 5: it is no tf\.train\.Example'):
+    with pytest.raises(BadRecord, match=r'a\.tfrecord, record 5: not a tf\.train\.Example'):
         records.parse(b'dear sir', {'imagenet': 4}, 'a.tfrecord', 5)
 
 
-def test_datasets_lie_wherever_tensorflow_can_write():
+def test_datasets_can_be_wherever_tensorflow_can_write():
     folder = 'ram://records_test'
     with tf.io.TFRecordWriter(records.shard_paths(folder, 1)[0]) as writer:
         writer.write(records.encode(sample()))
     records.write_card(folder, dataclasses.replace(CARD, shards=1), {'imagenet': ('a', 'b', 'c', 'd')})
     assert [read.id for read in records.read(folder)] == ['dog.mp4']
     assert records.read_labels(folder) == {'imagenet': ('a', 'b', 'c', 'd')}
-    with pytest.raises(BadRecord, match=r'ram://nowhere holds no dataset\.json'):
+    with pytest.raises(BadRecord, match=r'ram://nowhere: no dataset\.json'):
         records.read_card('ram://nowhere')

@@ -70,20 +70,20 @@ def test_videos_that_cannot_be_used(tmp_path, kept):
         file['gone'] = h5py.SoftLink('/nowhere')
     teacher = teachers.parse(f'places={kept}')
     for id, words in {
-        'c.mp4': 'holds no dataset c.mp4 and no c',
+        'c.mp4': 'no dataset c.mp4 or c',
         'videos': 'videos is a group, not [frames, classes] of numbers',
-        'about': 'about is [3], not [frames, classes] of numbers',
-        'wide': 'wide is [2, 4], not [frames, 3]',
-        'none': 'none is [], not [frames, classes] of numbers',
-        'nan': 'nan holds NaN or infinity in rows 0 to 0',
-        'sum': 'sum has rows that are no probabilities: they do not sum to 1',
-        'gone': 'holds no dataset gone',
+        'about': 'about: shape [3], not [frames, classes] of numbers',
+        'wide': 'wide: shape [2, 4], not [frames, 3]',
+        'none': 'none: shape [], not [frames, classes] of numbers',
+        'nan': 'nan: NaN or infinity in rows 0 to 0',
+        'sum': 'sum: rows are not probabilities, they do not sum to 1',
+        'gone': 'no dataset gone',
     }.items():
         (answer,) = teacher.look([View(id)])
         assert answer.startswith(str(kept))
         assert answer.endswith(words)
     np.testing.assert_array_equal(teacher.look([View('nan', first=1)])[0], [[0, 0, 1]])
-    assert 'holds 3 rows, but row 3 is asked for' in teacher.look([View('videos/a.mp4', first=3)])[0]
+    assert ': 3 rows, but row 3 is requested' in teacher.look([View('videos/a.mp4', first=3)])[0]
 
 
 def test_files_that_cannot_be_used(tmp_path, kept):
@@ -91,22 +91,22 @@ def test_files_that_cannot_be_used(tmp_path, kept):
     half.write_bytes(kept.read_bytes()[:-99])
     text = tmp_path / 'text.hdf5'
     text.write_text('dear sir')
-    words = r'teacher places: .* cannot be read as HDF5 \(.+\): write or copy it again'
+    words = r'teacher places: .* cannot be read as HDF5 \(.+\)\. Write or copy it again'
     for path in (half, text):
         with pytest.raises(SoundNetError, match=words) as caught:
             teachers.parse(f'places={path}')
         assert '\n' not in str(caught.value)
     flat = written(tmp_path / 'flat.h5', flat=[1.0, 2.0])
     with pytest.raises(
-        SoundNetError, match=r'holds no dataset per video of shape \[frames, classes\]; .*flat is \[2\]'
+        SoundNetError, match=r'has no dataset per video of shape \[frames, classes\]: .*flat: shape \[2\]'
     ):
         teachers.parse(f'places={flat}')
     empty = written(tmp_path / 'empty.h5')
-    with pytest.raises(SoundNetError, match=r'empty.h5 holds no dataset per video of shape \[frames, classes\]$'):
+    with pytest.raises(SoundNetError, match=r'empty.h5 has no dataset per video of shape \[frames, classes\]$'):
         teachers.parse(f'places={empty}')
 
 
-def test_damage_in_the_middle_is_told_in_words(tmp_path):
+def test_damage_in_the_middle_is_reported(tmp_path):
     """Wherever bytes are spoiled, a teacher is refused or looks at its video or says why not."""
     path = tmp_path / 'x.h5'
     with h5py.File(path, 'w') as file:
@@ -134,7 +134,9 @@ def test_networks_are_told_from_posteriors(tmp_path):
     with h5py.File(tmp_path / 'old.h5', 'a') as file:
         file.attrs['layer_names'] = ['dense']
     for name in ('net.weights.h5', 'old.h5'):
-        with pytest.raises(SoundNetError, match=f'{name} holds weights of a network, not posteriors: give the network'):
+        with pytest.raises(
+            SoundNetError, match=f'{name} holds weights of a network, not posteriors. Save the whole network'
+        ):
             teachers.parse(f'places={tmp_path}/{name}')
 
 

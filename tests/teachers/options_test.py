@@ -13,7 +13,7 @@ def ends(monkeypatch):
 
 
 @pytest.mark.parametrize('other', [b'0x23456789', b'012345678x', b'01234567899', b'', b'0123'])
-def test_an_outline_tells_files_of_other_ends_or_sizes_apart(tmp_path, ends, other):
+def test_an_outline_depends_on_ends_and_sizes(tmp_path, ends, other):
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.write_bytes(b'0123456789')
     two.write_bytes(other)
@@ -21,7 +21,7 @@ def test_an_outline_tells_files_of_other_ends_or_sizes_apart(tmp_path, ends, oth
     assert options.outline([one, two]) != options.outline([two, one])
 
 
-def test_an_outline_does_not_read_on(tmp_path, ends):
+def test_an_outline_reads_only_the_ends(tmp_path, ends):
     """The price of not reading 32 GB: what lies between is not told apart, nor is the file's name."""
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.write_bytes(b'0123456789')

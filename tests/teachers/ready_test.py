@@ -62,8 +62,8 @@ def test_with_and_without_the_extension_of_a_file(tmp_path):
     for answer, expected in zip(answers, (whole, less, less, whole), strict=True):
         np.testing.assert_array_equal(answer, expected)
     folder = tmp_path / 'p'
-    assert teacher.look([View('b.mp3')]) == [f'there is no {folder}/b.mp3.npy and no {folder}/b.npy']
-    assert teacher.look([View('v1.5')]) == [f'there is no {folder}/v1.5.npy'], 'its name goes on after the point'
+    assert teacher.look([View('b.mp3')]) == [f'no file {folder}/b.mp3.npy or {folder}/b.npy']
+    assert teacher.look([View('v1.5')]) == [f'no file {folder}/v1.5.npy'], 'its name goes on after the point'
 
 
 def test_only_the_rows_of_a_clip_are_read_and_checked(tmp_path):
@@ -78,9 +78,9 @@ def test_only_the_rows_of_a_clip_are_read_and_checked(tmp_path):
         assert type(answer) is np.ndarray, 'not a map of a file that may be gone'
     path = f'{tmp_path}/p/film.npy'
     assert teacher.look([View('film', first=first, count=4) for first in (9, 12, 1440)]) == [
-        f'{path} holds NaN or infinity in rows 9 to 12',
-        f'{path} has rows that are no probabilities: they do not sum to 1',
-        f'{path} holds 1440 rows, but row 1440 is asked for',
+        f'{path}: NaN or infinity in rows 9 to 12',
+        f'{path}: rows are not probabilities, they do not sum to 1',
+        f'{path}: 1440 rows, but row 1440 is requested',
     ]
     (last,) = teacher.look([View('film', first=1438, count=4)])
     assert last.shape == (2, 3)
@@ -91,13 +91,13 @@ def test_files_that_cannot_be_used(tmp_path):
     folder.mkdir()
     (folder / 'names.txt').write_text('a\nb\nc\n')
     bad = {
-        'flat': (np.zeros(3), r'is \[3\], not \[frames, classes\] of numbers'),
-        'wide': (rows(2, 4), r'is \[2, 4\], not \[frames, 3\]'),
-        'nan': (np.full([2, 3], np.nan), 'holds NaN or infinity'),
-        'huge': (np.full([2, 3], 1e300), 'holds NaN or infinity'),
+        'flat': (np.zeros(3), r'shape \[3\], not \[frames, classes\] of numbers'),
+        'wide': (rows(2, 4), r'shape \[2, 4\], not \[frames, 3\]'),
+        'nan': (np.full([2, 3], np.nan), ': NaN or infinity'),
+        'huge': (np.full([2, 3], 1e300), ': NaN or infinity'),
         'text': (np.array([['a', 'b', 'c']]), 'of numbers'),
         'sum': (np.full([2, 3], 0.9), 'do not sum to 1'),
-        'none': (np.zeros([0, 3]), r'is \[0, 3\]'),
+        'none': (np.zeros([0, 3]), r'shape \[0, 3\]'),
     }
     teacher = ready(
         folder,
@@ -118,12 +118,12 @@ def test_files_that_cannot_be_used(tmp_path):
         assert '\n' not in answer
     for name, (_, words) in bad.items():
         assert pytest.raises(AssertionError, match=words).matches(AssertionError(teacher.look([View(name)])[0]))
-    assert teacher.look([View('/missing')]) == [f'there is no {folder}/missing.npy']
+    assert teacher.look([View('/missing')]) == [f'no file {folder}/missing.npy']
 
 
 def test_other_classes_than_named(tmp_path):
     (tmp_path / 'names.txt').write_text('a\nb\n')
-    with pytest.raises(SoundNetError, match=r'of shape \[frames, 2\]; .*a.npy is \[2, 3\]'):
+    with pytest.raises(SoundNetError, match=r'of shape \[frames, 2\]: .*a.npy: shape \[2, 3\]'):
         ready(tmp_path / 'p', 'places={},labels=' + f'{tmp_path}/names.txt', a=rows(2))
 
 
@@ -131,7 +131,9 @@ def test_the_kind_is_not_told_by_what_could_be_both(tmp_path):
     """A spoilt video among good ones must not make logits of their probabilities."""
     folder = tmp_path / 'p'
     doubtful = np.full([2, 3], 0.9)
-    with pytest.raises(SoundNetError, match=r'a.npy is from 0 to 1 and does not sum to 1: kind=logits or kind=prob'):
+    with pytest.raises(
+        SoundNetError, match=r'a.npy has values from 0 to 1 that do not sum to 1. Pass kind=logits or kind=prob'
+    ):
         ready(folder, a=doubtful)
     for name in 'bcdefgh':
         np.save(folder / f'{name}.npy', doubtful)

@@ -77,19 +77,17 @@ def test_rows_by_the_sound_of_a_video(home):
     (later,) = teacher.look([View('13/a.mp3', first=1, count=1)])
     np.testing.assert_array_equal(later, values[6:7])
     assert type(later) is np.ndarray
-    assert teacher.look([View('12/a.mp3', first=4)])[0].endswith(
-        'prob for 12/a.mp3 holds 4 rows, but row 4 is asked for'
-    )
+    assert teacher.look([View('12/a.mp3', first=4)])[0].endswith('prob for 12/a.mp3: 4 rows, but row 4 is requested')
 
 
 @pytest.mark.parametrize('id', ['a.mp3', 'a.mp4.mp3', '14/a.mp3', 'mp3/12/a.mp3', '12/a.mov', '12/a.mp4/x', '2/a.mp3'])
-def test_what_an_id_does_not_say_is_not_guessed(home, id):
+def test_incomplete_ids_are_not_guessed(home, id):
     folder, _ = home
     (answer,) = teachers.parse(spelled(folder)).look([View(id)])
-    assert answer == f'{folder}/frames4_%04d.txt: {id} is not there; ids of its videos are such as 12/a.mp4'
+    assert answer == f'{folder}/frames4_%04d.txt: {id} is not listed. Its ids are like 12/a.mp4'
 
 
-def test_an_id_that_could_mean_two(tmp_path):
+def test_an_ambiguous_id(tmp_path):
     lines = [line for video in ('a.mp4', 'a.avi', 'b', 'd/b', 'x/c', 'c') for line in frames(f'/r/x/{video}', 1)]
     teacher = one_part(tmp_path, lines)
     clear = {
@@ -99,7 +97,7 @@ def test_an_id_that_could_mean_two(tmp_path):
     }
     for id, clearer in clear.items():
         (answer,) = teacher.look([View(id)])
-        words = f'{id} could be more than one video there; an id that says more, such as {clearer}, is clear'
+        words = f'{id} matches several videos. Use a longer id, such as {clearer}'
         assert answer == f'{tmp_path}/frames4_.txt: {words}'
     rows = teacher.look([View(id) for id in ('a.mp4.mp3', *clear.values(), 'r/x/x/c')])
     np.testing.assert_array_equal(np.concatenate(rows), posteriors(6)[[0, 1, 2, 5, 4]])
@@ -141,7 +139,7 @@ def test_what_goes_in_comes_out(videos, cuts, top):
 @settings(max_examples=100, deadline=None)
 @given(VIDEOS, VIDEO, EXTENSION, st.sampled_from(['', '.mp3']), st.sampled_from(['', '/', 'a/', '/b/a/']))
 def test_never_another_video(videos, asked, extension, sound, top):
-    """Whatever is asked for: the answer is of a folder that ends so, and the only one that does."""
+    """Whatever is requested: the answer is of a folder that ends so, and the only one that does."""
     with tempfile.TemporaryDirectory() as folder:
         teacher, kept = made(pathlib.Path(folder), top, videos, [])
         (answer,) = teacher.look([View(f'{asked}{extension}{sound}', count=4)])
@@ -162,19 +160,19 @@ def edit(path, change):
 @pytest.mark.parametrize(
     ('lines', 'words'),
     [
-        (frames('/x/a', 5), r'frames4_0001.txt: line 5 is frame 5 of one video; this layout has 4 at most'),
+        (frames('/x/a', 5), r'frames4_0001.txt: line 5 is frame 5 of one video. Keep up to 4 per video'),
         (
             [*frames('/x/a', 1), *frames('/x/b', 2), *frames('/x/a', 1)],
-            r'0001.txt: line 4 has frames of a again, after .*0001.txt: line 1: the frames of a video come in a row',
+            r'0001.txt: line 4 has frames of a again, after .*0001.txt: line 1. Keep the frames of a',
         ),
-        ([*frames('/x/a', 1), '', *frames('/x/b', 1)], r'0001.txt: line 2 is no path of a frame, such as VIDEO/0000'),
-        ([*frames('/x/a', 1), '/x/my video/00000001.jpg'], '0001.txt: line 2 is no path of a frame'),
-        (['00000001.jpg'], '0001.txt: line 1 is no path of a frame'),
-        (['/x/a.mp4 17'], '0001.txt: line 1 is no path of a frame'),
-        ([], '0001.txt is empty: it lists a frame per line'),
+        ([*frames('/x/a', 1), '', *frames('/x/b', 1)], r'0001.txt: line 2 is not the path of a frame, such as VID'),
+        ([*frames('/x/a', 1), '/x/my video/00000001.jpg'], '0001.txt: line 2 is not the path of a frame'),
+        (['00000001.jpg'], '0001.txt: line 1 is not the path of a frame'),
+        (['/x/a.mp4 17'], '0001.txt: line 1 is not the path of a frame'),
+        ([], '0001.txt is empty. Write a frame per line'),
     ],
 )  # fmt: skip
-def test_lists_that_cannot_be(tmp_path, lines, words):
+def test_invalid_lists(tmp_path, lines, words):
     write_part(tmp_path, '0001', lines, posteriors(len(lines)))
     with pytest.raises(SoundNetError, match=f'^teacher net: .*{words}') as caught:
         teachers.parse(spelled(tmp_path))
@@ -184,7 +182,7 @@ def test_lists_that_cannot_be(tmp_path, lines, words):
 def test_the_line_in_a_later_part(tmp_path):
     write_part(tmp_path, '0001', frames('/x/a', 3), posteriors(3))
     write_part(tmp_path, '0002', [*frames('/x/a', 1), *frames('/x/b', 1), *frames('/x/a', 1)], posteriors(3))
-    with pytest.raises(SoundNetError, match=r'0002.txt: line 3 has frames of a again, after .*0001.txt: line 1:'):
+    with pytest.raises(SoundNetError, match=r'0002.txt: line 3 has frames of a again, after .*0001.txt: line 1\.'):
         teachers.parse(spelled(tmp_path))
     edit(tmp_path / 'frames4_0002.txt', lambda text: b''.join(line.encode() + b'\n' for line in frames('/x/a', 3)))
     with pytest.raises(SoundNetError, match=r'0002.txt: line 2 is frame 5 of one video'):
@@ -194,19 +192,17 @@ def test_the_line_in_a_later_part(tmp_path):
         teachers.parse(spelled(tmp_path))
 
 
-def test_binaries_that_cannot_be(home):
+def test_invalid_binaries(home):
     folder, values = home
     block = folder / 'VGG16_TRAIN_B0002' / 'prob'
     whole = block.read_bytes()
     spoilt = {
-        whole[
-            :-4
-        ]: r'B0002/prob holds 76 bytes, but .*0002.txt lists 4 frames, and rows of 5 classes take 80: copy both',
-        b'': r'holds 0 bytes, but .* take 80: copy both again',
-        whole + whole[:16]: r'holds 96 bytes, but .*: if it has 6 classes give labels=FILE that names them',
-        values[7:].astype('>f4').tobytes(): r'B0002/prob holds no probabilities of 5 classes: none of 4 rows looked at',
-        np.full([4, 5], np.nan, '<f4').tobytes(): 'holds no probabilities',
-        (values[7:] * np.float32(1.002)).tobytes(): 'holds no probabilities',
+        whole[:-4]: r'B0002/prob has 76 bytes, but 4 frames in .*0002.txt with 5 classes need 80. Copy both',
+        b'': r'has 0 bytes, but .* need 80. Copy both again',
+        whole + whole[:16]: r'has 96 bytes, but .*. If it has 6 classes, pass labels=FILE with their names',
+        values[7:].astype('>f4').tobytes(): r'B0002/prob has no probabilities of 5 classes \(none of 4 rows checked',
+        np.full([4, 5], np.nan, '<f4').tobytes(): 'has no probabilities',
+        (values[7:] * np.float32(1.002)).tobytes(): 'has no probabilities',
     }
     for content, words in spoilt.items():
         block.write_bytes(content)
@@ -215,27 +211,27 @@ def test_binaries_that_cannot_be(home):
         assert '\n' not in str(caught.value)
 
 
-def test_one_spoilt_row_costs_one_video(tmp_path):
+def test_one_damaged_row_affects_one_video(tmp_path):
     values = posteriors(4)
     values[1], values[2] = np.nan, 0.3
     teacher = one_part(tmp_path, [line for video in 'abcd' for line in frames(video, 1)], values)
     a, b, c, d = teacher.look([View(video) for video in 'abcd'])
-    assert b == f'{tmp_path}/VGG16_TRAIN_B/prob for b holds NaN or infinity in rows 0 to 0'
-    assert c == f'{tmp_path}/VGG16_TRAIN_B/prob for c has rows that are no probabilities: they do not sum to 1'
+    assert b == f'{tmp_path}/VGG16_TRAIN_B/prob for b: NaN or infinity in rows 0 to 0'
+    assert c == f'{tmp_path}/VGG16_TRAIN_B/prob for c: rows are not probabilities, they do not sum to 1'
     np.testing.assert_array_equal(np.concatenate([a, d]), values[[0, 3]])
 
 
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('net={}/B%04d/prob,frames={}/list.txt', r'write %04d in both of .*/B%04d/prob and .*/list.txt, or in neither'),
-        ('net={}/C%04d/prob,frames={}/none_%04d.txt', r'there is no file .*none_%04d.txt, %04d being a number such as'),
-        ('net={}/none/prob,frames={}/frames4_0001.txt', r'there is no file .*/none/prob: each list of frames needs'),
-        ('net={}/VGG16_TRAIN_B%04d/prob', r'there is no file .*; rows of many videos in one file .*: frames=LIST'),
-        ('net={}/x,frames={}/y,kind=logits', r"'kind=logits' is no option of .*/x; write frames=..., labels=...$"),
+        ('net={}/B%04d/prob,frames={}/list.txt', r'%04d must be in both of .*/B%04d/prob and .*/list.txt, or in'),
+        ('net={}/C%04d/prob,frames={}/none_%04d.txt', r'no file .*none_%04d.txt, where %04d is a number such as'),
+        ('net={}/none/prob,frames={}/frames4_0001.txt', r'no file .*/none/prob. Each list of frames needs'),
+        ('net={}/VGG16_TRAIN_B%04d/prob', r'no such file or folder .*, or pass frames=LIST for rows of many videos'),
+        ('net={}/x,frames={}/y,kind=logits', r"invalid option 'kind=logits' of .*/x. Use frames=..., labels=...$"),
     ],
 )  # fmt: skip
-def test_mistakes_in_words(home, text, words):
+def test_mistakes_are_reported(home, text, words):
     folder, _ = home
     labels = ',labels=' + spelled(folder).partition('labels=')[2]
     with pytest.raises(SoundNetError, match=f'^teacher net: .*{words}') as caught:
@@ -246,16 +242,14 @@ def test_mistakes_in_words(home, text, words):
 def test_every_part_has_both_files(home):
     folder, _ = home
     (folder / 'frames4_0002.txt').rename(folder / 'away')
-    with pytest.raises(
-        SoundNetError, match=r'there is no file .*frames4_0002.txt: each list of frames needs its binary'
-    ):
+    with pytest.raises(SoundNetError, match=r'no file .*frames4_0002.txt. Each list of frames needs its binary'):
         teachers.parse(spelled(folder))
     (folder / 'away').rename(folder / 'frames4_0002.txt')
     (folder / 'VGG16_TRAIN_B0001' / 'prob').unlink()
-    with pytest.raises(SoundNetError, match=r'there is no file .*B0001/prob: each list of frames needs its binary'):
+    with pytest.raises(SoundNetError, match=r'no file .*B0001/prob. Each list of frames needs its binary'):
         teachers.parse(spelled(folder))
     (folder / 'VGG16_TRAIN_B0002' / 'prob').unlink()
-    with pytest.raises(SoundNetError, match=r'B0001/prob \(and 1 more are missing\): each list'):
+    with pytest.raises(SoundNetError, match=r'B0001/prob \(and 1 more\)\. Each list'):
         teachers.parse(spelled(folder))
 
 
@@ -270,7 +264,7 @@ def test_the_classes_of_the_authors_teachers(tmp_path):
         assert (len(teacher.labels), teacher.look([View('a', count=2)])[0].shape) == (classes, (2, classes))
         assert not teacher.labels[0].startswith('class')
     with pytest.raises(
-        SoundNetError, match=r'only imagenet \(1000\) and places \(401\) have a known number of classes'
+        SoundNetError, match=r'unknown number of classes, known are imagenet \(1000\) and places \(401\)'
     ):
         teachers.parse(text.replace('places=', 'net='))
 

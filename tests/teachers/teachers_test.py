@@ -216,7 +216,7 @@ def test_what_a_teacher_cannot_say_costs_one_video(frames):
         return values
 
     values = look(network_teacher('net', run, SIZE), frames)
-    assert values[0] == 'it gives NaN'
+    assert values[0] == 'the teacher returned NaN'
     assert values[2].shape == (3, 2)
 
 
@@ -238,33 +238,33 @@ def test_the_source_tells_which_network_it_is(inside, tmp_path):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('net.tflite', "teacher 'net.tflite': write NAME=WHERE, such as imagenet=mobilenet.tflite"),
-        ('=net.tflite', 'write NAME=WHERE'),
-        ('my-net=net.tflite', 'write NAME=WHERE'),
-        ('net=', 'write NAME=WHERE'),
-        ('net=nowhere.tflite', 'teacher net: there is no file or folder nowhere.tflite'),
-        ('net=net.keras,lables=x', "teacher net: 'lables=x' is no option of net.keras; write labels=..., scale="),
-        ('net=net.keras,labels', "'labels' is no option"),
-        ('net=net.keras,weights=x', "'weights=x' is no option of net.keras"),
-        ('net=keras:VGG16,scale=0..1', "'scale=0..1' is no option of keras:VGG16"),
-        ('net=net.keras,kind=odds', "kind is probabilities or logits, not 'odds'"),
-        ('net=net.keras,scale=255', r"scale is one of 0\.\.255, 0\.\.1, -1\.\.1, caffe, not '255'"),
-        ('net=net.keras,crop=2', "crop is a number from 0.1 to 1, not '2'"),
-        ('net=net.keras,crop=half', "crop is a number from 0.1 to 1, not 'half'"),
-        ('net=net.keras,drop=5', "drop is a number from 0 to 4, not '5'"),
-        ('net=net.keras,labels=none.txt', r'none.txt cannot be read \(No such file or directory\); labels is a file'),
-        ('net=net.keras,labels=latin.txt', r'latin.txt cannot be read \(it is not UTF-8\)'),
-        ('net=net.keras,labels=four.txt', 'tells 5 classes apart, but four.txt names 4; drop=0 leaves the first'),
-        ('net=net.keras,labels=scenes.txt', 'net.keras .* tells 5 classes apart, but scenes.txt names 365$'),
+        ('net.tflite', "teacher 'net.tflite': invalid. Use NAME=WHERE, such as imagenet=mobilenet.tflite"),
+        ('=net.tflite', 'Use NAME=WHERE'),
+        ('my-net=net.tflite', 'Use NAME=WHERE'),
+        ('net=', 'Use NAME=WHERE'),
+        ('net=nowhere.tflite', 'teacher net: no such file or folder nowhere.tflite'),
+        ('net=net.keras,lables=x', "teacher net: invalid option 'lables=x' of net.keras. Use labels=..., scale="),
+        ('net=net.keras,labels', "invalid option 'labels'"),
+        ('net=net.keras,weights=x', "invalid option 'weights=x' of net.keras"),
+        ('net=keras:VGG16,scale=0..1', "invalid option 'scale=0..1' of keras:VGG16"),
+        ('net=net.keras,kind=odds', "invalid kind 'odds'. Use probabilities or logits"),
+        ('net=net.keras,scale=255', r"invalid scale '255'. Use 0\.\.255, 0\.\.1, -1\.\.1, caffe"),
+        ('net=net.keras,crop=2', "invalid crop '2'. Use a number from 0.1 to 1"),
+        ('net=net.keras,crop=half', "invalid crop 'half'. Use a number from 0.1 to 1"),
+        ('net=net.keras,drop=5', "invalid drop '5'. Use a number from 0 to 4"),
+        ('net=net.keras,labels=none.txt', r'none.txt cannot be read \(No such file or directory\)\. Use labels=FILE'),
+        ('net=net.keras,labels=latin.txt', r'latin.txt cannot be read \(not UTF-8\)'),
+        ('net=net.keras,labels=four.txt', 'has 5 classes, but four.txt has 4 names. Use drop=0 to drop the first'),
+        ('net=net.keras,labels=scenes.txt', 'net.keras .* has 5 classes, but scenes.txt has 365 names$'),
         ('net=text.tflite', 'teacher net: text.tflite cannot be used'),
         ('net=text.keras', 'teacher net: text.keras cannot be used'),
-        ('net=keras:Vgg', "keras.applications has no 'Vgg'; VGG16 is the paper's"),
+        ('net=keras:Vgg', "keras.applications has no 'Vgg'. Use VGG16, as in the paper"),
         ('net=keras:vgg16', "keras.applications has no 'vgg16'"),
-        ('net=keras:MobileNetV3Small,weights=none.h5', 'there is no file none.h5 with the weights of MobileNetV3Small'),
-        ('net=empty', 'empty holds neither a SavedModel nor posteriors ID.npy'),
+        ('net=keras:MobileNetV3Small,weights=none.h5', 'no file none.h5 with the weights of MobileNetV3Small'),
+        ('net=empty', 'empty has neither a SavedModel nor posteriors ID.npy'),
     ],
 )  # fmt: skip
-def test_mistakes_in_words(inside, text, words):
+def test_mistakes_are_reported(inside, text, words):
     (inside / 'empty').mkdir(exist_ok=True)
     with pytest.raises(SoundNetError, match=words) as caught:
         teachers.parse(text)
@@ -280,7 +280,7 @@ def test_networks_of_other_shapes(inside):
             teachers.parse(f'net={name}.keras')
     inputs = keras.Input([16, 16, 3])
     keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs)).save(inside / 'map.keras')
-    with pytest.raises(SoundNetError, match=r'gives \[1, 14, 14, 2\] for a frame, not \[1, classes\]'):
+    with pytest.raises(SoundNetError, match=r'returns \[1, 14, 14, 2\] for a frame, not \[1, classes\]'):
         teachers.parse('net=map.keras')
     keras.Model(inputs, [inputs, inputs]).save(inside / 'two.keras')
     with pytest.raises(SoundNetError, match=r'two.keras cannot be used \(it has several inputs or outputs'):

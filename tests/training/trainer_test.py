@@ -196,7 +196,7 @@ def test_damage_is_told_in_words(made, tmp_path):
     shard = next((tmp_path / 'records').glob('*.tfrecord'))
     shard.write_bytes(shard.read_bytes()[:-100])
     with pytest.raises(
-        BadRecord, match=r'\.tfrecord is damaged: it has .* bytes, its records take .*: remove it and prepare again'
+        BadRecord, match=r'\.tfrecord: damaged, .* bytes instead of .*\. Remove it and run soundnet-prepare again'
     ):
         train(tmp_path / 'records', SPEC, tmp_path / 'run', CONFIG)
     (tmp_path / 'run' / 'experiment.json').write_text('{')

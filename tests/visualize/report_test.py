@@ -194,7 +194,7 @@ def test_what_can_be_read_now_is_read(small, monkeypatch):
 
 def test_a_second_run_needs_no_tensorflow(small, monkeypatch):
     small()
-    monkeypatch.setattr(report.decoding, '_load_tfio', lambda: pytest.fail('tensorflow-io was loaded'))
+    monkeypatch.setattr(report.decoding.decoders, 'load_tfio', lambda: pytest.fail('tensorflow-io was loaded'))
     assert small().skipped == 6
 
 

@@ -1,1 +1,1 @@
-"""Videos of the web: addresses become files, and words become addresses."""
+"""Videos on the web: downloading them, and finding them by keywords."""

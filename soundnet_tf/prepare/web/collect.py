@@ -1,9 +1,9 @@
-"""Words become a manifest: the videos that Flickr finds for them, with licences and owners.
+"""Collect videos from Flickr by keyword into a manifest, with licences and owners.
 
-So the paper's two million videos were found, by popular tags and the words of dictionaries.
+The paper found its two million videos like this, by popular tags and dictionary words.
 
-The manifest appears whole, at the end. A journal beside it, OUT.journal, remembers each step, so that a
-stopped run goes on; it stays, so that a finished manifest can be given more words.
+The manifest is written at the end. A journal beside it, OUT.journal, records each step, so that a
+stopped run resumes; it is kept, so that words can be added to a finished manifest.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from tqdm import tqdm
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.web.flickr import Flickr, Licence, Prefer
 from soundnet_tf.prepare.web.journal import COLUMNS, Journal
-from soundnet_tf.web.client import Refused
+from soundnet_tf.web.client import PermanentError
 
 OTHER_LICENCE = 'licence'
 
 
 @dataclasses.dataclass
 class Report:
-    """What a manifest holds, and from how many of the words."""
+    """The number of videos and finished words, and what was skipped or failed."""
 
     out: str
     videos: int
@@ -57,12 +57,12 @@ def collect(
     most: int | None = None,
     most_per_word: int | None = None,
 ) -> Report:
-    """Write the manifest `out` of the videos that Flickr finds for the words, of these licences only.
+    """Write the manifest `out` of the videos that Flickr finds for the words, with these licences only.
 
-    Stops after `most` videos. Raises SoundNetError where `out` was begun with other settings, and
-    where Flickr answers nothing any more; what was found until then is remembered.
+    Stops after `most` videos. Raises SoundNetError if `out` was started with other settings, and if
+    Flickr stops answering; what was found until then is saved.
     """
-    # Before anything is written: a mistake leaves nothing behind.
+    # Before anything is written, so that an error leaves no file.
     allowed = _allowed(flickr.licences(), licences)
     settings = {'licences': sorted(licences), 'prefer': prefer, 'most_per_word': most_per_word}
     failed = {}
@@ -74,7 +74,7 @@ def collect(
                 try:
                     for videos in _collect_word(word, journal, flickr, allowed, prefer, most, most_per_word):
                         bar.set_postfix(videos=videos, refresh=videos % 10 == 0)
-                except Refused as refused:
+                except PermanentError as refused:
                     tqdm.write(f'{word}: {refused}', file=sys.stderr)
                     failed[word] = str(refused)
         journal.write_manifest()
@@ -83,10 +83,10 @@ def collect(
 
 
 def _allowed(table: Mapping[str, Licence], names: Sequence[str]) -> dict[str, Licence]:
-    """The rows of Flickr's table that have one of the short names; `all` is every one."""
+    """The rows of Flickr's table with one of the short names; `all` selects every one."""
     known = {licence.name for licence in table.values()}
     if unknown := set(names) - known - {'all'}:
-        raise SoundNetError(f'Flickr has no licence {min(unknown)!r}: choose among {", ".join(sorted(known))}, or all')
+        raise SoundNetError(f'unknown licence {min(unknown)!r}. Use {", ".join(sorted(known))}, or all')
     return {number: licence for number, licence in table.items() if 'all' in names or licence.name in names}
 
 
@@ -99,7 +99,7 @@ def _collect_word(
     most: int | None,
     most_per_word: int | None,
 ) -> Iterator[int]:
-    """Gives after each new video how many there are by now."""
+    """Yields the number of videos after each new one."""
     if word in journal.words:
         return
     duplicates = 0
@@ -110,7 +110,7 @@ def _collect_word(
             return
         id, licence = photo['id'], allowed.get(str(photo.get('license')))
         if id in journal.seen:
-            # What a stopped run had found for this same word is none.
+            # A video that a stopped run found for the same word is not a duplicate.
             duplicates += journal.seen[id] != word
         elif licence is None:
             journal.note(skipped=id, query=word, reason=OTHER_LICENCE)
@@ -118,7 +118,7 @@ def _collect_word(
             try:
                 journal.note(video=_row(photo, flickr.source(id, prefer), licence, word))
                 yield journal.videos
-            except Refused as refused:
+            except PermanentError as refused:
                 journal.note(skipped=id, query=word, reason=str(refused))
     journal.note(finished=word, duplicates=duplicates)
 
@@ -132,7 +132,7 @@ def _row(photo: Mapping[str, Any], source: str, licence: Licence, word: str) -> 
 
 
 def read_words(arguments: Iterable[str]) -> list[str]:
-    """Words, and those of files that are named, one to a line, with # before comments; each comes once."""
+    """Unique words from arguments and from files, which have one per line and # before comments."""
     words: dict[str, str] = {}
     for argument in arguments:
         lines = [argument]
@@ -140,11 +140,11 @@ def read_words(arguments: Iterable[str]) -> list[str]:
             try:
                 text = pathlib.Path(argument).read_text(encoding='utf-8-sig')
             except UnicodeDecodeError:
-                raise SoundNetError(f'{argument} is no text in UTF-8: a file of words has one on each line') from None
+                raise SoundNetError(f'{argument}: not UTF-8 text. Pass a text file with one word per line') from None
             lines = [line.partition('#')[0] for line in text.splitlines()]
         for word in (' '.join(line.split()) for line in lines):
             if word:
                 words.setdefault(word.casefold(), word)
     if not words:
-        raise SoundNetError('name words to search for, or files that hold them')
+        raise SoundNetError('no words: pass words to search for, or files with one per line')
     return list(words.values())

@@ -1,7 +1,6 @@
-"""What is asked of Flickr: its licences, the videos that it finds for a word, and where their files lie.
+"""Flickr's API: its licences, the videos that it finds for a word, and the addresses of their files.
 
-Written after Flickr's documentation and tested against a small server made for it; never run against
-Flickr itself.
+Written from Flickr's documentation and tested with a small local server, never with Flickr itself.
 """
 
 import dataclasses
@@ -11,25 +10,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.web.client import Again, Client, Refused, times
+from soundnet_tf.web.client import Client, PermanentError, RetryableError, times
 
 URL = 'https://api.flickr.com/services/rest/'
 KEY = 'FLICKR_API_KEY'
 
 PER_PAGE = 500
 SERVED = 4000
-"""Of what a query finds, Flickr serves so many; what lies behind comes as repetitions."""
-BEGAN = 1_075_593_600
+"""Flickr returns this many results of a query; beyond them it repeats some."""
+FIRST_UPLOAD = 1_075_593_600
 """February 2004: no upload is older than Flickr."""
 
 SIDE = 240
-"""Pixels of the shorter side that a teacher wants to see."""
+"""Pixels of the shorter side that teachers need."""
 
 Prefer = Literal['small', 'large']
 
-# Flickr's error codes: the service is away for a moment; the key or the call is wrong, whatever is asked.
-AWAY = frozenset({0, 10, 105, 106})
-HOPELESS = frozenset({*range(95, 101), 111, 112})
+# Flickr's error codes: the service is temporarily unavailable; the key or the call is wrong.
+UNAVAILABLE = frozenset({0, 10, 105, 106})
+INVALID_CALL = frozenset({*range(95, 101), 111, 112})
 
 NO_SOURCE = 'no source'
 NO_DOWNLOAD = 'not for download'
@@ -37,16 +36,16 @@ NO_DOWNLOAD = 'not for download'
 
 @dataclasses.dataclass(frozen=True)
 class Licence:
-    """`name` is short and the same for all versions, as cc-by; `url` says which it is."""
+    """`name` is short and the same for all versions, such as cc-by; `url` is that of the version."""
 
     name: str
     url: str
 
 
 class Flickr:
-    """The questions that are asked of Flickr, one after the other.
+    """A client of Flickr's API, one request at a time.
 
-    Raises SoundNetError where no answer is to be had for anything, Refused where this question has none.
+    Raises SoundNetError if Flickr cannot be used at all, PermanentError if this request fails.
     """
 
     def __init__(
@@ -64,16 +63,16 @@ class Flickr:
 
     def licences(self) -> dict[str, Licence]:
         """Flickr's table of licences, by its numbers."""
-        table = self._ask('photos.licenses.getInfo', 'licenses')['license']
+        table = self._request('photos.licenses.getInfo', 'licenses')['license']
         return {str(row['id']): Licence(short_name(row['name'], row['url']), row['url']) for row in table}
 
     def search(self, word: str, licences: Sequence[str], until: int, wanted: int | None = None) -> Iterator[dict]:
         """The videos that have a word in title, tags or description, most relevant first.
 
-        What is more than Flickr serves of one query is asked for by parts of the time up to `until`, in
-        which each fits, unless no more are `wanted`.
+        If a query has more results than Flickr returns, the upload time up to `until` is split until each part
+        fits, unless no more are `wanted`.
         """
-        asked = {
+        query = {
             'text': word,
             'media': 'videos',
             'license': ','.join(licences),
@@ -81,79 +80,81 @@ class Flickr:
             'sort': 'relevance',
             'per_page': PER_PAGE,
         }
-        return self._between(asked, BEGAN, until, split=not wanted or wanted > SERVED)
+        return self._between(query, FIRST_UPLOAD, until, split=not wanted or wanted > SERVED)
 
     def source(self, id: str, prefer: Prefer = 'small') -> str:
-        """The address of a video's file. Raises Refused with the reason, as it is counted, if there is none."""
+        """The address of a video's file. Raises PermanentError with the reason if there is none."""
         try:
-            sizes = self._ask('photos.getSizes', 'sizes', photo_id=id)
-        except Refused:
-            raise Refused(NO_SOURCE) from None
+            sizes = self._request('photos.getSizes', 'sizes', photo_id=id)
+        except PermanentError:
+            raise PermanentError(NO_SOURCE) from None
         if not int(sizes.get('candownload', 1)):
-            raise Refused(NO_DOWNLOAD)
+            raise PermanentError(NO_DOWNLOAD)
         return choose(sizes['size'], prefer)
 
-    def _between(self, asked: dict[str, Any], first: int, last: int, *, split: bool) -> Iterator[dict]:
+    def _between(self, query: dict[str, Any], first: int, last: int, *, split: bool) -> Iterator[dict]:
         dates = {'min_upload_date': first, 'max_upload_date': last}
-        page = self._ask('photos.search', 'photos', **asked, **dates, page=1)
+        page = self._request('photos.search', 'photos', **query, **dates, page=1)
         total = int(page['total'] or 0)
-        # So many within a single second nobody can ask for.
+        # A single second cannot be split.
         if split and total > SERVED and first < last:
             middle = (first + last) // 2
-            yield from self._between(asked, first, middle, split=True)
-            yield from self._between(asked, middle + 1, last, split=True)
+            yield from self._between(query, first, middle, split=True)
+            yield from self._between(query, middle + 1, last, split=True)
             return
         yield from page['photo']
         for number in range(2, -(-min(total, SERVED) // PER_PAGE) + 1):
-            yield from self._ask('photos.search', 'photos', **asked, **dates, page=number)['photo']
+            yield from self._request('photos.search', 'photos', **query, **dates, page=number)['photo']
 
-    def _ask(self, method: str, kind: str, **asked: Any) -> dict[str, Any]:
+    def _request(self, method: str, kind: str, **arguments: Any) -> dict[str, Any]:
         tried = 0
         while True:
             try:
-                return self._once(method, kind, asked)
-            except Again as again:
+                return self._call(method, kind, arguments)
+            except RetryableError as again:
                 tried += 1
                 if tried == self._tries:
                     raise SoundNetError(
-                        f'Flickr does not answer ({again}{times(tried)}); what was found is noted: '
-                        'give the same command again to go on'
+                        f'Flickr: no answer ({again}{times(tried)}). '
+                        'Run the same command again to resume: the videos found so far are saved'
                     ) from None
                 self._client.pause(max(again.wait_s, self._client.backoff_s(tried)))
 
-    def _once(self, method: str, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
-        form = {'method': f'flickr.{method}', 'format': 'json', 'nojsoncallback': 1, 'api_key': self._key, **asked}
-        # In the body, not in the address, the key comes into nobody's log or error.
+    def _call(self, method: str, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        form = {'method': f'flickr.{method}', 'format': 'json', 'nojsoncallback': 1, 'api_key': self._key, **arguments}
+        # The key is in the body, not in the address, so that it never appears in a log or an error.
         try:
-            response = self._client.ask('POST', self._url, data=form)
-        except Refused as refused:
-            raise SoundNetError(f'{self._url} gives no answers: {refused}') from None
+            response = self._client.request('POST', self._url, data=form)
+        except PermanentError as refused:
+            raise SoundNetError(f'{self._url}: request failed ({refused}). Check --api') from None
         try:
             answer = response.json()
             if answer['stat'] == 'ok':
                 return answer[kind]
             code, message = int(answer['code']), str(answer['message']).replace(self._key, '...')
         except (ValueError, KeyError, TypeError):
-            raise Again('no answer in JSON') from None
+            raise RetryableError('the answer is not JSON') from None
         if code == 100:
-            raise SoundNetError(f'Flickr does not take the key in {KEY}: {message}')
-        if code in HOPELESS:
-            raise SoundNetError(f'Flickr says: {message} (code {code})')
-        raise Again(f'it says: {message}') if code in AWAY else Refused(f'Flickr says: {message} (code {code})')
+            raise SoundNetError(f'Flickr: the key in {KEY} is rejected ({message}). Check the key')
+        if code in INVALID_CALL:
+            raise SoundNetError(f'Flickr: {message} (code {code})')
+        if code in UNAVAILABLE:
+            raise RetryableError(message)
+        raise PermanentError(f'Flickr: {message} (code {code})')
 
 
 def key() -> str:
-    """The key of the user's environment. Raises SoundNetError where there is none."""
+    """The key in the environment. Raises SoundNetError if there is none."""
     found = os.environ.get(KEY, '').strip()
     if not found:
         raise SoundNetError(
-            f'{KEY} is not set in the environment: Flickr gives keys at https://www.flickr.com/services/apps/create/'
+            f'{KEY}: not set. Get a key from https://www.flickr.com/services/apps/create/ and export it'
         )
     return found
 
 
 def short_name(name: str, url: str) -> str:
-    """What a licence of Flickr's table is called here."""
+    """The short name of a licence in Flickr's table."""
     if found := re.search(r'creativecommons\.org/licenses/([a-z-]+)/', url):
         return f'cc-{found[1]}'
     known = {
@@ -168,12 +169,12 @@ def short_name(name: str, url: str) -> str:
 def choose(sizes: Iterable[dict[str, Any]], prefer: Prefer = 'small') -> str:
     """The address of one of a video's files.
 
-    small: the smallest whose shorter side has as many pixels as teachers look at; of 20 s of sound and
-    four small frames, a larger one would only cost time. large: the largest, the original if it is given.
+    small: the smallest with enough pixels on the shorter side for teachers. large: the largest, the original
+    if Flickr offers it.
     """
     films = [size for size in sizes if size['media'] == 'video' and size['label'] != 'Video Player' and size['source']]
     if not films:
-        raise Refused(NO_SOURCE)
+        raise PermanentError(NO_SOURCE)
     large_enough = [film for film in films if _side(film) >= SIDE and film['label'] != 'Video Original']
     if prefer == 'small' and large_enough:
         return min(large_enough, key=_side)['source']
@@ -181,5 +182,5 @@ def choose(sizes: Iterable[dict[str, Any]], prefer: Prefer = 'small') -> str:
 
 
 def _side(film: dict[str, Any]) -> int:
-    """The shorter side in pixels; Flickr gives numbers, numbers as text, and nothing."""
+    """The shorter side in pixels; Flickr returns numbers, numbers as text, or nothing."""
     return min(int(film.get('width') or 0), int(film.get('height') or 0))

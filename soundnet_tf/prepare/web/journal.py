@@ -1,9 +1,9 @@
-"""What a collection has found so far, a line of JSON for each step, beside the manifest that it becomes."""
+"""The videos found so far, one line of JSON per step, beside the manifest."""
 
 import collections
 import csv
+import io
 import json
-import os
 import pathlib
 import time
 from collections.abc import Iterator, Mapping
@@ -13,47 +13,47 @@ from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
-"""Of the manifest; soundnet-prepare reads the first two, the others are for people."""
+"""Of the manifest; soundnet-prepare reads the first two, the others are for users."""
 DUPLICATE = 'duplicate'
 
 
 class Journal:
-    """The journal of the manifest `out`; what a torn last line said is asked for once more."""
+    """The journal of the manifest `out`; a step whose line is incomplete is repeated."""
 
     def __init__(self, out: pathlib.Path, settings: Mapping[str, Any]):
-        """Begin one, or go on with the one that is there. Raises SoundNetError where that cannot be."""
+        """Start a journal, or resume the existing one. Raises SoundNetError if it is locked, damaged or different."""
         self.until, self.videos = int(time.time()), 0
         self.seen: dict[str, str] = {}
-        """Every video that was looked at, and the word that it was found for."""
+        """Every video seen, and the word that found it."""
         self.found: collections.Counter[str] = collections.Counter()
         """Videos of each word."""
         self.words: set[str] = set()
-        """Those that are finished."""
+        """The finished ones."""
         self.skipped: collections.Counter[str] = collections.Counter()
         self._settings, self._out = dict(settings), out
         self._path = out.with_name(out.name + '.journal')
         if out.exists() and not self._path.exists():
-            raise SoundNetError(f'{out} is there, but not its {self._path.name}: choose another --out')
+            raise SoundNetError(f'{out}: exists without its {self._path.name}. Use another --out')
         out.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open('a+b')
         if not storage.lock(self._file):
-            raise SoundNetError(f'another run is writing {out}: wait for it, or stop it first')
+            raise SoundNetError(f'{out}: another run is writing to it. Wait for it, or stop it first')
         self._load()
 
     def note(self, **entry: Any) -> None:
-        """Remember a step, on the disk first."""
+        """Record a step, on disk first."""
         self._file.write(json.dumps(entry).encode() + b'\n')
         self._file.flush()
         self._take(entry)
 
     def write_manifest(self) -> None:
-        draft = self._out.with_name(self._out.name + '.part')
-        # Half of a character, which JSON can carry and UTF-8 cannot, becomes a question mark.
-        with draft.open('w', newline='', encoding='utf-8', errors='replace') as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        with storage.whole_file(self._out) as file:
+            # Lone surrogates, which JSON allows and UTF-8 does not, become question marks.
+            text = io.TextIOWrapper(file, 'utf-8', errors='replace', newline='')
+            writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
             writer.writerows(entry['video'] for entry in self._entries() if 'video' in entry)
-        os.replace(draft, self._out)
+            text.detach()
 
     def __enter__(self) -> 'Journal':
         return self
@@ -72,11 +72,11 @@ class Journal:
         whole = 0
         for number, line in enumerate(self._file, 1):
             if not line.endswith(b'\n'):
-                break  # a run was stopped while it wrote this
+                break  # a run was stopped while writing this line
             try:
                 entry = json.loads(line)
             except ValueError:
-                raise SoundNetError(f'{self._path} is damaged in line {number}: remove it to start over') from None
+                raise SoundNetError(f'{self._path}: damaged in line {number}. Remove it to start over') from None
             whole += len(line)
             yield entry
         self._file.truncate(whole)
@@ -96,11 +96,4 @@ class Journal:
             self.skipped += collections.Counter({DUPLICATE: entry['duplicates']})
         else:
             self.until = entry['until']
-            self._agree(entry['settings'])
-
-    def _agree(self, before: Mapping[str, Any]) -> None:
-        other = [
-            f'{key} was {before.get(key)}, is {now}' for key, now in self._settings.items() if before.get(key) != now
-        ]
-        if other:
-            raise SoundNetError(f'{self._out} was begun differently ({"; ".join(other)}): choose another --out')
+            storage.check_same(self._out, entry['settings'], self._settings)

@@ -1,6 +1,6 @@
-"""Videos that lie elsewhere become local files, whole and verified.
+"""Download videos, and verify them.
 
-A file is written as NAME.part and renamed when it is whole. What a killed run left is gone on with.
+A file is written as NAME.part and renamed when it is complete. A new run resumes an incomplete one.
 """
 
 import contextlib
@@ -16,24 +16,22 @@ from typing import IO
 from soundnet_tf import storage
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.media import Unusable, unreadable
-from soundnet_tf.web.client import Again, Client, Refused
+from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits
 
 NOT_FETCHED = 'not fetched'
 POLL_S = 0.2
-"""How often to look whether another run has finished the same file."""
+"""How often to check whether another run has finished the same file."""
 
 
 class Fetcher:
-    """Gives local paths for videos, wherever they lie; used by many threads at once.
+    """Returns local paths of videos, downloading them if needed; safe to use from many threads.
 
-    What is fetched goes to `folder`; unless `keep`, `discard` removes it again. A try that brings no
-    byte more than those before is repeated, `tries` in all, ever later, or when the server says.
-    `per_second` requests are sent at most. A file that takes longer than `longest_s` or is larger
-    than `most_bytes` is no video of ours.
+    Downloads go to `folder`; unless `keep`, `discard` removes them again. After `tries` tries in a row
+    without a new byte, at growing intervals or those that the server requests, a download fails. It sends
+    up to `per_second` requests. A file that takes longer than `max_s` or is larger than `max_bytes` fails.
 
-    `close`, or the end of a `with`, stops whoever is fetching: they raise `Stopped`, and another run
-    goes on from there.
+    `close`, or the end of a `with`, stops all downloads, which raise `Stopped`; another run resumes them.
     """
 
     def __init__(
@@ -45,36 +43,36 @@ class Fetcher:
         timeout_s: float = 30.0,
         tries: int = 5,
         backoff_s: float = 1.0,
-        longest_s: float = 3600.0,
-        most_bytes: int = 4 << 30,
+        max_s: float = 3600.0,
+        max_bytes: int = 4 << 30,
     ):
         self.folder, self.keep = pathlib.Path(folder), keep
-        self._limits = Limits(tries, longest_s, most_bytes)
+        self._limits = Limits(tries, max_s, max_bytes)
         self._client = Client(per_second=per_second, timeout_s=timeout_s, backoff_s=backoff_s)
 
     def fetch(self, video: Video) -> pathlib.Path:
-        """A local file that holds the whole video; its sha256 is the manifest's, where that gives one.
+        """A local file with the whole video, its sha256 checked if the manifest has one.
 
-        Raises Unusable('not fetched', why). A full disk is an OSError: no video's fault.
+        Raises Unusable('not fetched', why). A full disk is an OSError, since it does not concern one video.
         """
         try:
             local = _local(video.path)
             if local is None:
                 return self._remote(video)
             return _checked(local, video.sha256)
-        except (Refused, Again) as why:
+        except (PermanentError, RetryableError) as why:
             raise Unusable(NOT_FETCHED, str(why)) from None
 
     def discard(self, video: Video) -> None:
-        """Remove what was fetched of a video, a beginning too; what was not fetched, or is to be kept, stays."""
-        with contextlib.suppress(Refused):
+        """Remove the download of a video, complete or not, unless downloads are kept."""
+        with contextlib.suppress(PermanentError):
             if not self.keep and _local(video.path) is None:
                 _remove(self._path(video))
 
     def close(self) -> None:
         self._client.close()
         if not self.keep:
-            # Folders that are empty by now; a beginning that another run can go on with stays.
+            # Empty folders; incomplete downloads stay, for another run to resume.
             for folder in (*self.folder.glob('[0-9a-f][0-9a-f]'), self.folder):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -86,10 +84,10 @@ class Fetcher:
         self.close()
 
     def _path(self, video: Video) -> pathlib.Path:
-        """A name for any address; with another sha256, the same address is asked for another file."""
+        """A name for any address; the same address with another sha256 is another file."""
         parts = [video.path, video.sha256]
         if not self.keep:
-            # Two videos may have one address: the first that is done with it takes nothing from the other.
+            # Two videos may have the same address: discarding one must not remove the file of the other.
             parts.append(video.id)
         name = hashlib.sha256('\n'.join(parts).encode(errors='surrogateescape')).hexdigest()[:40]
         extension = re.search(r'\.\w{1,8}$', urllib.parse.urlsplit(video.path).path, re.ASCII)
@@ -98,17 +96,20 @@ class Fetcher:
     def _remote(self, video: Video) -> pathlib.Path:
         path = self._path(video)
         draft = path.with_name(path.name + '.part')
-        path.parent.mkdir(parents=True, exist_ok=True)
         while not path.exists():
-            with draft.open('ab') as file:
-                if not (storage.lock(file) and _is_at(file, draft)):
-                    self._client.pause(POLL_S)
-                elif path.exists():
-                    draft.unlink(missing_ok=True)  # another finished the file between the two looks
-                else:
-                    self._fill(file, draft, video)
+            claim = storage.Claim.of(path)
+            if claim is None:
+                self._client.pause(POLL_S)
+                continue
+            try:
+                # Another run may have finished the file in the meantime.
+                if not path.exists():
+                    with draft.open('ab') as file:
+                        self._fill(file, draft, video)
                     os.replace(draft, path)
                     draft.with_suffix('.tag').unlink(missing_ok=True)
+            finally:
+                claim.release()
         return path
 
     def _fill(self, file: IO[bytes], draft: pathlib.Path, video: Video) -> None:
@@ -121,7 +122,7 @@ class Fetcher:
             file.flush()
             if video.sha256:
                 _verify(draft, video.sha256)
-        except Refused:
+        except PermanentError:
             _remove(draft.with_suffix(''))
             raise
 
@@ -136,52 +137,43 @@ def _checked(local: pathlib.Path, sha256: str) -> pathlib.Path:
 
 
 def _local(path: str) -> pathlib.Path | None:
-    """The path of what lies on this machine already."""
+    """The path of a local file; None for others."""
     if not is_remote(path):
         return pathlib.Path(path)
     try:
         parts = urllib.parse.urlsplit(path)
     except ValueError:
-        raise Refused('its address cannot be asked') from None
+        raise PermanentError('invalid address') from None
     if parts.scheme != 'file':
         return None
     if parts.netloc not in ('', 'localhost'):
-        raise Refused(f'it lies on another machine, {parts.netloc}')
+        raise PermanentError(f'it is on another host, {parts.netloc}')
     return pathlib.Path(urllib.request.url2pathname(parts.path))
 
 
 def _copy(url: str, draft: pathlib.Path) -> None:
-    """What TensorFlow has a file system for: gs://, and with tensorflow-io s3:// and hdfs://."""
+    """Copy from a file system of TensorFlow: gs://, and with tensorflow-io s3:// and hdfs://."""
     import tensorflow as tf
 
     try:
         tf.io.gfile.copy(url, str(draft), overwrite=True)
     except tf.errors.NotFoundError:
-        raise Refused('there is no such file') from None
+        raise PermanentError('no such file') from None
     except tf.errors.UnimplementedError:
-        raise Refused(f'TensorFlow knows no {url.partition(":")[0]}:// here') from None
+        raise PermanentError(f'TensorFlow has no file system for {url.partition(":")[0]}:// here') from None
     except tf.errors.OpError as error:
         if os.strerror(errno.ENOSPC) in error.message:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft)) from None
-        raise Refused(error.message.partition('\n')[0]) from None
+        raise PermanentError(error.message.partition('\n')[0]) from None
 
 
 def _verify(path: pathlib.Path, expected: str) -> None:
-    with path.open('rb') as file:
-        got = hashlib.file_digest(file, 'sha256').hexdigest()
+    got = storage.sha256(path)
     if got != expected:
-        raise Refused(f'its sha256 is {got}, expected {expected}')
-
-
-def _is_at(file: IO[bytes], path: pathlib.Path) -> bool:
-    """Whether an open file was neither renamed nor removed since."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
+        raise PermanentError(f'sha256 is {got}, expected {expected}')
 
 
 def _remove(path: pathlib.Path) -> None:
-    """A file, or what there is of it."""
+    """A download, complete or not."""
     for name in (path.name, f'{path.name}.part', f'{path.name}.tag'):
         path.with_name(name).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import manifest
 from soundnet_tf.prepare.web import collect, flickr, journal
-from soundnet_tf.web.client import Refused
+from soundnet_tf.web.client import PermanentError
 from tests.prepare import served
 from tests.prepare.served import Fault, Upload
 
@@ -121,7 +121,7 @@ def test_videos_without_a_file(server, tmp_path):
     report = run(server, tmp_path / 'v.csv', 'dog')
     assert str(report).endswith('; 2 skipped: 1 no source, 1 not for download')
     assert [row['id'] for row in rows(tmp_path / 'v.csv')] == ['3']
-    with pytest.raises(Refused, match='no source'):
+    with pytest.raises(PermanentError, match='no source'):
         api(server).source('gone')
 
 
@@ -208,7 +208,7 @@ def test_wherever_it_is_stopped_it_goes_on_and_comes_to_the_same(server, small_p
         try:
             run(server, folder / 'v.csv', *words)
         except SoundNetError as error:
-            assert 'give the same command again to go on' in str(error)  # noqa: PT017
+            assert 'Run the same command again to resume' in str(error)  # noqa: PT017
         server.faults = []
         if data.draw(st.booleans()) and (folder / 'v.csv.journal').exists():
             # Killed while it wrote a line.
@@ -220,7 +220,7 @@ def test_wherever_it_is_stopped_it_goes_on_and_comes_to_the_same(server, small_p
     assert (again.videos, again.words, again.skipped) == (whole.videos, whole.words, whole.skipped)
 
 
-def test_faults_that_pass(server, tmp_path):
+def test_temporary_faults(server, tmp_path):
     server.uploads = [Upload('1', 'dog')]
     server.faults = [
         Fault(503),
@@ -238,27 +238,27 @@ def test_faults_that_pass(server, tmp_path):
 @pytest.mark.parametrize(
     ('faults', 'words'),
     [
-        ([AWAY] * 3, r'Flickr does not answer \(it says: Service currently unavailable, 3 times\); what was found is'),
-        ([Fault(500)] * 3, r'Flickr does not answer \(HTTP 500 Internal Server Error, 3 times\)'),
-        ([Fault(200, body=b'')] * 3, r'Flickr does not answer \(no answer in JSON, 3 times\)'),
-        ([Fault(404)], r'http://127.0.0.1:\d+/rest/ gives no answers: HTTP 404 Not Found'),
+        ([AWAY] * 3, r'Flickr: no answer \(Service currently unavailable, 3 times\)\. Run the same command'),
+        ([Fault(500)] * 3, r'Flickr: no answer \(HTTP 500 Internal Server Error, 3 times\)'),
+        ([Fault(200, body=b'')] * 3, r'Flickr: no answer \(the answer is not JSON, 3 times\)'),
+        ([Fault(404)], r'http://127.0.0.1:\d+/rest/: request failed \(HTTP 404 Not Found\)'),
         ([Fault(200, body=b'{"stat":"fail","code":112,"message":"Method \\"x\\" not found secret-key"}')],
-         r'Flickr says: Method "x" not found \.\.\. \(code 112\)'),
+         r'Flickr: Method "x" not found \.\.\. \(code 112\)'),
     ],
 )  # fmt: skip
-def test_failures_in_words(server, tmp_path, faults, words):
+def test_failures_are_reported(server, tmp_path, faults, words):
     server.faults = list(faults)
     with pytest.raises(SoundNetError, match=words):
         run(server, tmp_path / 'v.csv', 'dog')
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_key_is_told_and_never_shown(server, tmp_path, caplog, capfd):
+def test_a_wrong_key_is_reported_and_never_shown(server, tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    with pytest.raises(SoundNetError, match=r'Flickr does not take the key in FLICKR_API_KEY: Invalid API Key'):
+    with pytest.raises(SoundNetError, match=r'Flickr: the key in FLICKR_API_KEY is rejected \(Invalid API Key'):
         collect.collect(['dog'], str(tmp_path / 'v.csv'), api(server, 'my-own-key'), FREE)
     gone = flickr.Flickr('my-own-key', 'http://127.0.0.1:9/', tries=2, backoff_s=0.001, per_hour=1e9)
-    with pytest.raises(SoundNetError, match=r'does not answer \(cannot be reached \(connection refused\), 2 times\)'):
+    with pytest.raises(SoundNetError, match=r'no answer \(cannot be reached \(connection refused\), 2 times\)'):
         gone.licences()
     server.uploads, server.faults = [Upload('1', 'dog')], [None, Fault(503)]
     run(server, tmp_path / 'v.csv', 'dog')
@@ -272,32 +272,37 @@ def test_a_wrong_key_is_told_and_never_shown(server, tmp_path, caplog, capfd):
     assert not any('my-own-key' in text or 'secret-key' in text for text in said)
 
 
-def test_a_word_that_cannot_be_searched_stops_nothing(server, tmp_path, capfd):
+def test_a_failed_word_does_not_stop_the_run(server, tmp_path, capfd):
     server.uploads = [Upload('1', 'dog')]
     report = run(server, tmp_path / 'v.csv', '???', 'dog')
     assert str(report) == f'1 video from 1 of 2 words in {tmp_path}/v.csv; 1 word failed'
-    assert '???: Flickr says: Parameterless searches have been disabled (code 3)' in capfd.readouterr().err
+    assert '???: Flickr: Parameterless searches have been disabled (code 3)' in capfd.readouterr().err
 
 
-def test_begun_differently(server, tmp_path):
+def test_other_settings_are_an_error(server, tmp_path):
     out = tmp_path / 'v.csv'
     run(server, out, 'dog')
     with pytest.raises(
-        SoundNetError, match=r"begun differently \(licences was \['cc-by', .*\], is \['cc0'\]\): choose"
+        SoundNetError,
+        match=r"started with other settings \(licences was \['cc-by', .*\], is \['cc0'\]\)\. Use another --out",
     ):
         run(server, out, 'dog', licences=['cc0'])
-    with pytest.raises(SoundNetError, match='most_per_word was None, is 3'):
+    with pytest.raises(SoundNetError, match='most_per_word was unset, is 3'):
         run(server, out, 'dog', most_per_word=3)
-    with pytest.raises(SoundNetError, match="Flickr has no licence 'free': choose among all-rights-reserved, cc-by, "):
+    with pytest.raises(SoundNetError, match=r"unknown licence 'free'\. Use all-rights-reserved, cc-by, "):
         run(server, out, 'dog', licences=['free'])
     notes = tmp_path / 'v.csv.journal'
-    with journal.Journal(out, {}), pytest.raises(SoundNetError, match=r'another run is writing .*v.csv: wait for it'):
+    same = json.loads(notes.read_text().splitlines()[0])['settings']
+    with (
+        journal.Journal(out, same),
+        pytest.raises(SoundNetError, match=r'v\.csv: another run is writing to it'),
+    ):
         run(server, out, 'dog')
     notes.write_text(notes.read_text().replace('{', 'x', 1))
-    with pytest.raises(SoundNetError, match=r'v.csv.journal is damaged in line 1: remove it to start over'):
+    with pytest.raises(SoundNetError, match=r'v.csv.journal: damaged in line 1. Remove it to start over'):
         run(server, out, 'dog')
     notes.unlink()
-    with pytest.raises(SoundNetError, match=r'v.csv is there, but not its v.csv.journal: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'v.csv: exists without its v.csv.journal. Use another --out'):
         run(server, out, 'dog')
 
 
@@ -307,9 +312,9 @@ def test_words_and_files_of_words(tmp_path):
     (tmp_path / 'latin.txt').write_bytes('größe'.encode('latin-1'))
     assert collect.read_words(['cat', str(tmp_path / 'words.txt'), 'DOG']) == ['cat', 'dog', 'street music']
     for arguments in ([], [str(tmp_path / 'none.txt')]):
-        with pytest.raises(SoundNetError, match='name words to search for, or files that hold them'):
+        with pytest.raises(SoundNetError, match='no words: pass words to search for, or files'):
             collect.read_words(arguments)
-    with pytest.raises(SoundNetError, match=r'latin.txt is no text in UTF-8: a file of words has one on each line'):
+    with pytest.raises(SoundNetError, match=r'latin.txt: not UTF-8 text. Pass a text file with one word per line'):
         collect.read_words([str(tmp_path / 'latin.txt')])
 
 
