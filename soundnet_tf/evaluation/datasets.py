@@ -17,6 +17,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
+from soundnet_tf import storage
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.evaluation import csv_rows, dcase
 from soundnet_tf.evaluation.text_tables import columns
@@ -114,8 +115,7 @@ class DataSet:
 @functools.cache
 def content(path: str) -> str:
     """A hash of what is in the file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
+    return storage.sha256(path)[:16]
 
 
 def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:

@@ -9,13 +9,12 @@ import numpy as np
 import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import audio
+from soundnet_tf import audio, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio
 from soundnet_tf.evaluation.datasets import DataSet, refuse
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.embedders.precomputed import Ready
-from soundnet_tf.storage import whole_file
 
 Values = NDArray[np.float32]
 
@@ -60,7 +59,7 @@ def of_clips(
             for index, values in zip(waveforms, heard, strict=True):
                 found[index] = values
                 if (path := paths[index]) is not None:
-                    with whole_file(path) as draft:
+                    with storage.whole_file(path) as draft:
                         np.save(draft, values)
             bar.update(len(batch))
     refuse(bad, len(paths))
@@ -75,9 +74,7 @@ def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
 
 def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
     """By content, and all that the features come of: a clip that is moved, or is in two data sets, is the same clip."""
-    with open(path, 'rb') as file:
-        content = hashlib.file_digest(file, 'sha256').hexdigest()
-    digest = hashlib.sha256(repr((content, *how)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((storage.sha256(path), *how)).encode()).hexdigest()
     return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
 
 

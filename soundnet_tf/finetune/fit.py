@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import keras
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
@@ -104,7 +105,7 @@ def finetune(
         'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
         'seed': seed,
     }
-    journal.begin(out, about)
+    storage.begin(out / journal.RUN, about)
     if finished is not None:
         # Wherever the run was begun from, and whether it was moved.
         return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})

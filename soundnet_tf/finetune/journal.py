@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -21,39 +20,11 @@ Row = dict[str, float | None]
 """One epoch, by column; None where the held-out clips were not looked at."""
 
 
-def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
-    """Begin a run folder, or go on with one that was begun in the same way. Raises SoundNetError for another way."""
-    path, wanted = out / RUN, json.loads(json.dumps(about))
-    if path.exists():
-        was = _read(path)
-        other = [key for key in _flat(wanted) if _flat(was).get(key, ...) != _flat(wanted)[key]]
-        if other:
-            said = ', '.join(_differs(key, _flat(was).get(key), _flat(wanted)[key]) for key in other[:3])
-            raise SoundNetError(f'{out} was begun with other settings ({said}): choose another folder, or give those')
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another folder')
-    out.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, wanted)
-
-
-def _differs(key: str, was: Any, wanted: Any) -> str:
-    # A table of layers fills the screen.
-    return 'other layers' if key == 'spec' else f'{key} {was}, not {wanted}'
-
-
 def _read(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
         raise SoundNetError(f'{path} is damaged ({error}): choose another folder, or remove {path.parent}') from error
-
-
-def _flat(about: Any) -> dict[str, Any]:
-    """A step into each mapping, so that what differs can be told by its own name."""
-    found = {}
-    for key, value in about.items() if isinstance(about, dict) else ():
-        found |= value if isinstance(value, dict) and key != 'spec' else {key: value}
-    return found
 
 
 def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
@@ -73,9 +44,7 @@ def write_history(out: pathlib.Path, rows: Sequence[Row]) -> None:
     writer.writeheader()
     # As JSON, so that a number read again is the same number.
     writer.writerows({key: '' if value is None else json.dumps(value) for key, value in row.items()} for row in rows)
-    draft = out / f'{HISTORY}.part'
-    draft.write_text(text.getvalue())
-    os.replace(draft, out / HISTORY)
+    storage.write_text(out / HISTORY, text.getvalue())
 
 
 def write_held_out(out: pathlib.Path, arrays: Mapping[str, ArrayLike]) -> None:
@@ -83,10 +52,8 @@ def write_held_out(out: pathlib.Path, arrays: Mapping[str, ArrayLike]) -> None:
 
     `test_clips` are indices of the data set's clips, `test_truth` their classes, `test_logits` `[clips, classes]`.
     """
-    draft = out / f'{HELD_OUT}.part'
-    with draft.open('wb') as file:
+    with storage.whole_file(out / HELD_OUT) as file:
         np.savez(file, **arrays)
-    os.replace(draft, out / HELD_OUT)
 
 
 def read_held_out(out: pathlib.Path) -> dict[str, NDArray[Any]]:

@@ -4,17 +4,17 @@ It lies as 16-bit samples in a nameless file beside the run: the system keeps as
 for, so that a data set larger than the memory needs no other way, and nothing is left behind.
 """
 
-import concurrent.futures
+import contextlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import tqdm
 from numpy.typing import NDArray
 
+from soundnet_tf import threads
 from soundnet_tf.audio import Waveform, decoding
 from soundnet_tf.errors import BadAudio
 from soundnet_tf.evaluation.datasets import refuse
@@ -23,8 +23,6 @@ from soundnet_tf.finetune import loudness
 FULL_SCALE = 32_767
 
 Samples = NDArray[np.int16]
-
-A = TypeVar('A')
 
 
 class Sounds:
@@ -75,8 +73,9 @@ def read(
 
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     ends, powers, end, bad = [], [], 0, []
-    with tempfile.TemporaryFile(dir=folder) as file:
-        bar = tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None)
+    clips = threads.ahead(work, paths, os.cpu_count())
+    with tempfile.TemporaryFile(dir=folder) as file, contextlib.closing(clips):
+        bar = tqdm.tqdm(clips, total=len(paths), unit='clip', leave=False, disable=None)
         for path, decoded in zip(paths, bar, strict=True):
             if isinstance(decoded, BadAudio):
                 bad.append((path, decoded))
@@ -90,14 +89,6 @@ def read(
         file.flush()
         # The map keeps the file alive.
         return Sounds(np.memmap(file, np.int16, 'r'), ends, powers)
-
-
-def _each(work: Callable[[str], A], paths: Sequence[str]) -> Iterator[A]:
-    """In order, by as many threads as there are cores, and never far ahead of who writes."""
-    threads = os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for begin in range(0, len(paths), 8 * threads):
-            yield from pool.map(work, paths[begin : begin + 8 * threads])
 
 
 def to_int16(waveform: Waveform) -> Samples:

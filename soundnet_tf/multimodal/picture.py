@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
+
 SIDE, MARGIN, LEGEND = 420, 16, 130
 """Pixels: of a map, around it, and of the names beside all maps."""
 
@@ -39,9 +41,7 @@ def draw(maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> str
 
 def write(path: pathlib.Path, maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> None:
     """`draw`, as a file."""
-    draft = path.with_name(f'{path.name}.part')
-    draft.write_text(draw(maps, labels), encoding='utf-8')
-    draft.replace(path)
+    storage.write_text(path, draw(maps, labels))
 
 
 def _colour(turn: float) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from soundnet_tf import storage
 from soundnet_tf.experiments.tables import TRUST, Row, Table
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -55,8 +54,7 @@ def write(
     ]
     if material.published:
         parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
-    with whole_file(out / MARKDOWN) as draft:
-        draft.write(('\n\n'.join(parts) + '\n').encode())
+    storage.write_text(out / MARKDOWN, '\n\n'.join(parts) + '\n')
     storage.write_json(
         out / JSON,
         {

@@ -10,7 +10,6 @@ import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 import tqdm
@@ -63,7 +62,7 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort, and
     where another run is at work in it.
     """
-    _agree(out, material, effort)
+    _begin(out, material, effort)
     claim = storage.Claim.of(out / STUDY)
     if claim is None:
         raise SoundNetError(f'another run is at work in {out}: wait for it, or stop it first')
@@ -82,7 +81,6 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
         jobs.setdefault(job.name, job)
     waiting = {name: job for name, job in jobs.items() if not _path(out, job).exists()}
     failed: dict[str, str] = {}
-    (out / 'results').mkdir(parents=True, exist_ok=True)
     with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
         for name, job in waiting.items():
             bar.set_postfix_str(name)
@@ -151,19 +149,8 @@ def _data(table: Table, material: Material) -> list[str]:
     return [name for name, own in material.data.items() if own.stands_for in table.data]
 
 
-def _agree(out: pathlib.Path, material: Material, effort: Effort) -> None:
-    about: dict[str, Any] = json.loads(
-        json.dumps({'material': dataclasses.asdict(material), 'effort': effort.to_dict()})
-    )
-    path = out / STUDY
-    if path.exists():
-        try:
-            was = json.loads(path.read_text())
-        except ValueError as error:
-            raise SoundNetError(f'{path} is damaged ({error}): choose another --out') from None
-        for part in about:
-            other = [key for key in about[part] if was.get(part, {}).get(key) != about[part][key]]
-            if other:
-                raise SoundNetError(f'{out} was begun with another {part} ({", ".join(other)}): choose another --out')
-    out.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, about)
+def _begin(out: pathlib.Path, material: Material, effort: Effort) -> None:
+    settings = {'material': dataclasses.asdict(material), 'effort': effort.to_dict()}
+    # A folder without study.json is not refused: the synthetic world may be in it.
+    write = storage.begin if (out / STUDY).exists() else storage.write_json
+    write(out / STUDY, settings)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from soundnet_tf import storage
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.protocol import evaluate
 from soundnet_tf.experiments.tables import Row
 from soundnet_tf.multimodal import picture, precision, senses, videos
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
@@ -75,7 +75,6 @@ def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pa
         embedder = trained.embedder_of(heard_by, material, effort, seed, out)
         sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
         heard, seen = senses.perceive(listed, embedder, sight, row.layer)
-        place.parent.mkdir(parents=True, exist_ok=True)
         labels = [video.labels[0] for video in listed.videos]
         maps = {'what is heard': tsne.places(heard, seed), 'what is seen': tsne.places(seen, seed)}
         picture.write(
@@ -83,7 +82,7 @@ def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pa
             {title: places for title, places in maps.items() if places is not None},
             labels,
         )
-        with whole_file(place) as draft:
+        with storage.whole_file(place) as draft:
             np.savez(draft, sound=heard, vision=seen)
     with np.load(place) as vectors:
         found = precision.precision(listed, vectors, row.modalities)

@@ -7,8 +7,9 @@ beside VGG. A scene's place follows from its kind, which is not so in the real w
 
 import csv
 import dataclasses
-import json
+import io
 import pathlib
+from collections.abc import Iterable
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -18,9 +19,7 @@ from soundnet_tf import storage, teachers
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
-from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import local, manifest, stages
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import material
 from soundnet_tf.study.material import Labelled, Material
 
@@ -58,7 +57,8 @@ TINY = Scale(videos=8, labelled_videos=20, sounds=20, sound_s=2.0, pictures=240,
 
 def make(folder: pathlib.Path, scale: Scale) -> Material:
     """The material in `folder`, made where it is not there yet. Raises SoundNetError where another world is there."""
-    _agree(folder, scale)
+    way_out = f'Use another --out, or remove {folder}'
+    storage.begin(folder / STORY, dataclasses.asdict(scale), way_out=way_out)
     path = folder / MATERIAL
     if not path.exists():
         # The seeds of the demo's world.
@@ -87,14 +87,6 @@ def make(folder: pathlib.Path, scale: Scale) -> Material:
     return material.read(path)
 
 
-def _agree(folder: pathlib.Path, scale: Scale) -> None:
-    path, story = folder / STORY, dataclasses.asdict(scale)
-    if path.exists() and json.loads(path.read_text()) != story:
-        raise SoundNetError(f'{folder} holds another world ({path}): choose another --out, or remove it')
-    folder.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, story)
-
-
 def _dealt(scenes: list[Scene], folds: int) -> list[int]:
     """Kinds come in turn before they are shuffled: each fold gets as many of each."""
     seen = dict.fromkeys(KINDS, 0)
@@ -106,28 +98,30 @@ def _dealt(scenes: list[Scene], folds: int) -> list[int]:
 
 
 def _list_videos(folder: pathlib.Path, labelled: list[Scene], scale: Scale) -> None:
-    with (folder / 'videos.csv').open('w', newline='') as file:
-        rows = csv.writer(file, lineterminator='\n')
-        rows.writerow(['path', 'labels', 'fold'])
-        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
-            rows.writerow([f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold])
+    rows = [
+        [f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold]
+        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True)
+    ]
+    _write_csv(folder / 'videos.csv', [['path', 'labels', 'fold'], *rows])
 
 
 def _write_sounds(folder: pathlib.Path, scale: Scale) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     # Of one kind each: what an answer is judged by must not be a matter of taste.
     labelled = scenes(scale.sounds, 2 * scale.seed + 5, company=0.0)
-    with (folder.parent / 'sounds.csv').open('w', newline='') as file:
-        rows = csv.writer(file, lineterminator='\n')
-        rows.writerow(['path', 'label', 'fold'])
-        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
-            path = folder / f'{scene.id}.flac'
-            if not path.exists():
-                with whole_file(path) as draft:
-                    soundfile.write(
-                        cast(BinaryIO, draft), world.sound(scene, scale.sound_s), SAMPLE_RATE, format='FLAC'
-                    )
-            rows.writerow([f'sounds/{path.name}', scene.kind, fold])
+    rows: list[list[object]] = []
+    for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
+        path = folder / f'{scene.id}.flac'
+        if not path.exists():
+            with storage.whole_file(path) as file:
+                soundfile.write(cast(BinaryIO, file), world.sound(scene, scale.sound_s), SAMPLE_RATE, format='FLAC')
+        rows.append([f'sounds/{path.name}', scene.kind, fold])
+    _write_csv(folder.parent / 'sounds.csv', [['path', 'label', 'fold'], *rows])
+
+
+def _write_csv(path: pathlib.Path, rows: Iterable[Iterable[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    storage.write_text(path, text.getvalue())
 
 
 def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
@@ -140,7 +134,7 @@ def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
     for name, classes in heads.items():
         for weak, count in (('', len(pictures)), ('weak_', len(pictures) // 6)):
             path = folder / f'{weak}{name}.keras'
-            path.with_suffix('.txt').write_text('\n'.join(classes) + '\n')
+            storage.write_text(path.with_suffix('.txt'), '\n'.join(classes) + '\n')
             if not path.exists():
                 few = pictures[:count], targets[name][:count]
                 right = eye.learn(path, *few, scale.epochs, scale.seed, len(classes))

@@ -11,20 +11,19 @@ import contextlib
 import csv
 import hashlib
 import importlib.metadata
-import json
+import io
 import os
 import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import tensorflow as tf
 
 from soundnet_tf import records, storage
-from soundnet_tf.errors import SoundNetError
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
@@ -60,21 +59,7 @@ def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, A
         'versions': {name: _version(name) for name in PACKAGES},
         'command': sys.argv,
     }
-    path = run / ABOUT
-    if not path.exists() and run.is_dir() and any(run.iterdir()):
-        raise SoundNetError(f'{run} is not empty and holds no {ABOUT}, so it is no run: choose another --out')
-    if path.exists():
-        try:
-            begun = json.loads(path.read_text())
-            was, now = _fixed(begun), _fixed(json.loads(json.dumps(about)))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise SoundNetError(f'{path} is damaged ({error!r}): choose another --out, or remove {run}') from error
-        other = [f'{key} {was.get(key)}, not {now.get(key)}' for key in {**was, **now} if was.get(key) != now.get(key)]
-        other = [text if len(text) < 80 else text.partition(' ')[0] for text in other]
-        if other:
-            raise SoundNetError(f'{run} was begun with other {" and ".join(other)}: choose another --out')
-    run.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, about)
+    storage.begin(run / ABOUT, about, fixed=_fixed)
 
 
 def _fixed(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,10 +84,13 @@ def note_validation(run: pathlib.Path, step: int, told: Mapping[str, float]) -> 
         with path.open(newline='') as file:
             rows = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) < step]
     rows.append([str(step), *(f'{value:.6g}' for value in told.values())])
-    draft = path.with_suffix('.part')
-    with draft.open('w', newline='') as file:
-        csv.writer(file).writerows([['step', *told], *rows])
-    os.replace(draft, path)
+    _write_csv(path, [['step', *told], *rows])
+
+
+def _write_csv(path: pathlib.Path, rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    storage.write_text(path, text.getvalue())
 
 
 @contextlib.contextmanager
@@ -128,15 +116,12 @@ class Log:
     """Scalars by step, as CSV and for TensorBoard; a run that goes on drops what came after its checkpoint."""
 
     def __init__(self, run: pathlib.Path, done: int) -> None:
-        path, draft = run / LOG, run / f'{LOG}.part'
-        kept = []
+        path, kept = run / LOG, []
         if path.exists():
             with path.open(newline='') as file:
                 # The last row may have been cut off in the middle.
                 kept = [row for row in csv.reader(file) if row[:1] == ['step'] or (row and row[0].isdigit())]
-        with draft.open('w', newline='') as file:
-            csv.writer(file).writerows(row for row in kept if row[0] == 'step' or int(row[0]) <= done)
-        os.replace(draft, path)
+        _write_csv(path, (row for row in kept if row[0] == 'step' or int(row[0]) <= done))
         self._begun = bool(kept)
         self._file = path.open('a', newline='')
         self._board = tf.summary.create_file_writer(str(run / BOARD))

@@ -272,15 +272,15 @@ def test_the_words_of_wrong_calls(made, trained, tmp_path):
     ):
         finetune(made, Recipe(crop_s=2), tmp_path / 'run', spec=SOUNDNET8)
     assert not (tmp_path / 'run').exists()
-    with pytest.raises(SoundNetError, match=r'exists and is no run of soundnet-finetune: choose another folder'):
+    with pytest.raises(SoundNetError, match=r'exists and has no run\.json, so it is not a run\. Use another --out'):
         finetune(made, SHORT, trained)
     finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
     with pytest.raises(
-        SoundNetError, match=r'begun with other settings \(epochs 3, not 4, seed 0, not 1\): choose another folder'
+        SoundNetError, match=r'other settings \(recipe epochs was 3, is 4; seed was 0, is 1\)\. Use another --out'
     ):
         finetune(made, dataclasses.replace(SHORT, epochs=4), tmp_path / 'run', spec=SPEC, seed=1)
     (tmp_path / 'run' / 'run.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'run\.json is damaged .*: choose another folder, or remove'):
+    with pytest.raises(SoundNetError, match=r'run\.json: cannot be read .*\. Use another --out, or remove'):
         finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
 
 

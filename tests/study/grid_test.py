@@ -89,7 +89,7 @@ def test_two_studies_in_one_folder(asked, tmp_path):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     claim.release()
     (tmp_path / 'study.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'study\.json is damaged .*: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'study\.json: cannot be read .*\. Use another --out'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
 
 
@@ -145,9 +145,9 @@ def test_seeds_that_are_missing_are_told(asked, tmp_path):
 
 def test_another_study_needs_another_folder(asked, tmp_path):
     grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
-    with pytest.raises(SoundNetError, match=r'was begun with another effort \(steps\): choose another --out'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(effort steps was .*\)\. Use another --out'):
         grid.run(TABLE, SOME, dataclasses.replace(effort.SMOKE, steps=9), 1, tmp_path)
-    with pytest.raises(SoundNetError, match=r'was begun with another material \(name\)'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(material name was '):
         grid.run(TABLE, dataclasses.replace(SOME, name='other'), effort.SMOKE, 1, tmp_path)
 
 

@@ -148,7 +148,7 @@ def test_a_damaged_held_out_record_is_named_or_left_out(made, tmp_path, capsys):
 
 def test_a_folder_of_something_else_is_no_run(made, tmp_path):
     (tmp_path / 'thesis.txt').write_text('years of work')
-    with pytest.raises(SoundNetError, match=r'is not empty and holds no experiment\.json, so it is no run'):
+    with pytest.raises(SoundNetError, match=r'exists and has no experiment\.json, so it is not a run\. Use'):
         train(made, SPEC, tmp_path, CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 
@@ -177,9 +177,9 @@ def test_a_finished_run_is_left_as_it_is(made, tmp_path):
 
 def test_other_settings_want_another_folder(made, tmp_path):
     train(made, SPEC, tmp_path / 'run', CONFIG)
-    with pytest.raises(SoundNetError, match=r'begun with other learning_rate 0.001, not 0.0001: choose'):
+    with pytest.raises(SoundNetError, match=r'other settings \(learning_rate was 0.001, is 0.0001\)\. Use'):
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, learning_rate=1e-4))
-    with pytest.raises(SoundNetError, match='begun with other net'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(net layers differs'):
         train(made, thin(SOUNDNET5, 1 / 16), tmp_path / 'run', CONFIG)
 
 
@@ -200,7 +200,7 @@ def test_damage_is_told_in_words(made, tmp_path):
     ):
         train(tmp_path / 'records', SPEC, tmp_path / 'run', CONFIG)
     (tmp_path / 'run' / 'experiment.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'experiment\.json is damaged .*: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'experiment\.json: cannot be read .*\. Use another --out, or remove'):
         train(made, SPEC, tmp_path / 'run', CONFIG)
 
 
