@@ -24,7 +24,7 @@ SCRATCH = RECIPES['from_scratch']
 PLAIN = dataclasses.replace(SCRATCH, stretch=1.0, filter_db=0.0)
 FORMS = {
     'from_scratch': SCRATCH,
-    'the same in bfloat16': dataclasses.replace(SCRATCH, bfloat16=True),
+    'the same in bfloat16': dataclasses.replace(SCRATCH, precision='bfloat16'),
     'mixed': dataclasses.replace(SCRATCH, mix=True),
     'without stretching and filters': PLAIN,
     'frozen': dataclasses.replace(PLAIN, freeze=True),

@@ -52,8 +52,8 @@ class Training:
     """In which the learning rate rises from 0."""
     clip_norm: float = 0.0
     """No gradient longer than this; 0 for any."""
-    averaging: float = 0.0
-    """Of the weights over the steps: the part of the average that each step keeps, such as 0.999; 0 for none."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the weights, such as 0.999; 0 turns it off."""
     precision: str = 'float32'
     """`bfloat16` computes convolutions in half the bytes; weights, statistics and losses stay float32."""
     jit: bool = False
@@ -84,8 +84,8 @@ class Training:
         for name in ('seed', 'warmup_steps', 'clip_norm', 'gain_db', 'validate_every', 'held_out'):
             if not 0 <= getattr(self, name) < math.inf:
                 raise SoundNetError(f'{name} must be at least 0, got {getattr(self, name)}')
-        if not 0 <= self.averaging < 1:
-            raise SoundNetError(f'averaging must be at least 0 and less than 1, got {self.averaging}')
+        if not 0 <= self.ema < 1:
+            raise SoundNetError(f'ema must be at least 0 and less than 1, got {self.ema}')
         for name, allowed in (
             ('loss', LOSSES),
             ('reduction', REDUCTIONS),

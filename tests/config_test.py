@@ -63,7 +63,7 @@ def test_the_defaults_are_the_papers():
     """Section 4, and the authors' main_train.lua."""
     assert Training() == Training(
         steps=100_000, batch=64, clip_s=20.0, learning_rate=1e-3, loss='kl', pairing='index', schedule='constant',
-        warmup_steps=0, clip_norm=0.0, averaging=0.0, precision='float32', gain_db=0.0, crop=False, temperature=1.0,
+        warmup_steps=0, clip_norm=0.0, ema=0.0, precision='float32', gain_db=0.0, crop=False, temperature=1.0,
     )  # fmt: skip
     assert experiments.named('paper').training.reduction == 'torch'
 

@@ -16,7 +16,7 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import keras
 
@@ -145,4 +145,4 @@ def _require(recipe: Recipe) -> None:
     """What the recipe needs of this machine, before anything is written."""
     if recipe.refit:
         svm.require()
-    checked_precision('bfloat16' if recipe.bfloat16 else 'float32')
+    checked_precision(cast(Any, recipe.precision))

@@ -20,10 +20,10 @@ Step = Callable[[Batch, float], None]
 
 @dataclasses.dataclass
 class State:
-    """All that a checkpoint holds. `averaged` has the moving average of all variables, where the recipe wants one."""
+    """All that a checkpoint holds. `ema` has the moving average of all variables, if the recipe asks for one."""
 
     net: model.SoundNet
-    averaged: model.SoundNet | None
+    ema: model.SoundNet | None
     optimizer: Any
     step: tf.Variable
     sums: tf.Variable
@@ -32,7 +32,7 @@ class State:
     @property
     def kept(self) -> model.SoundNet:
         """The net that is judged and saved."""
-        return self.net if self.averaged is None else self.averaged
+        return self.net if self.ema is None else self.ema
 
     @property
     def done(self) -> int:
@@ -47,16 +47,16 @@ class State:
 
 def make_state(net: model.SoundNet, recipe: Recipe) -> State:
     """A net at its first step, with Adam, whose weight decay is apart from the gradients (AdamW)."""
-    averaged = None
-    if recipe.average:
-        averaged = model.build(net.spec, labels=net.labels)
-        averaged.set_weights(net.get_weights())
+    ema = None
+    if recipe.ema:
+        ema = model.build(net.spec, labels=net.labels)
+        ema.set_weights(net.get_weights())
     optimizer: Any = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
     variables = student.learned(net, recipe)
     # Kernels alone: a bias, or the scale of a norm, that decays does not make a net simpler.
     optimizer.exclude_from_weight_decay([variable for variable in variables if variable.name != 'kernel'])
     optimizer.build(variables)
-    return State(net, averaged, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
+    return State(net, ema, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
 
 
 def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
@@ -82,8 +82,8 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
         state.sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right), counted]))
         # Counted in the same call that moves the weights, so that no interruption comes between the two.
         state.step.assign_add(1)
-        if state.averaged is not None:
-            steps.average(state.averaged.variables, state.net.variables, recipe.average, state.step)
+        if state.ema is not None:
+            steps.update_ema(state.ema.variables, state.net.variables, recipe.ema, state.step)
 
     run: Any = step.get_concrete_function()
     return lambda batch, rate: run(

@@ -63,8 +63,7 @@ def learning_form(net: model.SoundNet, recipe: Recipe) -> LearningForm:
     A frozen net is run in inference mode, so that neither weights nor moving statistics change.
     """
     (head,) = net.spec.heads
-    precision = 'bfloat16' if recipe.bfloat16 else 'float32'
-    trunk = _frozen_trunk(net) if recipe.freeze else fast.training_trunk(net, precision)
+    trunk = _frozen_trunk(net) if recipe.freeze else fast.training_trunk(net, recipe.precision)
 
     def run(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = trunk(waveform)

@@ -25,25 +25,25 @@ class State:
         self.optimizer: Any = keras.optimizers.Adam(_learning_rate(config), beta_1=0.9)
         self.optimizer.build(net.trainable_variables)
         self.step = tf.Variable(tf.zeros([], tf.int64), name='step')
-        # Moving statistics too: others' would not fit averaged weights.
-        averaged = net.variables if config.averaging else []
-        self.averages = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
+        # With the batch-norm statistics, since those of the last weights would not fit the EMA weights.
+        averaged = net.variables if config.ema else []
+        self.ema = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
 
     @property
     def done(self) -> int:
         return int(self.step.numpy())
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(net=self.net, optimizer=self.optimizer, step=self.step, averages=self.averages)
+        return tf.train.Checkpoint(net=self.net, optimizer=self.optimizer, step=self.step, ema=self.ema)
 
     @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The net with its averaged weights, where there are some, for as long as it takes."""
-        variables = self.net.variables if self.averages else []
+    def ema_weights(self) -> Iterator[None]:
+        """The net has its EMA weights, if there are any, inside the `with` block."""
+        variables = self.net.variables if self.ema else []
         last = [variable.numpy() for variable in variables]
         try:
-            for variable, average in zip(variables, self.averages, strict=True):
-                variable.assign(average)
+            for variable, mean in zip(variables, self.ema, strict=True):
+                variable.assign(mean)
             yield
         finally:
             for variable, value in zip(variables, last, strict=True):
@@ -117,8 +117,8 @@ def make_step(
         if config.clip_norm:
             gradients = _clipped(gradients, config.clip_norm)
         state.optimizer.apply(gradients, net.trainable_variables)
-        if state.averages:
-            average(state.averages, net.variables, config.averaging, state.step)
+        if state.ema:
+            update_ema(state.ema, net.variables, config.ema, state.step)
         each = {f'each/{head}': told[f'loss/{head}'] for head in criterion.heads}
         means = {key: tf.reduce_mean(value) for key, value in told.items()}
         return {'id': batch['id'], **each, 'means': means}
@@ -134,10 +134,10 @@ def make_step(
     return step
 
 
-def average(averages: Sequence[Any], variables: Sequence[Any], momentum: float, step: Any) -> None:
-    """A step of the averages towards the variables. Young ones move faster, lest they keep the start."""
-    share = tf.maximum(1 - momentum, 9 / (10 + tf.cast(step, tf.float32)))
-    for mean, variable in zip(averages, variables, strict=True):
+def update_ema(ema: Sequence[Any], variables: Sequence[Any], decay: float, step: Any) -> None:
+    """Move the averages towards the variables: faster in the first steps, so that they forget the initial weights."""
+    share = tf.maximum(1 - decay, 9 / (10 + tf.cast(step, tf.float32)))
+    for mean, variable in zip(ema, variables, strict=True):
         mean.assign(mean + share * (tf.convert_to_tensor(variable) - mean))
 
 

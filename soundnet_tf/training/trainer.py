@@ -115,7 +115,7 @@ def train(
     origin = {'trained_on': str(folder), 'experiment': experiment.to_dict(), 'steps': state.done}
     origin |= {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
     if chief:
-        with state.averaged():
+        with state.ema_weights():
             saved.save(net, run / 'net', origin=origin)
     return Trained(run / 'net', history, chief)
 
@@ -299,7 +299,7 @@ class _Loop:
         self, evaluate: Callable[[tf.data.Dataset], dict[str, float]], validation: tf.data.Dataset, step: int
     ) -> None:
         """Keep the net as `run/best` if it is better than the one there."""
-        with self.state.averaged():
+        with self.state.ema_weights():
             told = evaluate(validation)
             if self.run is None:
                 return

@@ -36,7 +36,7 @@ ALL = dataclasses.replace(
     batch=5,
     crop_s=1,
     pad_s=0.5,
-    average=0.9,
+    ema=0.9,
     mix=True,
     label_smoothing=0.1,
     warmup=1,
@@ -257,7 +257,7 @@ def test_what_this_machine_lacks_is_told_before_anything_is_written(made, tmp_pa
     monkeypatch.setattr(pathlib.Path, 'exists', lambda self: False)
     monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
-        finetune(made, dataclasses.replace(SHORT, bfloat16=True), tmp_path / 'run', spec=SPEC)
+        finetune(made, dataclasses.replace(SHORT, precision='bfloat16'), tmp_path / 'run', spec=SPEC)
     monkeypatch.undo()
     assert not (tmp_path / 'run').exists()
 

@@ -99,17 +99,17 @@ def test_bfloat16_is_as_close_as_it_can_be():
     """What is learned is float32, and its gradients point where those of float32 do."""
     spec, x = thin(SOUNDNET8, 1 / 16), np.stack([noise(3, seed=seed) for seed in range(3)])
     found = {}
-    for bfloat16 in (False, True):
-        recipe = dataclasses.replace(FRAMES, bfloat16=bfloat16)
+    for precision in ('float32', 'bfloat16'):
+        recipe = dataclasses.replace(FRAMES, precision=precision)
         net = net_of(spec, recipe)
         with tf.GradientTape() as tape:
             logits = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.one_hot([0, 1, 2], 3), logits))
         kernels = [variable for variable in student.learned(net, recipe) if variable.name == 'kernel']
-        found[bfloat16] = logits, tape.gradient(loss, kernels)
-    assert not np.array_equal(found[True][0], found[False][0])
-    np.testing.assert_allclose(found[True][0], found[False][0], atol=0.05)
-    for mine, other in zip(found[True][1], found[False][1], strict=True):
+        found[precision] = logits, tape.gradient(loss, kernels)
+    assert not np.array_equal(found['bfloat16'][0], found['float32'][0])
+    np.testing.assert_allclose(found['bfloat16'][0], found['float32'][0], atol=0.05)
+    for mine, other in zip(found['bfloat16'][1], found['float32'][1], strict=True):
         assert mine.dtype == tf.float32
         assert np.sum(mine * other) > 0.9 * np.linalg.norm(mine) * np.linalg.norm(other)
 

@@ -24,7 +24,7 @@ folder = sys.argv[1]
 make_records(folder, count=12, seconds=5, teachers={'places': 4})
 told = {}
 for word in ('none', 'mirrored'):
-    more = {'averaging': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
+    more = {'ema': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
     config = Training(steps=4, batch=4, clip_s=5, distribution=word, **more)
     trained = trainer.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{word}')
     with np.load(trained.net / 'weights.npz') as file:

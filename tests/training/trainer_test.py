@@ -105,16 +105,16 @@ def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
     np.testing.assert_allclose(rest.history['places'], whole.history['places'][4:], rtol=1e-4)
 
 
-def test_a_stop_while_averaged_weights_are_looked_at_leaves_the_others(made):
+def test_a_stop_while_the_ema_weights_are_evaluated_restores_the_last(made):
     net = model.build(SPEC.with_heads({'imagenet': 5, 'places': 4}))
-    state = steps.State(net, dataclasses.replace(CONFIG, averaging=0.9))
-    for average in state.averages:
-        average.assign(average + 1)
+    state = steps.State(net, dataclasses.replace(CONFIG, ema=0.9))
+    for mean in state.ema:
+        mean.assign(mean + 1)
     before = net.get_weights()
     seen = []
 
     def look():
-        with state.averaged():
+        with state.ema_weights():
             seen.append(net.get_weights()[0])
             raise KeyboardInterrupt
 
@@ -124,9 +124,9 @@ def test_a_stop_while_averaged_weights_are_looked_at_leaves_the_others(made):
     assert all(np.array_equal(mine, other) for mine, other in zip(net.get_weights(), before, strict=True))
 
 
-def test_averaged_weights_bring_their_moving_statistics(made, tmp_path):
-    """A net of averaged weights is at least as good on what it learned as the last one, and not chance."""
-    config = dataclasses.replace(CONFIG, steps=100, learning_rate=3e-3, averaging=0.95)
+def test_ema_weights_bring_their_moving_statistics(made, tmp_path):
+    """A net of EMA weights is at least as good on what it learned as the last one, and not chance."""
+    config = dataclasses.replace(CONFIG, steps=100, learning_rate=3e-3, ema=0.95)
     net = saved.load_net(train(made, thin(SOUNDNET5, 1 / 4), tmp_path / 'run', config).net)
     batch = next(iter(batches.batches(made, samples=5 * 22_050, batch=12, repeat=False)))
     told, seen = np.asarray(net(batch['waveform'])['places']).argmax(-1), batch['places'].numpy().argmax(-1)
@@ -227,7 +227,7 @@ def test_clips_too_short_for_a_head_are_refused_at_the_start(made, tmp_path):
         ({'distribution': 'tpu'}, "distribution is none or mirrored or multiworker, not 'tpu'"),
         ({'decoder': 'ffmpeg'}, "no decoder 'ffmpeg'"),
         ({'steps': 0}, 'steps must be more than 0, got 0'),
-        ({'averaging': 1.0}, 'averaging must be at least 0 and less than 1, got 1.0'),
+        ({'ema': 1.0}, 'ema must be at least 0 and less than 1, got 1.0'),
         ({'held_out': 1}, 'validate_every and held_out go together'),
         ({'held_out': 2, 'validate_every': 1}, 'has 2 shards: hold out fewer than 2'),
         ({'teachers': ('objects',)}, 'holds no teacher objects: it has imagenet, places'),
