@@ -52,9 +52,9 @@ def test_two_devices_are_one(tmp_path):
         assert distance < (8.1e-3 if key.endswith('/bias') else 2.5e-3), key
 
 
-def test_what_is_refused():
+def test_a_batch_must_be_divisible_by_the_devices():
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(SoundNetError, match='a batch of 4 does not divide among 3 devices'):
+    with pytest.raises(SoundNetError, match=r'batch=4: not divisible by 3 devices\. Use a multiple of 3'):
         strategies.check(Three(), 4)
