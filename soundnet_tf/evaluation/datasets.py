@@ -261,8 +261,8 @@ LAYOUTS: dict[str, Callable[[pathlib.Path, str], DataSet]] = {
 """By name: a path and a name to a data set."""
 
 
-def refuse(bad: Sequence[tuple[str, BadAudio]], clips: int) -> None:
-    """Raise what is wrong with the first of the clips that cannot be read, and name the others; nothing for none."""
+def raise_unreadable(bad: Sequence[tuple[str, BadAudio]], clips: int) -> None:
+    """Raise the error of the first unreadable clip and list the others; do nothing without any."""
     if not bad:
         return
     (_, first), *others = bad

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from soundnet_tf import audio, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio
-from soundnet_tf.evaluation.datasets import DataSet, refuse
+from soundnet_tf.evaluation.datasets import DataSet, raise_unreadable
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.embedders.precomputed import Ready
 
@@ -62,7 +62,7 @@ def of_clips(
                     with storage.whole_file(path) as draft:
                         np.save(draft, values)
             bar.update(len(batch))
-    refuse(bad, len(paths))
+    raise_unreadable(bad, len(paths))
     return [found[index] for index in range(len(paths))]
 
 

@@ -313,7 +313,7 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
     with pytest.raises(SoundNetError, match=r'none of the 1 sounds of no class \(others\) is usable'):
         trials.others(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
-    with pytest.raises(SoundNetError, match=r'held_out\.npz cannot be read \(.*\): remove .*, and run it again'):
+    with pytest.raises(SoundNetError, match=r'held_out\.npz: cannot be read \(.*\)\. Remove .*, and run it again'):
         journal.read_held_out(tmp_path)
 
 
