@@ -128,7 +128,7 @@ def finetune(
         'accuracy': accuracy,
         'started_from': str(start) if start is not None else None,
         # This net, and nets fine-tuned from it, must not be evaluated on these clips.
-        'clips': sorted(set().union(*map(dataset.marks, (*parts.train, *parts.validation)))),
+        'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
         'before': before,
     }
     origin = {key: value for key, value in about.items() if key != 'spec'} | facts

@@ -63,7 +63,7 @@ def perceive(videos: Videos, embedder: AnyEmbedder, sight: Sight, layer: str | N
 
     Raises SoundNetError, which names the file, for a video without sound or picture, or a damaged one.
     """
-    layer, heard, seen = embedder.known(layer), [], []
+    layer, heard, seen = embedder.resolve_layer(layer), [], []
     for video in tqdm.tqdm(videos.videos, unit='video', leave=False, disable=None):
         samples = round(CLIP_S * SAMPLE_RATE)
         try:

@@ -52,7 +52,7 @@ def load(path: str | os.PathLike[str]) -> Videos:
         file = os.path.normpath(path.parent / row['path'])
         if not os.path.isfile(file):
             raise SoundNetError(f'{where}: there is no file {file}')
-        found.append(Video(file, labels, csv_rows.whole(row['fold'], 'fold', where)))
+        found.append(Video(file, labels, csv_rows.integer(row['fold'], 'fold', where)))
     twice = [file for file, n in collections.Counter(video.path for video in found).items() if n > 1]
     if twice:
         raise SoundNetError(f'{path}: {twice[0]} is listed twice: a video lies in one fold')

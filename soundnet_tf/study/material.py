@@ -37,7 +37,7 @@ class Labelled:
     def load(self, name: str) -> DataSet:
         """The clips. Raises SoundNetError or BadAudio where they are not there."""
         dataset = datasets.load(self.path, name=name, esc10=self.esc10)
-        return dataset if self.folds is None else datasets.dealt(dataset, self.folds)
+        return dataset if self.folds is None else datasets.assign_folds(dataset, self.folds)
 
 
 @dataclasses.dataclass(frozen=True)

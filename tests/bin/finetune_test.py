@@ -37,7 +37,7 @@ def test_a_saved_net_becomes_a_classifier(tmp_path):
     [
         (['--out=x'], '--data is missing. See'),
         (['--data=x', '--out=y', '--recipe=mine'], 'value should be one of <authors|from_scratch>'),
-        (['--data=nowhere', '--out=y'], 'there is no file or folder nowhere'),
+        (['--data=nowhere', '--out=y'], 'nowhere: no such file or folder'),
         (['--data=x', '--out=y', '--epochs=0'], 'epochs must be at least 1, got 0'),
         (['--data=x', '--out=y', '--model=z', '--width=0.5'], '--model brings its own layers: leave out --net and'),
         (['--data=x', '--out=y', 'z'], "'z' is no flag"),

@@ -263,7 +263,7 @@ def test_missing_requirements_are_reported_before_anything_is_written(made, tmp_
 def test_invalid_calls_are_reported(made, trained, tmp_path):
     with pytest.raises(SoundNetError, match=r'keep=best needs validation clips\. Set validation=0\.2, or keep=last'):
         finetune(made, SHORT, tmp_path / 'run', keep='best')
-    with pytest.raises(SoundNetError, match='pitches has no fold 9: its folds are 1, 2'):
+    with pytest.raises(SoundNetError, match='pitches: no fold 9; its folds are 1, 2'):
         finetune(made, SHORT, tmp_path / 'run', test_fold=9)
     with pytest.raises(SoundNetError, match=r'pitches of soundnet8 needs 3\.55 s\. Use longer crops, or head_kernel=1'):
         finetune(made, Recipe(crop_s=2), tmp_path / 'run', spec=SOUNDNET8)
