@@ -75,7 +75,7 @@ def test_experiments_have_names_and_say_what_they_are():
     for name, experiment in experiments.EXPERIMENTS.items():
         assert name == experiment.name
         assert experiment.about
-    with pytest.raises(SoundNetError, match="no experiment 'papr': there are default, paper, paper5, l2,"):
+    with pytest.raises(SoundNetError, match=r"no experiment 'papr'\. Use one of default, paper, paper5, l2,"):
         experiments.named('papr')
 
 

@@ -1,4 +1,4 @@
-"""Recipes: the authors' numbers, the learning rate over time, and the words of wrong settings."""
+"""Recipes: the authors' numbers, the learning rate over time, and errors for invalid settings."""
 
 import dataclasses
 
@@ -34,12 +34,12 @@ def test_the_learning_rate_rises_and_falls():
         ({'learning_rate': float('nan')}, 'learning_rate must be from 1e-09 to 1, got nan'),
         ({'batch': 2.5}, 'batch must be of type int, got 2.5'),
         ({'mix': 'yes'}, "mix must be of type bool, got 'yes'"),
-        ({'warmup': 60}, 'warmup of 60 epochs leaves none of 50'),
+        ({'warmup': 60}, 'warmup must be less than epochs, 50, got 60'),
         ({'schedule': 'linear'}, "schedule must be constant or cosine, got 'linear'"),
         ({'freeze': True, 'precision': 'bfloat16'}, 'precision=bfloat16 has no effect with freeze: leave one'),
     ],
 )
-def test_the_words_of_wrong_settings(change, words):
+def test_invalid_settings_are_reported(change, words):
     with pytest.raises(SoundNetError, match=words):
         dataclasses.replace(Recipe(), **change)
 

@@ -1,11 +1,11 @@
-"""What is usual now: each departs from the paper, and `benchmarks/README.md` tells what each costs."""
+"""Common practice today; `benchmarks/README.md` has the cost of each setting."""
 
 from soundnet_tf.config import Experiment, Training
 
 EXPERIMENTS = (
     Experiment(
         'modern',
-        'warm-up and cosine, clipped gradients, EMA weights, gain, frames paired by time, the best kept',
+        'warm-up and cosine, gradient clipping, EMA weights, gain, frames paired by time, best net kept',
         training=Training(
             pairing='time',
             schedule='cosine',

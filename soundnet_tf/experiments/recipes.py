@@ -1,4 +1,4 @@
-"""How a net learns from labels, as a value: the authors' recipe, and what later work adds, each off by default."""
+"""Recipes for training on labels: the authors' settings, and later methods, which are off by default."""
 
 import dataclasses
 import math
@@ -18,50 +18,50 @@ def _choice(choices: tuple[str, ...], help: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Its defaults are the authors' fine-tuning (main_finetune.lua): a new head of kernel 4, crops of 5 s, Adam.
+    """The defaults are the authors' fine-tuning (main_finetune.lua): a new head of kernel 4, crops of 5 s, Adam.
 
     Between-class mixing is that of Tokozume, Ushiku, Harada, "Learning from Between-class Examples for Deep Sound
-    Recognition" (2018); padding, stretching, gain and several crops at test are in their recipe too.
+    Recognition" (2018); their recipe also has padding, stretching, gain and several test crops.
     """
 
     epochs: int = _setting(50, 1, math.inf, 'passes over the training clips')
-    batch: int = _setting(256, 1, math.inf, 'clips per step, at most')
+    batch: int = _setting(256, 1, math.inf, 'max clips per step')
     crop_s: float = _setting(
-        5.0, 0.01, 600, 'seconds of a training crop; a shorter clip is repeated, or with pad_s in silence'
+        5.0, 0.01, 600, 'seconds of a training crop; shorter clips are repeated, or padded with pad_s'
     )
-    head_kernel: int = _setting(4, 1, 64, 'frames of the last layer that an output sees; 1: each for itself')
-    freeze: bool = _setting(False, 0, 1, 'learn the head alone: the other layers stay as they are, in inference mode')
-    learning_rate: float = _setting(1e-3, 1e-9, 1, 'of Adam, beta1 0.9')
-    schedule: str = _choice(SCHEDULES, 'of the learning rate; cosine ends at 0')
+    head_kernel: int = _setting(4, 1, 64, 'kernel size of the head, in frames of the last layer')
+    freeze: bool = _setting(False, 0, 1, 'train only the head; the other layers run in inference mode')
+    learning_rate: float = _setting(1e-3, 1e-9, 1, 'learning rate of Adam, beta1 0.9')
+    schedule: str = _choice(SCHEDULES, 'learning-rate schedule; cosine ends at 0')
     warmup: int = _setting(0, 0, math.inf, 'epochs in which the learning rate rises from 0')
-    weight_decay: float = _setting(0.0, 0, 1, "of AdamW, on the convolutions' kernels")
+    weight_decay: float = _setting(0.0, 0, 1, "weight decay of AdamW, on the convolutions' kernels")
     ema: float = _setting(0.0, 0, 0.99999, 'decay of the exponential moving average of the weights; 0 turns it off')
-    dropout: float = _setting(0.0, 0, 0.99, "share of the head's inputs left out in training")
-    label_smoothing: float = _setting(0.0, 0, 0.99, 'share of the label spread over all classes')
-    mix: bool = _setting(False, 0, 1, 'learn from pairs of clips of different classes, mixed by their loudness')
-    gain_db: float = _setting(0.0, 0, 60, 'loudness is changed at random by up to so much either way')
-    flip: bool = _setting(False, 0, 1, 'turn the sign of the waveform at random')
-    trim_db: float = _setting(0.0, 0, 80, 'cut off what is so far below the loudest moment at both ends; 0: nothing')
-    pad_s: float = _setting(
-        0.0, 0, 600, 'seconds of silence, at least, on both sides of a clip, for crops to reach into'
+    dropout: float = _setting(0.0, 0, 0.99, "dropout rate of the head's inputs")
+    label_smoothing: float = _setting(0.0, 0, 0.99, 'fraction of the label spread over all classes')
+    mix: bool = _setting(False, 0, 1, 'train on mixtures of clips of different classes, weighted by loudness')
+    gain_db: float = _setting(0.0, 0, 60, 'max random gain, up or down')
+    flip: bool = _setting(False, 0, 1, 'random sign of the waveform')
+    trim_db: float = _setting(
+        0.0, 0, 80, 'trim both ends of a clip that are this far below its max level; 0: no trimming'
     )
-    stretch: float = _setting(1.0, 1, 4, 'speed is changed at random, up to so many times faster or slower')
-    filter_db: float = _setting(0.0, 0, 60, 'octaves are turned up or down at random by up to so much')
-    refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that fits the head anew in the end; 0: none does')
-    precision: str = _choice(PRECISIONS, 'while training; bfloat16 is faster on processors that support it')
-    test_crops: int = _setting(0, 0, 1000, 'crops that a clip is judged by, evenly over it; 0: the clip whole')
-    evaluate_every: int = _setting(1, 1, math.inf, 'epochs from one look at the held-out clips to the next')
+    pad_s: float = _setting(0.0, 0, 600, 'min seconds of silence on both sides of a clip, included in crops')
+    stretch: float = _setting(1.0, 1, 4, 'max factor of random speed, up or down')
+    filter_db: float = _setting(0.0, 0, 60, 'max random gain of each octave, up or down')
+    refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that refits the head at the end; 0: no refit')
+    precision: str = _choice(PRECISIONS, 'of training; bfloat16 is faster on processors that support it')
+    test_crops: int = _setting(0, 0, 1000, 'test crops per clip, evenly spaced; 0: the whole clip')
+    evaluate_every: int = _setting(1, 1, math.inf, 'epochs between evaluations of the held-out clips')
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
         if self.warmup and self.warmup >= self.epochs:
-            raise SoundNetError(f'warmup of {self.warmup} epochs leaves none of {self.epochs}')
+            raise SoundNetError(f'warmup must be less than epochs, {self.epochs}, got {self.warmup}')
         if self.freeze and self.precision != 'float32':
             raise SoundNetError(f'precision={self.precision} has no effect with freeze: leave one of the two out')
 
     def rate(self, epoch: float) -> float:
-        """The learning rate after so many epochs, which may be a fraction."""
+        """The learning rate after a number of epochs, which may be fractional."""
         if epoch < self.warmup:
             return self.learning_rate * epoch / self.warmup
         if self.schedule == 'constant':
@@ -107,4 +107,4 @@ RECIPES = {
         evaluate_every=20,
     ),
 }
-"""By name: for a net that has learned before, and for one that begins with a few hundred clips."""
+"""By name: for a pretrained net, and for training from scratch on a few hundred clips."""

@@ -1,8 +1,8 @@
-"""The made world of the demo as material of a study: three eyes, records of what they see, and labelled sounds.
+"""The synthetic world of the demo as material of a study: teachers, records and labelled sounds.
 
-Its teachers play the paper's parts. `things` names the ten kinds (objects); `spots` names where such a thing belongs,
-of three places (scenes); `weak_things` and `weak_spots` have learned from a sixth of the pictures, as AlexNet stands
-beside VGG. A scene's place follows from its kind, which is not so in the real world.
+Its teachers stand for the paper's. `things` classifies ten kinds of things (objects); `spots` the three places where
+they belong (scenes); `weak_things` and `weak_spots` are trained on a sixth of the pictures, for AlexNet beside VGG. The
+place follows from the kind, unlike in the real world.
 """
 
 import csv
@@ -34,7 +34,7 @@ MATERIAL, STORY = 'material.json', 'world.json'
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of a world."""
+    """The size of the world."""
 
     videos: int = 600
     """Without labels: the records."""
@@ -45,18 +45,18 @@ class Scale:
     video_s: float = 10.0
     pictures: int = 3000
     epochs: int = 10
-    """Of the eyes."""
+    """For training the teachers."""
     folds: int = 4
-    """Of videos and sounds with labels."""
+    """Of labelled videos and sounds."""
     seed: int = 0
 
 
 TINY = Scale(videos=8, labelled_videos=20, sounds=20, sound_s=2.0, pictures=240, epochs=1, folds=2)
-"""For a test: everything is there, and nothing can be learned from it."""
+"""For tests: complete, but too small to learn from."""
 
 
 def make(folder: pathlib.Path, scale: Scale) -> Material:
-    """The material in `folder`, made where it is not there yet. Raises SoundNetError where another world is there."""
+    """The material in `folder`, created if missing. Raises SoundNetError if another world is there."""
     way_out = f'Use another --out, or remove {folder}'
     storage.begin(folder / STORY, dataclasses.asdict(scale), way_out=way_out)
     path = folder / MATERIAL
@@ -68,13 +68,13 @@ def make(folder: pathlib.Path, scale: Scale) -> Material:
         world.write_world(folder / 'videos' / 'held_out', labelled, scale.video_s)
         _list_videos(folder, labelled, scale)
         _write_sounds(folder / 'sounds', scale)
-        _open_eyes(folder, scale)
+        _train_teachers(folder, scale)
         _prepare(folder, scale)
         sounds = Labelled('sounds.csv', 'esc50')
         heads = {'vgg': {'objects': 'things', 'scenes': 'spots'}}
         heads['alexnet'] = {role: f'weak_{head}' for role, head in heads['vgg'].items()}
         made = Material(
-            'made world',
+            'synthetic world',
             {'sounds': sounds},
             dict.fromkeys(heads, 'records'),
             heads,
@@ -87,29 +87,29 @@ def make(folder: pathlib.Path, scale: Scale) -> Material:
     return material.read(path)
 
 
-def _dealt(scenes: list[Scene], folds: int) -> list[int]:
-    """Kinds come in turn before they are shuffled: each fold gets as many of each."""
+def _folds(scenes: list[Scene], folds: int) -> list[int]:
+    """Stratified folds."""
     seen = dict.fromkeys(KINDS, 0)
-    dealt = []
+    assigned = []
     for scene in scenes:
-        dealt.append(seen[scene.kind] % folds + 1)
+        assigned.append(seen[scene.kind] % folds + 1)
         seen[scene.kind] += 1
-    return dealt
+    return assigned
 
 
 def _list_videos(folder: pathlib.Path, labelled: list[Scene], scale: Scale) -> None:
     rows = [
         [f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold]
-        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True)
+        for scene, fold in zip(labelled, _folds(labelled, scale.folds), strict=True)
     ]
     _write_csv(folder / 'videos.csv', [['path', 'labels', 'fold'], *rows])
 
 
 def _write_sounds(folder: pathlib.Path, scale: Scale) -> None:
-    # Of one kind each: what an answer is judged by must not be a matter of taste.
+    # One kind each, so that labels are unambiguous.
     labelled = scenes(scale.sounds, 2 * scale.seed + 5, company=0.0)
     rows: list[list[object]] = []
-    for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
+    for scene, fold in zip(labelled, _folds(labelled, scale.folds), strict=True):
         path = folder / f'{scene.id}.flac'
         if not path.exists():
             with storage.whole_file(path) as file:
@@ -124,7 +124,7 @@ def _write_csv(path: pathlib.Path, rows: Iterable[Iterable[object]]) -> None:
     storage.write_text(path, text.getvalue())
 
 
-def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
+def _train_teachers(folder: pathlib.Path, scale: Scale) -> None:
     heads = {'things': KINDS, 'spots': tuple(SPOTS)}
     spot_of = np.array([[kind in kinds for kinds in SPOTS.values()].index(True) for kind in KINDS])
     if all((folder / f'{weak}{name}.keras').exists() for name in heads for weak in ('', 'weak_')):
@@ -138,7 +138,7 @@ def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
             if not path.exists():
                 few = pictures[:count], targets[name][:count]
                 right = eye.learn(path, *few, scale.epochs, scale.seed, len(classes))
-                print(f'{weak}{name} names {right:.0%} of the pictures that were kept from it', flush=True)
+                print(f'{weak}{name}: accuracy {right:.0%} on held-out pictures', flush=True)
 
 
 def _prepare(folder: pathlib.Path, scale: Scale) -> None:
