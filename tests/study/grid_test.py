@@ -200,7 +200,7 @@ def test_a_material_is_written_and_read(tmp_path):
         ({'teachers': {'vgg': 'imagenet'}}, 'teachers of vgg must be a mapping'),
         ({'teachers': {'vgg16': {}}}, "teachers: unexpected key 'vgg16'. Use vgg or alexnet"),
         ({'vision_scale': 'bgr'}, "vision_scale must be one of .*, got 'bgr'"),
-        ({'data': {'a b': {'path': 'p', 'stands_for': 'dcase'}}}, "'a b' invalid name for a data set"),
+        ({'data': {'a b': {'path': 'p', 'stands_for': 'dcase'}}}, "'a b': invalid name for a data set"),
         (
             {'data': {'a': {'path': 'p', 'stands_for': 'dcase', 'test_folds': '1'}}},
             'test_folds of a must be whole numbers',
