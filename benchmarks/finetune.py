@@ -24,7 +24,7 @@ SCRATCH = RECIPES['from_scratch']
 PLAIN = dataclasses.replace(SCRATCH, stretch=1.0, filter_db=0.0)
 FORMS = {
     'from_scratch': SCRATCH,
-    'the same in bfloat16': dataclasses.replace(SCRATCH, bfloat16=True),
+    'the same in bfloat16': dataclasses.replace(SCRATCH, precision='bfloat16'),
     'mixed': dataclasses.replace(SCRATCH, mix=True),
     'without stretching and filters': PLAIN,
     'frozen': dataclasses.replace(PLAIN, freeze=True),
@@ -80,7 +80,7 @@ def main():
         spec = student.spec_for(base, dataset, SCRATCH)
         works = [(learner(recipe, spec, dataset, clips), recipe.batch) for recipe in FORMS.values()]
         state = step.make_state(student.build(spec, dataset, None), SCRATCH)
-        judge = student.Judge(state.kept, SCRATCH)
+        judge = student.Scorer(state.evaluated, SCRATCH)
         works.append((lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))
         print(f'| {base.name} | {" | ".join(f"{rate:.0f}" for rate in rates(works))} |', flush=True)
     print(f'\nCrops of {SCRATCH.crop_s:g} s in batches of {SCRATCH.batch}; clips of {SECONDS} s; all a second.')

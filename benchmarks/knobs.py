@@ -27,7 +27,7 @@ KNOBS = [
     ['temperature=2'],
     ['clip_norm=1'],
     ['schedule=cosine', 'warmup_steps=20'],
-    ['averaging=0.95'],
+    ['ema=0.95'],
     ['gain_db=6'],
     ['clip_s=5', 'crop=true'],
     ['precision=bfloat16'],

@@ -129,7 +129,7 @@ KNOBS = {
     'ours': ours,
     'precision=bfloat16': with_(precision='bfloat16'),
     'clip_norm=1': with_(clip_norm=1.0),
-    'averaging=0.999': with_(averaging=0.999),
+    'ema=0.999': with_(ema=0.999),
     'schedule=cosine': with_(schedule='cosine', warmup_steps=10),
     'jit=true': with_(jit=True),
     'deterministic=true': to_the_bit,

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> None:
 
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
     if FOLDS.value is not None:
-        dataset = datasets.dealt(dataset, FOLDS.value, SEED.value)
+        dataset = datasets.assign_folds(dataset, FOLDS.value, SEED.value)
     print(dataset.table())
     _evaluate(dataset, test_folds, shots, cs)
 

@@ -37,9 +37,13 @@ DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, miniaudio, soundfile, py
 RECIPE = flags.DEFINE_enum('recipe', 'authors', list(RECIPES), 'Values of all flags below that are not given.')
 for _field in dataclasses.fields(Recipe):
     _help = _field.metadata['help']
-    _define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}[type(_field.default)]
     _values = ', '.join(f'{name} {getattr(recipe, _field.name)}' for name, recipe in RECIPES.items())
-    _define(_field.name, None, f'{_help[0].upper()}{_help[1:]}. {_values}')
+    _help = f'{_help[0].upper()}{_help[1:]}. {_values}'
+    if choices := _field.metadata.get('choices'):
+        flags.DEFINE_enum(_field.name, None, choices, _help)
+        continue
+    _define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}[type(_field.default)]
+    _define(_field.name, None, _help)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         raise SoundNetError('--model brings its own layers: leave out --net and --width')
     dataset = datasets.load(cast(str, DATA.value), name=NAME.value)
     # What ships hears clips whole, so that is how it is judged.
-    given = {'epochs': EPOCHS.value, 'bfloat16': BFLOAT16.value}
+    given = {'epochs': EPOCHS.value, 'precision': 'bfloat16' if BFLOAT16.value else None}
     own = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[cast(str, RECIPE.value)], test_crops=0, **own)
     spec = config.NETS[cast(str, NET.value)]

@@ -1,4 +1,4 @@
-"""Recipes: the authors' numbers, the learning rate over time, and the words of wrong settings."""
+"""Recipes: the authors' numbers, the learning rate over time, and errors for invalid settings."""
 
 import dataclasses
 
@@ -12,16 +12,17 @@ def test_the_authors_recipe_adds_nothing():
     recipe = RECIPES['authors']
     assert (recipe.epochs, recipe.batch, recipe.crop_s, recipe.head_kernel) == (50, 256, 5.0, 4)
     assert {recipe.rate(epoch) for epoch in range(51)} == {1e-3}
-    added = ('weight_decay', 'average', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'trim_db', 'pad_s')
-    assert not any(getattr(recipe, name) for name in (*added, 'filter_db', 'freeze', 'refit', 'bfloat16'))
+    added = ('weight_decay', 'ema', 'dropout', 'label_smoothing', 'mix', 'gain_db', 'flip', 'trim_db', 'pad_s')
+    assert not any(getattr(recipe, name) for name in (*added, 'filter_db', 'freeze', 'refit'))
+    assert (recipe.schedule, recipe.precision) == ('constant', 'float32')
     assert recipe.stretch == 1
 
 
 def test_the_learning_rate_rises_and_falls():
-    recipe = Recipe(epochs=10, warmup=2, cosine=True, learning_rate=0.01)
+    recipe = Recipe(epochs=10, warmup=2, schedule='cosine', learning_rate=0.01)
     assert [recipe.rate(epoch) for epoch in (0, 1, 2, 6, 10)] == pytest.approx([0, 0.005, 0.01, 0.005, 0])
     assert Recipe(epochs=10, warmup=2, learning_rate=0.01).rate(9) == 0.01
-    assert Recipe(epochs=3, warmup=2, cosine=True, learning_rate=0.01).rate(1.5) == 0.0075
+    assert Recipe(epochs=3, warmup=2, schedule='cosine', learning_rate=0.01).rate(1.5) == 0.0075
 
 
 @pytest.mark.parametrize(
@@ -31,13 +32,14 @@ def test_the_learning_rate_rises_and_falls():
         ({'dropout': 1.5}, 'dropout must be from 0 to 0.99, got 1.5'),
         ({'stretch': 0.8}, 'stretch must be from 1 to 4, got 0.8'),
         ({'learning_rate': float('nan')}, 'learning_rate must be from 1e-09 to 1, got nan'),
-        ({'batch': 2.5}, 'batch is of type int, not 2.5'),
-        ({'mix': 'yes'}, "mix is of type bool, not 'yes'"),
-        ({'warmup': 60}, 'warmup of 60 epochs leaves none of 50'),
-        ({'freeze': True, 'bfloat16': True}, 'bfloat16 is for layers that learn, and freeze lets none: leave out one'),
+        ({'batch': 2.5}, 'batch must be of type int, got 2.5'),
+        ({'mix': 'yes'}, "mix must be of type bool, got 'yes'"),
+        ({'warmup': 60}, 'warmup must be less than epochs, 50, got 60'),
+        ({'schedule': 'linear'}, "schedule must be constant or cosine, got 'linear'"),
+        ({'freeze': True, 'precision': 'bfloat16'}, 'precision=bfloat16 has no effect with freeze: leave one'),
     ],
 )
-def test_the_words_of_wrong_settings(change, words):
+def test_invalid_settings_are_reported(change, words):
     with pytest.raises(SoundNetError, match=words):
         dataclasses.replace(Recipe(), **change)
 

@@ -1,4 +1,4 @@
-"""A CSV with a header, row by row, whose mistakes are told with their line."""
+"""Reading CSV files with a header; errors name the line."""
 
 import csv
 import pathlib
@@ -8,7 +8,7 @@ from soundnet_tf.errors import SoundNetError
 
 
 def rows(path: pathlib.Path, needed: Sequence[str], optional: Sequence[str]) -> list[tuple[str, Mapping[str, str]]]:
-    """The rows of a CSV with a header, each with where it stands; every needed cell is filled."""
+    """The rows of a CSV with a header, each with its file and line. Raises SoundNetError for missing cells."""
     found = []
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
@@ -20,33 +20,33 @@ def rows(path: pathlib.Path, needed: Sequence[str], optional: Sequence[str]) -> 
                 it_has += (
                     ', and columns are separated by commas' if len(there) == 1 and set(there[0]) & set(';\t') else ''
                 )
-                raise SoundNetError(f'{path}: the first line must name a column {lacking[0]}; {it_has}')
+                raise SoundNetError(f'{path}: no column {lacking[0]!r} in the header; {it_has}')
             for cells in reader:
                 where = f'{path}: line {reader.line_num}'
                 row = {column: (cells.get(column) or '').strip() for column in (*needed, *optional)}
                 for column in needed:
                     if not row[column]:
-                        raise SoundNetError(f'{where} has no {column}')
+                        raise SoundNetError(f'{where}: no {column}')
                 found.append((where, row))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SoundNetError(f'{path} cannot be read as CSV in UTF-8 ({error})') from error
+        raise SoundNetError(f'{path}: cannot be read as CSV in UTF-8 ({error})') from error
     return found
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first of them, and how many more there are."""
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
+def first_few(names: Sequence[str], count: int = 5) -> str:
+    """The first names, and the number of the others."""
+    more = f' and {len(names) - count} more' if len(names) > count else ''
+    return ', '.join(names[:count]) + more
 
 
 def fold(cell: str, where: str) -> int | None:
-    """The fold that a cell names; None for an empty one."""
-    return whole(cell, 'fold', where) if cell else None
+    """The fold in a cell; None if it is empty."""
+    return integer(cell, 'fold', where) if cell else None
 
 
-def whole(cell: str, column: str, where: str) -> int:
-    """A cell that has to be a whole number."""
+def integer(cell: str, column: str, where: str) -> int:
+    """A whole number in a cell. Raises SoundNetError for anything else."""
     try:
         return int(cell)
     except ValueError:
-        raise SoundNetError(f'{where} has {column} {cell!r}, which is no whole number') from None
+        raise SoundNetError(f'{where}: {column} must be a whole number, got {cell!r}') from None

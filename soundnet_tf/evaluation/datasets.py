@@ -1,4 +1,4 @@
-"""Labelled sounds as a value: from a CSV, a folder for each class, or the layouts of ESC-50 and the DCASE scenes.
+"""Labelled sounds, from a CSV, a folder for each class, or the layouts of ESC-50 and the DCASE scenes.
 
 dataset = datasets.load('sounds.csv')      # columns path, label and, optionally, fold and source
 dataset = datasets.load('esc10/')          # esc10/dog/1-30226-A.ogg, ...
@@ -17,6 +17,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
+from soundnet_tf import storage
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.evaluation import csv_rows, dcase
 from soundnet_tf.evaluation.text_tables import columns
@@ -28,7 +29,7 @@ _ESC = re.compile(r'(\d+)-([^-]+)-([A-Z])(-\d+)?')
 """Clips of ESC-10 and ESC-50: `fold-source-take`, in newer releases `fold-source-take-target`."""
 
 _NUMBERED = re.compile(r'\d+ *- *(?=\S)')
-"""What precedes the name in class folders that are numbered: `001 - Dog bark`."""
+"""The prefix of numbered class folders: `001 - Dog bark`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class LabelledClip:
     label: str
     fold: int | None = None
     source: str = ''
-    """The recording that the clip was cut from, where known: no split may have one recording on both sides."""
+    """The recording that the clip was cut from, if known: a split must not have one recording on both sides."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """Clips of two classes or more. `name` is what a head for these classes is called."""
+    """Clips of two classes or more. `name` is also the name of a head for these classes."""
 
     name: str
     classes: tuple[str, ...]
@@ -52,34 +53,36 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r'\w[\w.-]*', self.name):
-            raise SoundNetError(f'{self.name!r} cannot name a head: give letters, digits, _, - and .')
+            raise SoundNetError(f"{self.name!r}: invalid name for a head. Use letters, digits, '_', '-' and '.'")
         counts = collections.Counter(clip.label for clip in self.clips)
         for label in self.classes:
             if not counts[label]:
-                raise SoundNetError(f'{self.name}: class {label!r} has no clip. Add some, or leave the class out')
+                raise SoundNetError(f'{self.name}: class {label!r} has no clip. Add clips, or remove the class')
         if len(self.classes) < 2:
-            only = f'has one class only, {self.classes[0]!r}' if self.classes else 'holds no clip'
-            raise SoundNetError(f'{self.name} {only}: there is nothing to tell apart. Give two classes or more')
+            found = f'only one class, {self.classes[0]!r}' if self.classes else 'no clips'
+            raise SoundNetError(f'{self.name}: {found}. Use two classes or more')
         unknown = sorted(set(counts) - set(self.classes))
         if unknown:
-            raise SoundNetError(f'{self.name}: label {unknown[0]!r} is none of the classes {", ".join(self.classes)}')
+            raise SoundNetError(
+                f'{self.name}: label {unknown[0]!r} is not one of the classes {", ".join(self.classes)}'
+            )
         twice = [path for path, n in collections.Counter(clip.path for clip in self.clips).items() if n > 1]
         if twice:
-            raise SoundNetError(f'{self.name}: {twice[0]} is listed twice. A clip has one label')
+            raise SoundNetError(f'{self.name}: {twice[0]} is listed twice. List each clip once')
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """The folds that there are, in order; none where the clips have no folds."""
+        """The folds in order; empty if the clips have none."""
         return tuple(sorted({clip.fold for clip in self.clips if clip.fold is not None}))
 
     @property
     def targets(self) -> list[int]:
-        """The class of each clip as an index of `classes`."""
+        """The class of each clip as an index into `classes`."""
         index = {label: number for number, label in enumerate(self.classes)}
         return [index[clip.label] for clip in self.clips]
 
     def fingerprint(self) -> str:
-        """A hash of what is learned from: each clip's name, size, label, fold and source, wherever it lies."""
+        """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
         paths = [os.path.abspath(clip.path) for clip in self.clips]
         top = os.path.commonpath([os.path.dirname(path) for path in paths])
         about = [
@@ -88,11 +91,11 @@ class DataSet:
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 
-    def marks(self, clip: int) -> frozenset[str]:
-        """What the clip of this index is known by, in whatever data set it lies: a hash of what is in its file.
+    def identifiers(self, clip: int) -> frozenset[str]:
+        """Identifiers of a clip that are the same in every data set: a hash of its file's content.
 
-        And its recording and take, `26806-A`, where it is called as in ESC-10 and ESC-50, which have the same clips in
-        other formats. Only where the recording has a number as Freesound gives them: short ones are anybody's.
+        Files named as in ESC-10 and ESC-50, which have the same clips in other formats, also get their recording and
+        take, `26806-A`, if the recording has a Freesound number: short numbers are not unique.
         """
         path = self.clips[clip].path
         named = _ESC.fullmatch(pathlib.PurePath(path).stem)
@@ -101,7 +104,7 @@ class DataSet:
         return frozenset({content(path)})
 
     def table(self) -> str:
-        """Clips per class and fold, to print."""
+        """Clips per class and fold, as text."""
         counts = collections.Counter((clip.label, clip.fold) for clip in self.clips)
         folds = [*self.folds, *([None] if any(clip.fold is None for clip in self.clips) and self.folds else [])]
         head = [self.name, *(f'fold {fold}' if fold is not None else 'no fold' for fold in folds), 'all']
@@ -113,31 +116,32 @@ class DataSet:
 
 @functools.cache
 def content(path: str) -> str:
-    """A hash of what is in the file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
+    """A hash of the file's content."""
+    return storage.sha256(path)[:16]
 
 
 def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:
-    """The data set at `path`: a CSV, or a folder in one of the layouts of `LAYOUTS`, which tells itself.
+    """The data set at `path`: a CSV, or a folder in one of the layouts of `LAYOUTS`, which is detected.
 
     These are ESC-50's (`meta/esc50.csv` beside `audio/`), that of the DCASE scenes since 2016 (`meta.txt` or `meta.csv`
-    beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ...), and a folder for each class. `name`, by default that
-    of the file or folder, is what its head is called; `esc10` takes of ESC-50 the ten classes of ESC-10. Raises
-    SoundNetError where the layout is none of these, BadAudio where clips are missing.
+    beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ...), and a folder for each class. `name` is by
+    default that of the file or folder; `esc10` selects the ten classes of ESC-10 from ESC-50. Raises SoundNetError if
+    the layout is none of these, BadAudio if clips are missing.
     """
     path = pathlib.Path(path)
     if not path.exists():
-        raise SoundNetError(f'there is no file or folder {path}')
+        raise SoundNetError(f'{path}: no such file or folder')
     layout = _layout(path)
     if esc10 and layout != 'esc50':
-        raise SoundNetError(f'{path} is not ESC-50 (it has no meta/esc50.csv), of which alone ESC-10 can be taken')
+        raise SoundNetError(f'{path}: not ESC-50, it has no meta/esc50.csv. Use esc10 with the folder of ESC-50 only')
     if esc10:
         layout, name = 'esc10', name or 'esc10'
     dataset = LAYOUTS[layout](path, _head_name(name or path.resolve().stem))
     missing = [clip.path for clip in dataset.clips if not os.path.isfile(clip.path)]
     if missing:
-        raise BadAudio(f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing: {csv_rows.some(missing)}')
+        raise BadAudio(
+            f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing: {csv_rows.first_few(missing)}'
+        )
     return dataset
 
 
@@ -152,7 +156,7 @@ def _layout(path: pathlib.Path) -> str:
 
 
 def _head_name(name: str) -> str:
-    """Of what a file or folder is called, what can name a head: `ESC-50 master` gives `esc_50_master`."""
+    """A valid head name from that of a file or folder: `ESC-50 master` gives `esc_50_master`."""
     fitting = re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')
     return fitting or name
 
@@ -171,12 +175,12 @@ def from_csv(path: pathlib.Path, name: str) -> DataSet:
 def from_folders(path: pathlib.Path, name: str) -> DataSet:
     """A folder for each class, with sound files at any depth; the classes in the order of the folders' names.
 
-    Numbers before a class's name are dropped. Fold and source are taken from the files' names where all are called
-    as in ESC-10, `fold-source-take.ogg`. Raises SoundNetError where most are and some are not.
+    Numbers before a class's name are dropped. If all files are named as in ESC-10, `fold-source-take.ogg`, the
+    names give fold and source. Raises SoundNetError if most files are named so and some are not.
     """
     folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and folder.name[0] != '.')
     if not folders:
-        raise SoundNetError(f'{path} holds no folders: give a CSV, or a folder with a folder of sounds for each class')
+        raise SoundNetError(f'{path}: no class folders. Use a CSV, or a folder with a folder of sounds for each class')
     labels = [_NUMBERED.sub('', folder.name, count=1) for folder in folders]
     if len(set(labels)) < len(labels):
         labels = [folder.name for folder in folders]
@@ -185,8 +189,8 @@ def from_folders(path: pathlib.Path, name: str) -> DataSet:
     odd = [file for (file, _), match in zip(paths, named, strict=True) if not match]
     if 0 < len(odd) < len(paths) / 2:
         raise SoundNetError(
-            f'{path}: {odd[0]} is not called fold-recording-take, as {len(paths) - len(odd)} of {len(paths)} are: '
-            'rename it, or take it away; with other names, give a CSV with columns path, label, fold and source'
+            f'{odd[0]}: not named fold-recording-take, as {len(paths) - len(odd)} of {len(paths)} files are. '
+            'Rename or remove it, or use a CSV with columns path, label, fold and source'
         )
     clips = [
         LabelledClip(file, label, int(match[1]), match[2]) if match and not odd else LabelledClip(file, label)
@@ -199,7 +203,7 @@ def _sounds(folder: pathlib.Path) -> list[files.SoundFile]:
     try:
         return files.find([str(folder)])
     except SoundNetError as error:
-        raise SoundNetError(f'class folder {error}. Add some, or remove the folder') from None
+        raise SoundNetError(f'class folder {error}. Add sounds, or remove the folder') from None
 
 
 def from_esc50(path: pathlib.Path, name: str, *, esc10: bool = False) -> DataSet:
@@ -211,14 +215,14 @@ def from_esc50(path: pathlib.Path, name: str, *, esc10: bool = False) -> DataSet
         if esc10 and row['esc10'].lower() != 'true':
             continue
         label = row['category'].replace('_', ' ')
-        targets[label] = csv_rows.whole(row['target'], 'target', where)
+        targets[label] = csv_rows.integer(row['target'], 'target', where)
         audio = str(path / 'audio' / row['filename'])
         clips.append(LabelledClip(audio, label, csv_rows.fold(row['fold'], where), row['src_file']))
     return DataSet(name, tuple(sorted(targets, key=targets.__getitem__)), tuple(clips))
 
 
 def from_dcase(path: pathlib.Path, name: str) -> DataSet:
-    """DCASE acoustic scenes since 2016; a clip that no fold tests has no fold, and is always learned from."""
+    """DCASE acoustic scenes since 2016; a clip that is in no test fold has no fold, and is always used for training."""
     clips = [LabelledClip(*row) for row in dcase.rows(path)]
     return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
 
@@ -229,21 +233,21 @@ def from_dcase2013(path: pathlib.Path, name: str) -> DataSet:
     return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
 
 
-def dealt(dataset: DataSet, folds: int, seed: int = 0) -> DataSet:
-    """The same clips in `folds` folds of about equal size, drawn from `seed`: each class evenly, recordings whole.
+def assign_folds(dataset: DataSet, folds: int, seed: int = 0) -> DataSet:
+    """The same clips in `folds` random folds of about equal size, stratified by class, recordings whole.
 
-    For a data set that comes without folds. Raises SoundNetError where a class has fewer recordings than folds.
+    For data sets without folds. Raises SoundNetError if a class has fewer recordings than folds.
     """
-    chance, fold_of = random.Random(seed), dict[str, int]()
+    rng, fold_of = random.Random(seed), dict[str, int]()
     for label in dataset.classes:
         own = sorted({clip.source or clip.path for clip in dataset.clips if clip.label == label} - set(fold_of))
         if folds < 2 or len(own) < folds:
             raise SoundNetError(
-                f'{dataset.name}: {label!r} has {len(own)} recordings of its own, which do not make {folds} folds. '
-                'Give 2 folds or more, and not more than the smallest class has recordings'
+                f'{dataset.name}: {label!r} has {len(own)} recordings, not enough for {folds} folds. '
+                'Use at least 2 folds, and at most as many as the smallest class has recordings'
             )
-        chance.shuffle(own)
-        # Each class begins with another fold, lest the first ones get all that does not divide.
+        rng.shuffle(own)
+        # Each class starts with another fold, so that remainders do not all go to the first folds.
         begin = len(fold_of)
         fold_of |= {source: (begin + index) % folds + 1 for index, source in enumerate(own)}
     clips = tuple(dataclasses.replace(clip, fold=fold_of[clip.source or clip.path]) for clip in dataset.clips)
@@ -261,12 +265,12 @@ LAYOUTS: dict[str, Callable[[pathlib.Path, str], DataSet]] = {
 """By name: a path and a name to a data set."""
 
 
-def refuse(bad: Sequence[tuple[str, BadAudio]], clips: int) -> None:
-    """Raise what is wrong with the first of the clips that cannot be read, and name the others; nothing for none."""
+def raise_unreadable(bad: Sequence[tuple[str, BadAudio]], clips: int) -> None:
+    """Raise the error of the first unreadable clip and list the others; do nothing without any."""
     if not bad:
         return
     (_, first), *others = bad
     if not others:
         raise first
-    names = csv_rows.some([path for path, _ in others])
-    raise BadAudio(f'{first}. {len(others)} more of the {clips} clips cannot be read: {names}')
+    names = csv_rows.first_few([path for path, _ in others])
+    raise BadAudio(f'{first}. {len(others)} more of {clips} clips cannot be read: {names}')

@@ -19,18 +19,18 @@ _FOLD = re.compile(r'fold(\d+)_(train|evaluate)\.(txt|csv)')
 
 
 def meta_file(path: pathlib.Path) -> pathlib.Path | None:
-    """The list of all clips, where the folder has one."""
+    """The list of all clips, if the folder has one."""
     return next((file for file in (path / 'meta.txt', path / 'meta.csv') if file.is_file()), None)
 
 
 def rows(path: pathlib.Path) -> Iterator[Row]:
     """The clips of `meta.*`, each in the fold whose `evaluation_setup/fold<k>_evaluate.*` lists it.
 
-    What no fold tests has none; what no fold learns from either is left out, as the challenge does.
+    Clips that no fold tests have no fold; clips that no fold uses at all are left out, as in the challenge.
     """
     meta = meta_file(path)
     if meta is None:
-        raise SoundNetError(f'{path} holds neither meta.txt nor meta.csv: give the folder of a DCASE scene set')
+        raise SoundNetError(f'{path}: neither meta.txt nor meta.csv. Use the folder of a DCASE scene set')
     fold_of, learned = dict[str, int](), set[str]()
     for setup in sorted((path / 'evaluation_setup').glob('fold*')):
         match = _FOLD.fullmatch(setup.name)
@@ -38,12 +38,12 @@ def rows(path: pathlib.Path) -> Iterator[Row]:
             if match and match[2] == 'train':
                 learned.add(cells[0])
             elif match and fold_of.setdefault(cells[0], int(match[1])) != int(match[1]):
-                raise SoundNetError(f'{where}: {cells[0]} is tested in fold {fold_of[cells[0]]} already')
+                raise SoundNetError(f'{where}: {cells[0]} is already in test fold {fold_of[cells[0]]}')
     listed = set[str]()
     for where, cells in _lines(meta):
         if len(cells) < 2 or not cells[1]:
-            raise SoundNetError(f'{where} names no scene: its columns are the path and the scene, separated by tabs')
-        # Where no recording is named, files are called place_from_to, or scene-place-recording-part-device.
+            raise SoundNetError(f'{where}: no scene. The columns are the path and the scene, separated by tabs')
+        # Without a recording, files are named place_from_to, or scene-place-recording-part-device.
         source = cells[2] if len(cells) > 2 else re.split(r'[_.]', pathlib.PurePosixPath(cells[0]).name)[0]
         listed.add(cells[0])
         if learned and cells[0] not in learned and cells[0] not in fold_of:
@@ -51,15 +51,15 @@ def rows(path: pathlib.Path) -> Iterator[Row]:
         yield str(path / cells[0]), cells[1].replace('_', ' '), fold_of.get(cells[0]), source
     unknown = sorted((set(fold_of) | learned) - listed)
     if unknown:
-        raise SoundNetError(f'{path}: evaluation_setup lists {unknown[0]}, which {meta.name} does not')
+        raise SoundNetError(f'{path}: evaluation_setup lists {unknown[0]}, which is not in {meta.name}')
 
 
 def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
-    """Cells between tabs, each line with where it stands; a header begins with `filename`."""
+    """The tab-separated cells of each line, with its file and number; without the header (`filename`)."""
     try:
         text = path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        raise SoundNetError(f'{path} cannot be read as text ({error})') from error
+        raise SoundNetError(f'{path}: cannot be read as text ({error})') from error
     for number, cells in enumerate(csv.reader(text.splitlines(), delimiter='\t'), 1):
         cells = [cell.strip() for cell in cells]
         if cells and cells[0] and cells[0] != 'filename':
@@ -67,7 +67,7 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def scenes_2013(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
-    """Each file and its scene; nothing where the folder holds other files than those of 2013."""
+    """Each file and its scene; empty if the folder has other files than those of 2013."""
     files = sorted(file for file in path.iterdir() if file.suffix.lower() == '.wav')
     matches = [_2013.fullmatch(file.name) for file in files]
     return (

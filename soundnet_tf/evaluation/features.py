@@ -1,4 +1,4 @@
-"""Features of all clips of a data set, computed once: they lie in a folder by the hash of all that they come of."""
+"""Features of all clips of a data set, cached by a hash of the sound, the model and the settings."""
 
 import hashlib
 import os
@@ -9,13 +9,12 @@ import numpy as np
 import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import audio
+from soundnet_tf import audio, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio
-from soundnet_tf.evaluation.datasets import DataSet, refuse
+from soundnet_tf.evaluation.datasets import DataSet, raise_unreadable
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
-from soundnet_tf.evaluation.embedders.precomputed import Ready
-from soundnet_tf.storage import whole_file
+from soundnet_tf.evaluation.embedders.precomputed import Precomputed
 
 Values = NDArray[np.float32]
 
@@ -34,10 +33,9 @@ def of_clips(
 ) -> list[Values]:
     """`[time, channels]` of each clip, repeated up to `clip_s` seconds and multiplied by `gain`.
 
-    Raises BadAudio, naming all bad files. What is in the folder `cache` stays there, of the others of these too: a
-    stopped run goes on.
+    Raises BadAudio, which lists all files that cannot be read; the features of the others stay in the folder `cache`.
     """
-    if isinstance(embedder, Ready):
+    if isinstance(embedder, Precomputed):
         return [embedder.of_file(clip.path) for clip in dataset.clips]
     how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
     paths = [None if cache is None else _place(clip.path, how, cache) for clip in dataset.clips]
@@ -56,35 +54,33 @@ def of_clips(
                     waveforms[index] = sound(clip.path, clip_s, gain, decoder)
                 except BadAudio as error:
                     bad.append((clip.path, error))
-            heard = embedder.embed([*waveforms.values()], layer) if waveforms else []
-            for index, values in zip(waveforms, heard, strict=True):
+            embedded = embedder.embed([*waveforms.values()], layer) if waveforms else []
+            for index, values in zip(waveforms, embedded, strict=True):
                 found[index] = values
                 if (path := paths[index]) is not None:
-                    with whole_file(path) as draft:
+                    with storage.whole_file(path) as draft:
                         np.save(draft, values)
             bar.update(len(batch))
-    refuse(bad, len(paths))
+    raise_unreadable(bad, len(paths))
     return [found[index] for index in range(len(paths))]
 
 
 def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
-    """A file's waveform, as the protocol wants it."""
+    """A file's waveform, repeated and scaled as the protocol says."""
     waveform = audio.fill(decoding.read(path, decoder), round(clip_s * SAMPLE_RATE), 'tile')
     return waveform if gain == 1 else (waveform * np.float32(gain)).astype(np.float32)
 
 
 def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
-    """By content, and all that the features come of: a clip that is moved, or is in two data sets, is the same clip."""
-    with open(path, 'rb') as file:
-        content = hashlib.file_digest(file, 'sha256').hexdigest()
-    digest = hashlib.sha256(repr((content, *how)).encode()).hexdigest()
+    """The cache file. It depends on the content, so a clip that is moved or is in two data sets is computed once."""
+    digest = hashlib.sha256(repr((storage.sha256(path), *how)).encode()).hexdigest()
     return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
 
 
 def _read(path: pathlib.Path) -> Values | None:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # not there, or damaged: it is computed again
+    except (OSError, ValueError, EOFError):  # missing or damaged: computed again
         return None
 
 

@@ -1,4 +1,4 @@
-"""How many labelled clips it takes: accuracy by the number of training clips of each class."""
+"""Few-shot evaluation: accuracy by the number of training clips per class."""
 
 import dataclasses
 import os
@@ -11,14 +11,14 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import features, svm
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
-from soundnet_tf.evaluation.protocol import Protocol, checked_folds, judge, slide
+from soundnet_tf.evaluation.protocol import Protocol, checked_folds, train_and_score, window_all
 from soundnet_tf.evaluation.splits import check_unseen, split
 from soundnet_tf.evaluation.text_tables import columns
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """So many clips of each class, and the accuracies: of each fold and draw one."""
+    """Accuracies with a number of training clips per class: one for each fold and draw."""
 
     shots: int
     accuracies: tuple[float, ...]
@@ -46,48 +46,48 @@ def curve(
     cache: str | os.PathLike[str] | None = None,
     decoder: str = 'auto',
 ) -> list[Point]:
-    """For each number of `shots`, `draws` random choices of so many training clips of each class, in each fold.
+    """For each number of `shots`, `draws` random choices of training clips per class, in each fold.
 
-    All clips of the fold that is held out judge. The same draws for every embedder. Raises SoundNetError where a class
-    has fewer training clips, or where the protocol would choose C, for which there are no clips left.
+    All clips of the held-out fold are tested. Every embedder gets the same draws. Raises SoundNetError if a class has
+    fewer training clips, or if the protocol has several C, since no clips are left to choose by.
     """
     svm.require()
     c = one_c(protocol)
     folds = checked_folds(dataset, test_folds)
     check_unseen(dataset, folds, embedder.origin)
-    layer = embedder.known(protocol.layer)
+    layer = embedder.resolve_layer(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
-    slid = slide(dataset, values, protocol, embedder.hop_s(layer))
+    windowed = window_all(dataset, values, protocol, embedder.hop_s(layer))
     points = []
     for number in shots:
         found = []
         for fold in folds:
             parts = split(dataset, fold)
             for draw in range(draws):
-                train = _drawn(dataset, parts.train, number, random.Random(f'{seed} {fold} {number} {draw}'))
-                found.append(judge(dataset, slid, train, parts.test, protocol, c).accuracy)
+                train = _draw(dataset, parts.train, number, random.Random(f'{seed} {fold} {number} {draw}'))
+                found.append(train_and_score(dataset, windowed, train, parts.test, protocol, c).accuracy)
         points.append(Point(number, tuple(found)))
     return points
 
 
 def one_c(protocol: Protocol) -> float:
-    """The protocol's C. Raises SoundNetError where it would be chosen."""
+    """The protocol's C. Raises SoundNetError if it has several."""
     if len(protocol.C) != 1:
-        raise SoundNetError('of a few clips (shots) none are left to choose C by: give one, such as C=0.1')
+        raise SoundNetError('shots: too few clips to choose C by cross-validation. Set one value, such as C=0.1')
     return protocol.C[0]
 
 
-def _drawn(dataset: DataSet, train: Sequence[int], shots: int, chance: random.Random) -> list[int]:
+def _draw(dataset: DataSet, train: Sequence[int], shots: int, rng: random.Random) -> list[int]:
     drawn = []
     for label in dataset.classes:
         own = [clip for clip in train if dataset.clips[clip].label == label]
         if not 0 < shots <= len(own):
-            raise SoundNetError(f'{dataset.name}: {shots} shots of {label!r} cannot be had, it has {len(own)} clips')
-        drawn += sorted(chance.sample(own, shots))
+            raise SoundNetError(f'{dataset.name}: {shots} shots of {label!r} requested, got {len(own)} training clips')
+        drawn += sorted(rng.sample(own, shots))
     return drawn
 
 
 def table(points: Sequence[Point]) -> str:
-    """To print."""
+    """As text."""
     rows = [[point.shots, f'{point.mean:.1%}', f'{point.deviation:.1%}'] for point in points]
-    return columns([['clips of each class', 'accuracy', 'deviation'], *rows])
+    return columns([['clips per class', 'accuracy', 'std'], *rows])

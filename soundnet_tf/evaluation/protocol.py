@@ -1,11 +1,10 @@
-"""How features are put to the test, as a value; the authors' protocol is its default.
+"""Evaluation protocols: linear classifiers on features, by cross-validation. The defaults are the authors'.
 
     protocol = PROTOCOLS['esc']
     evaluation = evaluate(datasets.load('ESC-50/'), embedders.make('runs/first/net'), protocol, cache='features/')
     print(evaluation)
 
-Each fold is held out in turn. Everything that is chosen or measured on the way, C and the features' scale included, is
-so within the other folds.
+Each fold is held out in turn. C and the scale of the features are chosen within the other folds.
 """
 
 import dataclasses
@@ -27,40 +26,40 @@ from soundnet_tf.evaluation.splits import check_unseen, split
 from soundnet_tf.evaluation.windows import Values, windows
 
 INNER_FOLDS = 3
-"""At most, within the training clips, to choose C, where they lie in one fold or none."""
+"""Max number of folds to choose C with, if the training clips are in one fold or none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """From clips to answers. A clip's answer is the class of the greatest mean over its windows."""
+    """How clips are classified. The prediction is the class with the highest mean score over a clip's windows."""
 
     layer: str | None = None
-    """What is read of the net; its own feature layer (pool5 of the 8-layer net) where none is named."""
+    """The layer to use; by default the net's feature layer (pool5 of the 8-layer net)."""
     clip_s: float = 10.0
-    """A shorter clip is repeated up to here; 0: only up to what the layer needs."""
+    """Shorter clips are repeated to this length; 0: only to the min length of the layer."""
     window_s: float = 1.0
-    """Rounded up to whole time steps; 0: one vector for each clip, the mean over time."""
+    """Rounded up to whole time steps; 0: one vector per clip, the mean over time."""
     step_s: float = 0.0
-    """From window to window, rounded up likewise; 0: one time step."""
+    """Hop between windows, rounded up to whole time steps; 0: one time step."""
     gain: float = 1.0
-    """Multiplies the waveform. The authors' evaluation scripts have 2."""
+    """Multiplies the waveform. The authors' evaluation scripts use 2."""
     probe: str = 'svm'
     """`svm`, `logistic` or `nearest`."""
     C: tuple[float, ...] = (0.01,)
-    """One value, or several of which the best within the training folds is taken."""
+    """One value, or several to choose from by cross-validation within the training folds."""
     standardise: bool = False
-    """Give each feature mean 0 and deviation 1 over the training windows."""
+    """Scale each feature to mean 0 and standard deviation 1 over the training windows."""
 
     def __post_init__(self) -> None:
         if self.probe not in svm.PROBES:
-            raise SoundNetError(f'probe is {", ".join(svm.PROBES)}, not {self.probe!r}')
+            raise SoundNetError(f'probe must be {", ".join(svm.PROBES)}, got {self.probe!r}')
         for name in ('clip_s', 'window_s', 'step_s'):
             if not 0 <= getattr(self, name) < math.inf:
                 raise SoundNetError(f'{name} must be at least 0, got {getattr(self, name):g}')
         if not 0 < self.gain < math.inf:
             raise SoundNetError(f'gain must be more than 0, got {self.gain:g}')
         if not self.C or not all(0 < value < math.inf for value in self.C):
-            raise SoundNetError(f'C must be one value above 0, or several, got {self.C}')
+            raise SoundNetError(f'C must be one or several values above 0, got {self.C}')
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -77,7 +76,7 @@ PROTOCOLS = {
     'probe': Protocol(clip_s=0.0, window_s=0.0, probe='logistic', C=(0.01, 0.1, 1.0, 10.0), standardise=True),
     'nearest': Protocol(clip_s=0.0, window_s=0.0, probe='nearest', standardise=True),
 }
-"""The authors' for ESC-10 and ESC-50 and for acoustic scenes; a linear probe and a neighbour, one vector per clip."""
+"""The authors' for ESC-10, ESC-50 and acoustic scenes; a linear probe and nearest neighbour, one vector per clip."""
 
 
 def evaluate(
@@ -89,28 +88,28 @@ def evaluate(
     cache: str | os.PathLike[str] | None = None,
     decoder: str = 'auto',
 ) -> Evaluation:
-    """Hold out each of `test_folds`, by default all, in turn; learn from the other clips, judge those held out.
+    """Hold out each of `test_folds`, by default all, in turn; train on the other clips, test on those held out.
 
-    Features that lie in the folder `cache` are not computed again. Raises SoundNetError for a net that has learned
-    from clips that it would be judged by, BadAudio, naming the file, for unreadable sound.
+    Features in the folder `cache` are not computed again. Raises SoundNetError for a net that was trained on test
+    clips, BadAudio for files that cannot be read.
     """
     svm.require()
     folds = checked_folds(dataset, test_folds)
     check_unseen(dataset, folds, embedder.origin)
-    layer = embedder.known(protocol.layer)
+    layer = embedder.resolve_layer(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
-    slid = slide(dataset, values, protocol, embedder.hop_s(layer))
+    windowed = window_all(dataset, values, protocol, embedder.hop_s(layer))
     found = []
     for fold in tqdm.tqdm(folds, unit='fold', leave=False, disable=None):
         parts = split(dataset, fold)
-        c = choose_c(dataset, slid, parts.train, protocol)
-        found.append(Fold(fold, c, judge(dataset, slid, parts.train, parts.test, protocol, c)))
+        c = choose_c(dataset, windowed, parts.train, protocol)
+        found.append(Fold(fold, c, train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)))
     about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
-    told = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
-    return Evaluation(dataset.name, dataset.fingerprint(), about, told, tuple(found))
+    used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
+    return Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
 
 
-def slide(dataset: DataSet, values: Sequence[Values], protocol: Protocol, hop_s: float) -> list[Values]:
+def window_all(dataset: DataSet, values: Sequence[Values], protocol: Protocol, hop_s: float) -> list[Values]:
     """The windows of each clip."""
     return [
         windows(own, protocol.window_s, protocol.step_s, hop_s, clip.path)
@@ -118,37 +117,42 @@ def slide(dataset: DataSet, values: Sequence[Values], protocol: Protocol, hop_s:
     ]
 
 
-def judge(
-    dataset: DataSet, slid: Sequence[Values], train: Sequence[int], test: Sequence[int], protocol: Protocol, c: float
+def train_and_score(
+    dataset: DataSet,
+    windowed: Sequence[Values],
+    train: Sequence[int],
+    test: Sequence[int],
+    protocol: Protocol,
+    c: float,
 ) -> Scores:
-    """Learn from the windows of some clips, and score others."""
+    """Train on the windows of some clips, and score others."""
     targets = np.array(dataset.targets)
-    own = np.concatenate([slid[clip] for clip in train])
-    of_window = np.repeat(targets[list(train)], [len(slid[clip]) for clip in train])
+    own = np.concatenate([windowed[clip] for clip in train])
+    of_window = np.repeat(targets[list(train)], [len(windowed[clip]) for clip in train])
     machine = svm.fit(protocol.probe, own, of_window, len(dataset.classes), c, protocol.standardise)
-    return Scores.of(dataset.classes, targets[list(test)], np.stack([machine.clip(slid[clip]) for clip in test]))
+    return Scores.of(dataset.classes, targets[list(test)], np.stack([machine.clip(windowed[clip]) for clip in test]))
 
 
-def choose_c(dataset: DataSet, slid: Sequence[Values], train: Sequence[int], protocol: Protocol) -> float:
-    """The best of the protocol's C, the least of equals, by cross-validation within the training clips."""
+def choose_c(dataset: DataSet, windowed: Sequence[Values], train: Sequence[int], protocol: Protocol) -> float:
+    """The best of the protocol's C, the smallest of equals, by cross-validation within the training clips."""
     if len(protocol.C) == 1:
         return protocol.C[0]
     inner = _inner(dataset, train)
-    right: dict[float, float] = {}
+    accuracy: dict[float, float] = {}
     for c in sorted(protocol.C):
-        told = []
+        accuracies = []
         for fold in inner.folds:
             parts = split(inner, fold)
             learn, choose = ([train[clip] for clip in clips] for clips in (parts.train, parts.test))
-            told.append(judge(dataset, slid, learn, choose, protocol, c).accuracy)
-        right[c] = float(np.mean(told))
-    return max(right, key=lambda c: right[c])
+            accuracies.append(train_and_score(dataset, windowed, learn, choose, protocol, c).accuracy)
+        accuracy[c] = float(np.mean(accuracies))
+    return max(accuracy, key=lambda c: accuracy[c])
 
 
 def _inner(dataset: DataSet, train: Sequence[int]) -> DataSet:
-    """The training clips as a data set with folds of their own: those that they have, or else some that are dealt.
+    """The training clips as a data set with folds: their own, or else random ones.
 
-    Of their own where every class is in two of them or more, so that each can be learned without any.
+    Their own if every class is in two or more of them, so that each fold can be held out.
     """
     inner = dataclasses.replace(dataset, clips=tuple(dataset.clips[clip] for clip in train))
     folds = {label: {c.fold for c in inner.clips if c.label == label} - {None} for label in inner.classes}
@@ -158,17 +162,15 @@ def _inner(dataset: DataSet, train: Sequence[int]) -> DataSet:
     rarest = min(recordings, key=lambda label: len(recordings[label]))
     if len(recordings[rarest]) < 2:
         raise SoundNetError(
-            f'{dataset.name}: C cannot be chosen where one recording of {rarest!r} is learned from: give one C'
+            f'{dataset.name}: C cannot be chosen with one training recording of {rarest!r}. Set one value of C'
         )
-    return datasets.dealt(inner, min(INNER_FOLDS, len(recordings[rarest])))
+    return datasets.assign_folds(inner, min(INNER_FOLDS, len(recordings[rarest])))
 
 
 def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[int, ...]:
-    """The folds to hold out in turn. Raises SoundNetError where there are none."""
+    """The folds to hold out in turn. Raises SoundNetError if there are none."""
     if not dataset.folds:
-        raise SoundNetError(
-            f'{dataset.name} has no folds to hold out: give its CSV a column fold, or have them dealt (folds=5)'
-        )
+        raise SoundNetError(f'{dataset.name}: no folds to hold out. Add a column fold to the CSV, or use folds=5')
     for fold in test_folds or ():
         split(dataset, fold)
     return tuple(dict.fromkeys(test_folds or dataset.folds))

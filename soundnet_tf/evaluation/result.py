@@ -1,4 +1,4 @@
-"""What an evaluation came to: accuracy by fold, its mean and spread, and which class is taken for which."""
+"""The result of an evaluation: accuracy by fold, mean and standard deviation, and the confusion matrix."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ from soundnet_tf.evaluation.text_tables import columns, confusion_table
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fold:
-    """A fold that was held out, the C that was chosen without it, and how its clips were named."""
+    """A held-out fold, the C that was chosen without it, and the scores of its clips."""
 
     fold: int
     C: float
@@ -23,7 +23,7 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Of one embedder on one data set, with the protocol as it was."""
+    """The result of one embedder on one data set, with the protocol."""
 
     data: str
     data_sha256: str
@@ -49,52 +49,52 @@ class Evaluation:
         return Scores.of(self.folds[0].scores.classes, truth, values)
 
     def per_class(self) -> list[tuple[str, int, float, float]]:
-        """Class, clips, recall and precision, over all folds; precision is NaN where the answer was never given."""
+        """Class, clips, recall and precision, over all folds; precision is NaN for classes never predicted."""
         confusion = np.array(self.scores.confusion)
-        right, clips, answers = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+        correct, clips, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
         return [
             (label, int(n), float(r / n) if n else math.nan, float(r / a) if a else math.nan)
-            for label, n, r, a in zip(self.folds[0].scores.classes, clips, right, answers, strict=True)
+            for label, n, r, a in zip(self.folds[0].scores.classes, clips, correct, predicted, strict=True)
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; what cannot be told is null."""
+        """Plain JSON values; NaN is null."""
         return {
             'data': self.data,
             'data_sha256': self.data_sha256,
             'embedder': dict(self.embedder),
             'protocol': dict(self.protocol),
             'accuracy': self.accuracy,
-            'deviation': _told(self.deviation),
+            'deviation': _or_none(self.deviation),
             'folds': [
                 {'fold': f.fold, 'C': f.C, 'accuracy': f.scores.accuracy, 'clips': len(f.scores.truth)}
                 for f in self.folds
             ],
             'classes': [
-                {'label': label, 'clips': clips, 'recall': _told(recall), 'precision': _told(precision)}
+                {'label': label, 'clips': clips, 'recall': _or_none(recall), 'precision': _or_none(precision)}
                 for label, clips, recall, precision in self.per_class()
             ],
             'confusion': self.scores.confusion,
         }
 
     def markdown(self) -> str:
-        """A row: embedder, layer, accuracy with its spread, each fold."""
+        """A row: embedder, layer, mean and standard deviation of the accuracy, each fold."""
         folds = ' '.join(f'{100 * fold.scores.accuracy:.1f}' for fold in self.folds)
         return f'| {self.embedder["name"]} | {self.embedder["layer"]} | {self} | {folds} |'
 
     def __str__(self) -> str:
-        spread = '' if math.isnan(self.deviation) else f' ± {100 * self.deviation:.1f}'
-        return f'{100 * self.accuracy:.1f}{spread}'
+        deviation = '' if math.isnan(self.deviation) else f' ± {100 * self.deviation:.1f}'
+        return f'{100 * self.accuracy:.1f}{deviation}'
 
     def report(self) -> str:
-        """All of it, to print."""
+        """The whole result, as text."""
         folds = [[f'fold {f.fold}', f'{f.scores.accuracy:.1%}', f'C {f.C:g}'] for f in self.folds]
         each = [[label, n, _percent(recall), _percent(precision)] for label, n, recall, precision in self.per_class()]
         return '\n\n'.join(
             [
-                f'{self.embedder["name"]}, {self.embedder["layer"]}, on {self.data}: {self} % of the clips named '
-                'rightly (mean and deviation over folds)',
-                'protocol: ' + ', '.join(f'{name} {_said(value)}' for name, value in self.protocol.items()),
+                f'{self.embedder["name"]}, {self.embedder["layer"]}, on {self.data}: accuracy {self} % '
+                '(mean and standard deviation over folds)',
+                'protocol: ' + ', '.join(f'{name} {_format(value)}' for name, value in self.protocol.items()),
                 columns(folds),
                 columns([['class', 'clips', 'recall', 'precision'], *each]),
                 confusion_table(self.folds[0].scores.classes, self.scores.confusion),
@@ -103,16 +103,16 @@ class Evaluation:
 
 
 HEAD = '| embedder | layer | accuracy % | by fold |\n|---|---|---|---|'
-"""Of a table of `markdown` rows."""
+"""The header of a table of `markdown` rows."""
 
 
-def _said(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, list):
-        return ' or '.join(map(_said, value))
+        return ' or '.join(map(_format, value))
     return f'{value:g}' if isinstance(value, float) else str(value)
 
 
-def _told(value: float) -> float | None:
+def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 

@@ -1,4 +1,4 @@
-"""What a classifier says of clips whose classes are known: accuracy, and which is taken for which."""
+"""Scores of labelled clips: accuracy and confusion matrix."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
-    """`values` `[clips, classes]`, of which the greatest is the answer, beside the classes in truth, `[clips]`."""
+    """Scores `values` `[clips, classes]`, whose maximum is the prediction, and the true classes, `[clips]`."""
 
     classes: tuple[str, ...]
     truth: NDArray[np.int64]
@@ -17,22 +17,22 @@ class Scores:
 
     @classmethod
     def of(cls, classes: Sequence[str], truth: ArrayLike, values: ArrayLike) -> 'Scores':
-        """From whatever numpy takes."""
+        """From anything that numpy converts."""
         return cls(tuple(classes), np.asarray(truth, np.int64), np.asarray(values, np.float32))
 
     @property
-    def answers(self) -> NDArray[np.int64]:
-        """`[clips]`: the class of the greatest value."""
+    def predictions(self) -> NDArray[np.int64]:
+        """`[clips]`: the class with the highest score."""
         return self.values.argmax(axis=1)
 
     @property
     def accuracy(self) -> float:
-        """The share of right answers."""
-        return float((self.answers == self.truth).mean())
+        """The fraction of correct predictions."""
+        return float((self.predictions == self.truth).mean())
 
     @property
     def confusion(self) -> list[list[int]]:
-        """Clips by class, a row each, and by answer, a column each."""
+        """Clips by class (rows) and prediction (columns)."""
         counts = np.zeros([len(self.classes)] * 2, int)
-        np.add.at(counts, (self.truth, self.answers), 1)
+        np.add.at(counts, (self.truth, self.predictions), 1)
         return counts.tolist()

@@ -1,4 +1,4 @@
-"""Which clips are learned from, which may decide, and which only judge at the end."""
+"""Splits of a data set into training, validation and test clips."""
 
 import dataclasses
 import random
@@ -11,7 +11,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Indices of a data set's clips: `train` is learned from, `validation` may choose, `test` touches no choice."""
+    """Indices of a data set's clips: `validation` may choose, `test` affects no choice."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...] = ()
@@ -19,31 +19,29 @@ class Split:
 
     @property
     def held_out(self) -> Mapping[str, tuple[int, ...]]:
-        """What is not learned from, by name, where there is any."""
+        """The validation and test clips by name, without empty ones."""
         return {name: clips for name in ('validation', 'test') if (clips := getattr(self, name))}
 
 
 def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.0, seed: int = 0) -> Split:
-    """`test_fold` is held out for the test; of the other clips a share of each class for validation.
+    """Hold out `test_fold` for the test, and a fraction of the other clips of each class for validation.
 
-    The share is drawn from `seed` by whole recordings (`source`), as takes of one recording are nearly the same sound.
-    Raises SoundNetError for a fold that there is not, for one that tears recordings apart, and where a class would have
-    no clip left to learn from.
+    The fraction is drawn in whole recordings (`source`), since clips of one recording are nearly the same sound.
+    Raises SoundNetError for an unknown fold, for one that splits recordings, and if a class has no training clip left.
     """
     if test_fold is not None and test_fold not in dataset.folds:
         there = f'its folds are {", ".join(map(str, dataset.folds))}' if dataset.folds else 'its clips have no folds'
-        raise SoundNetError(f'{dataset.name} has no fold {test_fold}: {there}')
+        raise SoundNetError(f'{dataset.name}: no fold {test_fold}; {there}')
     if not 0 <= validation < 1:
-        raise SoundNetError(f'validation is a share of the training clips, from 0 to less than 1, not {validation:g}')
+        raise SoundNetError(f'validation must be at least 0 and less than 1, got {validation:g}')
     test = [index for index, clip in enumerate(dataset.clips) if test_fold is not None and clip.fold == test_fold]
     rest = [index for index in range(len(dataset.clips)) if index not in set(test)]
     recordings = {dataset.clips[index].source for index in rest} - {''}
-    torn = [dataset.clips[index] for index in test if dataset.clips[index].source in recordings]
-    if torn:
+    split_up = [dataset.clips[index] for index in test if dataset.clips[index].source in recordings]
+    if split_up:
         raise SoundNetError(
-            f'{dataset.name}: recording {torn[0].source!r} has clips in fold {test_fold} and outside of it, such as '
-            f'{torn[0].path}: to be judged by what was nearly learned proves nothing. '
-            'Deal the folds anew, recordings whole'
+            f'{dataset.name}: recording {split_up[0].source!r} has clips inside and outside of fold {test_fold}, '
+            f'such as {split_up[0].path}. Keep each recording in one fold'
         )
     chosen = _share(dataset, rest, validation, random.Random(seed)) if validation else set()
     split = Split(tuple(i for i in rest if i not in chosen), tuple(i for i in rest if i in chosen), tuple(test))
@@ -51,15 +49,15 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
     for label in dataset.classes:
         if label not in learned:
             raise SoundNetError(
-                f'{dataset.name}: no clip of {label!r} is left to learn from. Hold out less, or add some'
+                f'{dataset.name}: no clip of {label!r} is left for training. Hold out fewer clips, or add some'
             )
     return split
 
 
 def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:
-    """Raise SoundNetError where a net with this origin has learned from clips of the folds that would judge it.
+    """Raise SoundNetError if a net with this origin, or one it was fine-tuned from, was trained on these folds.
 
-    So has one that began with a net that has. Clips are told by their marks, whatever the data set is called.
+    Clips are compared by their identifiers, whatever the name of the data set.
     """
     learned, link = set[str](), origin
     while link:
@@ -68,20 +66,20 @@ def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, An
     if not learned:
         return
     seen = {
-        fold: sum(not learned.isdisjoint(dataset.marks(clip)) for clip in split(dataset, fold).test) for fold in folds
+        fold: sum(not learned.isdisjoint(dataset.identifiers(clip)) for clip in split(dataset, fold).test)
+        for fold in folds
     }
     first = next((fold for fold in folds if seen[fold]), None)
     if first is not None:
         rest = [str(fold) for fold in folds if not seen[fold]]
-        way_out = f'judge it by fold {", ".join(rest)} alone (test_folds)' if rest else 'take another net'
+        way_out = f'Use test_folds={",".join(rest)}' if rest else 'Use another net'
         raise SoundNetError(
-            f'this net has learned from {seen[first]} clips of fold {first} of {dataset.name}, which cannot judge it: '
-            f'{way_out}'
+            f'{dataset.name}: the net was trained on {seen[first]} clips of test fold {first}. {way_out}'
         )
 
 
-def _share(dataset: DataSet, clips: list[int], share: float, chance: random.Random) -> set[int]:
-    """About `share` of each class, at least one clip, in whole recordings."""
+def _share(dataset: DataSet, clips: list[int], share: float, rng: random.Random) -> set[int]:
+    """About this fraction of each class, at least one clip, in whole recordings."""
     takes: dict[str, list[int]] = {}
     for index in clips:
         clip = dataset.clips[index]
@@ -91,9 +89,9 @@ def _share(dataset: DataSet, clips: list[int], share: float, chance: random.Rand
         own = [index for index in clips if dataset.clips[index].label == label]
         wanted = max(1, round(share * len(own)))
         sources = list(dict.fromkeys(dataset.clips[index].source or dataset.clips[index].path for index in own))
-        chance.shuffle(sources)
+        rng.shuffle(sources)
         for source in sources:
-            # A recording with clips of several classes may have been taken for another one.
+            # A recording with clips of several classes may have been chosen for another class.
             if len(chosen.intersection(own)) >= wanted:
                 break
             chosen.update(takes[source])

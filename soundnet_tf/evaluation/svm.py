@@ -1,4 +1,4 @@
-"""Linear classifiers of scikit-learn behind one face: windows in, one value for each class out."""
+"""Linear classifiers of scikit-learn with one interface: windows in, one score per class out."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Targets = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Classifier:
-    """`[windows, features]` to `[windows, classes]`, of which the greatest is the answer."""
+    """`[windows, features]` to `[windows, classes]`, whose maximum is the prediction."""
 
     decide: Callable[[Windows], NDArray[np.float64]]
 
@@ -25,37 +25,37 @@ class Classifier:
 
 
 def fit(probe: str, windows: Windows, targets: Targets, classes: int, c: float, standardise: bool) -> Classifier:
-    """Learn all `classes`, each of which is among the `targets` `[windows]`.
+    """Fit a classifier of `classes`, each of which must be among the `targets` `[windows]`.
 
-    `probe` is a name of PROBES, `c` its C; `standardise` first gives each feature mean 0 and deviation 1 here.
+    `probe` is a name of PROBES, `c` its C; `standardise` first scales each feature to mean 0 and standard deviation 1.
     """
     if probe not in PROBES:
-        raise SoundNetError(f'there is no probe {probe!r}: give {", ".join(PROBES)}')
+        raise SoundNetError(f'probe must be {", ".join(PROBES)}, got {probe!r}')
     scaled = _scaling(windows) if standardise else lambda given: given
     own = PROBES[probe](scaled(windows), targets, c)
     if not np.array_equal(own.classes_, np.arange(classes)):
-        raise SoundNetError('a class has no window to learn from')
+        raise SoundNetError('a class has no window in the training data')
     decide = getattr(own, 'decision_function', None) or own.predict_proba
 
     def of(given: Windows) -> NDArray[np.float64]:
         values = decide(scaled(given))
-        # Of two classes the library gives the second one's value alone.
+        # For two classes scikit-learn returns the score of the second only.
         return np.stack([-values, values], axis=1) if values.ndim == 1 else values
 
     return Classifier(of)
 
 
 def _scaling(windows: Windows) -> Callable[[Windows], Windows]:
-    """What gives each feature mean 0 and deviation 1 over these windows."""
+    """Scales each feature to mean 0 and standard deviation 1 over these windows."""
     mean, scale = windows.mean(axis=0), windows.std(axis=0)
-    # A feature that never changes says nothing, and must not become noise.
+    # Constant features must not become noise.
     scale = np.where(scale > 1e-8 * (1e-30 + abs(mean)), scale, 1)
     return lambda given: (given - mean) / scale
 
 
 def linear_svm(windows: Windows, targets: Targets, c: float) -> Any:
-    """One-vs-rest, L2-regularised squared hinge: liblinear's default, as the authors have it."""
-    # The seed serves its coordinate descent, which it takes where there are more features than windows.
+    """One-vs-rest, L2-regularised squared hinge: liblinear's default, as in the authors' scripts."""
+    # The seed is for its coordinate descent, used if there are more features than windows.
     return _sklearn().svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(windows, targets)
 
 
@@ -65,7 +65,7 @@ def logistic(windows: Windows, targets: Targets, c: float) -> Any:
 
 
 def nearest(windows: Windows, targets: Targets, c: float) -> Any:
-    """The nearest neighbour by the cosine; there is nothing to regularise, so C has no say."""
+    """The nearest neighbour by cosine; C is ignored."""
     del c
     return _sklearn().neighbors.KNeighborsClassifier(n_neighbors=1, metric='cosine').fit(windows, targets)
 
@@ -79,7 +79,7 @@ PROBES: dict[str, Callable[[Windows, Targets, float], Any]] = {
 
 
 def require() -> None:
-    """Raise MissingTool where scikit-learn is not installed."""
+    """Raise MissingTool if scikit-learn is not installed."""
     _sklearn()
 
 

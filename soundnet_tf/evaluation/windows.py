@@ -1,4 +1,4 @@
-"""Windows over the time steps of a layer: what a classifier is given of a clip."""
+"""Windows over the time steps of a layer: the inputs of a classifier."""
 
 import math
 
@@ -12,22 +12,22 @@ Values = NDArray[np.float32]
 
 
 def steps(seconds: float, hop_s: float) -> int:
-    """So much time in time steps, at least one, as the authors count: 1 s of pool5 is 3 of them, 5 s are 14."""
+    """Seconds in time steps, rounded up as the authors do: 1 s of pool5 is 3 steps, 5 s are 14."""
     return max(1, math.ceil(round(seconds / hop_s, 6)))
 
 
 def windows(values: Values, window_s: float, step_s: float, hop_s: float, name: str = 'the clip') -> Values:
     """`[time, channels]` to `[windows, steps * channels]`, time step by time step; with `window_s` 0 their mean.
 
-    Windows begin every `step_s` seconds, with 0 at every time step. Raises ShortClip where there is not even one.
+    Windows start every `step_s` seconds, with 0 at every time step. Raises ShortClip if there is none.
     """
     if not window_s:
         return values.mean(axis=0, keepdims=True)
     size, move = steps(window_s, hop_s), steps(step_s, hop_s)
     if len(values) < size:
         raise ShortClip(
-            f'{name} gives {len(values)} time steps, a window of {window_s:g} s takes {size}. '
-            'Tile the clips to more seconds (clip_s), or take a shorter window (window_s)'
+            f'{name}: {len(values)} time steps, a window of {window_s:g} s needs {size}. '
+            'Increase clip_s, or use a shorter window_s'
         )
     slid = np.lib.stride_tricks.sliding_window_view(values, size, axis=0)[::move]
     return slid.transpose(0, 2, 1).reshape(len(slid), -1)

@@ -1,7 +1,7 @@
-"""The paper's training, its ablations and our own defaults, as values.
+"""The paper's training, its ablations and modern settings.
 
 Each is an `Experiment`; `soundnet-train --experiment=NAME` runs it, `--set=name=value` changes it,
-and `smoke` makes it small enough for a test. How a net learns from labels is a `recipes.Recipe`, for
+and `smoke` makes it small enough for a test. `recipes.Recipe` configures training on labels, for
 `soundnet-finetune --recipe=NAME`.
 """
 
@@ -17,14 +17,14 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def named(name: str) -> Experiment:
-    """The experiment of that name."""
+    """The experiment with this name."""
     if name not in EXPERIMENTS:
-        raise SoundNetError(f'no experiment {name!r}: there are {", ".join(EXPERIMENTS)}')
+        raise SoundNetError(f'no experiment {name!r}. Use one of {", ".join(EXPERIMENTS)}')
     return EXPERIMENTS[name]
 
 
 def smoke(experiment: Experiment) -> Experiment:
-    """The same on a thin net, for two small batches of clips of 10 s: whether it runs, not what it learns."""
+    """The same with a thin net and two small batches of 10 s clips, to test that it runs."""
     training = dataclasses.replace(
         experiment.training,
         steps=2,

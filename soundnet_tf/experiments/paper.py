@@ -5,7 +5,7 @@ from soundnet_tf.config import Experiment, Training
 TORCH = Training(reduction='torch')
 
 EXPERIMENTS = (
-    Experiment('default', 'KL, a plain mean per example: what soundnet-train does when nothing is said'),
+    Experiment('default', 'KL, averaged per example: the default of soundnet-train'),
     Experiment('paper', "the paper's 8-layer net with the authors' reduction", training=TORCH),
     Experiment('paper5', "the paper's 5-layer net with the authors' reduction", 'soundnet5', training=TORCH),
 )

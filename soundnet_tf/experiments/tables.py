@@ -1,4 +1,4 @@
-"""The paper's tables as values: what each row is, how its net comes about, and what was published.
+"""The paper's tables: the configuration of each row and the published numbers.
 
 Sources of published numbers: E, the table of results in the ESC-50 data set's repository; U, remembered from the
 paper's tables and not checked against its text.
@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 ROLES = ('objects', 'scenes')
-"""What a teacher plays: ImageNet's objects, Places' scenes."""
+"""Roles of teachers: ImageNet's objects, Places' scenes."""
 
 NETWORKS = ('vgg', 'alexnet')
 STARTS = ('distilled', 'scratch', 'autoencoder', 'random', 'mfcc', 'multimodal', 'published')
@@ -27,7 +27,7 @@ class Row:
     start: str
     net: str = 'soundnet8'
     layer: str | None = None
-    """The net's own feature layer where none is named."""
+    """By default the net's feature layer."""
     loss: str = 'kl'
     roles: tuple[str, ...] = ROLES
     network: str = 'vgg'
@@ -44,7 +44,7 @@ class Table:
     about: str
     rows: tuple[Row, ...]
     data: tuple[str, ...] = ('esc50', 'esc10')
-    """The paper's data sets that it is about."""
+    """The paper's data sets in this table."""
     measure: str = 'accuracy'
 
 
@@ -100,7 +100,7 @@ TABLES = (
     ),
     Table(
         'teachers',
-        'which teachers, and which network they are',
+        'teachers and their network',
         (
             Row(
                 'objects alone', 'distilled', roles=('objects',), published={'esc50': (69.5, 'U'), 'esc10': (89.8, 'U')}

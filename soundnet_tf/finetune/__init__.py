@@ -1,1 +1,1 @@
-"""Learning from labels: fine-tuning a saved net, or training one from scratch."""
+"""Training on labels: fine-tuning a saved net, or training one from scratch."""

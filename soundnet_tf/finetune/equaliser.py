@@ -1,4 +1,4 @@
-"""Random filters: what another microphone, room or loudspeaker would make of a sound."""
+"""Random filters, as of other microphones, rooms and loudspeakers."""
 
 import math
 
@@ -10,21 +10,20 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.finetune.loudness import OCTAVES_HZ
 
 TAPS = 127
-"""Samples of a filter's response to an impulse: what it does may change within the lowest octave."""
+"""Length of a filter's impulse response, enough to resolve the lowest octave."""
 
 _BLOCK = 64
-"""Samples that one product of matrices makes: of 16 to 128 the quickest here."""
+"""Samples per matrix product: the fastest of 16 to 128."""
 
 _FINE = 1024
-"""A filter is made so long, then cut: that moves what it does by a few tenths of a dB, where making it short from the
-start leaves gaps of any depth between the frequencies that it is made from."""
+"""A filter is designed at this length, then truncated, which changes its response by a few tenths of a dB. Designed at
+the short length, it could have deep notches between the design frequencies."""
 
 
 def filters(gains_db: NDArray[np.floating]) -> NDArray[np.float32]:
-    """`[..., octaves]` to `[..., TAPS]`: symmetric, which shift nothing in time.
+    """`[..., octaves]` to `[..., TAPS]`: symmetric filters, without delay.
 
-    At OCTAVES_HZ the gain is about what it is there, below the first too; between them it goes straight over the
-    octave.
+    The gains hold at OCTAVES_HZ, the first one also below it; between them the gain is linear in log frequency.
     """
     place = np.log2(np.maximum(np.fft.rfftfreq(_FINE, 1 / SAMPLE_RATE), OCTAVES_HZ[0]) / OCTAVES_HZ[0])
     share = np.maximum(0, 1 - np.abs(place - np.arange(len(OCTAVES_HZ))[:, None]))
@@ -33,10 +32,10 @@ def filters(gains_db: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def mixed(voices: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
-    """`[batch, voices, samples]`, each through its own of `filters` `[batch, voices, taps]`, added: `[batch, samples]`.
+    """`[batch, voices, samples]`, filtered by `filters` `[batch, voices, taps]` and summed: `[batch, samples]`.
 
-    Around them is silence; `taps` is odd. Block by block, as products with matrices that hold a filter in each
-    column, one lower each: far quicker than to add up a product of waveforms for each tap.
+    The voices are padded with silence; `taps` is odd. Computed in blocks, as products with Toeplitz matrices of the
+    filters: much faster than a sum over the taps.
     """
     samples, taps = int(voices.shape[2] or 0), int(filters.shape[2] or 0)
     blocks = math.ceil(samples / _BLOCK)

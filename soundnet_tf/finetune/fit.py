@@ -1,4 +1,4 @@
-"""A net learns from labels: fine-tuning of a saved net, or training from scratch.
+"""Training on labels: fine-tuning of a saved net, or training from scratch.
 
     from soundnet_tf.evaluation import datasets
     from soundnet_tf.finetune import fit
@@ -8,7 +8,7 @@
     result = fit.finetune(esc10, RECIPES['authors'], 'runs/esc10', start='runs/first/net', test_fold=4)
     print(result.accuracy['test'], result.net)
 
-An explicit loop on one device. The test fold is looked at and never chooses: what is kept is the last epoch, or with
+A custom loop on one device. The test fold is evaluated only and affects no choice: the last epoch is kept, or with
 `keep='best'` the best one on held-out training clips.
 """
 
@@ -16,10 +16,11 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import keras
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
@@ -37,23 +38,23 @@ Keep = Literal['last', 'best']
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run came to, as `result.json` has it; `accuracy` and `confusion` by `validation` and `test`."""
+    """The result of a run, as in `result.json`; `accuracy` and `confusion` by `validation` and `test`."""
 
     net: str
     """The folder of the saved net."""
     epoch: int
-    """Whose weights were kept, but for a head that was fitted anew."""
+    """The epoch whose weights are kept; a head that was refitted is newer."""
     classes: tuple[str, ...]
     accuracy: Mapping[str, float]
-    """The share of clips that were named rightly; nothing where no clip was held out."""
+    """Empty if no clip was held out."""
     confusion: Mapping[str, list[list[int]]]
-    """Clips by class, a row each, and by answer, a column each."""
+    """Clips by class (rows) and prediction (columns)."""
     clips_per_s: float
-    """Training crops a second, the median over the epochs."""
+    """Training crops per second, the median over the epochs."""
 
     def __str__(self) -> str:
-        said = [f'{share:.1%} of the {name} clips named rightly' for name, share in self.accuracy.items()]
-        return f'{" and ".join(said) or "no clip was held out"} (epoch {self.epoch}); the net is in {self.net}'
+        parts = [f'{name} accuracy {share:.1%}' for name, share in self.accuracy.items()]
+        return f'{", ".join(parts) or "no clip was held out"} (epoch {self.epoch}); the net is in {self.net}'
 
 
 def finetune(
@@ -69,24 +70,24 @@ def finetune(
     seed: int = 0,
     decoder: str = 'auto',
 ) -> Result:
-    """Learn the classes of `dataset`; write `out/net`, a saved net, `history.csv`, `result.json`, `held_out.npz`.
+    """Train on the classes of `dataset`; write `out/net`, a saved net, `history.csv`, `result.json`, `held_out.npz`.
 
     Args:
-      start: the folder or name of a saved net to begin with, its heads dropped; else a fresh net of `spec`.
-      test_fold: the fold that is held out for the test. It touches no choice.
-      validation: the share of the other clips that is held out too, of each class and in whole recordings.
-      keep: 'last' keeps the last epoch; 'best' the one with the best validation accuracy, the first of equals. Then the
-        head is fitted anew, where the recipe has it so.
-      seed: of new weights, of the validation clips, of the order and of every augmentation.
+      start: the folder or name of a saved net to start from, without its heads; else a new net of `spec`.
+      test_fold: the fold that is held out for the test. It affects no choice.
+      validation: the fraction of the other clips to hold out, by class and in whole recordings.
+      keep: 'last' keeps the last epoch; 'best' the first one with the best validation accuracy. Then the head is
+        refitted, if the recipe says so.
+      seed: for new weights, the validation clips, the order and the augmentation.
 
-    A stopped run goes on from its last checkpoint when it is called again. Raises SoundNetError where `out` was begun
-    differently, and where `start` has learned from clips of the test fold, ShortClip where crops are too short for the
-    head, BadAudio, naming the file, for unreadable sound.
+    A stopped run resumes from its last checkpoint when called again. Raises SoundNetError if `out` was started with
+    other settings or if `start` was trained on clips of the test fold, ShortClip if crops are too short for the head,
+    BadAudio for files that cannot be read.
     """
     if keep not in ('last', 'best'):
-        raise SoundNetError(f"keep is 'last' or 'best', not {keep!r}")
+        raise SoundNetError(f"keep must be 'last' or 'best', got {keep!r}")
     if keep == 'best' and not validation:
-        raise SoundNetError('keep=best chooses by held-out training clips: give validation=0.2, or keep=last')
+        raise SoundNetError('keep=best needs validation clips. Set validation=0.2, or keep=last')
     start = None if start is None else lookup.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
     finished = journal.read_result(out)
@@ -104,44 +105,45 @@ def finetune(
         'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
         'seed': seed,
     }
-    journal.begin(out, about)
+    storage.begin(out / journal.RUN, about)
     if finished is not None:
-        # Wherever the run was begun from, and whether it was moved.
+        # The folder may have been moved.
         return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
     paths = [clip.path for clip in dataset.clips]
     decoded = waveforms.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
     keras.utils.set_random_seed(seed)
     state = make_state(student.build(spec, dataset, start), recipe)
     run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
-    epoch = run.learn()
+    epoch = run.train()
     run.refit()
-    found = run.look()
-    said: dict[str, Any] = {}
+    found = run.evaluate()
+    arrays: dict[str, Any] = {}
     for name, scores in found.items():
-        said |= {f'{name}_clips': parts.held_out[name], f'{name}_truth': scores.truth, f'{name}_logits': scores.values}
-    journal.write_held_out(out, said)
+        arrays[f'{name}_clips'] = parts.held_out[name]
+        arrays |= {f'{name}_truth': scores.truth, f'{name}_logits': scores.values}
+    journal.write_held_out(out, arrays)
     accuracy = {name: scores.accuracy for name, scores in found.items()}
     facts = {
         'epoch': epoch,
         'accuracy': accuracy,
         'started_from': str(start) if start is not None else None,
-        # What may not judge this net, nor any that begins with it.
-        'clips': sorted(set().union(*map(dataset.marks, (*parts.train, *parts.validation)))),
+        # This net, and nets fine-tuned from it, must not be evaluated on these clips.
+        'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
         'before': before,
     }
     origin = {key: value for key, value in about.items() if key != 'spec'} | facts
-    net = saved.save(state.kept, out / 'net', origin=origin)
+    net = saved.save(state.evaluated, out / 'net', origin=origin)
     confusion = {name: scores.confusion for name, scores in found.items()}
     result = Result(str(net), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
     journal.write_result(out, dataclasses.asdict(result))
-    # What was needed to go on.
+    # Only needed to resume.
     for folder in (BEST, CHECKPOINTS):
         shutil.rmtree(out / folder, ignore_errors=True)
     return result
 
 
 def _require(recipe: Recipe) -> None:
-    """What the recipe needs of this machine, before anything is written."""
+    """Check what the recipe needs of this machine, before anything is written."""
     if recipe.refit:
         svm.require()
-    checked_precision('bfloat16' if recipe.bfloat16 else 'float32')
+    checked_precision(cast(Any, recipe.precision))

@@ -1,9 +1,8 @@
-"""The files of a run: how it was begun, what each epoch gave, and what came of it. Each is whole or not there."""
+"""The files of a run: settings, history and results, each written atomically."""
 
 import csv
 import io
 import json
-import os
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,46 +17,18 @@ from soundnet_tf.errors import SoundNetError
 RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
 
 Row = dict[str, float | None]
-"""One epoch, by column; None where the held-out clips were not looked at."""
-
-
-def begin(out: pathlib.Path, about: Mapping[str, Any]) -> None:
-    """Begin a run folder, or go on with one that was begun in the same way. Raises SoundNetError for another way."""
-    path, wanted = out / RUN, json.loads(json.dumps(about))
-    if path.exists():
-        was = _read(path)
-        other = [key for key in _flat(wanted) if _flat(was).get(key, ...) != _flat(wanted)[key]]
-        if other:
-            said = ', '.join(_differs(key, _flat(was).get(key), _flat(wanted)[key]) for key in other[:3])
-            raise SoundNetError(f'{out} was begun with other settings ({said}): choose another folder, or give those')
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SoundNetError(f'{out} exists and is no run of soundnet-finetune: choose another folder')
-    out.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, wanted)
-
-
-def _differs(key: str, was: Any, wanted: Any) -> str:
-    # A table of layers fills the screen.
-    return 'other layers' if key == 'spec' else f'{key} {was}, not {wanted}'
+"""One epoch, by column; None where the held-out clips were not evaluated."""
 
 
 def _read(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise SoundNetError(f'{path} is damaged ({error}): choose another folder, or remove {path.parent}') from error
-
-
-def _flat(about: Any) -> dict[str, Any]:
-    """A step into each mapping, so that what differs can be told by its own name."""
-    found = {}
-    for key, value in about.items() if isinstance(about, dict) else ():
-        found |= value if isinstance(value, dict) and key != 'spec' else {key: value}
-    return found
+        raise SoundNetError(f'{path}: cannot be read ({error}). Use another --out, or remove {path.parent}') from error
 
 
 def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
-    """The rows of the first so many epochs: what came after the last checkpoint will come again."""
+    """The rows of the first `epochs`: those after the last checkpoint are repeated."""
     path = out / HISTORY
     if not path.exists():
         return []
@@ -67,43 +38,39 @@ def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
 
 
 def write_history(out: pathlib.Path, rows: Sequence[Row]) -> None:
-    """All epochs so far."""
+    """Write all epochs so far."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[-1]), lineterminator='\n')
     writer.writeheader()
-    # As JSON, so that a number read again is the same number.
+    # As JSON, so that numbers are read back exactly.
     writer.writerows({key: '' if value is None else json.dumps(value) for key, value in row.items()} for row in rows)
-    draft = out / f'{HISTORY}.part'
-    draft.write_text(text.getvalue())
-    os.replace(draft, out / HISTORY)
+    storage.write_text(out / HISTORY, text.getvalue())
 
 
 def write_held_out(out: pathlib.Path, arrays: Mapping[str, ArrayLike]) -> None:
-    """What the net says of the held-out clips, by `test` and `validation`.
+    """Write the logits of the held-out clips, by `test` and `validation`.
 
     `test_clips` are indices of the data set's clips, `test_truth` their classes, `test_logits` `[clips, classes]`.
     """
-    draft = out / f'{HELD_OUT}.part'
-    with draft.open('wb') as file:
+    with storage.whole_file(out / HELD_OUT) as file:
         np.savez(file, **arrays)
-    os.replace(draft, out / HELD_OUT)
 
 
 def read_held_out(out: pathlib.Path) -> dict[str, NDArray[Any]]:
-    """As it was written. Raises SoundNetError where it is not there, or damaged."""
+    """Read what `write_held_out` wrote. Raises SoundNetError if it is missing or damaged."""
     try:
         with np.load(out / HELD_OUT, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{out / HELD_OUT} cannot be read ({error}): remove {out}, and run it again') from error
+        raise SoundNetError(f'{out / HELD_OUT}: cannot be read ({error}). Remove {out}, and run it again') from error
 
 
 def read_result(out: pathlib.Path) -> dict[str, Any] | None:
-    """What a finished run came to."""
+    """The result of a finished run; None while it is not finished."""
     path = out / RESULT
     return _read(path) if path.exists() and (out / 'net').is_dir() else None
 
 
 def write_result(out: pathlib.Path, result: Mapping[str, Any]) -> None:
-    """The end of a run."""
+    """Write the result, which marks the run as finished."""
     storage.write_json(out / RESULT, result)

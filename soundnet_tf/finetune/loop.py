@@ -1,4 +1,4 @@
-"""Epoch after epoch of learning from labels, from wherever the last checkpoint stands."""
+"""The training loop on labels, which resumes from the last checkpoint."""
 
 import contextlib
 import pathlib
@@ -18,20 +18,20 @@ from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal
 from soundnet_tf.finetune.augment import Crops
 from soundnet_tf.finetune.step import State, make_step
-from soundnet_tf.finetune.student import Judge
+from soundnet_tf.finetune.student import Scorer
 from soundnet_tf.finetune.waveforms import Sounds
 from soundnet_tf.nets import saved
 from soundnet_tf.training.checkpoints import Checkpoints
 
 CHECKPOINT_EVERY_S = 30.0
-"""Between two checkpoints, which stand at the ends of epochs: a short epoch takes less time than writing one."""
+"""Min time between checkpoints, which are written at the end of epochs: short epochs take less time than one."""
 
 BEST, CHECKPOINTS = 'best', 'checkpoints'
-"""In the run folder while the run lasts: the saved net of the best epoch so far, and what to go on from."""
+"""In the run folder during the run: the saved net of the best epoch so far, and the checkpoints."""
 
 
 class Run:
-    """A state that learns the training clips of a split; `choosing` keeps the best epoch by its validation clips."""
+    """Trains a state on the training clips of a split; `choosing` keeps the best epoch by its validation clips."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Run:
         self._targets = np.array(dataset.targets)
         self._crops = Crops(recipe, sounds, split.train, self._targets, len(dataset.classes), seed)
         self._step = make_step(state, recipe, self._crops, seed)
-        self._judge = Judge(state.kept, recipe)
+        self._scorer = Scorer(state.evaluated, recipe)
         self._checkpoints = Checkpoints(state.checkpoint(), out / CHECKPOINTS)
         self._checkpoints.restore()
         self._rows = journal.read_history(out, self._epochs_done)
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def clips_per_s(self) -> float:
-        """Training crops a second, the median over the epochs."""
+        """Training crops per second, the median over the epochs."""
         measured = [row['clips_per_s'] for row in self._rows if row['clips_per_s'] is not None]
         return round(statistics.median(measured), 1) if measured else 0.0
 
@@ -66,13 +66,13 @@ class Run:
     def _epochs_done(self) -> int:
         return self._state.done // self._crops.steps
 
-    def learn(self) -> int:
-        """All epochs that are left; returns the one whose weights the net then has."""
+    def train(self) -> int:
+        """Train for the remaining epochs; returns the epoch whose weights are kept."""
         steps, state = self._crops.steps, self._state
         # None: a bar on terminals only.
         bar = tqdm.tqdm(total=self._recipe.epochs * steps, initial=state.done, unit='step', disable=None)
         with bar, self._saved_when_stopped():
-            # A run may have been stopped between an epoch's last step and its line in the history.
+            # A run may have been stopped between an epoch's last step and its row in the history.
             if len(self._rows) < self._epochs_done and state.done % steps == 0:
                 self._close(None)
             while self._epochs_done < self._recipe.epochs:
@@ -80,11 +80,11 @@ class Run:
                 bar.set_postfix(self._close(clips / (time.perf_counter() - began)), refresh=False)
         if not self._choosing:
             return self._recipe.epochs
-        saved.load_weights(state.kept, self._out / BEST)
+        saved.load_weights(state.evaluated, self._out / BEST)
         return int(self._best['epoch'] or 0)
 
     def _epoch(self, bar: tqdm.tqdm) -> int:
-        """What is left of an epoch; returns how many clips that was."""
+        """Train for the rest of an epoch; returns the number of clips."""
         epoch, first = divmod(self._state.done, self._crops.steps)
         if not first:
             self._state.sums.assign(tf.zeros(3))
@@ -97,29 +97,29 @@ class Run:
         return clips
 
     def _close(self, clips_per_s: float | None) -> dict[str, str]:
-        """The end of an epoch: look at the held-out clips, write what it gave, save. Returns what to show."""
+        """End an epoch: evaluate, write the history, save. Returns what the progress bar shows."""
         recipe, epoch = self._recipe, self._epochs_done
-        loss, right, clips = map(float, self._state.sums.numpy())
+        loss, correct, clips = map(float, self._state.sums.numpy())
         if not np.isfinite(loss):
             raise SoundNetError(
-                f'epoch {epoch}: the loss is not a number any more. Start again, in another folder, with a learning '
-                f'rate below {recipe.learning_rate:g}'
+                f'epoch {epoch}: the loss is NaN or infinite. Start again with another --out and a learning_rate below '
+                f'{recipe.learning_rate:g}'
             )
         due = epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
-        found = {name: scores.accuracy for name, scores in self.look().items()} if due else {}
+        found = {name: scores.accuracy for name, scores in self.evaluate().items()} if due else {}
         row: journal.Row = {
             'epoch': epoch,
             'learning_rate': recipe.rate(epoch),
             'loss': loss / clips,
-            'train_accuracy': right / clips,
+            'train_accuracy': correct / clips,
             **{f'{name}_accuracy': found.get(name) for name in self._split.held_out},
             'clips_per_s': clips_per_s,
         }
         self._rows.append(row)
         better = self._choosing and due and self._best is row
         if better:
-            # Before its line: where a run is stopped in between, the epoch is closed once more.
-            saved.save(self._state.kept, self._out / BEST)
+            # Before the row is written: a run that is stopped in between repeats the end of the epoch.
+            saved.save(self._state.evaluated, self._out / BEST)
         journal.write_history(self._out, self._rows)
         if better or epoch == recipe.epochs or time.monotonic() - self._saved_at_s > CHECKPOINT_EVERY_S:
             self._save()
@@ -127,21 +127,21 @@ class Run:
 
     @property
     def _best(self) -> journal.Row:
-        """The first of the best epochs."""
+        """The first epoch with the best validation accuracy."""
         rows = [row for row in self._rows if row['validation_accuracy'] is not None]
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)
 
     def refit(self) -> None:
-        """Fit the head that is kept anew, where it is asked for, to training clips as they would be judged."""
+        """Refit the head on the training clips as they are at test time, if the recipe says so."""
         if self._recipe.refit:
             clips = list(self._split.train)
-            self._judge.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)
+            self._scorer.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)
 
-    def look(self) -> dict[str, Scores]:
-        """The held-out clips, by `validation` and `test`, as the net names them now."""
+    def evaluate(self) -> dict[str, Scores]:
+        """The current scores of the held-out clips, by `validation` and `test`."""
         found = {}
         for name, clips in self._split.held_out.items():
-            scores = self._judge.scores(self._sounds, clips)
+            scores = self._scorer.scores(self._sounds, clips)
             found[name] = Scores(self._dataset.classes, self._targets[list(clips)], scores)
         return found
 
@@ -153,8 +153,7 @@ class Run:
             if np.isfinite(self._state.sums.numpy()).all():
                 self._save()
             done, epochs = self._state.done / self._crops.steps, self._recipe.epochs
-            way_on = f'{done:.1f} of {epochs} epochs are done, the same command goes on'
-            raise KeyboardInterrupt(way_on) from None
+            raise KeyboardInterrupt(f'{done:.1f} of {epochs} epochs done. Run the same command to resume') from None
 
     def _save(self) -> None:
         if self._state.done:

@@ -1,4 +1,4 @@
-"""One step of learning from labels, and all that it changes."""
+"""One training step on labels, and the state that it updates."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,54 +15,54 @@ from soundnet_tf.nets import model
 from soundnet_tf.training import steps
 
 Step = Callable[[Batch, float], None]
-"""A batch and a learning rate."""
+"""Takes a batch and a learning rate."""
 
 
 @dataclasses.dataclass
 class State:
-    """All that a checkpoint holds. `averaged` has the moving average of all variables, where the recipe wants one."""
+    """What a checkpoint holds. `ema` has the moving average of all variables, if the recipe asks for one."""
 
     net: model.SoundNet
-    averaged: model.SoundNet | None
+    ema: model.SoundNet | None
     optimizer: Any
     step: tf.Variable
     sums: tf.Variable
-    """Of this epoch: cross-entropy, right answers, clips."""
+    """Sums over this epoch: cross-entropy, correct clips, clips."""
 
     @property
-    def kept(self) -> model.SoundNet:
-        """The net that is judged and saved."""
-        return self.net if self.averaged is None else self.averaged
+    def evaluated(self) -> model.SoundNet:
+        """The net that is evaluated and saved: the EMA weights, if there are any."""
+        return self.net if self.ema is None else self.ema
 
     @property
     def done(self) -> int:
-        """Steps so far."""
+        """Number of steps so far."""
         return int(self.step.numpy())
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        """To write and to restore it."""
+        """A checkpoint of this state."""
         parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return tf.train.Checkpoint(**{name: part for name, part in parts.items() if part is not None})
 
 
 def make_state(net: model.SoundNet, recipe: Recipe) -> State:
-    """A net at its first step, with Adam, whose weight decay is apart from the gradients (AdamW)."""
-    averaged = None
-    if recipe.average:
-        averaged = model.build(net.spec, labels=net.labels)
-        averaged.set_weights(net.get_weights())
+    """The initial state of a net, with Adam and decoupled weight decay (AdamW)."""
+    ema = None
+    if recipe.ema:
+        ema = model.build(net.spec, labels=net.labels)
+        ema.set_weights(net.get_weights())
     optimizer: Any = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
-    variables = student.learned(net, recipe)
-    # Kernels alone: a bias, or the scale of a norm, that decays does not make a net simpler.
+    variables = student.trainable_variables(net, recipe)
+    # Only kernels: decay of biases and batch-norm scales does not regularise.
     optimizer.exclude_from_weight_decay([variable for variable in variables if variable.name != 'kernel'])
     optimizer.build(variables)
-    return State(net, averaged, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
+    return State(net, ema, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
 
 
 def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
-    """Cross-entropy of the clip's logits and the (mixed, smoothed) label, its gradients, Adam."""
-    variables = student.learned(state.net, recipe)
-    form = student.learning_form(state.net, recipe)
+    """A step of Adam on the cross-entropy of the clip's logits and the (mixed, smoothed) label."""
+    variables = student.trainable_variables(state.net, recipe)
+    forward = student.training_form(state.net, recipe)
     voices = tf.TensorSpec([None, crops.voices], tf.float32)
     pieces = tf.TensorSpec([None, crops.voices, crops.piece], tf.int16)
     filters, targets = tf.TensorSpec([None, crops.voices, crops.taps]), tf.TensorSpec([None, None])
@@ -72,18 +72,18 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
     def step(pieces: Any, speeds: Any, weights: Any, filters: Any, targets: Any, rate: Any) -> None:
         waveform = render(pieces, speeds, weights, filters, crops.samples, stretched=crops.stretched)
         with tf.GradientTape() as tape:
-            logits = form(waveform, tf.stack([tf.constant(seed, tf.int64), state.step]))
+            logits = forward(waveform, tf.stack([tf.constant(seed, tf.int64), state.step]))
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_mean(losses)
         state.optimizer.learning_rate.assign(rate)
         state.optimizer.apply(tape.gradient(loss, variables), variables)
-        right = tf.cast(tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1)), tf.float32)
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1)), tf.float32)
         counted = tf.cast(tf.size(losses), tf.float32)
-        state.sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right), counted]))
-        # Counted in the same call that moves the weights, so that no interruption comes between the two.
+        state.sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(correct), counted]))
+        # Counted in the same call that moves the weights, so that an interrupt cannot come between them.
         state.step.assign_add(1)
-        if state.averaged is not None:
-            steps.average(state.averaged.variables, state.net.variables, recipe.average, state.step)
+        if state.ema is not None:
+            steps.update_ema(state.ema.variables, state.net.variables, recipe.ema, state.step)
 
     run: Any = step.get_concrete_function()
     return lambda batch, rate: run(

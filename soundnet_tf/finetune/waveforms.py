@@ -1,34 +1,32 @@
-"""The sound of all clips, decoded once.
+"""The waveforms of all clips, decoded once.
 
-It lies as 16-bit samples in a nameless file beside the run: the system keeps as much of it in memory as there is room
-for, so that a data set larger than the memory needs no other way, and nothing is left behind.
+They are 16-bit samples in a memory-mapped temporary file: data sets larger than the memory work too, and nothing is
+left on disk afterwards.
 """
 
-import concurrent.futures
+import contextlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import tqdm
 from numpy.typing import NDArray
 
+from soundnet_tf import threads
 from soundnet_tf.audio import Waveform, decoding
 from soundnet_tf.errors import BadAudio
-from soundnet_tf.evaluation.datasets import refuse
+from soundnet_tf.evaluation.datasets import raise_unreadable
 from soundnet_tf.finetune import loudness
 
 FULL_SCALE = 32_767
 
 Samples = NDArray[np.int16]
 
-A = TypeVar('A')
-
 
 class Sounds:
-    """Clip by clip: its samples at 22,050 Hz and, where asked for, its loudness over time."""
+    """The samples of each clip at 22,050 Hz and, optionally, its loudness over time."""
 
     def __init__(self, samples: Samples, ends: Sequence[int], powers: Sequence[NDArray[np.float32]] = ()):
         self._samples = samples
@@ -43,28 +41,28 @@ class Sounds:
         return self._samples[self._ends[clip] : self._ends[clip + 1]]
 
     def length(self, clip: int) -> int:
-        """In samples."""
+        """Number of samples."""
         return self._ends[clip + 1] - self._ends[clip]
 
     def span(self, clip: int, below_db: float) -> tuple[int, int]:
-        """From where to where a clip is louder than so far below its loudest moment; all of it for 0, or of silence."""
+        """Start and end of the part within `below_db` of the clip's max level; the whole clip for 0, or for silence."""
         levels = loudness.levels(self._powers[clip]) if below_db else np.zeros(0)
         loud = np.flatnonzero((levels > loudness.SILENCE_DB) & (levels >= levels.max(initial=-np.inf) - below_db))
         if not len(loud):
             return 0, self.length(clip)
-        # A level is of the sound a step either way.
+        # A level covers one step on each side.
         begin, end = (int(loud[0]) - 1) * loudness.STEP, (int(loud[-1]) + 1) * loudness.STEP
         return max(0, begin), min(self.length(clip), end)
 
     def loudest(self, clip: int, start: int, samples: int, gains_db: loudness.Gains = 0.0) -> float:
-        """The loudest moment, in A-weighted dB, of a part of a clip, with its octaves turned up or down."""
+        """The max level, in A-weighted dB, of a part of a clip, with gains per octave."""
         return loudness.loudest(self._powers[clip], start, samples, gains_db)
 
 
 def read(
     paths: Sequence[str], folder: str | os.PathLike[str], *, with_powers: bool = False, decoder: str = 'auto'
 ) -> Sounds:
-    """Decode the files at `paths` into a nameless file in `folder`. Raises BadAudio, which names all bad files."""
+    """Decode `paths` into a temporary file in `folder`. Raises BadAudio, which lists all files that cannot be read."""
 
     def work(path: str) -> tuple[Samples, NDArray[np.float32]] | BadAudio:
         try:
@@ -75,8 +73,9 @@ def read(
 
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     ends, powers, end, bad = [], [], 0, []
-    with tempfile.TemporaryFile(dir=folder) as file:
-        bar = tqdm.tqdm(_each(work, paths), total=len(paths), unit='clip', leave=False, disable=None)
+    clips = threads.ahead(work, paths, os.cpu_count())
+    with tempfile.TemporaryFile(dir=folder) as file, contextlib.closing(clips):
+        bar = tqdm.tqdm(clips, total=len(paths), unit='clip', leave=False, disable=None)
         for path, decoded in zip(paths, bar, strict=True):
             if isinstance(decoded, BadAudio):
                 bad.append((path, decoded))
@@ -86,18 +85,10 @@ def read(
             end += len(samples)
             ends.append(end)
             powers.append(own)
-        refuse(bad, len(paths))
+        raise_unreadable(bad, len(paths))
         file.flush()
         # The map keeps the file alive.
         return Sounds(np.memmap(file, np.int16, 'r'), ends, powers)
-
-
-def _each(work: Callable[[str], A], paths: Sequence[str]) -> Iterator[A]:
-    """In order, by as many threads as there are cores, and never far ahead of who writes."""
-    threads = os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for begin in range(0, len(paths), 8 * threads):
-            yield from pool.map(work, paths[begin : begin + 8 * threads])
 
 
 def to_int16(waveform: Waveform) -> Samples:

@@ -1,1 +1,1 @@
-"""Sound and vision of the same videos: what each tells of a video's labels, and both together."""
+"""Sound and vision of the same videos: classification of videos by each and by both."""

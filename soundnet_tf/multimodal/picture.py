@@ -1,4 +1,4 @@
-"""Maps of embeddings side by side, as one picture."""
+"""Scatter plots of embeddings side by side, as one SVG."""
 
 import colorsys
 import html
@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
+
 SIDE, MARGIN, LEGEND = 420, 16, 130
-"""Pixels: of a map, around it, and of the names beside all maps."""
+"""Pixels: the size of a plot, its margin, and the width of the legend."""
 
 
 def draw(maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> str:
-    """An SVG with a map for each title, its points coloured by their labels, whose names stand on the right."""
+    """An SVG with a plot for each title, its points coloured by label, and a legend on the right."""
     classes = sorted(set(labels))
     hues = {label: _colour(index / len(classes)) for index, label in enumerate(classes)}
     width, height = len(maps) * (SIDE + 2 * MARGIN) + LEGEND, SIDE + 4 * MARGIN
@@ -38,10 +40,8 @@ def draw(maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> str
 
 
 def write(path: pathlib.Path, maps: Mapping[str, NDArray[np.floating]], labels: Sequence[str]) -> None:
-    """`draw`, as a file."""
-    draft = path.with_name(f'{path.name}.part')
-    draft.write_text(draw(maps, labels), encoding='utf-8')
-    draft.replace(path)
+    """Write what `draw` returns to a file."""
+    storage.write_text(path, draw(maps, labels))
 
 
 def _colour(turn: float) -> str:

@@ -13,7 +13,7 @@ from soundnet_tf.multimodal.videos import Videos
 Vectors = NDArray[np.float32]
 
 C = 0.01
-"""The authors' of their sound classification; each feature has mean 0 and deviation 1 over the training videos."""
+"""The authors' value for sounds; features have mean 0 and standard deviation 1 over the training videos."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Precision:
 
 
 def precision(videos: Videos, vectors: Mapping[str, Vectors], senses: Sequence[str], c: float = C) -> Precision:
-    """Hold out each fold in turn; for every class a linear SVM learns from `senses`, keys of `vectors`, joined."""
+    """Hold out each fold in turn; train a linear SVM per class on the concatenated `senses`, keys of `vectors`."""
     try:
         from sklearn.metrics import average_precision_score
         from sklearn.svm import LinearSVC
@@ -45,17 +45,19 @@ def precision(videos: Videos, vectors: Mapping[str, Vectors], senses: Sequence[s
     folds, truth = videos.fold_of(), videos.truth
     found = np.zeros([len(videos.folds), len(videos.classes)])
     for row, fold in enumerate(videos.folds):
-        learn, judge = folds != fold, folds == fold
-        scaled = np.concatenate([_scaled(vectors[sense], learn) for sense in senses], axis=1)
-        for column, about in enumerate(truth.T):
-            machine = LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(scaled[learn], about[learn])
-            found[row, column] = average_precision_score(about[judge], machine.decision_function(scaled[judge]))
+        train, test = folds != fold, folds == fold
+        scaled = np.concatenate([_scaled(vectors[sense], train) for sense in senses], axis=1)
+        for column, positive in enumerate(truth.T):
+            classifier = LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(
+                scaled[train], positive[train]
+            )
+            found[row, column] = average_precision_score(positive[test], classifier.decision_function(scaled[test]))
     return Precision(tuple(senses), videos.classes, tuple(map(float, found.mean(axis=0))))
 
 
-def _scaled(vectors: Vectors, learn: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Of deviation 1, and divided by the root of their number: no sense outweighs another by how many it has."""
+def _scaled(vectors: Vectors, train: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Standardised, and divided by the root of the number of features, so that all senses have equal weight."""
     own = vectors.astype(np.float64)
-    deviation = own[learn].std(axis=0)
-    deviation[deviation < 1e-8 * (1e-30 + abs(own[learn]).max(axis=0))] = np.inf
-    return (own - own[learn].mean(axis=0)) / deviation * np.sqrt(100 / vectors.shape[1])
+    deviation = own[train].std(axis=0)
+    deviation[deviation < 1e-8 * (1e-30 + abs(own[train]).max(axis=0))] = np.inf
+    return (own - own[train].mean(axis=0)) / deviation * np.sqrt(100 / vectors.shape[1])

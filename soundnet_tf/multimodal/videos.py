@@ -14,7 +14,7 @@ from soundnet_tf.evaluation import csv_rows
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video file and what it is about."""
+    """A video file and its labels."""
 
     path: str
     labels: tuple[str, ...]
@@ -23,7 +23,7 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class Videos:
-    """Videos of two folds or more; every class has videos within and without each fold."""
+    """Videos of two folds or more; every class has videos inside and outside each fold."""
 
     name: str
     classes: tuple[str, ...]
@@ -36,7 +36,7 @@ class Videos:
 
     @property
     def truth(self) -> NDArray[np.bool_]:
-        """`[videos, classes]`: what each video is about."""
+        """`[videos, classes]`: the labels as booleans."""
         return np.array([[label in video.labels for label in self.classes] for video in self.videos])
 
     def fold_of(self) -> NDArray[np.int64]:
@@ -45,31 +45,30 @@ class Videos:
 
 
 def load(path: str | os.PathLike[str]) -> Videos:
-    """Read the list. Raises SoundNetError where a file is missing or a fold holds all or none of a class."""
+    """Read the list. Raises SoundNetError if a file is missing or a fold has all or none of a class."""
     path, found = pathlib.Path(path), []
     for where, row in csv_rows.rows(path, ('path', 'labels', 'fold'), ()):
         labels = tuple(dict.fromkeys(label.strip() for label in row['labels'].split(';') if label.strip()))
         file = os.path.normpath(path.parent / row['path'])
         if not os.path.isfile(file):
-            raise SoundNetError(f'{where}: there is no file {file}')
-        found.append(Video(file, labels, csv_rows.whole(row['fold'], 'fold', where)))
+            raise SoundNetError(f'{where}: no such file: {file}')
+        found.append(Video(file, labels, csv_rows.integer(row['fold'], 'fold', where)))
     twice = [file for file, n in collections.Counter(video.path for video in found).items() if n > 1]
     if twice:
-        raise SoundNetError(f'{path}: {twice[0]} is listed twice: a video lies in one fold')
+        raise SoundNetError(f'{path}: {twice[0]} is listed twice. List each video once')
     videos = Videos(path.stem, tuple(sorted({label for video in found for label in video.labels})), tuple(found))
     if len(videos.folds) < 2:
-        raise SoundNetError(f'{path} has {len(videos.folds)} folds: to hold one out, two are needed')
+        raise SoundNetError(f'{path}: at least 2 folds needed, got {len(videos.folds)}')
     for fold in videos.folds:
         inside, outside = (videos.truth[(videos.fold_of() == fold) == within] for within in (True, False))
         for label, held_out, left in zip(videos.classes, inside.sum(axis=0), outside.sum(axis=0), strict=True):
             if not held_out or not left:
                 raise SoundNetError(
-                    f'{path}: {"all" if held_out else "none"} of {label!r} lie in fold {fold}: '
-                    'every fold needs some videos of every class, and the others too. Deal them anew'
+                    f'{path}: {"all" if held_out else "none"} of {label!r} are in fold {fold}. '
+                    'Assign the folds so that each class is inside and outside of every fold'
                 )
             if left == len(outside):
                 raise SoundNetError(
-                    f'{path}: all videos outside fold {fold} are about {label!r}: there is nothing to tell it from. '
-                    'Leave that label out'
+                    f'{path}: all videos outside fold {fold} have the label {label!r}. Remove that label'
                 )
     return videos

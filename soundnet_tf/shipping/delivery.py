@@ -55,7 +55,7 @@ def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
     attribution.of(terms.data, [clip.path for clip in dataset.clips])
-    learned = set().union(*map(dataset.marks, range(len(dataset.clips))))
+    learned = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
     for file in files.find(terms.others) if terms.others else ():
         if not os.path.exists(file.path):
             raise SoundNetError(f'{file.path}, a sound of no class (others): there is no such file. Check the path')

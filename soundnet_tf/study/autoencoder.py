@@ -1,4 +1,4 @@
-"""The convolutional autoencoder, the paper's baseline without teachers: a trunk that learns to give its sound back."""
+"""The convolutional autoencoder, the paper's baseline without teachers."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from soundnet_tf.training.checkpoints import Checkpoints
 
 
 def trunk_of(spec: NetSpec) -> NetSpec:
-    """The net up to its feature layer, without heads: what lies behind learns nothing here."""
+    """The net up to its feature layer, without heads; later layers are not trained here."""
     last = spec.layer_names.index(spec.feature_layer)
     return dataclasses.replace(spec, layers=spec.layers[: last + 1], heads=())
 
@@ -43,11 +43,11 @@ def decoder(spec: NetSpec) -> keras.Model:
 
 
 def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec | None = None) -> pathlib.Path:
-    """Learn to give back the sound of the records in `folder`; returns the saved trunk, `run/net`.
+    """Train on reconstructing the sound of the records in `folder`; returns the saved trunk, `run/net`.
 
     The net, or another `spec`, and steps, batch, clips, learning rate and seed are the experiment's; the loss is the
-    mean squared error of the waveform. Goes on from the last checkpoint. Raises SoundNetError where the error is no
-    number any more.
+    mean squared error of the waveform. Resumes from the last checkpoint. Raises SoundNetError if the loss is NaN
+    or infinite.
     """
     config, spec = experiment.training, trunk_of(spec or experiment.spec())
     about = experiment.to_dict() | {'training': config.to_dict() | {'loss': 'autoencoder'}}
@@ -81,7 +81,9 @@ def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec 
         for batch in itertools.islice(examples, config.steps - done):
             loss = float(learn(batch['waveform']))
             if not loss < float('inf'):
-                raise SoundNetError(f'the autoencoder at step {int(step.numpy())}: its error is no number any more')
+                raise SoundNetError(
+                    f'{run}: step {int(step.numpy())}: the loss is NaN or infinite. Use a lower learning_rate'
+                )
             bar.set_postfix(error=f'{loss:.2g}', refresh=False)
             bar.update()
             if int(step.numpy()) % config.save_every == 0:

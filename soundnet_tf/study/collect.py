@@ -1,4 +1,4 @@
-"""Numbers into tables: ours beside the published ones, and nothing that was not run."""
+"""Results as tables, with the published numbers beside them."""
 
 import dataclasses
 import pathlib
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from soundnet_tf import storage
 from soundnet_tf.experiments.tables import TRUST, Row, Table
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -15,48 +14,50 @@ from soundnet_tf.study.material import Material
 MARKDOWN, JSON = 'tables.md', 'tables.json'
 
 DEFAULT = Row('', 'distilled')
-"""The 8-layer net on its own layer."""
+"""The 8-layer net on its feature layer."""
 
 
-CALLED = {'esc50': 'ESC-50', 'esc10': 'ESC-10', 'dcase': 'DCASE 2013', measure.VIDEOS: 'the videos'}
-"""The sets that the paper's numbers are of, whatever data stands for them."""
+NAMES = {'esc50': 'ESC-50', 'esc10': 'ESC-10', 'dcase': 'DCASE 2013', measure.VIDEOS: 'the videos'}
+"""Names of the paper's data sets."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """The values, one for each seed that was run, of a row on a data set; none where all failed."""
+    """The values, one for each seed, of a row on a data set; empty if all failed."""
 
     table: str
     row: str
     data: str
     values: tuple[float, ...]
     seeds: int
-    """How many were asked for."""
+    """Number of seeds requested."""
 
     def __str__(self) -> str:
         if not self.values:
             return 'failed'
         mean = f'{100 * statistics.fmean(self.values):.1f}'
-        spread = f' ± {100 * statistics.stdev(self.values):.1f}' if len(self.values) > 1 else ''
-        return mean + spread + (f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else '')
+        deviation = f' ± {100 * statistics.stdev(self.values):.1f}' if len(self.values) > 1 else ''
+        return (
+            mean + deviation + (f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else '')
+        )
 
 
 def write(
     tables: Sequence[Table], material: Material, effort: Effort, cells: Sequence[Cell], out: pathlib.Path
 ) -> pathlib.Path:
     """`out/tables.md` and `out/tables.json`; returns the first."""
-    told = {(cell.table, cell.row, cell.data): cell for cell in cells}
+    by_row = {(cell.table, cell.row, cell.data): cell for cell in cells}
     parts = [
         f'# {material.name}',
-        f'In %, mean and deviation over seeds; width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
+        'In %, mean and standard deviation over seeds; '
+        f'width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
         f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.',
         *(f'Protocol of {name}: {effort.protocol(own, DEFAULT)}.' for name, own in material.data.items()),
-        *(_table(table, material, told) for table in tables),
+        *(_table(table, material, by_row) for table in tables),
     ]
     if material.published:
         parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
-    with whole_file(out / MARKDOWN) as draft:
-        draft.write(('\n\n'.join(parts) + '\n').encode())
+    storage.write_text(out / MARKDOWN, '\n\n'.join(parts) + '\n')
     storage.write_json(
         out / JSON,
         {
@@ -72,17 +73,17 @@ def write(
     return out / MARKDOWN
 
 
-def _table(table: Table, material: Material, told: dict[tuple[str, str, str], Cell]) -> str:
+def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], Cell]) -> str:
     data = {name: own.stands_for for name, own in material.data.items() if own.stands_for in table.data}
     if measure.VIDEOS in table.data and material.videos:
         data[measure.VIDEOS] = measure.VIDEOS
-    # Without data of ours the published numbers stand alone.
+    # Without data of ours only the published numbers are shown.
     columns = list(data.items()) or [(None, name) for name in table.data]
-    head, rows = ['', *(name or CALLED[stands_for] for name, stands_for in columns)], []
+    head, rows = ['', *(name or NAMES[stands_for] for name, stands_for in columns)], []
     published = list(dict.fromkeys(stands_for for _, stands_for in columns)) if material.published else []
-    head += [f'{CALLED[stands_for]}, published' for stands_for in published]
+    head += [f'{NAMES[stands_for]}, published' for stands_for in published]
     for row in table.rows:
-        cells = [_cell(table, row, name, material, told) for name, _ in columns]
+        cells = [_cell(table, row, name, material, by_row) for name, _ in columns]
         if material.published:
             cells += [_of_paper(row, stands_for) for stands_for in published]
         elif row.start == 'published':
@@ -94,9 +95,11 @@ def _table(table: Table, material: Material, told: dict[tuple[str, str, str], Ce
     return f'## {table.about} ({table.measure})\n\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def _cell(table: Table, row: Row, data: str | None, material: Material, told: dict[tuple[str, str, str], Cell]) -> str:
-    if data is not None and (table.name, row.name, data) in told:
-        return str(told[table.name, row.name, data])
+def _cell(
+    table: Table, row: Row, data: str | None, material: Material, by_row: dict[tuple[str, str, str], Cell]
+) -> str:
+    if data is not None and (table.name, row.name, data) in by_row:
+        return str(by_row[table.name, row.name, data])
     if row.start == 'published':
         return ''
     why = measure.lacking(row, material)

@@ -1,4 +1,4 @@
-"""How much is put into a study: the paper's training and evaluation, or so much less that a laptop does it."""
+"""The scale of a study: the paper's training and evaluation, or a smaller one for a laptop."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ from soundnet_tf.study.material import Labelled, Material
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """The same for every row of a study, so that rows can be compared."""
+    """Settings shared by all rows of a study, so that they can be compared."""
 
     width: float = 1.0
-    """The part of the filters that is kept, of every net."""
+    """Fraction of the filters of each layer, for every net."""
     steps: int = 100_000
     batch: int = 64
     clip_s: float = 20.0
     learning_rate: float = 1e-3
     save_every: int = 500
     epochs: int = RECIPES['authors'].epochs
-    """Of training from scratch."""
+    """For training from scratch."""
     protocols: Mapping[str, Protocol] = dataclasses.field(
         default_factory=lambda: {'esc50': PROTOCOLS['esc'], 'esc10': PROTOCOLS['esc'], 'dcase': PROTOCOLS['dcase']}
     )
 
     def experiment(self, row: Row, material: Material, seed: int) -> Experiment:
-        """How the net of a distilled row, or of an autoencoder, is trained; the loss is reduced as the authors do."""
+        """How the net of a distilled row, or of an autoencoder, is trained; with the authors' reduction."""
         paper = named('paper')
         heads = tuple(material.teachers[row.network][role] for role in row.roles) if row.start == 'distilled' else ()
         training = dataclasses.replace(
@@ -49,14 +49,14 @@ class Effort:
         return Experiment(f'study-{row.start}', 'a row of a study', row.net, self.width, training)
 
     def recipe(self) -> Recipe:
-        """The authors', for training from scratch; the test fold is looked at once, at the end."""
+        """The authors', for training from scratch; the test fold is evaluated once, at the end."""
         return dataclasses.replace(RECIPES['authors'], epochs=self.epochs, evaluate_every=self.epochs)
 
     def protocol(self, data: Labelled, row: Row) -> Protocol:
         """That of the paper's set which the data stands for, on the row's layer.
 
-        Windows begin with the time steps of the feature layer, on every layer: those of conv4 would be eight times as
-        many, and the features of ESC-50 take 9 GB.
+        The hop of the windows is that of the feature layer, on every layer: conv4 has eight times as many steps, whose
+        features of ESC-50 would take 9 GB.
         """
         spec = NETS[row.net]
         step_s = geometry.hop(spec, spec.feature_layer) / SAMPLE_RATE
@@ -77,9 +77,9 @@ DEMO = Effort(
     epochs=30,
     protocols={'esc50': dataclasses.replace(PROTOCOLS['esc'], standardise=True)},
 )
-"""For the made world: each net within a few minutes on two cores. After so few steps the layers' values differ in size
-from net to net, which one C would judge in place of what they hold; so features are brought to one scale.
+"""For the synthetic world: a few minutes per net on two cores. After so few steps the scale of the features differs
+from net to net, so they are standardised.
 """
 
 SMOKE = Effort(width=1 / 16, steps=1, batch=2, clip_s=10.0, save_every=1, epochs=1)
-"""Whether it runs, not what it learns."""
+"""To test that it runs."""

@@ -1,4 +1,4 @@
-"""A study: every row of some tables, with every seed, on all data that the material has; stops and goes on.
+"""A study: every row of some tables, with every seed, on all data of the material; it can be resumed.
 
 made = world.make(pathlib.Path('study/world'), world.Scale())
 grid.run(TABLES, made, DEMO, seeds=3, out=pathlib.Path('study'))
@@ -10,7 +10,6 @@ import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 import tqdm
@@ -24,8 +23,8 @@ from soundnet_tf.study.material import Material
 
 STUDY = 'study.json'
 
-ALIKE = ('mfcc',)
-"""What chance has no part in: one seed says it all."""
+DETERMINISTIC = ('mfcc',)
+"""Deterministic rows, which need one seed only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The same for rows of several tables that are the same but for their names."""
+        """The same for rows that differ in their names only."""
         own = {
             f.name: getattr(self.row, f.name) for f in dataclasses.fields(Row) if f.name not in ('name', 'published')
         }
@@ -48,7 +47,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How many numbers were measured now and before, and what failed, by the job's name."""
+    """The number of results of this run and of earlier ones, and the errors by job."""
 
     done: int
     before: int
@@ -59,14 +58,14 @@ class Outcome:
 def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
-    All rows with one seed come before the next seed. A row that fails, such as a loss that diverged, is told and
-    counted, and stops nothing. Raises SoundNetError where `out` was begun with other material or another effort, and
-    where another run is at work in it.
+    All rows with one seed come before the next seed. A row that fails, for example by a loss that is NaN, is
+    reported and counted, and the others go on. Raises SoundNetError if `out` was started with other settings, or if
+    another process is running there.
     """
-    _agree(out, material, effort)
+    _begin(out, material, effort)
     claim = storage.Claim.of(out / STUDY)
     if claim is None:
-        raise SoundNetError(f'another run is at work in {out}: wait for it, or stop it first')
+        raise SoundNetError(f'{out}: another process is running this study. Wait for it, or stop it')
     try:
         return _run(tables, material, effort, seeds, out)
     finally:
@@ -74,15 +73,14 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
 
 
 def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:
-    # TensorFlow wonders at every new net that it is asked for a graph of its own.
+    # TensorFlow warns of retracing for every new net.
     logging.getLogger('tensorflow').setLevel(logging.ERROR)
-    # Rows of several tables may be the same but for their names.
+    # Rows of several tables may differ in their names only.
     jobs: dict[str, Job] = {}
     for job in _jobs(tables, material, seeds):
         jobs.setdefault(job.name, job)
     waiting = {name: job for name, job in jobs.items() if not _path(out, job).exists()}
     failed: dict[str, str] = {}
-    (out / 'results').mkdir(parents=True, exist_ok=True)
     with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
         for name, job in waiting.items():
             bar.set_postfix_str(name)
@@ -95,7 +93,7 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
             else:
                 storage.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
                 _failure(out, job).unlink(missing_ok=True)
-            # Graphs of nets that are not needed again.
+            # Frees graphs of nets that are no longer needed.
             keras.utils.clear_session()
             report(tables, material, effort, seeds, out)
             bar.update()
@@ -120,12 +118,12 @@ def _path(out: pathlib.Path, job: Job) -> pathlib.Path:
 
 
 def _failure(out: pathlib.Path, job: Job) -> pathlib.Path:
-    """Why the last try failed, where it did."""
+    """The file with the error of the last attempt."""
     return _path(out, job).with_suffix('.failed')
 
 
 def _values(row: Row, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
-    """Of the seeds that were measured; none of those that failed; None where nothing was tried."""
+    """The results of all seeds, without those that failed; None if nothing was run."""
     jobs = [Job(row, data, seed) for seed in _seeds(row, seeds)]
     found = [json.loads(path.read_text())['value'] for job in jobs if (path := _path(out, job)).exists()]
     return tuple(found) if found or any(_failure(out, job).exists() for job in jobs) else None
@@ -141,7 +139,7 @@ def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[J
 
 
 def _seeds(row: Row, seeds: int) -> range:
-    return range(1 if row.start in ALIKE else seeds)
+    return range(1 if row.start in DETERMINISTIC else seeds)
 
 
 def _data(table: Table, material: Material) -> list[str]:
@@ -151,19 +149,8 @@ def _data(table: Table, material: Material) -> list[str]:
     return [name for name, own in material.data.items() if own.stands_for in table.data]
 
 
-def _agree(out: pathlib.Path, material: Material, effort: Effort) -> None:
-    about: dict[str, Any] = json.loads(
-        json.dumps({'material': dataclasses.asdict(material), 'effort': effort.to_dict()})
-    )
-    path = out / STUDY
-    if path.exists():
-        try:
-            was = json.loads(path.read_text())
-        except ValueError as error:
-            raise SoundNetError(f'{path} is damaged ({error}): choose another --out') from None
-        for part in about:
-            other = [key for key in about[part] if was.get(part, {}).get(key) != about[part][key]]
-            if other:
-                raise SoundNetError(f'{out} was begun with another {part} ({", ".join(other)}): choose another --out')
-    out.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, about)
+def _begin(out: pathlib.Path, material: Material, effort: Effort) -> None:
+    settings = {'material': dataclasses.asdict(material), 'effort': effort.to_dict()}
+    # A folder without study.json is not refused: the synthetic world may be in it.
+    write = storage.begin if (out / STUDY).exists() else storage.write_json
+    write(out / STUDY, settings)

@@ -1,4 +1,4 @@
-"""What a study is made of: records to learn from, labelled sounds to be judged by, and videos with labels."""
+"""The material of a study: records for training, labelled sounds for evaluation, and labelled videos."""
 
 import dataclasses
 import json
@@ -19,77 +19,77 @@ SETS = ('esc50', 'esc10', 'dcase')
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A labelled data set, and by which of the paper's sets it is read: its protocol and its published numbers."""
+    """A labelled data set, and the paper's data set that it stands for, which gives protocol and published numbers."""
 
     path: str
     stands_for: str
     esc10: bool = False
-    """Take of ESC-50 the ten classes of ESC-10."""
+    """Use only the ten ESC-10 classes of ESC-50."""
     test_folds: tuple[int, ...] | None = None
-    """All, where none are named."""
+    """All by default."""
     folds: int | None = None
-    """Deal the clips into so many, recordings whole: for data that comes without folds."""
+    """Assign random folds, recordings whole: for data without folds."""
 
     def __post_init__(self) -> None:
         if self.stands_for not in SETS:
-            raise SoundNetError(f'{self.path} stands for {", ".join(SETS)}, not {self.stands_for!r}')
+            raise SoundNetError(f'{self.path}: stands_for must be {", ".join(SETS)}, got {self.stands_for!r}')
 
     def load(self, name: str) -> DataSet:
-        """The clips. Raises SoundNetError or BadAudio where they are not there."""
+        """The clips. Raises SoundNetError or BadAudio if they are missing."""
         dataset = datasets.load(self.path, name=name, esc10=self.esc10)
-        return dataset if self.folds is None else datasets.dealt(dataset, self.folds)
+        return dataset if self.folds is None else datasets.assign_folds(dataset, self.folds)
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """By name what there is; a table's row whose material is missing is left out, and the table says so."""
+    """All data of a study. Rows whose material is missing are reported as not run."""
 
     name: str
-    """Heads every table: a reader must see at once what world the numbers are of."""
+    """The title of the tables: it says what data the numbers are for."""
     data: Mapping[str, Labelled]
     records: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The folder of records by the teachers' network, `vgg` or `alexnet`."""
     teachers: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
-    """By network: which head of its records plays `objects`, which `scenes`."""
+    """By network: the heads of its records in the roles `objects` and `scenes`."""
     videos: str | None = None
     """A CSV of videos with labels and folds."""
-    eye: str | None = None
-    """The vision network whose penultimate layer stands beside the sound's; a Keras file."""
-    eye_layer: str | None = None
-    """That layer's name."""
-    eye_scale: str = '0..255'
-    """What the network takes, as in `--teacher`: `0..255`, `0..1`, `-1..1` or `caffe`."""
+    vision_model: str | None = None
+    """A Keras file of a vision network for the multimodal rows."""
+    vision_layer: str | None = None
+    """Its layer to use; by default the last but one."""
+    vision_scale: str = '0..255'
+    """The pixel scale of its inputs, as in `--teacher`: `0..255`, `0..1`, `-1..1` or `caffe`."""
     published: bool = True
-    """Whether the paper's numbers are told beside ours: they say nothing about another world."""
+    """Whether to show the paper's numbers; they do not apply to synthetic data."""
 
     def head(self, network: str, role: str) -> str | None:
-        """The head of the records that plays `objects` or `scenes`; None where there is none."""
+        """The head of the records with the role `objects` or `scenes`; None if there is none."""
         if role not in ROLES:
-            raise SoundNetError(f'a teacher plays {" or ".join(ROLES)}, not {role!r}')
+            raise SoundNetError(f'role must be {" or ".join(ROLES)}, got {role!r}')
         return self.teachers.get(network, {}).get(role)
 
 
 def _check(material: Material) -> None:
-    """Raise ValueError for what no study can use."""
+    """Raise ValueError for invalid settings."""
     for name, own in material.data.items():
         if not re.fullmatch(r'\w[\w.-]*', name) or name == 'videos':
-            raise ValueError(f'{name!r} cannot name a data set')
+            raise ValueError(f'{name!r}: invalid name for a data set')
         if own.test_folds is not None and not all(type(fold) is int for fold in own.test_folds):
-            raise ValueError(f'test_folds of {name} are whole numbers, not {list(own.test_folds)}')
-    for what, given, known in (
+            raise ValueError(f'test_folds of {name} must be whole numbers, got {list(own.test_folds)}')
+    for what, given, allowed in (
         ('records', material.records, NETWORKS),
         ('teachers', material.teachers, NETWORKS),
         *((f'teachers of {network}', heads, ROLES) for network, heads in material.teachers.items()),
     ):
         if not isinstance(given, Mapping):
-            raise ValueError(f'{what} are given by name, as {{"{known[0]}": ...}}')
-        unknown = sorted(set(given) - set(known))
+            raise ValueError(f'{what} must be a mapping, such as {{"{allowed[0]}": ...}}')
+        unknown = sorted(set(given) - set(allowed))
         if unknown:
-            raise ValueError(f'{what} are given for {" or ".join(known)}, not {unknown[0]!r}')
-    from soundnet_tf.teachers.networks import SCALES  # loads TensorFlow, which the mistakes above need not wait for
+            raise ValueError(f'{what}: unexpected key {unknown[0]!r}. Use {" or ".join(allowed)}')
+    from soundnet_tf.teachers.networks import SCALES  # loads TensorFlow, not needed for the checks above
 
-    if material.eye_scale not in SCALES:
-        raise ValueError(f'eye_scale is one of {", ".join(SCALES)}, not {material.eye_scale!r}')
+    if material.vision_scale not in SCALES:
+        raise ValueError(f'vision_scale must be one of {", ".join(SCALES)}, got {material.vision_scale!r}')
 
 
 def write(material: Material, path: pathlib.Path) -> None:
@@ -100,19 +100,19 @@ def write(material: Material, path: pathlib.Path) -> None:
 def read(path: pathlib.Path) -> Material:
     """The material that a JSON file describes; relative paths are below its folder. Raises SoundNetError."""
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        values: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         data = {
             name: Labelled(**{**own, 'test_folds': tuple(own['test_folds']) if own.get('test_folds') else None})
-            for name, own in told.pop('data').items()
+            for name, own in values.pop('data').items()
         }
-        material = Material(data=data, **told)
+        material = Material(data=data, **values)
         _check(material)
     except OSError as error:
-        raise SoundNetError(f'{path}: the material cannot be read ({error.strerror})') from error
+        raise SoundNetError(f'{path}: cannot be read ({error.strerror})') from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SoundNetError(f'{path} describes no material ({error}): see docs/reproduce.md') from error
+        raise SoundNetError(f'{path}: invalid material ({error}). See docs/reproduce.md') from error
 
-    # Absolute, so that a study goes on wherever it is called from.
+    # Absolute, so that a study can be resumed from any folder.
     def below(name: str) -> str:
         return str((path.parent / name).resolve())
 
@@ -121,5 +121,5 @@ def read(path: pathlib.Path) -> Material:
         data={name: dataclasses.replace(own, path=below(own.path)) for name, own in data.items()},
         records={network: below(folder) for network, folder in material.records.items()},
         videos=below(material.videos) if material.videos else None,
-        eye=below(material.eye) if material.eye else None,
+        vision_model=below(material.vision_model) if material.vision_model else None,
     )

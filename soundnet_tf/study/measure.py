@@ -1,4 +1,4 @@
-"""What a row gives on a data set, with one seed: a plain dict that is written as JSON."""
+"""The result of a row on a data set, with one seed: a plain dict that is written as JSON."""
 
 import dataclasses
 import hashlib
@@ -7,37 +7,37 @@ from typing import Any
 
 import numpy as np
 
+from soundnet_tf import storage
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.protocol import evaluate
 from soundnet_tf.experiments.tables import Row
 from soundnet_tf.multimodal import picture, precision, senses, videos
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
 from soundnet_tf.visualize import tsne
 
 VIDEOS = 'videos'
-"""What the material's videos are called among its data sets."""
+"""The name of the material's videos among its data sets."""
 
 
 def lacking(row: Row, material: Material) -> str | None:
-    """What a row needs and the material does not have, in words; None where it has all."""
+    """What the material lacks for a row, as text; None if it has everything."""
     if row.start == 'published':
-        return 'nothing of ours to run'
+        return 'published only'
     learns = row.start in ('distilled', 'autoencoder', 'multimodal')
     if learns and row.network not in material.records:
         return f'no records with {row.network} teachers'
     for role in row.roles if row.start in ('distilled', 'multimodal') else ():
         if material.head(row.network, role) is None:
             return f'no {row.network} teacher of {role}'
-    if row.start == 'multimodal' and not (material.videos and material.eye):
+    if row.start == 'multimodal' and not (material.videos and material.vision_model):
         return 'no videos with labels, or no vision network'
     return None
 
 
 def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
-    """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and all that it comes of."""
+    """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and its details."""
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
     data = material.data[name]
@@ -65,26 +65,25 @@ def _from_scratch(
 
 
 def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
-    # `lacking` has seen that both are there.
+    # `lacking` has checked that both are there.
     tsne.require()
     listed = videos.load(str(material.videos))
-    heard_by = dataclasses.replace(row, start='distilled')
-    own = (trained.name_of(heard_by), row.layer, material.eye, material.eye_layer, material.eye_scale)
+    sound_by = dataclasses.replace(row, start='distilled')
+    own = (trained.name_of(sound_by), row.layer, material.vision_model, material.vision_layer, material.vision_scale)
     place = out / 'senses' / f'{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}-seed{seed}.npz'
     if not place.exists():
-        embedder = trained.embedder_of(heard_by, material, effort, seed, out)
-        sight = senses.Sight(str(material.eye), material.eye_layer, material.eye_scale)
-        heard, seen = senses.perceive(listed, embedder, sight, row.layer)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        embedder = trained.embedder_of(sound_by, material, effort, seed, out)
+        model = senses.VisionModel(str(material.vision_model), material.vision_layer, material.vision_scale)
+        sound, vision = senses.embed(listed, embedder, model, row.layer)
         labels = [video.labels[0] for video in listed.videos]
-        maps = {'what is heard': tsne.places(heard, seed), 'what is seen': tsne.places(seen, seed)}
+        maps = {'sound': tsne.places(sound, seed), 'vision': tsne.places(vision, seed)}
         picture.write(
             out / f'map-seed{seed}.svg',
             {title: places for title, places in maps.items() if places is not None},
             labels,
         )
-        with whole_file(place) as draft:
-            np.savez(draft, sound=heard, vision=seen)
+        with storage.whole_file(place) as draft:
+            np.savez(draft, sound=sound, vision=vision)
     with np.load(place) as vectors:
         found = precision.precision(listed, vectors, row.modalities)
     return {'value': found.mean, 'precision': found.to_dict()}

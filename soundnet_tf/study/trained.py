@@ -1,4 +1,4 @@
-"""The net of a row: trained, or drawn by chance; each once, however many rows and tables ask for it."""
+"""The nets of the rows, trained or random; rows share a net where they can."""
 
 import contextlib
 import pathlib
@@ -17,20 +17,20 @@ from soundnet_tf.training import trainer
 
 
 def spec_of(row: Row, effort: Effort) -> NetSpec:
-    """The net's table, at the study's width."""
+    """The architecture, at the study's width."""
     spec = config.NETS[row.net]
     return spec if effort.width == 1 else thin(spec, effort.width)
 
 
 def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
-    """What embeds in a row that is distilled, an autoencoder, random or MFCC; nets are trained in `out/nets`."""
+    """The embedder of a row: distilled, autoencoder, random or MFCC. Nets are trained in `out/nets`."""
     if row.start == 'mfcc':
         return make('mfcc')
     if row.start == 'random':
         return saved_nets.random_net(row.net, seed, spec_of(row, effort))
     run = out / 'nets' / f'{name_of(row)}-seed{seed}'
     if not (run / 'net' / 'model.json').exists():
-        # What is learned stands in the run's log; the study's own output is its tables.
+        # Stdout is for the tables of the study.
         with contextlib.redirect_stdout(sys.stderr):
             experiment = effort.experiment(row, material, seed)
             train = trainer.train if row.start == 'distilled' else autoencoder.train
@@ -39,7 +39,7 @@ def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pa
 
 
 def name_of(row: Row) -> str:
-    """Says all that makes the net of a row, whatever layer is read of it."""
+    """Identifies the net of a row, whatever layer is used."""
     parts = [row.net, row.start]
     if row.start in ('distilled', 'multimodal'):
         parts += [row.loss, '+'.join(row.roles), row.network]
@@ -49,7 +49,7 @@ def name_of(row: Row) -> str:
 def from_scratch(
     row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
 ) -> dict[int, fit.Result]:
-    """For each test fold a net that learned from the others, and what it makes of that fold."""
+    """For each test fold the result of a net trained on the other folds."""
     return {
         fold: fit.finetune(
             dataset,

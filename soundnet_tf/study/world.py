@@ -1,14 +1,15 @@
-"""The made world of the demo as material of a study: three eyes, records of what they see, and labelled sounds.
+"""The synthetic world of the demo as material of a study: teachers, records and labelled sounds.
 
-Its teachers play the paper's parts. `things` names the ten kinds (objects); `spots` names where such a thing belongs,
-of three places (scenes); `weak_things` and `weak_spots` have learned from a sixth of the pictures, as AlexNet stands
-beside VGG. A scene's place follows from its kind, which is not so in the real world.
+Its teachers stand for the paper's. `things` classifies ten kinds of things (objects); `spots` the three places where
+they belong (scenes); `weak_things` and `weak_spots` are trained on a sixth of the pictures, for AlexNet beside VGG. The
+place follows from the kind, unlike in the real world.
 """
 
 import csv
 import dataclasses
-import json
+import io
 import pathlib
+from collections.abc import Iterable
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -18,9 +19,7 @@ from soundnet_tf import storage, teachers
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import KINDS, Scene, scenes
-from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import local, manifest, stages
-from soundnet_tf.storage import whole_file
 from soundnet_tf.study import material
 from soundnet_tf.study.material import Labelled, Material
 
@@ -35,7 +34,7 @@ MATERIAL, STORY = 'material.json', 'world.json'
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of a world."""
+    """The size of the world."""
 
     videos: int = 600
     """Without labels: the records."""
@@ -46,19 +45,20 @@ class Scale:
     video_s: float = 10.0
     pictures: int = 3000
     epochs: int = 10
-    """Of the eyes."""
+    """For training the teachers."""
     folds: int = 4
-    """Of videos and sounds with labels."""
+    """Of labelled videos and sounds."""
     seed: int = 0
 
 
 TINY = Scale(videos=8, labelled_videos=20, sounds=20, sound_s=2.0, pictures=240, epochs=1, folds=2)
-"""For a test: everything is there, and nothing can be learned from it."""
+"""For tests: complete, but too small to learn from."""
 
 
 def make(folder: pathlib.Path, scale: Scale) -> Material:
-    """The material in `folder`, made where it is not there yet. Raises SoundNetError where another world is there."""
-    _agree(folder, scale)
+    """The material in `folder`, created if missing. Raises SoundNetError if another world is there."""
+    way_out = f'Use another --out, or remove {folder}'
+    storage.begin(folder / STORY, dataclasses.asdict(scale), way_out=way_out)
     path = folder / MATERIAL
     if not path.exists():
         # The seeds of the demo's world.
@@ -68,13 +68,13 @@ def make(folder: pathlib.Path, scale: Scale) -> Material:
         world.write_world(folder / 'videos' / 'held_out', labelled, scale.video_s)
         _list_videos(folder, labelled, scale)
         _write_sounds(folder / 'sounds', scale)
-        _open_eyes(folder, scale)
+        _train_teachers(folder, scale)
         _prepare(folder, scale)
         sounds = Labelled('sounds.csv', 'esc50')
         heads = {'vgg': {'objects': 'things', 'scenes': 'spots'}}
         heads['alexnet'] = {role: f'weak_{head}' for role, head in heads['vgg'].items()}
         made = Material(
-            'made world',
+            'synthetic world',
             {'sounds': sounds},
             dict.fromkeys(heads, 'records'),
             heads,
@@ -87,50 +87,44 @@ def make(folder: pathlib.Path, scale: Scale) -> Material:
     return material.read(path)
 
 
-def _agree(folder: pathlib.Path, scale: Scale) -> None:
-    path, story = folder / STORY, dataclasses.asdict(scale)
-    if path.exists() and json.loads(path.read_text()) != story:
-        raise SoundNetError(f'{folder} holds another world ({path}): choose another --out, or remove it')
-    folder.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, story)
-
-
-def _dealt(scenes: list[Scene], folds: int) -> list[int]:
-    """Kinds come in turn before they are shuffled: each fold gets as many of each."""
+def _folds(scenes: list[Scene], folds: int) -> list[int]:
+    """Stratified folds."""
     seen = dict.fromkeys(KINDS, 0)
-    dealt = []
+    assigned = []
     for scene in scenes:
-        dealt.append(seen[scene.kind] % folds + 1)
+        assigned.append(seen[scene.kind] % folds + 1)
         seen[scene.kind] += 1
-    return dealt
+    return assigned
 
 
 def _list_videos(folder: pathlib.Path, labelled: list[Scene], scale: Scale) -> None:
-    with (folder / 'videos.csv').open('w', newline='') as file:
-        rows = csv.writer(file, lineterminator='\n')
-        rows.writerow(['path', 'labels', 'fold'])
-        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
-            rows.writerow([f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold])
+    rows = [
+        [f'videos/held_out/{scene.id}.mp4', ';'.join(filter(None, [scene.kind, scene.other])), fold]
+        for scene, fold in zip(labelled, _folds(labelled, scale.folds), strict=True)
+    ]
+    _write_csv(folder / 'videos.csv', [['path', 'labels', 'fold'], *rows])
 
 
 def _write_sounds(folder: pathlib.Path, scale: Scale) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    # Of one kind each: what an answer is judged by must not be a matter of taste.
+    # One kind each, so that labels are unambiguous.
     labelled = scenes(scale.sounds, 2 * scale.seed + 5, company=0.0)
-    with (folder.parent / 'sounds.csv').open('w', newline='') as file:
-        rows = csv.writer(file, lineterminator='\n')
-        rows.writerow(['path', 'label', 'fold'])
-        for scene, fold in zip(labelled, _dealt(labelled, scale.folds), strict=True):
-            path = folder / f'{scene.id}.flac'
-            if not path.exists():
-                with whole_file(path) as draft:
-                    soundfile.write(
-                        cast(BinaryIO, draft), world.sound(scene, scale.sound_s), SAMPLE_RATE, format='FLAC'
-                    )
-            rows.writerow([f'sounds/{path.name}', scene.kind, fold])
+    rows: list[list[object]] = []
+    for scene, fold in zip(labelled, _folds(labelled, scale.folds), strict=True):
+        path = folder / f'{scene.id}.flac'
+        if not path.exists():
+            with storage.whole_file(path) as file:
+                soundfile.write(cast(BinaryIO, file), world.sound(scene, scale.sound_s), SAMPLE_RATE, format='FLAC')
+        rows.append([f'sounds/{path.name}', scene.kind, fold])
+    _write_csv(folder.parent / 'sounds.csv', [['path', 'label', 'fold'], *rows])
 
 
-def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
+def _write_csv(path: pathlib.Path, rows: Iterable[Iterable[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    storage.write_text(path, text.getvalue())
+
+
+def _train_teachers(folder: pathlib.Path, scale: Scale) -> None:
     heads = {'things': KINDS, 'spots': tuple(SPOTS)}
     spot_of = np.array([[kind in kinds for kinds in SPOTS.values()].index(True) for kind in KINDS])
     if all((folder / f'{weak}{name}.keras').exists() for name in heads for weak in ('', 'weak_')):
@@ -140,11 +134,11 @@ def _open_eyes(folder: pathlib.Path, scale: Scale) -> None:
     for name, classes in heads.items():
         for weak, count in (('', len(pictures)), ('weak_', len(pictures) // 6)):
             path = folder / f'{weak}{name}.keras'
-            path.with_suffix('.txt').write_text('\n'.join(classes) + '\n')
+            storage.write_text(path.with_suffix('.txt'), '\n'.join(classes) + '\n')
             if not path.exists():
                 few = pictures[:count], targets[name][:count]
                 right = eye.learn(path, *few, scale.epochs, scale.seed, len(classes))
-                print(f'{weak}{name} names {right:.0%} of the pictures that were kept from it', flush=True)
+                print(f'{weak}{name}: accuracy {right:.0%} on held-out pictures', flush=True)
 
 
 def _prepare(folder: pathlib.Path, scale: Scale) -> None:

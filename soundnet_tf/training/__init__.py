@@ -1,1 +1,1 @@
-"""Distillation: a student learns from its teachers' posteriors, on one device, several, or several machines."""
+"""Distillation: training a student on its teachers' posteriors, on one or several devices or machines."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not at all, and the newest that is whole to go on from."""
+"""Checkpoints of a run: written atomically, restored from the newest one that can be read."""
 
 import pathlib
 import re
@@ -12,45 +12,47 @@ KEPT = 3
 
 
 class Checkpoints:
-    """The last few checkpoints in a folder. TensorFlow writes each under another name first, and its index last.
+    """The last few checkpoints in a folder. TensorFlow writes to a temporary name first, and the index last.
 
-    Under several workers all take part in saving, since each has a part of some variables; only the
-    `chief` writes to the folder, the others to one that is thrown away.
+    All of several workers take part in saving, since each holds a part of some variables. Only the
+    `chief` writes to the folder, the others to a temporary one.
     """
 
     def __init__(self, what: tf.train.Checkpoint, folder: pathlib.Path, chief: bool = True) -> None:
         self._what, self._folder, self._chief = what, folder, chief
 
     def steps(self) -> list[int]:
-        """Of which steps there are checkpoints, the newest last."""
+        """The steps that have checkpoints, in ascending order."""
         names = [re.fullmatch(r'step-(\d+)\.index', path.name) for path in self._folder.glob('step-*.index')]
         return sorted(int(name[1]) for name in names if name)
 
     def restore(self) -> int | None:
-        """Go on from the newest checkpoint that is whole; says which were not. None where there is none at all."""
+        """Restore the newest checkpoint that can be read, and print which cannot. Returns its step, or None."""
         damaged: list[int] = []
         for step in reversed(self.steps()):
             try:
                 self._what.read(str(self._folder / f'step-{step}')).assert_consumed()
-            # Whatever TensorFlow says of a file that it cannot make sense of.
+            # The errors that TensorFlow raises for damaged files.
             except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
-                said = ' '.join(str(getattr(error, 'message', None) or error).split())[:200]
-                print(f'{self._folder / f"step-{step}"} is damaged ({said}): going on from the one before')
+                reason = ' '.join(str(getattr(error, 'message', None) or error).split())[:200]
+                print(f'{self._folder / f"step-{step}"}: damaged ({reason}). Resuming from the previous checkpoint')
                 damaged.append(step)
             else:
-                # Their steps come again, and with them whole ones.
+                # Training repeats their steps and saves them again.
                 for old in damaged if self._chief else ():
                     self._remove(old)
                 return step
         if damaged:
-            raise SoundNetError(f'{self._folder}: no checkpoint is whole: remove {self._folder.parent} to start over')
+            raise SoundNetError(
+                f'{self._folder}: no checkpoint can be read. Remove {self._folder.parent} to start over'
+            )
         return None
 
     def save(self, step: int) -> None:
-        """Write a checkpoint, and remove those that are too many."""
+        """Write a checkpoint, and remove all but the last KEPT."""
         if not self._chief:
-            with tempfile.TemporaryDirectory(prefix='soundnet') as thrown_away:
-                self._what.write(f'{thrown_away}/step-{step}')
+            with tempfile.TemporaryDirectory(prefix='soundnet') as temporary:
+                self._what.write(f'{temporary}/step-{step}')
             return
         self._what.write(str(self._folder / f'step-{step}'))
         for old in self.steps()[:-KEPT]:
@@ -61,4 +63,4 @@ class Checkpoints:
             path.unlink()
 
     def __str__(self) -> str:
-        return ', '.join(str(self._folder / f'step-{step}') for step in self.steps()) or 'none yet'
+        return ', '.join(str(self._folder / f'step-{step}') for step in self.steps()) or 'none'

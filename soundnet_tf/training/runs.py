@@ -1,9 +1,9 @@
-"""The folder of a run: what it is, and what it went through.
+"""The folder of a run: its configuration, logs and results.
 
-experiment.json   the experiment, the net's table, the data and its fingerprint, versions, the command
-log.csv           losses and the rest, step by step; `logs/` holds the same for TensorBoard
-validation.csv    the same of the held-out shards, where there are some
-checkpoints/      to go on from
+experiment.json   the experiment, the architecture, the data and its fingerprint, package versions, the command
+log.csv           metrics of each step; `logs/` has the same for TensorBoard
+validation.csv    metrics of the held-out shards, if there are any
+checkpoints/      the last few, to resume from
 best/, net/       saved nets
 """
 
@@ -11,33 +11,32 @@ import contextlib
 import csv
 import hashlib
 import importlib.metadata
-import json
+import io
 import os
 import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 import tensorflow as tf
 
 from soundnet_tf import records, storage
-from soundnet_tf.errors import SoundNetError
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
-FREE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every', 'skip_bad_records')
-"""What may change when a run goes on: it does not change what is learned until then."""
+CHANGEABLE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every', 'skip_bad_records')
+"""Settings that may change when a run is resumed, since they do not affect the steps so far."""
 
 PACKAGES = ('tensorflow', 'keras', 'numpy', 'soundnet_tf', 'miniaudio', 'tensorflow-io')
 
 
 def fingerprint(folder: records.Path) -> str:
-    """Says which dataset it is, by its card, and the summaries of its shards or else their sizes.
+    """Identifies a dataset by its card and the summaries of its shards, or their sizes where there is no summary.
 
-    A shard that was damaged since leaves it as it was, where it has a summary.
+    Damage to a shard with a summary does not change it.
     """
     digest = hashlib.sha256()
     shards = records.shard_paths(folder, records.read_card(folder, whole=False).shards)
@@ -52,7 +51,7 @@ def fingerprint(folder: records.Path) -> str:
 
 
 def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: records.Path) -> None:
-    """Begin a run's folder, or go on with the same one. Raises SoundNetError where it was begun with another."""
+    """Start a run folder, or resume it. Raises SoundNetError if it was started with other settings."""
     about = {
         'experiment': experiment,
         'spec': spec,
@@ -60,28 +59,14 @@ def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, A
         'versions': {name: _version(name) for name in PACKAGES},
         'command': sys.argv,
     }
-    path = run / ABOUT
-    if not path.exists() and run.is_dir() and any(run.iterdir()):
-        raise SoundNetError(f'{run} is not empty and holds no {ABOUT}, so it is no run: choose another --out')
-    if path.exists():
-        try:
-            begun = json.loads(path.read_text())
-            was, now = _fixed(begun), _fixed(json.loads(json.dumps(about)))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise SoundNetError(f'{path} is damaged ({error!r}): choose another --out, or remove {run}') from error
-        other = [f'{key} {was.get(key)}, not {now.get(key)}' for key in {**was, **now} if was.get(key) != now.get(key)]
-        other = [text if len(text) < 80 else text.partition(' ')[0] for text in other]
-        if other:
-            raise SoundNetError(f'{run} was begun with other {" and ".join(other)}: choose another --out')
-    run.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, about)
+    storage.begin(run / ABOUT, about, fixed=_fixed)
 
 
 def _fixed(about: Mapping[str, Any]) -> dict[str, Any]:
     training = about['experiment']['training']
-    # The cosine ends at the last step.
-    free = set(FREE) - ({'steps'} if training['schedule'] == 'cosine' else set())
-    training = {key: value for key, value in training.items() if key not in free}
+    # The cosine schedule depends on the last step.
+    changeable = set(CHANGEABLE) - ({'steps'} if training['schedule'] == 'cosine' else set())
+    training = {key: value for key, value in training.items() if key not in changeable}
     return training | {'net': about['spec'], 'data': about['data']['sha256']}
 
 
@@ -92,68 +77,68 @@ def _version(package: str) -> str | None:
         return None
 
 
-def note_validation(run: pathlib.Path, step: int, told: Mapping[str, float]) -> None:
-    """A row of validation.csv; a step that comes again after a stop replaces its row, and those after it."""
+def log_validation(run: pathlib.Path, step: int, metrics: Mapping[str, float]) -> None:
+    """Add a row to validation.csv. A step that is repeated after a stop replaces its row and all later ones."""
     path, rows = run / VALIDATION, []
     if path.exists():
         with path.open(newline='') as file:
             rows = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) < step]
-    rows.append([str(step), *(f'{value:.6g}' for value in told.values())])
-    draft = path.with_suffix('.part')
-    with draft.open('w', newline='') as file:
-        csv.writer(file).writerows([['step', *told], *rows])
-    os.replace(draft, path)
+    rows.append([str(step), *(f'{value:.6g}' for value in metrics.values())])
+    _write_csv(path, [['step', *metrics], *rows])
+
+
+def _write_csv(path: pathlib.Path, rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    storage.write_text(path, text.getvalue())
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """SIGINT and SIGTERM wait until the end of the block."""
-    came: list[tuple[int, FrameType | None]] = []
+def delay_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM are handled at the end of the block."""
+    pending: list[tuple[int, FrameType | None]] = []
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in usual:
-        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: pending.append((number, frame)))
     try:
         yield
     finally:
-        for number, handler in usual.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number, _ in came[:1]:
+        for number, _ in pending[:1]:
             signal.raise_signal(number)
 
 
 class Log:
-    """Scalars by step, as CSV and for TensorBoard; a run that goes on drops what came after its checkpoint."""
+    """Scalars by step, as CSV and for TensorBoard. A resumed run drops the rows after its checkpoint."""
 
     def __init__(self, run: pathlib.Path, done: int) -> None:
-        path, draft = run / LOG, run / f'{LOG}.part'
-        kept = []
+        path, kept = run / LOG, []
         if path.exists():
             with path.open(newline='') as file:
-                # The last row may have been cut off in the middle.
+                # The last row may be incomplete after a crash.
                 kept = [row for row in csv.reader(file) if row[:1] == ['step'] or (row and row[0].isdigit())]
-        with draft.open('w', newline='') as file:
-            csv.writer(file).writerows(row for row in kept if row[0] == 'step' or int(row[0]) <= done)
-        os.replace(draft, path)
-        self._begun = bool(kept)
+        _write_csv(path, (row for row in kept if row[0] == 'step' or int(row[0]) <= done))
+        self._has_header = bool(kept)
         self._file = path.open('a', newline='')
         self._board = tf.summary.create_file_writer(str(run / BOARD))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """One row; names are the same in every call."""
+        """Write one row; the names must be the same in every call."""
         writer = csv.writer(self._file)
-        if not self._begun:
+        if not self._has_header:
             writer.writerow(['step', *scalars])
-            self._begun = True
+            self._has_header = True
         writer.writerow([step, *(f'{value:.6g}' for value in scalars.values())])
         with self._board.as_default():
             for name, value in scalars.items():
                 tf.summary.scalar(name, value, step=step)
 
     def flush(self) -> None:
-        """What was said so far is on the disk."""
+        """Write buffered rows to disk."""
         self._file.flush()
         self._board.flush()
 

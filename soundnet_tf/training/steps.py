@@ -1,4 +1,4 @@
-"""One step of distillation, and one look at held-out clips: what is learned from a batch, and how."""
+"""The distillation step, its loss, and evaluation on held-out clips."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,32 +18,32 @@ from soundnet_tf.spec import NetSpec
 
 
 class State:
-    """All that a checkpoint holds: the net, the optimizer, the step, and with it the place in the data."""
+    """What a checkpoint holds: the net, the optimizer and the step, which is also the position in the data."""
 
     def __init__(self, net: model.SoundNet, config: Training) -> None:
         self.net = net
         self.optimizer: Any = keras.optimizers.Adam(_learning_rate(config), beta_1=0.9)
         self.optimizer.build(net.trainable_variables)
         self.step = tf.Variable(tf.zeros([], tf.int64), name='step')
-        # Moving statistics too: others' would not fit averaged weights.
-        averaged = net.variables if config.averaging else []
-        self.averages = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
+        # With the batch-norm statistics, since those of the last weights would not fit the EMA weights.
+        averaged = net.variables if config.ema else []
+        self.ema = [tf.Variable(tf.convert_to_tensor(variable), trainable=False) for variable in averaged]
 
     @property
     def done(self) -> int:
         return int(self.step.numpy())
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(net=self.net, optimizer=self.optimizer, step=self.step, averages=self.averages)
+        return tf.train.Checkpoint(net=self.net, optimizer=self.optimizer, step=self.step, ema=self.ema)
 
     @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The net with its averaged weights, where there are some, for as long as it takes."""
-        variables = self.net.variables if self.averages else []
+    def ema_weights(self) -> Iterator[None]:
+        """The net has its EMA weights, if there are any, inside the `with` block."""
+        variables = self.net.variables if self.ema else []
         last = [variable.numpy() for variable in variables]
         try:
-            for variable, average in zip(variables, self.averages, strict=True):
-                variable.assign(average)
+            for variable, mean in zip(variables, self.ema, strict=True):
+                variable.assign(mean)
             yield
         finally:
             for variable, value in zip(variables, last, strict=True):
@@ -53,15 +53,15 @@ class State:
 def _learning_rate(config: Training) -> Any:
     if config.schedule == 'constant' and not config.warmup_steps:
         return config.learning_rate
-    least = 0.0 if config.schedule == 'cosine' else 1.0
+    alpha = 0.0 if config.schedule == 'cosine' else 1.0
     warmup = {'warmup_target': config.learning_rate, 'warmup_steps': config.warmup_steps} if config.warmup_steps else {}
     return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else config.learning_rate, max(1, config.steps - config.warmup_steps), alpha=least, **warmup
+        0.0 if warmup else config.learning_rate, max(1, config.steps - config.warmup_steps), alpha=alpha, **warmup
     )
 
 
 class Criterion:
-    """What is learned from a batch: per head the pairs of frames and steps, the loss, its scale and weight."""
+    """The loss and metrics of a batch: per head the pairs of frames and steps, the loss, its scale and weight."""
 
     def __init__(self, spec: NetSpec, config: Training, card: records.Card) -> None:
         samples = round(config.clip_s * SAMPLE_RATE)
@@ -82,51 +82,51 @@ class Criterion:
 
     def __call__(self, batch: Mapping[str, tf.Tensor], logits: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Per example: `total`, and per head `loss/HEAD`, `top1/HEAD`, `top5/HEAD`, each `[batch]`."""
-        told: dict[str, Any] = {'total': 0.0}
+        metrics: dict[str, Any] = {'total': 0.0}
         for head in self.heads:
             pairs = self._pairs[head]
             teacher, student = tf.gather(batch[head], pairs, axis=1), logits[head][:, : len(pairs)]
-            told[f'loss/{head}'] = self._loss(teacher, student)
-            told['total'] += self._scale[head] * self._weight[head] * told[f'loss/{head}']
+            metrics[f'loss/{head}'] = self._loss(teacher, student)
+            metrics['total'] += self._scale[head] * self._weight[head] * metrics[f'loss/{head}']
             for top in (1, 5):
-                told[f'top{top}/{head}'] = losses.agreement(teacher, student, top)
-        return told
+                metrics[f'top{top}/{head}'] = losses.agreement(teacher, student, top)
+        return metrics
 
 
 def make_step(
     strategy: tf.distribute.Strategy, state: State, config: Training, criterion: Criterion
 ) -> Callable[[Any], dict[str, Any]]:
-    """One step on one global batch: the `means` over it, and per example the `id` as it came and `each/HEAD`."""
+    """One step on one global batch: the `means` over it, and per example its `id` and loss `each/HEAD`."""
     net = state.net
     student = fast.training_form(net, config.precision)
 
     def learn(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Any]:
         with tf.GradientTape() as tape:
-            told = criterion(batch, student(batch['waveform']))
+            metrics = criterion(batch, student(batch['waveform']))
             # Divided by the global batch, since the gradients of all replicas are summed.
-            total = tf.reduce_sum(told['total']) / config.batch
-        return told, tape.gradient(total, net.trainable_variables)
+            total = tf.reduce_sum(metrics['total']) / config.batch
+        return metrics, tape.gradient(total, net.trainable_variables)
 
     if config.jit:
         if strategy.num_replicas_in_sync > 1:
-            raise SoundNetError('jit is for one device: replicas exchange their statistics between the parts')
+            raise SoundNetError(f'jit supports one device only, got {strategy.num_replicas_in_sync}. Use jit=false')
         learn = tf.function(learn, jit_compile=True)
 
     def replica_step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        told, gradients = learn({key: value for key, value in batch.items() if key != 'id'})
+        metrics, gradients = learn({key: value for key, value in batch.items() if key != 'id'})
         if config.clip_norm:
             gradients = _clipped(gradients, config.clip_norm)
         state.optimizer.apply(gradients, net.trainable_variables)
-        if state.averages:
-            average(state.averages, net.variables, config.averaging, state.step)
-        each = {f'each/{head}': told[f'loss/{head}'] for head in criterion.heads}
-        means = {key: tf.reduce_mean(value) for key, value in told.items()}
+        if state.ema:
+            update_ema(state.ema, net.variables, config.ema, state.step)
+        each = {f'each/{head}': metrics[f'loss/{head}'] for head in criterion.heads}
+        means = {key: tf.reduce_mean(value) for key, value in metrics.items()}
         return {'id': batch['id'], **each, 'means': means}
 
     @tf.function
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         results = strategy.run(replica_step, args=(batch,))
-        # Counted in the same call that moves the weights, so that no interruption comes between the two.
+        # Counted in the same call that moves the weights, so that an interrupt cannot come between them.
         state.step.assign_add(1)
         means = {key: strategy.reduce('MEAN', value, axis=None) for key, value in results['means'].items()}
         return {**results, 'means': means}
@@ -134,15 +134,15 @@ def make_step(
     return step
 
 
-def average(averages: Sequence[Any], variables: Sequence[Any], momentum: float, step: Any) -> None:
-    """A step of the averages towards the variables. Young ones move faster, lest they keep the start."""
-    share = tf.maximum(1 - momentum, 9 / (10 + tf.cast(step, tf.float32)))
-    for mean, variable in zip(averages, variables, strict=True):
+def update_ema(ema: Sequence[Any], variables: Sequence[Any], decay: float, step: Any) -> None:
+    """Move the averages towards the variables: faster in the first steps, so that they forget the initial weights."""
+    share = tf.maximum(1 - decay, 9 / (10 + tf.cast(step, tf.float32)))
+    for mean, variable in zip(ema, variables, strict=True):
         mean.assign(mean + share * (tf.convert_to_tensor(variable) - mean))
 
 
 def _clipped(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
-    """Shortened together, so that the sum over all replicas is no longer than `norm`."""
+    """Clip by the global norm of the sum over all replicas."""
     replicas: Any = tf.distribute.get_replica_context()
     whole = replicas.all_reduce('SUM', list(gradients)) if replicas.num_replicas_in_sync > 1 else gradients
     scale = norm / tf.maximum(tf.linalg.global_norm(whole), norm)
@@ -150,17 +150,17 @@ def _clipped(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
 
 
 def make_evaluation(net: model.SoundNet, criterion: Criterion) -> Callable[[tf.data.Dataset], dict[str, float]]:
-    """The means over a dataset, as it is heard: `loss` in all, and what the criterion tells per head."""
+    """The mean metrics over a dataset in inference mode: `loss`, and those of the criterion per head."""
     student = model.logits(net)
 
     @tf.function(reduce_retracing=True)
-    def told(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def run(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return criterion(batch, student(batch['waveform'], training=False))
 
     def evaluate(batches: tf.data.Dataset) -> dict[str, float]:
-        parts = [{key: np.asarray(value) for key, value in told(batch).items()} for batch in batches]
+        parts = [{key: np.asarray(value) for key, value in run(batch).items()} for batch in batches]
         if not parts:
-            raise BadRecord('no held-out clip can be used: hold out other shards, by more of them')
+            raise BadRecord('validation: no held-out clip can be decoded. Hold out more shards (held_out)')
         means = {key: float(np.concatenate([part[key] for part in parts]).mean()) for key in parts[0]}
         return {'loss': means.pop('total'), **means}
 

@@ -1,4 +1,4 @@
-"""One word for how training spreads over devices and machines, one function that makes it so."""
+"""Distribution strategies by name."""
 
 from collections.abc import Callable
 
@@ -9,27 +9,27 @@ from soundnet_tf.errors import SoundNetError
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     # The default device, a GPU if there is one.
     'none': tf.distribute.get_strategy,
-    # Every GPU of this machine (or its CPU), each with a part of the batch.
+    # All GPUs of this machine (or its CPU), each with a part of the batch.
     'mirrored': tf.distribute.MirroredStrategy,
-    # Every machine that the environment variable TF_CONFIG names, each with a part of the batch.
+    # All machines in the environment variable TF_CONFIG, each with a part of the batch.
     'multiworker': tf.distribute.MultiWorkerMirroredStrategy,
 }
 
 
 def make(distribution: str) -> tf.distribute.Strategy:
-    """The strategy of that name."""
+    """The strategy with this name."""
     return STRATEGIES[distribution]()
 
 
 def check(strategy: tf.distribute.Strategy, batch: int) -> None:
-    """Raise SoundNetError where a batch does not divide among the devices."""
+    """Raise SoundNetError if the batch size is not divisible by the number of devices."""
     replicas = strategy.num_replicas_in_sync
     if batch % replicas:
-        raise SoundNetError(f'a batch of {batch} does not divide among {replicas} devices: take a multiple of them')
+        raise SoundNetError(f'batch={batch}: not divisible by {replicas} devices. Use a multiple of {replicas}')
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the one that writes files."""
     resolver = strategy.cluster_resolver
     return (
         not resolver

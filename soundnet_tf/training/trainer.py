@@ -1,12 +1,13 @@
-"""A student learns from its teachers: an explicit loop under `strategy.run`.
+"""Distillation of teachers into a net: a custom training loop under `strategy.run`.
 
-`fit` is not used because Keras 3 cannot run it under several workers; this one loop serves one
-device, the devices of one machine, and several machines.
+Keras 3 cannot run `fit` on several workers; this loop runs on one device, the devices of one
+machine, and several machines.
 """
 
 import contextlib
 import dataclasses
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,31 +30,30 @@ from soundnet_tf.training.checkpoints import Checkpoints
 from soundnet_tf.training.steps import Criterion, State, make_evaluation, make_step
 
 ID_BYTES = 256
-"""So much of a clip's id travels with its batch, to name it where the loss is no number."""
+"""Max length of a clip's id in a batch; it is reported if the loss is NaN or infinite."""
 
-
-LOST = (
+WORKER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
-"""As which TensorFlow tells that another worker is gone."""
+"""What TensorFlow raises when another worker fails."""
 
 
 class Diverged(SoundNetError):
-    """The loss is no number any more."""
+    """The loss is NaN or infinite."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What a run gave: the folder of the saved net, and the losses of its steps by head."""
+    """The result of a run: the folder of the saved net, and the loss of each step by head."""
 
     net: pathlib.Path
     history: Mapping[str, list[float]]
     chief: bool = True
-    """Whether this worker, of several, is the one that writes."""
+    """Whether this worker is the one that writes files."""
 
 
 def train(
@@ -65,15 +65,15 @@ def train(
 ) -> Trained:
     """Distil the teachers of the dataset in `folder` into a net, in the run folder `run`.
 
-    The net is the experiment's, or of another `spec`; its heads are the teachers, in the geometry of
-    the first head. The strategy is that of the experiment's `distribution`, or another. Goes on from
-    the last checkpoint of `run`; ends with the saved net `run/net`.
+    `spec` and `strategy` override the experiment's net and `distribution`. The net gets a head for each
+    teacher, with the kernel and stride of the first head of the spec. Resumes from the last checkpoint
+    in `run`; at the end the net is saved in `run/net`.
 
-    Raises SoundNetError where the clips are too short for a head or where `run` was begun
-    differently, BadRecord at damaged records, LostWorker, and Diverged at a NaN.
+    Raises SoundNetError if clips are too short for a head or `run` was started with other settings,
+    BadRecord for damaged records, LostWorker if another worker fails, Diverged if the loss is NaN or infinite.
     """
     config = experiment.training
-    # Before anything else of TensorFlow: several workers have to find each other first.
+    # Before any other use of TensorFlow: several workers have to connect first.
     chosen: tf.distribute.Strategy = strategy or strategies.make(config.distribution)
     strategies.check(chosen, config.batch)
     if config.deterministic:
@@ -93,7 +93,7 @@ def train(
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
     checkpoints.restore()
     if state.done >= config.steps and (run / 'net').is_dir():
-        print(f'{run} has its {state.done} steps already: give more to go on')
+        print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
         return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
     lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
@@ -103,10 +103,10 @@ def train(
     except tf.errors.OpError as error:
         if lost.stopped:
             raise lost.stopped from error
-        if config.distribution == 'multiworker' and isinstance(error, LOST):
+        if config.distribution == 'multiworker' and isinstance(error, WORKER_ERRORS):
             raise LostWorker(
-                f'another worker is gone, or cannot be reached ({records.words(error)[:200]}). '
-                'What is saved stays: start all workers with the same command to go on'
+                f'{_failed_worker(chosen, str(error))} ({records.words(error)[:200]}). '
+                'Start all workers with the same command to resume from the last checkpoint'
             ) from error
         raise
     finally:
@@ -115,31 +115,38 @@ def train(
     origin = {'trained_on': str(folder), 'experiment': experiment.to_dict(), 'steps': state.done}
     origin |= {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
     if chief:
-        with state.averaged():
+        with state.ema_weights():
             saved.save(net, run / 'net', origin=origin)
     return Trained(run / 'net', history, chief)
 
 
+def _failed_worker(strategy: tf.distribute.Strategy, error: str) -> str:
+    """Which worker failed, as far as the error says so."""
+    own = getattr(strategy.cluster_resolver, 'task_id', None)
+    others = [number for number in re.findall(r'/job:worker/replica:\d+/task:(\d+)', error) if number != str(own)]
+    return f'worker {others[0]} failed or cannot be reached' if others else 'a worker failed or cannot be reached'
+
+
 def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Training) -> NetSpec:
-    """The net's table with the teachers as heads. Raises SoundNetError where that cannot be."""
+    """The spec with a head for each teacher. Raises SoundNetError if the settings do not fit the records."""
     teachers = config.teachers or tuple(card.teachers)
     if not teachers:
-        raise SoundNetError(f'{folder} holds no teacher: there is nothing to learn from')
+        raise SoundNetError(f'{folder}: the records have no teacher. Prepare them with --teacher')
     if unknown := sorted((set(teachers) | set(config.weights)) - set(card.teachers)):
-        raise SoundNetError(f'{folder} holds no teacher {unknown[0]}: it has {", ".join(card.teachers)}')
+        raise SoundNetError(f'{folder}: no teacher {unknown[0]!r}. Use {", ".join(card.teachers)}')
     if idle := sorted(set(config.weights) - set(teachers)):
-        raise SoundNetError(f'a weight for {idle[0]}, which is none of the teachers {", ".join(teachers)}')
+        raise SoundNetError(f'weights: {idle[0]!r} is not one of the teachers in use, {", ".join(teachers)}')
     if taken := sorted(set(spec.layer_names) & set(teachers)):
         raise SoundNetError(
-            f'{folder}: a teacher cannot be called {taken[0]}, which is a layer: prepare under another name'
+            f'{folder}: teacher {taken[0]!r} has the name of a layer. Prepare the records with another name'
         )
     if config.held_out >= card.shards:
-        raise SoundNetError(f'{folder} has {card.shards} shards: hold out fewer than {config.held_out}')
+        raise SoundNetError(f'{folder}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
     spec = spec.with_heads({name: card.teachers[name].classes for name in teachers})
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
-        least_s = -(-geometry.min_samples(spec, head) // SAMPLE_RATE)
-        way_out = f'train on clips of {least_s} s or more, or take the 5-layer net'
+        min_s = -(-geometry.min_samples(spec, head) // SAMPLE_RATE)
+        way_out = f'use clip_s={min_s} or more, or net=soundnet5'
         geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})', way_out)
     return geometry.trim_edges(spec, samples)
 
@@ -152,7 +159,7 @@ def _batches(
     done: int,
     lost: batches.SkippedRecords,
 ) -> Any:
-    """Every worker's part of every batch, from the first that was not yet learned from."""
+    """Each worker's part of each batch, starting with batch number `done`."""
 
     def part(context: tf.distribute.InputContext) -> tf.data.Dataset:
         workers = context.num_input_pipelines
@@ -171,7 +178,7 @@ def _batches(
             skip_bad=config.skip_bad_records,
             skipped=lost,
         )
-        # As numbers, since text cannot go to a GPU.
+        # As bytes, since a GPU cannot hold strings.
         return dataset.map(
             lambda batch: {**batch, 'id': tf.io.decode_raw(batch['id'], tf.uint8, fixed_length=ID_BYTES)}
         )
@@ -182,7 +189,7 @@ def _batches(
 def _validation(
     folder: records.Path, card: records.Card, config: Training, lost: batches.SkippedRecords
 ) -> tf.data.Dataset | None:
-    """The clips of the held-out shards, once."""
+    """One pass over the clips of the held-out shards."""
     if not config.held_out:
         return None
     return batches.batches(
@@ -199,25 +206,25 @@ def _validation(
 
 @dataclasses.dataclass
 class _Loop:
-    """Step by step to the last, with what is told and kept on the way."""
+    """The training loop, with logging, checkpoints and validation."""
 
     strategy: tf.distribute.Strategy
     state: State
     experiment: Experiment
     checkpoints: Checkpoints
     run: pathlib.Path | None
-    """None for workers that do not write."""
+    """None for workers that write no files."""
     card: records.Card
 
     def go(self, batches: Any, validation: tf.data.Dataset | None) -> dict[str, list[float]]:
-        """The losses by head, step by step."""
+        """Train to the last step; returns the losses of the steps by head."""
         config, heads = self.experiment.training, self.state.net.spec.head_names
         history: dict[str, list[float]] = {head: [] for head in heads}
         done = self.state.done
         criterion = Criterion(self.state.net.spec, config, self.card)
         step_function = make_step(self.strategy, self.state, config, criterion)
         evaluate = make_evaluation(self.state.net, criterion) if validation else None
-        # A log file of a run of weeks wants a line a minute.
+        # One line per minute in log files.
         every_s = 0.1 if sys.stderr.isatty() else 60.0
         bar = tqdm(
             total=config.steps,
@@ -236,8 +243,8 @@ class _Loop:
                 batch = next(waiting)
                 fetched = time.perf_counter()
                 rate = float(np.asarray(self.state.optimizer.learning_rate))
-                # A step is taken and told of, or neither.
-                with runs.uninterrupted():
+                # A step is logged if and only if it is taken.
+                with runs.delay_signals():
                     results = step_function(batch)
                     scalars = {key: float(value) for key, value in results['means'].items()}
                     self._check(scalars, results, step)
@@ -260,29 +267,29 @@ class _Loop:
 
     @contextlib.contextmanager
     def _saved_at_the_end(self, log: runs.Log | None) -> Iterator[None]:
-        """Ctrl-C and the end of the run save a checkpoint; a loss that is no number does not."""
+        """Save a checkpoint at Ctrl-C and at the end of the run, but not if the loss is NaN or infinite."""
         try:
             yield
         except KeyboardInterrupt:
             self._save(log)
-            way_on = f'step {self.state.done} of {self.experiment.training.steps} is saved, the same command goes on'
-            raise KeyboardInterrupt(way_on) from None
+            saved_at = f'saved at step {self.state.done} of {self.experiment.training.steps}'
+            raise KeyboardInterrupt(f'{saved_at}. Run the same command to resume') from None
         self._save(log)
 
     def _save(self, log: runs.Log | None) -> None:
         step = self.state.done
         if not step or step in self.checkpoints.steps():
             return
-        # The loss was a number before this step; what the step made of the weights shows only now.
+        # The loss was computed before the update, which may have spoilt the weights.
         spoilt = [variable.path for variable in self.state.net.variables if not np.isfinite(np.asarray(variable)).all()]
         if spoilt:
-            raise Diverged(f'step {step}: {spoilt[0]} is not finite any more. {self._way_out()}')
+            raise Diverged(f'step {step}: {spoilt[0]} is NaN or infinite. {self._way_out()}')
         if log:
             log.flush()
         self.checkpoints.save(step)
 
     def _way_out(self) -> str:
-        return f'Start again with a lower learning rate; earlier checkpoints: {self.checkpoints}'
+        return f'Start again with a lower learning rate. Earlier checkpoints: {self.checkpoints}'
 
     def _check(self, scalars: Mapping[str, float], results: Mapping[str, Any], step: int) -> None:
         for head in self.state.net.spec.head_names:
@@ -291,25 +298,25 @@ class _Loop:
                 rows = _joined(self.strategy, results['id'])[~np.isfinite(each)]
                 bad = [bytes(row).rstrip(b'\0').decode(errors='replace') for row in rows]
                 raise Diverged(
-                    f'step {step}: the loss of {head} is not a number on {len(bad)} of {len(each)} clips '
-                    f'({", ".join(bad[:5])}). Look at these clips. {self._way_out()}'
+                    f'step {step}: the loss of {head} is NaN or infinite on {len(bad)} of {len(each)} clips '
+                    f'({", ".join(bad[:5])}). Check these clips. {self._way_out()}'
                 )
 
     def _validate(
         self, evaluate: Callable[[tf.data.Dataset], dict[str, float]], validation: tf.data.Dataset, step: int
     ) -> None:
-        """Keep the net as `run/best` if it is better than the one there."""
-        with self.state.averaged():
-            told = evaluate(validation)
+        """Validate, and save the net as `run/best` if its loss is the lowest so far."""
+        with self.state.ema_weights():
+            metrics = evaluate(validation)
             if self.run is None:
                 return
             best = self.run / 'best'
             before = saved.read_facts(best)['origin']['loss'] if best.exists() else float('inf')
-            if told['loss'] < before:
-                saved.save(self.state.net, best, origin={'step': step, **told})
-        mark = 'the best so far' if told['loss'] < before else f'best {before:.4f}'
-        tqdm.write(f'step {step}: held-out loss {told["loss"]:.4f} ({mark})')
-        runs.note_validation(self.run, step, told)
+            if metrics['loss'] < before:
+                saved.save(self.state.net, best, origin={'step': step, **metrics})
+        mark = 'the best so far' if metrics['loss'] < before else f'best {before:.4f}'
+        tqdm.write(f'step {step}: held-out loss {metrics["loss"]:.4f} ({mark})')
+        runs.log_validation(self.run, step, metrics)
 
 
 def _joined(strategy: tf.distribute.Strategy, value: Any) -> np.ndarray:

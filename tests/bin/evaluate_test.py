@@ -23,7 +23,7 @@ def test_two_embedders_on_pitches(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
     assert lines[-4:-2] == ['| embedder | layer | accuracy % | by fold |', '|---|---|---|---|']
-    assert lines[-2].startswith('| MFCC, mean and deviation | mfcc | 100.0 ± 0.0 |')
+    assert lines[-2].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 |')
     told = json.loads((tmp_path / 'out.json').read_text())
     assert [row['embedder']['layer'] for row in told] == ['mfcc', 'conv4']
     assert told[0]['protocol'] | {'C': None, 'layer': None} == {
@@ -39,7 +39,7 @@ def test_shots_and_dealt_folds(tmp_path):
     assert done.returncode == 0, done.stderr
     (told,) = json.loads((tmp_path / 'out.json').read_text())
     assert [point['shots'] for point in told['few_shot']] == [1, 3]
-    assert 'clips of each class  accuracy  deviation' in done.stdout
+    assert 'clips per class  accuracy   std' in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_shots_and_dealt_folds(tmp_path):
     [
         (['--model=mfcc'], '--data is missing. See'),
         (['--data=x'], '--model is missing. See'),
-        (['--data=nowhere', '--model=mfcc'], 'there is no file or folder nowhere'),
+        (['--data=nowhere', '--model=mfcc'], 'nowhere: no such file or folder'),
         (['--data=x', '--model=mfcc', '--C=small'], '--C is numbers between commas, not small'),
         (['--data=x', '--model=mfcc', 'z'], "'z' is no flag"),
     ],

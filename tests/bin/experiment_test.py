@@ -45,7 +45,7 @@ def test_the_whole_grid_runs_and_goes_on(tmp_path):
         (['--out=x'], 'say what to study: --world, --material=FILE or --smoke'),
         (['--out=x', '--smoke', '--world'], 'say what to study'),
         (['--out=x', '--smoke', '--tables=loss,colour'], "there is no table 'colour': there are scenes, sounds, loss"),
-        (['--out=x', '--material=nowhere.json'], 'nowhere.json: the material cannot be read'),
+        (['--out=x', '--material=nowhere.json'], 'nowhere.json: cannot be read'),
         (['--out=x', '--smoke', 'z'], "'z' is no flag"),
     ],
 )

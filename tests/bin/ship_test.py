@@ -38,7 +38,7 @@ def test_from_another_start_only_the_rows(tmp_path):
     [
         (['--work=x'], '--data is missing. See'),
         (['--data=x', '--work=y', '--recipe=mine'], 'value should be one of <authors|from_scratch'),
-        (['--data=nowhere', '--work=y'], 'there is no file or folder nowhere'),
+        (['--data=nowhere', '--work=y'], 'nowhere: no such file or folder'),
         (['--data=x', '--work=y', '--epochs=0'], '0 is not a positive integer'),
         (
             ['--data=x', '--work=y', '--model=z', '--width=1'],

@@ -89,7 +89,7 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     last = said.splitlines()[-1]
-    step = re.fullmatch(r'\S+: stopped; step (\d+) of 100000 is saved, the same command goes on', last)[1]
+    step = re.fullmatch(r'\S+: stopped; saved at step (\d+) of 100000. Run the same command to resume', last)[1]
     assert (tmp_path / 'run' / 'checkpoints' / f'step-{step}.index').exists()
 
 

@@ -1,4 +1,4 @@
-"""Labelled sounds: each layout gives the same value, and mistakes are told in words."""
+"""Labelled sounds: each layout gives the same value, and errors are reported."""
 
 import pathlib
 import re
@@ -72,7 +72,9 @@ def test_esc_names_tell_fold_and_recording(tmp_path):
     assert own == [(1, '110'), (1, '111'), (2, '120'), (2, '121')]
     # One name of another kind would take folds and recordings from all of them.
     write(tmp_path / 'esc' / 'low' / 'mine.wav', noise(0.1))
-    with pytest.raises(SoundNetError, match=r'mine\.wav is not called fold-recording-take, as 12 of 13 are: rename it'):
+    with pytest.raises(
+        SoundNetError, match=r'mine\.wav: not named fold-recording-take, as 12 of 13 files are\. Rename'
+    ):
         datasets.load(tmp_path / 'esc')
 
 
@@ -110,43 +112,43 @@ def test_the_fingerprint_is_of_the_sounds_wherever_they_lie(tmp_path):
     ('text', 'words'),
     [
         ('path,label\nclips/a.wav,rain\nclips/x.wav,dog\n', r'1 of 2 clips are missing: .*x\.wav$'),
-        ('path,label\nclips/a.wav,rain\nclips/b.wav,rain\n', r"some has one class only, 'rain'"),
-        ('path,label\n', 'some holds no clip'),
-        ('', r'must name a column path; it is empty'),
-        ('file,label\n', r'must name a column path; it has file, label'),
+        ('path,label\nclips/a.wav,rain\nclips/b.wav,rain\n', r"some: only one class, 'rain'"),
+        ('path,label\n', 'some: no clips'),
+        ('', r"no column 'path' in the header; it is empty"),
+        ('file,label\n', r"no column 'path' in the header; it has file, label"),
         ('path;label\n', r'it has path;label, and columns are separated by commas'),
-        ('path,label\nclips/a.wav,\n', r'some\.csv: line 2 has no label'),
-        ('path,label,fold\nclips/a.wav,dog,one\n', r"line 2 has fold 'one', which is no whole number"),
+        ('path,label\nclips/a.wav,\n', r'some\.csv: line 2: no label'),
+        ('path,label,fold\nclips/a.wav,dog,one\n', r"line 2: fold must be a whole number, got 'one'"),
         ('path,label\nclips/a.wav,rain\nclips/a.wav,dog\n', r'clips/a\.wav is listed twice'),
     ],
 )
-def test_the_words_of_a_wrong_csv(text, words, clips):
+def test_csv_errors_are_reported(text, words, clips):
     with pytest.raises(SoundNetError, match=words):
         datasets.load(listing(clips, text))
 
 
-def test_the_words_of_wrong_folders(tmp_path, clips):
-    with pytest.raises(SoundNetError, match='there is no file or folder nowhere'):
+def test_folder_errors_are_reported(tmp_path, clips):
+    with pytest.raises(SoundNetError, match='nowhere: no such file or folder'):
         datasets.load('nowhere')
-    with pytest.raises(SoundNetError, match=re.escape(f'{clips / "clips"} holds no folders: give a CSV')):
+    with pytest.raises(SoundNetError, match=re.escape(f'{clips / "clips"}: no class folders. Use a CSV')):
         datasets.load(clips / 'clips')
     folders(tmp_path / 'esc', clips=1)
     (tmp_path / 'esc' / 'silent').mkdir()
     with pytest.raises(SoundNetError, match=r'class folder .*silent holds no sound files .*or remove the folder'):
         datasets.load(tmp_path / 'esc')
-    with pytest.raises(SoundNetError, match=r'is not ESC-50 \(it has no meta/esc50\.csv\)'):
+    with pytest.raises(SoundNetError, match=r'not ESC-50, it has no meta/esc50\.csv'):
         datasets.load(tmp_path / 'esc', esc10=True)
     (clips / 'not.csv').write_bytes(b'path,label\n\xff\xfe')
-    with pytest.raises(SoundNetError, match=r'not\.csv cannot be read as CSV in UTF-8'):
+    with pytest.raises(SoundNetError, match=r'not\.csv: cannot be read as CSV in UTF-8'):
         datasets.load(clips / 'not.csv')
 
 
-def test_the_words_of_a_wrong_value():
+def test_invalid_data_sets_are_reported():
     with pytest.raises(SoundNetError, match="class 'b' has no clip"):
         DataSet('own', ('a', 'b'), (LabelledClip('x', 'a'),))
-    with pytest.raises(SoundNetError, match="label 'c' is none of the classes a, b"):
+    with pytest.raises(SoundNetError, match="label 'c' is not one of the classes a, b"):
         DataSet('own', ('a', 'b'), tuple(LabelledClip(label, label) for label in 'abc'))
-    with pytest.raises(SoundNetError, match="'my own' cannot name a head"):
+    with pytest.raises(SoundNetError, match="'my own': invalid name for a head"):
         DataSet('my own', ('a', 'b'), tuple(LabelledClip(label, label) for label in 'ab'))
 
 
@@ -181,11 +183,11 @@ def test_dcase_since_2016(tmp_path):
     ]
     (top / 'evaluation_setup' / 'fold3_evaluate.txt').write_text(rows[3])
     with pytest.raises(
-        SoundNetError, match=r'fold3_evaluate\.txt: line 1: audio/c1_0_30\.wav is tested in fold 1 alre'
+        SoundNetError, match=r'fold3_evaluate\.txt: line 1: audio/c1_0_30\.wav is already in test fold 1'
     ):
         datasets.load(top)
     (top / 'evaluation_setup' / 'fold3_evaluate.txt').write_text('audio/x.wav\tbeach\n')
-    with pytest.raises(SoundNetError, match=r'evaluation_setup lists audio/x\.wav, which meta\.txt does not'):
+    with pytest.raises(SoundNetError, match=r'evaluation_setup lists audio/x\.wav, which is not in meta\.txt'):
         datasets.load(top)
 
 
@@ -213,22 +215,22 @@ def test_dcase_of_2013(tmp_path):
     dataset = datasets.load(scenes(tmp_path / 'scenes', ['bus01.wav', 'bus02.wav', 'busystreet01.wav']))
     assert (dataset.classes, dataset.folds) == (('bus', 'busystreet'), ())
     scenes(tmp_path / 'scenes', ['mine.wav'])
-    with pytest.raises(SoundNetError, match='holds no folders'):
+    with pytest.raises(SoundNetError, match='no class folders'):
         datasets.load(tmp_path / 'scenes')
 
 
-def test_folds_are_dealt_evenly_and_in_whole_recordings(tmp_path):
+def test_folds_are_assigned_evenly_and_in_whole_recordings(tmp_path):
     clips = [
         LabelledClip(f'{label}{n}{take}', label, 7, f'{label}{n}') for label in 'ab' for n in range(5) for take in '01'
     ]
     dataset = DataSet('own', ('a', 'b'), tuple(clips))
-    dealt = datasets.dealt(dataset, 3)
+    dealt = datasets.assign_folds(dataset, 3)
     assert dealt.folds == (1, 2, 3)
-    assert datasets.dealt(dataset, 3) == dealt != datasets.dealt(dataset, 3, seed=1)
+    assert datasets.assign_folds(dataset, 3) == dealt != datasets.assign_folds(dataset, 3, seed=1)
     for label in 'ab':
         counts = [sum(c.label == label and c.fold == fold for c in dealt.clips) for fold in dealt.folds]
         assert sorted(counts) == [2, 4, 4]
     assert all(len({c.fold for c in dealt.clips if c.source == source}) == 1 for source in {c.source for c in clips})
     for folds in (1, 6):
-        with pytest.raises(SoundNetError, match=f"'a' has 5 recordings of its own, which do not make {folds} folds"):
-            datasets.dealt(dataset, folds)
+        with pytest.raises(SoundNetError, match=f"'a' has 5 recordings, not enough for {folds} folds"):
+            datasets.assign_folds(dataset, folds)

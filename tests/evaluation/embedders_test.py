@@ -84,7 +84,7 @@ def test_each_form_gives_the_numbers_of_the_net(net, forms, form):
     embedder = embedders.make(str(forms / form))
     assert isinstance(embedder.fingerprint, str)
     assert embedder.name == str(forms / form)
-    layer = embedder.known(None)
+    layer = embedder.resolve_layer(None)
     assert embedder.hop_s(layer) == pytest.approx(8192 / SAMPLE_RATE)
     wanted = model.features(net, ['pool5'])
     for values, clip in zip(embedder.embed(CLIPS, layer), CLIPS, strict=True):
@@ -92,13 +92,13 @@ def test_each_form_gives_the_numbers_of_the_net(net, forms, form):
         np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
         assert len(values) == geometry.frames(net.spec, 'pool5', len(clip))
     with pytest.raises(SoundNetError, match=r"no (layer |output )?'pool9'"):
-        embedder.known('pool9')
+        embedder.resolve_layer('pool9')
 
 
 def test_a_file_of_one_length_hears_a_clip_window_by_window(net, tmp_path):
     lite.plan(net, 'embedding', length_s=2).write(tmp_path)
     embedder = embedders.make(str(tmp_path / 'model.tflite'))
-    layer = embedder.known(None)
+    layer = embedder.resolve_layer(None)
     assert embedder.hop_s(layer) == 2
     sound, wanted = noise(3.2), model.features(net, ['pool5'])
     for seconds, count in ((1, 1), (2.001, 1), (3.2, 2)):
@@ -115,14 +115,14 @@ def test_other_layers_and_heads(net, forms, form):
     embedder = embedders.make(str(forms / form))
     for layer in ('conv7', 'places'):
         own = np.asarray(model.features(net, [layer])(CLIPS[0][None], training=False)[layer])[0]
-        (values,) = embedder.embed(CLIPS[:1], embedder.known(layer))
+        (values,) = embedder.embed(CLIPS[:1], embedder.resolve_layer(layer))
         np.testing.assert_allclose(values, own, atol=1e-4 * abs(own).max())
         assert embedder.hop_s(layer) == pytest.approx(geometry.hop(net.spec, layer) / SAMPLE_RATE)
 
 
 def test_conv8_is_both_heads(net, forms):
     embedder = embedders.make(str(forms / 'net'))
-    (values,) = embedder.embed(CLIPS[:1], embedder.known('conv8'))
+    (values,) = embedder.embed(CLIPS[:1], embedder.resolve_layer('conv8'))
     both = np.concatenate([embedder.embed(CLIPS[:1], head)[0] for head in ('imagenet', 'places')], axis=1)
     np.testing.assert_array_equal(values, both)
     assert values.shape[1] == 14
@@ -133,7 +133,7 @@ def test_random_nets_are_of_their_seed():
     assert one.fingerprint == same.fingerprint != other.fingerprint
     assert one.name == 'soundnet5, random weights'
     np.testing.assert_array_equal(one.embed(CLIPS[:1], 'conv4'), same.embed(CLIPS[:1], 'conv4'))
-    assert one.known(None) == 'conv4'
+    assert one.resolve_layer(None) == 'conv4'
 
 
 def test_the_fingerprint_is_of_the_weights(net):
@@ -167,41 +167,41 @@ def test_mfcc_against_numpy():
 
 def test_mfcc_over_time():
     embedder = embedders.make('mfcc')
-    values, short = embedder.embed([noise(10.0), noise(0.1)], embedder.known(None))
+    values, short = embedder.embed([noise(10.0), noise(0.1)], embedder.resolve_layer(None))
     assert values.shape == (26, 80)
     assert short.shape == (1, 80)
     assert np.isfinite(embedder.embed([np.zeros(30_000, np.float32)], 'mfcc')[0]).all()
-    with pytest.raises(SoundNetError, match="MFCC have no layer 'pool5'"):
-        embedder.known('pool5')
+    with pytest.raises(SoundNetError, match="mfcc: no layer 'pool5'"):
+        embedder.resolve_layer('pool5')
 
 
-def test_ready_made_features_are_those_that_soundnet_embed_wrote(forms, tmp_path):
+def test_precomputed_features_are_those_that_soundnet_embed_wrote(forms, tmp_path):
     paths = [made.write(tmp_path / 'sounds' / name, noise(3.0, seed=len(name))) for name in ('a.wav', 'bc.wav')]
     embedder = load(forms / 'net')
     write.embed_files(embedder, files.find([str(tmp_path / 'sounds')]), str(tmp_path / 'features'))
     ready = embedders.make(str(tmp_path / 'features'))
     for path in paths:
         np.testing.assert_array_equal(ready.of_file(path), embedder.embed_file(path).values)
-    assert ready.hop_s(ready.known(None)) == pytest.approx(8192 / SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match=r'has no features of c\.wav: compute them, or leave the clip out'):
+    assert ready.hop_s(ready.resolve_layer(None)) == pytest.approx(8192 / SAMPLE_RATE)
+    with pytest.raises(SoundNetError, match=r'no features of c\.wav\. Compute them, or leave the clip out'):
         ready.of_file('some/c.wav')
-    with pytest.raises(SoundNetError, match='cannot listen to others'):
-        ready.embed(CLIPS, 'ready')
+    with pytest.raises(SoundNetError, match='cannot embed waveforms'):
+        ready.embed(CLIPS, 'precomputed')
 
 
-def test_ready_made_features_in_one_file(tmp_path):
+def test_precomputed_features_in_one_file(tmp_path):
     np.savez(tmp_path / 'all.npz', **{'a.wav': np.arange(3.0), 'b': np.ones([4, 3]), 'c': np.full(3, np.nan)})
     ready = embedders.make(f'{tmp_path / "all.npz"}:0.5')
     np.testing.assert_array_equal(ready.of_file('x/a.wav'), [[0, 1, 2]])
     assert ready.of_file('x/b.wav').shape == (4, 3)
-    assert ready.hop_s('ready') == 0.5
-    with pytest.raises(SoundNetError, match='c holds numbers that are not finite'):
+    assert ready.hop_s('precomputed') == 0.5
+    with pytest.raises(SoundNetError, match='c has NaN or infinite values'):
         ready.of_file('c.wav')
 
 
 def test_one_vector_for_a_whole_clip_is_one_window(forms):
     embedder = embedders.make(str(forms / 'module'))
-    (values,) = embedder.embed(CLIPS[:1], embedder.known('embedding'))
+    (values,) = embedder.embed(CLIPS[:1], embedder.resolve_layer('embedding'))
     np.testing.assert_allclose(values[0], embedder.embed(CLIPS[:1], 'pool5')[0].mean(axis=0), rtol=1e-4, atol=1e-6)
     assert embedder.hop_s('embedding') == math.inf
     np.testing.assert_array_equal(windows.windows(values, 1.0, 0.0, math.inf), values)
@@ -216,18 +216,18 @@ def test_the_hop_of_a_black_box():
     ('text', 'words'),
     [
         ('nowhere', 'nowhere is not a saved net'),
-        ('random:vgg', "there is no net 'vgg': give soundnet8 or soundnet5"),
-        ('random:soundnet5:x', 'write random:soundnet8, or random:soundnet8:SEED'),
-        ('no.tflite', r'there is no file no\.tflite'),
-        ('no.npz', r'no\.npz cannot be read as npy or npz'),
-        ('empty', r'empty holds no \.npy or \.npz'),
+        ('random:vgg', "net must be soundnet8 or soundnet5, got 'vgg'"),
+        ('random:soundnet5:x', 'Use random:soundnet8, or random:soundnet8:SEED'),
+        ('no.tflite', r'no\.tflite: no such file'),
+        ('no.npz', r'no\.npz: cannot be read as npy or npz'),
+        ('empty', r'empty: no \.npy or \.npz files'),
     ],
 )
-def test_the_words_of_what_cannot_be_had(text, words, tmp_path, monkeypatch):
+def test_invalid_embedders_are_reported(text, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'empty').mkdir()
     with pytest.raises(SoundNetError, match=words):
         embedders.make(text)
     (tmp_path / 'bad.tflite').write_bytes(b'dear sir, this is no flatbuffer')
-    with pytest.raises(SoundNetError, match=r'bad\.tflite cannot be read as TFLite'):
+    with pytest.raises(SoundNetError, match=r'bad\.tflite: cannot be read as TFLite'):
         embedders.make('bad.tflite')

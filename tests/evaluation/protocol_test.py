@@ -32,7 +32,7 @@ class Numbers:
     def __init__(self, values):
         self.values, self.asked = values, 0
 
-    def known(self, layer):
+    def resolve_layer(self, layer):
         return layer or 'numbers'
 
     def hop_s(self, layer):
@@ -57,7 +57,7 @@ def values(made):
     return own
 
 
-def test_pitches_are_told_apart(made):
+def test_pitches_are_classified(made):
     found = evaluate(made, Mfcc(), SHORT)
     assert found.accuracy == 1
     assert [fold.fold for fold in found.folds] == [1, 2, 3, 4]
@@ -80,7 +80,7 @@ def test_the_numbers_are_those_of_scikit_learn_by_hand(made, values):
 
 
 @pytest.mark.parametrize('probe', svm.PROBES)
-def test_what_is_held_out_touches_no_choice(made, values, probe):
+def test_held_out_clips_affect_no_choice(made, values, probe):
     """Other sounds in the test fold change neither C nor what is learned."""
     protocol = Protocol(clip_s=0, window_s=0, probe=probe, C=(0.001, 0.1, 10.0), standardise=True)
     changed = values.copy()
@@ -141,7 +141,7 @@ def test_features_are_computed_once_whatever_the_files_are_called(made, values, 
     assert third.asked == len(made.clips)
 
 
-def test_bad_clips_are_told_together_and_the_others_are_not_computed_again(made, values, tmp_path):
+def test_unreadable_clips_are_reported_together_and_the_others_are_not_computed_again(made, values, tmp_path):
     files = [tmp_path / f'{index}.wav' for index in range(len(made.clips))]
     clips = [dataclasses.replace(clip, path=str(file)) for clip, file in zip(made.clips, files, strict=True)]
     copied = dataclasses.replace(made, clips=tuple(clips))
@@ -184,7 +184,7 @@ def test_a_gain_reaches_the_embedder(made, values):
 
 def test_a_recording_on_both_sides_is_refused(made):
     torn = tuple(dataclasses.replace(clip, source=f'take {clip.label}') for clip in made.clips)
-    with pytest.raises(SoundNetError, match=r"recording 'take .*' has clips in fold 1 and outside of it"):
+    with pytest.raises(SoundNetError, match=r"recording 'take .*' has clips inside and outside of fold 1"):
         split(dataclasses.replace(made, clips=torn), 1)
 
 
@@ -209,31 +209,35 @@ def test_a_clip_stored_otherwise_is_known_by_its_name(made, tmp_path):
 
     for number in (1, 100_000):
         first, second = (stored(f'{number}-{seed}', seed, number) for seed in (1, 2))
-        origin = {'clips': sorted(set().union(*map(first.marks, split(first, 2).train)))}
+        origin = {'clips': sorted(set().union(*map(first.identifiers, split(first, 2).train)))}
         if number == 1:
             check_unseen(second, [1, 2], origin)
         else:
-            with pytest.raises(SoundNetError, match=r'learned from 6 clips of fold 1 of pitches'):
+            with pytest.raises(SoundNetError, match=r'pitches: the net was trained on 6 clips of test fold 1'):
                 check_unseen(second, [1, 2], origin)
 
 
-def test_a_net_is_not_judged_by_what_it_has_learned_from(made):
-    origin = {'clips': sorted(set().union(*map(made.marks, split(made, 2).train)))}
+def test_a_net_is_not_tested_on_its_training_clips(made):
+    origin = {'clips': sorted(set().union(*map(made.identifiers, split(made, 2).train)))}
     check_unseen(made, [2], origin)
     check_unseen(made, [1, 2], {'trained_on': 'records'})
-    with pytest.raises(SoundNetError, match=r'learned from 6 clips of fold 1 of pitches, .*: judge it by fold 2 alone'):
+    with pytest.raises(
+        SoundNetError, match=r'pitches: the net was trained on 6 clips of test fold 1\. Use test_folds=2'
+    ):
         check_unseen(made, [1, 2], origin)
     # Whatever it is called, however its folds are dealt, and whatever was learned since.
     some = dataclasses.replace(
         made, name='others', classes=('high', 'low'), clips=tuple(c for c in made.clips if c.label != 'middle')
     )
-    dealt = datasets.dealt(some, 3)
+    dealt = datasets.assign_folds(some, 3)
     for later in (origin, {'clips': ['0'], 'before': origin}):
-        with pytest.raises(SoundNetError, match=r'of fold 2 of others, which cannot judge it: take another net'):
+        with pytest.raises(
+            SoundNetError, match=r'others: the net was trained on \d+ clips of test fold 2\. Use another net'
+        ):
             check_unseen(dealt, [2], later)
     learner = Numbers(np.zeros([24, 1, 2], np.float32))
     learner.origin = origin
-    with pytest.raises(SoundNetError, match='has learned from'):
+    with pytest.raises(SoundNetError, match='the net was trained on'):
         fewshot.curve(made, learner, Protocol(clip_s=0, window_s=0), (1,))
 
 
@@ -242,18 +246,18 @@ def test_a_net_that_was_trained_here_is_refused_where_it_has_learned(made, tmp_p
     recipe = Recipe(epochs=1, batch=18, crop_s=1, head_kernel=1)
     net = finetune(made, recipe, tmp_path / 'run', spec=spec, test_fold=2).net
     renamed = dataclasses.replace(made, clips=made.clips[::-1])
-    with pytest.raises(SoundNetError, match='has learned from 6 clips of fold 1 of pitches'):
+    with pytest.raises(SoundNetError, match='pitches: the net was trained on 6 clips of test fold 1'):
         evaluate(renamed, embedders.make(net), SHORT)
     assert [fold.fold for fold in evaluate(renamed, embedders.make(net), SHORT, test_folds=[2]).folds] == [2]
 
 
-def test_what_is_told(made, values):
+def test_the_result_as_json_and_text(made, values):
     found = evaluate(made, Numbers(values), Protocol(clip_s=0, window_s=0, C=(0.1, 1.0)))
-    told = json.loads(json.dumps(found.to_dict()))
-    assert told['protocol']['C'] == [0.1, 1.0]
-    assert [fold['clips'] for fold in told['folds']] == [6, 6, 6, 6]
-    assert told['accuracy'] == pytest.approx(np.mean([fold['accuracy'] for fold in told['folds']]))
-    assert sum(row['recall'] * 8 for row in told['classes']) == pytest.approx(np.trace(told['confusion']))
+    result = json.loads(json.dumps(found.to_dict()))
+    assert result['protocol']['C'] == [0.1, 1.0]
+    assert [fold['clips'] for fold in result['folds']] == [6, 6, 6, 6]
+    assert result['accuracy'] == pytest.approx(np.mean([fold['accuracy'] for fold in result['folds']]))
+    assert sum(row['recall'] * 8 for row in result['classes']) == pytest.approx(np.trace(result['confusion']))
     assert found.markdown().startswith('| numbers | numbers | ')
     assert 'protocol: layer numbers, clip_s 0, window_s 0, ' in found.report()
     alone = evaluate(made, Numbers(values), Protocol(clip_s=0, window_s=0), test_folds=[3])
@@ -268,31 +272,31 @@ def test_more_shots_are_better_and_draws_are_the_same(made, values):
     assert points[0].mean < points[1].mean
     # With all clips there is nothing to draw.
     assert np.mean(points[1].accuracies) == pytest.approx(evaluate(made, Numbers(values), protocol).accuracy)
-    assert 'clips of each class' in fewshot.table(points)
-    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' cannot be had, it has 6 clips"):
+    assert 'clips per class' in fewshot.table(points)
+    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' requested, got 6 training clips"):
         fewshot.curve(made, Numbers(values), protocol, (7,))
-    with pytest.raises(SoundNetError, match=r'give one, such as C=0\.1'):
+    with pytest.raises(SoundNetError, match=r'Set one value, such as C=0\.1'):
         fewshot.curve(made, Numbers(values), PROTOCOLS['probe'], (1,))
 
 
 @pytest.mark.parametrize(
     ('wrong', 'words'),
     [
-        ({'probe': 'forest'}, "probe is svm, logistic, nearest, not 'forest'"),
+        ({'probe': 'forest'}, "probe must be svm, logistic, nearest, got 'forest'"),
         ({'window_s': -1.0}, 'window_s must be at least 0, got -1'),
         ({'gain': 0.0}, 'gain must be more than 0'),
-        ({'C': ()}, 'C must be one value above 0'),
-        ({'C': (0.0,)}, 'C must be one value above 0'),
+        ({'C': ()}, 'C must be one or several values above 0'),
+        ({'C': (0.0,)}, 'C must be one or several values above 0'),
     ],
 )
-def test_the_words_of_a_wrong_protocol(wrong, words):
+def test_invalid_protocols_are_reported(wrong, words):
     with pytest.raises(SoundNetError, match=words):
         Protocol(**wrong)
 
 
-def test_the_words_of_no_folds(made):
+def test_missing_folds_are_reported(made):
     loose = DataSet('loose', made.classes, tuple(LabelledClip(c.path, c.label) for c in made.clips))
-    with pytest.raises(SoundNetError, match='loose has no folds to hold out: give its CSV a column fold'):
+    with pytest.raises(SoundNetError, match=r'loose: no folds to hold out. Add a column fold to the CSV'):
         evaluate(loose, Mfcc(), SHORT)
-    with pytest.raises(SoundNetError, match='pitches has no fold 9'):
+    with pytest.raises(SoundNetError, match='pitches: no fold 9'):
         evaluate(made, Mfcc(), SHORT, test_folds=[9])

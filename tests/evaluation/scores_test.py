@@ -9,9 +9,9 @@ def test_accuracy_and_confusion():
     assert scores.accuracy == 0.6
     assert scores.confusion == [[1, 1], [1, 2]]
     assert confusion_table(scores.classes, scores.confusion) == (
-        'class \\ answer  1  2  right\n'
-        '1 cat           1  1    50%\n'
-        '2 dog           1  2    67%'
+        'class \\ predicted  1  2  recall\n'
+        '1 cat              1  1     50%\n'
+        '2 dog              1  2     67%'
     )  # fmt: skip
 
 

@@ -56,14 +56,12 @@ def test_clips_of_unknown_origin_stand_alone():
     assert len(split(dataset, validation=0.25).validation) == 2
 
 
-def test_the_words_of_wrong_splits():
-    with pytest.raises(SoundNetError, match='made has no fold 3: its folds are 1, 2'):
+def test_invalid_splits_are_reported():
+    with pytest.raises(SoundNetError, match='made: no fold 3; its folds are 1, 2'):
         split(made(), test_fold=3)
-    with pytest.raises(
-        SoundNetError, match='validation is a share of the training clips, from 0 to less than 1, not 5'
-    ):
+    with pytest.raises(SoundNetError, match='validation must be at least 0 and less than 1, got 5'):
         split(made(), validation=5)
-    with pytest.raises(SoundNetError, match="no clip of 'a' is left to learn from"):
+    with pytest.raises(SoundNetError, match="no clip of 'a' is left for training"):
         split(made(folds=1), test_fold=1)
-    with pytest.raises(SoundNetError, match="no clip of 'a' is left to learn from"):
+    with pytest.raises(SoundNetError, match="no clip of 'a' is left for training"):
         split(made(folds=1, recordings=1), validation=0.1)

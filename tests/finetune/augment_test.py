@@ -87,7 +87,7 @@ def test_crops_reach_into_the_silence_around_a_clip(seed, pad):
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000), pad=st.integers(0, 30_000), before=st.integers(0, 20_000))
-def test_crops_leave_out_what_is_cut_off_at_both_ends(seed, pad, before):
+def test_crops_leave_out_the_trimmed_ends(seed, pad, before):
     """A second of sound with a softer one before, and 0.1 s of sound that is all there is of a clip."""
     wave = noise(1, 0.1)
     softer = np.concatenate([np.zeros(before), 0.001 * noise(1, 0.1, 1), wave, np.zeros(5000)]).astype(np.float32)
@@ -115,7 +115,7 @@ def test_crops_leave_out_what_is_cut_off_at_both_ends(seed, pad, before):
 
 
 @pytest.mark.parametrize('amplitude', [0.003, 0.0])
-def test_of_a_quiet_clip_silence_is_cut_off_and_a_silent_or_tiny_one_stays_whole(amplitude):
+def test_quiet_clips_are_trimmed_and_silent_or_tiny_ones_are_not(amplitude):
     wave = np.pad(noise(0.5, amplitude), (40_000, 20_000)).astype(np.float32)
     waves = [wave, wave[:0], noise(0.01, amplitude)]
     samples = np.concatenate(list(map(to_int16, waves)))
@@ -222,7 +222,7 @@ def test_each_voice_goes_through_its_own_filter(mix):
     np.testing.assert_allclose(rendered(batch, made), wanted, atol=1e-5)
 
 
-def test_mixtures_are_heard_in_their_shares_whatever_the_filters_do():
+def test_mixtures_keep_their_loudness_shares_with_any_filters():
     """Noise of six colours, each voice's loudness measured after its filter, against the label."""
     colours = equaliser.filters(np.random.default_rng(0).uniform(-20, 20, [6, OCTAVES]))
     waves = [np.convolve(noise(0.5, 0.02, k), taps, 'same').astype(np.float32) for k, taps in enumerate(colours)]
@@ -243,9 +243,9 @@ def test_mixtures_are_heard_in_their_shares_whatever_the_filters_do():
         share = np.array(
             [target[TARGETS[_clip_of(piece, samples)]] for target, piece in zip(batch.targets, first, strict=True)]
         )
-        foretold_db = 20 * np.log10(share / (1 - share))
+        predicted_db = 20 * np.log10(share / (1 - share))
         fair = (share > 0.05) & (share < 0.95)
-        misses += list((heard_db[:, 0] - heard_db[:, 1] - foretold_db)[fair])
+        misses += list((heard_db[:, 0] - heard_db[:, 1] - predicted_db)[fair])
     assert len(misses) > 20
     assert np.abs(misses).max() < 6
     assert np.abs(misses).mean() < 2
@@ -292,7 +292,7 @@ def test_smoothed_labels():
     np.testing.assert_allclose(np.sort(targets, axis=1), [[0.1, 0.1, 0.8]] * 6, rtol=1e-6)
 
 
-def test_an_epoch_repeats_and_goes_on_in_its_middle():
+def test_an_epoch_repeats_and_resumes_in_its_middle():
     changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('gain_db', 'flip', 'stretch', 'filter_db')}
     changes |= {'mix': True, 'trim_db': 10.0}
     first, again, rest = (

@@ -36,7 +36,7 @@ ALL = dataclasses.replace(
     batch=5,
     crop_s=1,
     pad_s=0.5,
-    average=0.9,
+    ema=0.9,
     mix=True,
     label_smoothing=0.1,
     warmup=1,
@@ -80,7 +80,7 @@ def history(out):
         return list(csv.DictReader(file))
 
 
-def test_it_overfits_and_hears_the_held_out_fold(made, tmp_path):
+def test_it_overfits_and_generalises_to_the_held_out_fold(made, tmp_path):
     recipe = dataclasses.replace(SHORT, epochs=40, learning_rate=3e-3, evaluate_every=20)
     result = finetune(made, recipe, tmp_path / 'run', spec=thin(SOUNDNET5, 1 / 4), test_fold=2)
     rows = history(tmp_path / 'run')
@@ -90,9 +90,7 @@ def test_it_overfits_and_hears_the_held_out_fold(made, tmp_path):
     assert [row['epoch'] for row in rows if row['test_accuracy']] == ['20', '40']
     assert result.accuracy == {'test': 1.0}
     assert result.confusion == {'test': [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}
-    assert str(result) == (
-        f'100.0% of the test clips named rightly (epoch 40); the net is in {tmp_path / "run" / "net"}'
-    )
+    assert str(result) == (f'test accuracy 100.0% (epoch 40); the net is in {tmp_path / "run" / "net"}')
     # The saved net is a net like any other.
     embedder = soundnet_tf.load(result.net)
     clip = next(clip for clip in made.clips if clip.fold == 2)
@@ -121,7 +119,7 @@ def test_a_frozen_net_keeps_every_number_but_its_heads(made, trained, tmp_path):
     assert float(history(tmp_path / 'run')[-1]['loss']) < float(history(tmp_path / 'run')[0]['loss'])
 
 
-def test_an_unfrozen_net_begins_with_the_saved_one(made, trained, tmp_path):
+def test_fine_tuning_starts_from_the_saved_net(made, trained, tmp_path):
     recipe = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-6)
     result = finetune(made, recipe, tmp_path / 'run', start=trained)
     before, after = weights(trained), weights(result.net)
@@ -147,7 +145,7 @@ def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, 
         (Crops, '_batch', 2, KeyboardInterrupt),
         (journal, 'write_history', 1, KeyboardInterrupt),
         (loop.Run, '_save', 2, MemoryError),
-        (loop.Run, 'look', 2, KeyboardInterrupt),
+        (loop.Run, 'evaluate', 2, KeyboardInterrupt),
         (loop.Run, 'refit', 1, KeyboardInterrupt),
     ]
     monkeypatch.setattr(loop, 'CHECKPOINT_EVERY_S', -1)
@@ -161,7 +159,7 @@ def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, 
         lines.append(len(history(tmp_path / 'parts')) if (tmp_path / 'parts' / 'history.csv').exists() else 0)
         assert not (tmp_path / 'parts' / 'net').exists()
     assert lines == [0, 0, 2, 2, 3]
-    assert said[0] == '0.3 of 3 epochs are done, the same command goes on'
+    assert said[0] == '0.3 of 3 epochs done. Run the same command to resume'
     rest = finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING)
     assert same(whole.net, rest.net)
     assert (rest.epoch, rest.confusion) == (whole.epoch, whole.confusion)
@@ -169,7 +167,7 @@ def test_however_often_a_run_is_stopped_it_ends_the_same(made, whole, tmp_path, 
     assert rows[0] == rows[1]
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(made, whole, tmp_path, monkeypatch, capsys):
+def test_a_damaged_checkpoint_is_skipped(made, whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loop, 'CHECKPOINT_EVERY_S', -1)
     with monkeypatch.context() as patched:
         patched.setattr(loop.Run, '_save', stopping(loop.Run._save, 3, MemoryError))
@@ -178,7 +176,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(made, whole, tmp_path
     *_, last = sorted((tmp_path / 'parts' / 'checkpoints').glob('*.data*'), key=os.path.getmtime)
     os.truncate(last, 1000)
     assert same(whole.net, finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING).net)
-    assert 'going on from the one before' in capsys.readouterr().out
+    assert 'Resuming from the previous checkpoint' in capsys.readouterr().out
 
 
 def stopping(real, at, error):
@@ -202,18 +200,18 @@ def test_a_finished_run_is_left_as_it_is(made, tmp_path, monkeypatch):
 
 
 def test_the_best_epoch_is_chosen_by_training_clips_alone(made, tmp_path, monkeypatch):
-    told = iter([(0.5, 0.1), (0.75, 0.2), (0.75, 0.9), (0.25, 1.0), (0.75, 0.2)])
+    accuracies = iter([(0.5, 0.1), (0.75, 0.2), (0.75, 0.9), (0.25, 1.0), (0.75, 0.2)])
 
-    class Told:
+    class Fake:
         confusion, truth, values = (), (), ()
 
         def __init__(self, accuracy):
             self.accuracy = accuracy
 
-    def look(run):
-        return dict(zip(('validation', 'test'), map(Told, next(told)), strict=True))
+    def evaluate(run):
+        return dict(zip(('validation', 'test'), map(Fake, next(accuracies)), strict=True))
 
-    monkeypatch.setattr(loop.Run, 'look', look)
+    monkeypatch.setattr(loop.Run, 'evaluate', evaluate)
     recipe = dataclasses.replace(SHORT, epochs=4)
     best = finetune(made, recipe, tmp_path / 'best', spec=SPEC, test_fold=2, validation=0.3, keep='best')
     assert best.epoch == 2
@@ -224,7 +222,7 @@ def test_the_best_epoch_is_chosen_by_training_clips_alone(made, tmp_path, monkey
     assert same(best.net, two.net)
 
 
-def test_test_clips_change_nothing_that_is_learned(made, tmp_path):
+def test_test_clips_do_not_affect_training(made, tmp_path):
     """Other sounds in the test fold, and the same net comes of it."""
     recipe = dataclasses.replace(SHORT, refit=0.1)
     one = finetune(made, recipe, tmp_path / 'one', spec=SPEC, test_fold=2, validation=0.3, keep='best')
@@ -236,7 +234,7 @@ def test_test_clips_change_nothing_that_is_learned(made, tmp_path):
     assert same(one.net, other.net)
 
 
-def test_a_head_that_is_fitted_anew_is_all_that_changes(made, tmp_path):
+def test_refitting_changes_only_the_head(made, tmp_path):
     plain = finetune(made, SHORT, tmp_path / 'plain', spec=SPEC, test_fold=2)
     result = finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'anew', spec=SPEC, test_fold=2)
     before, after = weights(plain.net), weights(result.net)
@@ -250,51 +248,49 @@ def test_a_head_that_is_fitted_anew_is_all_that_changes(made, tmp_path):
     assert result.accuracy['test'] == np.mean(np.argmax(logits, axis=1) == said['test_truth'])
 
 
-def test_what_this_machine_lacks_is_told_before_anything_is_written(made, tmp_path, monkeypatch):
+def test_missing_requirements_are_reported_before_anything_is_written(made, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'sklearn.svm', None)
     with pytest.raises(MissingTool, match='scikit-learn'):
         finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'run', spec=SPEC)
     monkeypatch.setattr(pathlib.Path, 'exists', lambda self: False)
     monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
-        finetune(made, dataclasses.replace(SHORT, bfloat16=True), tmp_path / 'run', spec=SPEC)
+        finetune(made, dataclasses.replace(SHORT, precision='bfloat16'), tmp_path / 'run', spec=SPEC)
     monkeypatch.undo()
     assert not (tmp_path / 'run').exists()
 
 
-def test_the_words_of_wrong_calls(made, trained, tmp_path):
-    with pytest.raises(SoundNetError, match=r'keep=best chooses by held-out training clips: give validation=0\.2'):
+def test_invalid_calls_are_reported(made, trained, tmp_path):
+    with pytest.raises(SoundNetError, match=r'keep=best needs validation clips\. Set validation=0\.2, or keep=last'):
         finetune(made, SHORT, tmp_path / 'run', keep='best')
-    with pytest.raises(SoundNetError, match='pitches has no fold 9: its folds are 1, 2'):
+    with pytest.raises(SoundNetError, match='pitches: no fold 9; its folds are 1, 2'):
         finetune(made, SHORT, tmp_path / 'run', test_fold=9)
-    with pytest.raises(
-        SoundNetError, match=r'pitches of soundnet8 needs 3\.55 s\. Take longer crops, or head_kernel=1'
-    ):
+    with pytest.raises(SoundNetError, match=r'pitches of soundnet8 needs 3\.55 s\. Use longer crops, or head_kernel=1'):
         finetune(made, Recipe(crop_s=2), tmp_path / 'run', spec=SOUNDNET8)
     assert not (tmp_path / 'run').exists()
-    with pytest.raises(SoundNetError, match=r'exists and is no run of soundnet-finetune: choose another folder'):
+    with pytest.raises(SoundNetError, match=r'exists and has no run\.json, so it is not a run\. Use another --out'):
         finetune(made, SHORT, trained)
     finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
     with pytest.raises(
-        SoundNetError, match=r'begun with other settings \(epochs 3, not 4, seed 0, not 1\): choose another folder'
+        SoundNetError, match=r'other settings \(recipe epochs was 3, is 4; seed was 0, is 1\)\. Use another --out'
     ):
         finetune(made, dataclasses.replace(SHORT, epochs=4), tmp_path / 'run', spec=SPEC, seed=1)
     (tmp_path / 'run' / 'run.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'run\.json is damaged .*: choose another folder, or remove'):
+    with pytest.raises(SoundNetError, match=r'run\.json: cannot be read .*\. Use another --out, or remove'):
         finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
 
 
-def test_an_unreadable_clip_is_named(tmp_path):
+def test_an_unreadable_clip_is_reported(tmp_path):
     top = folders(tmp_path / 'pitches', clips=1)
     (top / 'low' / '1-110-A.wav').write_text('dear sir')
     with pytest.raises(BadAudio, match=r'1-110-A\.wav: not a sound file'):
         finetune(datasets.load(top), SHORT, tmp_path / 'run', spec=SPEC)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(made, tmp_path, monkeypatch):
+def test_a_nan_loss_ends_the_run(made, tmp_path, monkeypatch):
     monkeypatch.setattr(Recipe, 'rate', lambda *_: 1e38)
     with pytest.raises(
-        SoundNetError, match=r'the loss is not a number any more\. Start again, in another folder, with'
+        SoundNetError, match=r'the loss is NaN or infinite\. Start again with another --out and a learning_rate below'
     ):
         finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
     assert not (tmp_path / 'run' / 'net').exists()

@@ -23,14 +23,14 @@ def test_a_sine_has_its_power_weighed(hz, db):
 
 
 @given(seed=st.integers(0, 10_000), db=st.floats(1, 20))
-def test_what_a_filter_leaves_is_foretold(seed, db):
+def test_the_loudness_after_a_filter_is_predicted(seed, db):
     """By the powers of the octaves, within a third (0.34 in 6,000 seeds): filters do not go up and down in steps."""
     gains_db = np.random.default_rng(seed).uniform(-db, db, len(loudness.OCTAVES_HZ))
     waveform = noise(0.5, 0.1, seed)
     taps = equaliser.filters(gains_db)
-    foretold = loudness.loudest(loudness.powers(waveform), 0, len(waveform), gains_db)
+    predicted = loudness.loudest(loudness.powers(waveform), 0, len(waveform), gains_db)
     heard = loudness.powers(np.convolve(waveform, taps, 'same').astype(np.float32))
-    assert loudness.loudest(heard, 0, len(waveform)) == pytest.approx(foretold, abs=0.5 + db / 3)
+    assert loudness.loudest(heard, 0, len(waveform)) == pytest.approx(predicted, abs=0.5 + db / 3)
 
 
 @given(hz=st.floats(60, 10_500), amplitude=st.floats(1e-3, 1))
@@ -46,7 +46,7 @@ def test_silence_has_a_level_too():
     assert len(loudness.powers(np.zeros(10, np.float32))) == 2
 
 
-def test_the_loudest_moment_is_found_where_it_is():
+def test_the_loudest_moment_is_found():
     waveform = np.zeros(10 * loudness.STEP, np.float32)
     waveform[5 * loudness.STEP : 6 * loudness.STEP] = noise(1)[: loudness.STEP]
     powers = loudness.powers(waveform)

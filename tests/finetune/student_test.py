@@ -45,16 +45,16 @@ def test_the_authors_head_sees_one_frame_of_5_s():
     )
 
 
-def test_the_words_of_a_head_that_does_not_fit():
+def test_a_head_that_does_not_fit_is_reported():
     with pytest.raises(
-        ShortClip, match=r'a training crop \(crop_s=3\) is 3\.00 s; pets of soundnet8 needs 3\.55 s\. Take longer'
+        ShortClip, match=r'a training crop \(crop_s=3\) is 3\.00 s; pets of soundnet8 needs 3\.55 s\. Use longer'
     ):
         student.spec_for(SOUNDNET8, DATA, Recipe(crop_s=3))
-    with pytest.raises(SoundNetError, match='a head cannot be called conv7, which is a layer'):
+    with pytest.raises(SoundNetError, match='conv7: a layer has this name, so the head cannot'):
         student.spec_for(SOUNDNET8, dataclasses.replace(DATA, name='conv7'), FRAMES)
 
 
-def test_a_saved_net_gives_all_but_its_heads(tmp_path):
+def test_a_saved_net_keeps_all_but_its_heads(tmp_path):
     start = enliven(model.build(thin_spec()), seed=3)
     saved.save(start, tmp_path / 'net')
     net = student.build(student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, tmp_path / 'net')
@@ -69,7 +69,7 @@ def test_a_saved_net_gives_all_but_its_heads(tmp_path):
 @pytest.mark.parametrize(
     'spec', [thin(SOUNDNET8, 1 / 16), thin(SOUNDNET5, 1 / 16), ENDS_IN_A_POOL], ids=lambda s: s.name
 )
-def test_the_quick_form_is_the_plain_net(spec):
+def test_the_fast_form_matches_the_keras_net(spec):
     recipe = dataclasses.replace(FRAMES, head_kernel=2)
     quick, plain = net_of(spec, recipe), net_of(spec, recipe)
     x = np.stack([noise(3, seed=seed) for seed in range(3)])
@@ -78,9 +78,9 @@ def test_the_quick_form_is_the_plain_net(spec):
     def learn(net, run):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, run(x)))
-        return loss, tape.gradient(loss, student.learned(net, recipe)), net.non_trainable_variables
+        return loss, tape.gradient(loss, student.trainable_variables(net, recipe)), net.non_trainable_variables
 
-    form = student.learning_form(quick, recipe)
+    form = student.training_form(quick, recipe)
     got = learn(quick, lambda x: form(x, tf.constant([0, 0], tf.int64)))
     wanted = learn(plain, lambda x: tf.reduce_mean(model.logits(plain)(x, training=True)['pets'], axis=1))
     np.testing.assert_allclose(got[0], wanted[0], rtol=1e-3)
@@ -95,21 +95,21 @@ def test_the_quick_form_is_the_plain_net(spec):
 @pytest.mark.skipif(
     'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
 )
-def test_bfloat16_is_as_close_as_it_can_be():
+def test_bfloat16_is_close_to_float32():
     """What is learned is float32, and its gradients point where those of float32 do."""
     spec, x = thin(SOUNDNET8, 1 / 16), np.stack([noise(3, seed=seed) for seed in range(3)])
     found = {}
-    for bfloat16 in (False, True):
-        recipe = dataclasses.replace(FRAMES, bfloat16=bfloat16)
+    for precision in ('float32', 'bfloat16'):
+        recipe = dataclasses.replace(FRAMES, precision=precision)
         net = net_of(spec, recipe)
         with tf.GradientTape() as tape:
-            logits = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+            logits = student.training_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.one_hot([0, 1, 2], 3), logits))
-        kernels = [variable for variable in student.learned(net, recipe) if variable.name == 'kernel']
-        found[bfloat16] = logits, tape.gradient(loss, kernels)
-    assert not np.array_equal(found[True][0], found[False][0])
-    np.testing.assert_allclose(found[True][0], found[False][0], atol=0.05)
-    for mine, other in zip(found[True][1], found[False][1], strict=True):
+        kernels = [variable for variable in student.trainable_variables(net, recipe) if variable.name == 'kernel']
+        found[precision] = logits, tape.gradient(loss, kernels)
+    assert not np.array_equal(found['bfloat16'][0], found['float32'][0])
+    np.testing.assert_allclose(found['bfloat16'][0], found['float32'][0], atol=0.05)
+    for mine, other in zip(found['bfloat16'][1], found['float32'][1], strict=True):
         assert mine.dtype == tf.float32
         assert np.sum(mine * other) > 0.9 * np.linalg.norm(mine) * np.linalg.norm(other)
 
@@ -119,9 +119,9 @@ def test_the_frozen_form_is_inference_and_changes_nothing():
     net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
     before = [np.array(variable) for variable in net.variables]
     x = np.stack([noise(3, seed=seed) for seed in range(2)])
-    got = student.learning_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+    got = student.training_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
     np.testing.assert_allclose(got, tf.reduce_mean(model.logits(net)(x)['pets'], axis=1), rtol=1e-5)
-    assert [variable.name for variable in student.learned(net, recipe)] == ['kernel', 'bias']
+    assert [variable.name for variable in student.trainable_variables(net, recipe)] == ['kernel', 'bias']
     for variable, old in zip(net.variables, before, strict=True):
         np.testing.assert_array_equal(variable, old)
 
@@ -130,7 +130,7 @@ def test_dropout_repeats_by_its_seed_and_keeps_the_mean():
     recipe = dataclasses.replace(FRAMES, freeze=True, dropout=0.5)
     net = net_of(thin(SOUNDNET5, 1 / 8), recipe)
     x = noise(3)[None]
-    form = tf.function(student.learning_form(net, recipe), reduce_retracing=True)
+    form = tf.function(student.training_form(net, recipe), reduce_retracing=True)
     logits = tf.reduce_mean(model.logits(net)(x)['pets'], axis=1)
     drawn = [form(x, tf.constant([0, k], tf.int64)).numpy() for k in range(100)]
     np.testing.assert_array_equal(drawn[3], form(x, tf.constant([0, 3], tf.int64)))
@@ -142,12 +142,12 @@ def test_dropout_repeats_by_its_seed_and_keeps_the_mean():
 def test_a_clips_score_is_its_mean_logit():
     net = net_of(thin(SOUNDNET5, 1 / 16))
     clips = [noise(seconds, seed=seed) for seed, seconds in enumerate((3, 2, 3, 0.1))]
-    got = student.Judge(net, FRAMES).scores(held(*clips), range(4))
+    got = student.Scorer(net, FRAMES).scores(held(*clips), range(4))
     # The last clip is too short for a frame, and is repeated.
     clips[-1] = np.resize(clips[-1], geometry.min_samples(net.spec, 'pets'))
     wanted = [model.logits(net)(clip[None])['pets'][0].numpy().mean(axis=0) for clip in clips]
     np.testing.assert_allclose(got, wanted, rtol=1e-2, atol=1e-3)
-    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(held(*clips), [2, 1]), got[[2, 1]], rtol=1e-5)
+    np.testing.assert_allclose(student.Scorer(net, FRAMES).scores(held(*clips), [2, 1]), got[[2, 1]], rtol=1e-5)
 
 
 @pytest.mark.parametrize(('crops', 'starts'), [(1, [1.0]), (2, [0, 2]), (3, [0, 1, 2])])
@@ -155,7 +155,7 @@ def test_several_crops_are_spread_over_the_clip(crops, starts):
     net = net_of(thin(SOUNDNET5, 1 / 16))
     recipe = dataclasses.replace(FRAMES, crop_s=1, test_crops=crops)
     clip, short = noise(3), noise(0.5, seed=1)
-    got = student.Judge(net, recipe).scores(held(clip, short), range(2))
+    got = student.Scorer(net, recipe).scores(held(clip, short), range(2))
     logits = model.logits(net)
     windows = [clip[None, int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)] for start in starts]
     wanted = np.mean([logits(window)['pets'][0].numpy().mean(axis=0) for window in windows], axis=0)
@@ -164,15 +164,15 @@ def test_several_crops_are_spread_over_the_clip(crops, starts):
     np.testing.assert_allclose(got[1], wanted, rtol=1e-2, atol=1e-3)
 
 
-def test_much_sound_is_judged_bit_by_bit(monkeypatch):
+def test_long_clips_are_scored_in_batches(monkeypatch):
     net, clips = net_of(thin(SOUNDNET5, 1 / 16)), held(*(noise(1, seed=seed) for seed in range(5)))
-    at_once = student.Judge(net, FRAMES).scores(clips, range(5))
+    at_once = student.Scorer(net, FRAMES).scores(clips, range(5))
     monkeypatch.setattr(student, 'SAMPLES_AT_ONCE', 2 * SAMPLE_RATE)
-    np.testing.assert_allclose(student.Judge(net, FRAMES).scores(clips, range(5)), at_once, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(student.Scorer(net, FRAMES).scores(clips, range(5)), at_once, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(('classes', 'kernel', 'crops'), [(3, 1, 0), (3, 2, 0), (2, 1, 0), (3, 2, 2)])
-def test_a_head_fitted_anew_is_scikit_learns_regression(classes, kernel, crops):
+def test_a_refitted_head_is_scikit_learns_regression(classes, kernel, crops):
     """On what a clip's mean logits are made from: the same probabilities, through the head that is kept."""
     from sklearn.linear_model import LogisticRegression
 
@@ -182,10 +182,10 @@ def test_a_head_fitted_anew_is_scikit_learns_regression(classes, kernel, crops):
     net = enliven(student.build(spec, dataset, None))
     clips = [noise(3, 0.02 * (1 + seed % classes), seed) for seed in range(12)]
     targets = np.arange(12) % classes
-    judge, given = student.Judge(net, recipe), held(*clips)
-    before = judge.scores(given, range(12))
-    judge.refit(given, range(12), targets, 0.1)
-    scores = judge.scores(given, range(12))
+    scorer, given = student.Scorer(net, recipe), held(*clips)
+    before = scorer.scores(given, range(12))
+    scorer.refit(given, range(12), targets, 0.1)
+    scores = scorer.scores(given, range(12))
     assert not np.allclose(scores, before, atol=0.1)
     starts = np.linspace(0, SAMPLE_RATE, crops).astype(int) if crops else [0]
     length = 2 * SAMPLE_RATE if crops else None

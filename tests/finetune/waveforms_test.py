@@ -26,7 +26,7 @@ def test_clips_come_in_order_with_their_levels(tmp_path):
         )
 
 
-def test_bad_files_are_named(tmp_path):
+def test_unreadable_files_are_reported(tmp_path):
     paths = [write(tmp_path / f'{k}.wav', noise(0.1)) for k in range(9)]
     (tmp_path / '1.wav').write_text('dear sir')
     with pytest.raises(BadAudio, match=r"1\.wav: not a sound file, it begins with the text 'dear sir'"):

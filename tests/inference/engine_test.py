@@ -156,7 +156,7 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
     engine = engine_of(folder)
     engine.run(noise(1), ['pool5'])
     saved.save(enliven(model.build(net.spec), seed=9), folder)
-    with pytest.raises(SoundNetError, match='the net was replaced since it was loaded. Load it again'):
+    with pytest.raises(SoundNetError, match=r'the net was replaced since it was loaded\. Load it again'):
         engine.open_stream(['pool5'])
 
 

@@ -87,10 +87,10 @@ def test_globs_and_lists(tree, monkeypatch):
     (tree / 'list.wav').write_bytes(b'\xff\xfe\x00')
     for call, words in [
         (lambda: find(['*.mp3']), r'\*\.mp3: no file matches'),
-        (lambda: listed('gone.txt'), r'gone\.txt: the list cannot be read \(No such file'),
-        (lambda: listed('empty.txt'), r'empty\.txt lists nothing'),
-        (lambda: listed('list.wav'), r'list\.wav is no list'),
-        (lambda: listed('-'), 'standard input lists nothing'),
+        (lambda: listed('gone.txt'), r'gone\.txt: list cannot be read \(No such file'),
+        (lambda: listed('empty.txt'), r'empty\.txt: empty list'),
+        (lambda: listed('list.wav'), r'list\.wav: not a list'),
+        (lambda: listed('-'), 'standard input: empty list'),
     ]:
         with pytest.raises(SoundNetError, match=words):
             call()

@@ -46,7 +46,7 @@ def test_what_is_there_is_not_kept_waiting(tmp_path):
 @pytest.mark.parametrize('begin', [b'RIFF', b'OggS', b'fLaC', b'ID3\x03'])
 def test_a_sound_file_is_no_raw_sound(tmp_path, begin):
     (tmp_path / 'sound').write_bytes(begin + bytes(100))
-    with pytest.raises(SoundNetError, match='this is a sound file, not raw samples. Pass its path without --pcm'):
+    with pytest.raises(SoundNetError, match=r'this is a sound file, not raw samples\. Pass its path without --pcm'):
         next(pcm.pieces(str(tmp_path / 'sound')))
 
 

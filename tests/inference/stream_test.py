@@ -175,7 +175,7 @@ def test_mistakes():
     streaming.push(SOUND[:10_000])
     streaming.finish()
     for again in (streaming.finish, lambda: streaming.push([0.0])):
-        with pytest.raises(SoundNetError, match='the stream is finished. Open another one'):
+        with pytest.raises(SoundNetError, match=r'the stream is finished\. Open another one'):
             again()
     with pytest.raises(SoundNetError, match="no layer 'conv9'"):
         embedder.stream('conv9')

@@ -43,15 +43,15 @@ def test_a_list(listed):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a,1\n', 'has 1 folds: to hold one out, two are needed'),
-        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,b,2\n', "all of 'a' lie in fold 1"),
-        ('path,labels,fold\nv0.mp4,a,1\nv0.mp4,a,2\n', r'v0\.mp4 is listed twice: a video lies in one fold'),
-        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a,2\n', "all videos outside fold 1 are about 'a'"),
-        ('path,labels,fold\nv9.mp4,a,1\n', r'line 2: there is no file .*v9\.mp4'),
-        ('path,labels,fold\nv0.mp4,a,one\n', "line 2 has fold 'one'"),
+        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a,1\n', 'at least 2 folds needed, got 1'),
+        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,b,2\n', "all of 'a' are in fold 1"),
+        ('path,labels,fold\nv0.mp4,a,1\nv0.mp4,a,2\n', r'v0\.mp4 is listed twice\. List each video once'),
+        ('path,labels,fold\nv0.mp4,a,1\nv1.mp4,a,2\n', "all videos outside fold 1 have the label 'a'"),
+        ('path,labels,fold\nv9.mp4,a,1\n', r'line 2: no such file: .*v9\.mp4'),
+        ('path,labels,fold\nv0.mp4,a,one\n', "line 2: fold must be a whole number, got 'one'"),
     ],
 )
-def test_the_words_of_a_wrong_list(listed, text, words):
+def test_list_errors_are_reported(listed, text, words):
     wrong = listed.with_name('wrong.csv')
     wrong.write_text(text)
     with pytest.raises(SoundNetError, match=words):
@@ -61,22 +61,24 @@ def test_the_words_of_a_wrong_list(listed, text, words):
 def test_each_video_is_heard_and_seen(listed, tmp_path):
     found, net = videos.load(listed), eye.build()
     net.save(tmp_path / 'eye.keras')
-    sight = senses.Sight(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)
-    heard, seen = senses.perceive(found, Mfcc(), sight)
+    sight = senses.VisionModel(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)
+    heard, seen = senses.embed(found, Mfcc(), sight)
     assert (heard.shape, seen.shape) == ((5, 80), (5, 128))
     # The layer before the names, in inference, is the input of dropout and so its output: the default is the same.
-    np.testing.assert_array_equal(senses.Sight(str(tmp_path / 'eye.keras')).look(_frames()), sight.look(_frames()))
+    np.testing.assert_array_equal(
+        senses.VisionModel(str(tmp_path / 'eye.keras')).embed(_frames()), sight.embed(_frames())
+    )
     # By hand: the network up to there, on each frame.
     part = keras.Model(net.input, net.get_layer(eye.PENULTIMATE).output)
     own = np.mean([np.asarray(part(frame[None].astype(np.float32)))[0] for frame in _frames()], axis=0)
-    np.testing.assert_allclose(sight.look(_frames()), own, rtol=1e-4, atol=1e-5)
-    with pytest.raises(SoundNetError, match=r"has no layer 'fc2'; its last ones are "):
-        senses.Sight(str(tmp_path / 'eye.keras'), 'fc2')
+    np.testing.assert_allclose(sight.embed(_frames()), own, rtol=1e-4, atol=1e-5)
+    with pytest.raises(SoundNetError, match=r"no layer 'fc2'; its last layers are "):
+        senses.VisionModel(str(tmp_path / 'eye.keras'), 'fc2')
     keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / 'any.keras')
-    with pytest.raises(SoundNetError, match=r'any\.keras takes \(None, None, None, 3\), not pictures'):
-        senses.Sight(str(tmp_path / 'any.keras'))
-    with pytest.raises(SoundNetError, match='there is no file'):
-        senses.Sight('nowhere.keras')
+    with pytest.raises(SoundNetError, match=r'any\.keras: input shape must be .*, got \(None, None, None, 3\)'):
+        senses.VisionModel(str(tmp_path / 'any.keras'))
+    with pytest.raises(SoundNetError, match='no such file'):
+        senses.VisionModel('nowhere.keras')
 
 
 def _frames():
@@ -89,8 +91,8 @@ def test_a_video_without_sound_is_named(listed, tmp_path):
     net = tmp_path / 'eye.keras'
     eye.build().save(net)
     one = Videos('x', ('a', 'b'), (Video(str(bad), ('a',), 1),))
-    with pytest.raises(SoundNetError, match=r'bad\.mp4: damaged.*Mend it, or take it off the list'):
-        senses.perceive(one, Mfcc(), senses.Sight(str(net)))
+    with pytest.raises(SoundNetError, match=r'bad\.mp4: damaged.*Fix it, or remove it from the list'):
+        senses.embed(one, Mfcc(), senses.VisionModel(str(net)))
 
 
 @pytest.fixture(scope='module')

@@ -210,7 +210,7 @@ def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, ow
 
 
 def test_a_start_that_has_met_the_fold_is_refused(shipped, way, tmp_path):
-    with pytest.raises(SoundNetError, match='this net has learned from 12 clips of fold 1 of pitches, which cannot'):
+    with pytest.raises(SoundNetError, match='pitches: the net was trained on 12 clips of test fold 1'):
         rows.run(dataclasses.replace(way, start=shipped), 1, tmp_path)
 
 
@@ -313,7 +313,7 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
     with pytest.raises(SoundNetError, match=r'none of the 1 sounds of no class \(others\) is usable'):
         trials.others(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
-    with pytest.raises(SoundNetError, match=r'held_out\.npz cannot be read \(.*\): remove .*, and run it again'):
+    with pytest.raises(SoundNetError, match=r'held_out\.npz: cannot be read \(.*\)\. Remove .*, and run it again'):
         journal.read_held_out(tmp_path)
 
 

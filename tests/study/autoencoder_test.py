@@ -54,5 +54,5 @@ def test_it_learns_and_a_stopped_run_goes_on_exactly(folder, tmp_path):
     assert error(parts) == pytest.approx(first, rel=1e-4)
     # Silence would be off by the power of the tones, an eighth.
     assert error(autoencoder.train(folder, after(60), tmp_path / 'whole', SPEC)) < 0.08
-    with pytest.raises(SoundNetError, match=r'was begun with other'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \('):
         autoencoder.train(folder, SMALL, tmp_path / 'parts')

@@ -85,19 +85,19 @@ def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
 def test_two_studies_in_one_folder(asked, tmp_path):
     grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     claim = storage.Claim.of(tmp_path / 'study.json')
-    with pytest.raises(SoundNetError, match=r'another run is at work in .*: wait for it, or stop it first'):
+    with pytest.raises(SoundNetError, match=r'another process is running this study\. Wait for it'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     claim.release()
     (tmp_path / 'study.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'study\.json is damaged .*: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'study\.json: cannot be read .*\. Use another --out'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
 
 
 def test_the_published_numbers_of_the_repositorys_table():
     """Those whose source can be looked up, by hand once more."""
     rows = {(row.name, row.net): row for table in TABLES for row in table.rows if table.name == 'sounds'}
-    told = {names: row.published['esc50'] for names, row in rows.items() if 'esc50' in row.published}
-    assert told == {
+    found = {names: row.published['esc50'] for names, row in rows.items() if 'esc50' in row.published}
+    assert found == {
         ('SoundNet8', 'soundnet8'): (74.2, 'E'),
         ('SoundNet5', 'soundnet5'): (66.1, 'E'),
         ('SoundNet8 from scratch', 'soundnet8'): (51.1, 'E'),
@@ -126,8 +126,8 @@ def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
         '| transferred | not run | 88 U |',
     ]
     assert "E, the ESC-50 repository's table of results; U, remembered from the paper, unchecked." in lines[-1]
-    told = json.loads((tmp_path / 'tables.json').read_text())
-    assert [cell['values'] for cell in told['cells'] if cell['row'] == 'transferred'] == [[0.5, 0.6]]
+    found = json.loads((tmp_path / 'tables.json').read_text())
+    assert [cell['values'] for cell in found['cells'] if cell['row'] == 'transferred'] == [[0.5, 0.6]]
     # Numbers of one world say nothing about another.
     made = dataclasses.replace(SOME, published=False)
     text = grid.run(TABLE, made, effort.SMOKE, 2, tmp_path / 'made').tables.read_text()
@@ -136,7 +136,7 @@ def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
     assert 'Not run: the material has no dcase.' in text
 
 
-def test_seeds_that_are_missing_are_told(asked, tmp_path):
+def test_seeds_that_are_missing_are_found(asked, tmp_path):
     grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path)
     (tmp_path / 'results' / next(p.name for p in tmp_path.glob('results/*seed1.json'))).unlink()
     grid.report(TABLE, SOME, effort.SMOKE, 2, tmp_path)
@@ -145,9 +145,9 @@ def test_seeds_that_are_missing_are_told(asked, tmp_path):
 
 def test_another_study_needs_another_folder(asked, tmp_path):
     grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
-    with pytest.raises(SoundNetError, match=r'was begun with another effort \(steps\): choose another --out'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(effort steps was .*\)\. Use another --out'):
         grid.run(TABLE, SOME, dataclasses.replace(effort.SMOKE, steps=9), 1, tmp_path)
-    with pytest.raises(SoundNetError, match=r'was begun with another material \(name\)'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(material name was '):
         grid.run(TABLE, dataclasses.replace(SOME, name='other'), effort.SMOKE, 1, tmp_path)
 
 
@@ -189,22 +189,25 @@ def test_a_material_is_written_and_read(tmp_path):
     assert found.records == {'vgg': str(tmp_path / 'r')}
     assert found.videos == str(tmp_path / 'v.csv')
     (tmp_path / 'm.json').write_text('{"name": "x", "data": {"a": {"path": "p", "stands_for": "gtzan"}}}')
-    with pytest.raises(SoundNetError, match="p stands for esc50, esc10, dcase, not 'gtzan'"):
+    with pytest.raises(SoundNetError, match="p: stands_for must be esc50, esc10, dcase, got 'gtzan'"):
         material.read(tmp_path / 'm.json')
     (tmp_path / 'm.json').write_text('{"name": "x"}')
-    with pytest.raises(SoundNetError, match=r"m\.json describes no material \('data'\): see docs/reproduce\.md"):
+    with pytest.raises(SoundNetError, match=r"m\.json: invalid material \('data'\)\. See docs/reproduce\.md"):
         material.read(tmp_path / 'm.json')
-    told = {'name': 'x', 'data': {}}
+    found = {'name': 'x', 'data': {}}
     for wrong, words in (
-        ({'records': 'records'}, 'records are given by name'),
-        ({'teachers': {'vgg': 'imagenet'}}, 'teachers of vgg are given by name'),
-        ({'teachers': {'vgg16': {}}}, "teachers are given for vgg or alexnet, not 'vgg16'"),
-        ({'eye_scale': 'bgr'}, "eye_scale is one of .*, not 'bgr'"),
-        ({'data': {'a b': {'path': 'p', 'stands_for': 'dcase'}}}, "'a b' cannot name a data set"),
-        ({'data': {'a': {'path': 'p', 'stands_for': 'dcase', 'test_folds': '1'}}}, 'test_folds of a are whole numbers'),
+        ({'records': 'records'}, 'records must be a mapping'),
+        ({'teachers': {'vgg': 'imagenet'}}, 'teachers of vgg must be a mapping'),
+        ({'teachers': {'vgg16': {}}}, "teachers: unexpected key 'vgg16'. Use vgg or alexnet"),
+        ({'vision_scale': 'bgr'}, "vision_scale must be one of .*, got 'bgr'"),
+        ({'data': {'a b': {'path': 'p', 'stands_for': 'dcase'}}}, "'a b': invalid name for a data set"),
+        (
+            {'data': {'a': {'path': 'p', 'stands_for': 'dcase', 'test_folds': '1'}}},
+            'test_folds of a must be whole numbers',
+        ),
     ):
-        (tmp_path / 'm.json').write_text(json.dumps(told | wrong))
+        (tmp_path / 'm.json').write_text(json.dumps(found | wrong))
         with pytest.raises(SoundNetError, match=words):
             material.read(tmp_path / 'm.json')
-    with pytest.raises(SoundNetError, match='the material cannot be read'):
+    with pytest.raises(SoundNetError, match=r'm?\w*\.json: cannot be read'):
         material.read(tmp_path / 'nowhere.json')

@@ -43,14 +43,14 @@ def spoil(path):
         lambda folder: os.truncate(folder / 'step-50.data-00000-of-00001', 1000),
     ],
 )
-def test_a_damaged_one_falls_back_and_says_so(kept, harm, capsys):
+def test_a_damaged_checkpoint_is_reported_and_skipped(kept, harm, capsys):
     checkpoints, count, folder = kept
     harm(folder)
     assert checkpoints.restore() == 40
     assert count.numpy() == 4
     said = capsys.readouterr().out
-    assert said.startswith(f'{folder}/step-50 is damaged (')
-    assert said.endswith('): going on from the one before\n')
+    assert said.startswith(f'{folder}/step-50: damaged (')
+    assert said.endswith('). Resuming from the previous checkpoint\n')
     assert said.count('\n') == 1
     # Its step comes again, and is saved again.
     assert checkpoints.steps() == [30, 40]
@@ -65,14 +65,14 @@ def test_all_damaged(kept):
     checkpoints, _, folder = kept
     for step in (30, 40, 50):
         (folder / f'step-{step}.data-00000-of-00001').unlink()
-    with pytest.raises(SoundNetError, match=r'no checkpoint is whole: remove .* to start over'):
+    with pytest.raises(SoundNetError, match=r'no checkpoint can be read\. Remove .* to start over'):
         checkpoints.restore()
 
 
-def test_of_something_else(kept):
+def test_checkpoints_of_another_model(kept):
     _, _, folder = kept
     other = tf.train.Checkpoint(count=tf.Variable(0), more=tf.Variable(1.0))
-    with pytest.raises(SoundNetError, match=r'no checkpoint is whole'):
+    with pytest.raises(SoundNetError, match=r'no checkpoint can be read'):
         Checkpoints(other, folder).restore()
 
 
@@ -80,5 +80,5 @@ def test_only_the_chief_writes(tmp_path):
     checkpoints = Checkpoints(tf.train.Checkpoint(count=tf.Variable(0)), tmp_path / 'checkpoints', chief=False)
     checkpoints.save(1)
     assert not (tmp_path / 'checkpoints').exists()
-    assert str(checkpoints) == 'none yet'
+    assert str(checkpoints) == 'none'
     assert checkpoints.restore() is None

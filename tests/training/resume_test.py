@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 STEPS = 60
 FLAGS = ['--net=soundnet5', '--width=0.125', '--clip_s=5', '--batch=4', '--save_every=3', '--seed=5']
-EVERYTHING = ['averaging=0.9', 'gain_db=6', 'schedule=cosine', 'warmup_steps=4', 'clip_norm=1']
+EVERYTHING = ['ema=0.9', 'gain_db=6', 'schedule=cosine', 'warmup_steps=4', 'clip_norm=1']
 TIMES = {'clips_per_s', 'share_of_time_waiting_for_data'}
 
 

@@ -24,7 +24,7 @@ folder = sys.argv[1]
 make_records(folder, count=12, seconds=5, teachers={'places': 4})
 told = {}
 for word in ('none', 'mirrored'):
-    more = {'averaging': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
+    more = {'ema': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
     config = Training(steps=4, batch=4, clip_s=5, distribution=word, **more)
     trained = trainer.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{word}')
     with np.load(trained.net / 'weights.npz') as file:
@@ -52,9 +52,9 @@ def test_two_devices_are_one(tmp_path):
         assert distance < (8.1e-3 if key.endswith('/bias') else 2.5e-3), key
 
 
-def test_what_is_refused():
+def test_a_batch_must_be_divisible_by_the_devices():
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(SoundNetError, match='a batch of 4 does not divide among 3 devices'):
+    with pytest.raises(SoundNetError, match=r'batch=4: not divisible by 3 devices\. Use a multiple of 3'):
         strategies.check(Three(), 4)

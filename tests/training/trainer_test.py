@@ -58,7 +58,7 @@ def test_it_overfits(made, tmp_path):
     assert right / total > 0.7
 
 
-def test_a_run_folder_tells_what_it_was(made, tmp_path):
+def test_a_run_folder_records_its_configuration(made, tmp_path):
     train(made, SPEC, tmp_path / 'run', CONFIG)
     assert sorted(path.name for path in (tmp_path / 'run').iterdir()) == [
         'checkpoints',
@@ -86,7 +86,7 @@ def test_a_run_folder_tells_what_it_was(made, tmp_path):
     assert {'loss/imagenet', 'top1/places', 'top5/places', 'clips_per_s', 'learning_rate'} <= tags
 
 
-def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
+def test_a_stopped_run_resumes(made, tmp_path, monkeypatch):
     whole = train(made, SPEC, tmp_path / 'whole', CONFIG)
     real, calls = trainer._Loop._check, []
 
@@ -97,7 +97,7 @@ def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
         real(*arguments)
 
     monkeypatch.setattr(trainer._Loop, '_check', interrupted)
-    with pytest.raises(KeyboardInterrupt, match='step 4 of 6 is saved, the same command goes on'):
+    with pytest.raises(KeyboardInterrupt, match=r'saved at step 4 of 6\. Run the same command to resume'):
         train(made, SPEC, tmp_path / 'parts', CONFIG)
     assert not (tmp_path / 'parts' / 'net').exists()
     rest = train(made, SPEC, tmp_path / 'parts', CONFIG)
@@ -105,16 +105,16 @@ def test_a_stopped_run_goes_on(made, tmp_path, monkeypatch):
     np.testing.assert_allclose(rest.history['places'], whole.history['places'][4:], rtol=1e-4)
 
 
-def test_a_stop_while_averaged_weights_are_looked_at_leaves_the_others(made):
+def test_a_stop_while_the_ema_weights_are_evaluated_restores_the_last(made):
     net = model.build(SPEC.with_heads({'imagenet': 5, 'places': 4}))
-    state = steps.State(net, dataclasses.replace(CONFIG, averaging=0.9))
-    for average in state.averages:
-        average.assign(average + 1)
+    state = steps.State(net, dataclasses.replace(CONFIG, ema=0.9))
+    for mean in state.ema:
+        mean.assign(mean + 1)
     before = net.get_weights()
     seen = []
 
     def look():
-        with state.averaged():
+        with state.ema_weights():
             seen.append(net.get_weights()[0])
             raise KeyboardInterrupt
 
@@ -124,13 +124,13 @@ def test_a_stop_while_averaged_weights_are_looked_at_leaves_the_others(made):
     assert all(np.array_equal(mine, other) for mine, other in zip(net.get_weights(), before, strict=True))
 
 
-def test_averaged_weights_bring_their_moving_statistics(made, tmp_path):
-    """A net of averaged weights is at least as good on what it learned as the last one, and not chance."""
-    config = dataclasses.replace(CONFIG, steps=100, learning_rate=3e-3, averaging=0.95)
+def test_ema_weights_bring_their_moving_statistics(made, tmp_path):
+    """A net of EMA weights is at least as good on what it learned as the last one, and not chance."""
+    config = dataclasses.replace(CONFIG, steps=100, learning_rate=3e-3, ema=0.95)
     net = saved.load_net(train(made, thin(SOUNDNET5, 1 / 4), tmp_path / 'run', config).net)
     batch = next(iter(batches.batches(made, samples=5 * 22_050, batch=12, repeat=False)))
-    told, seen = np.asarray(net(batch['waveform'])['places']).argmax(-1), batch['places'].numpy().argmax(-1)
-    assert np.mean(told == seen[:, : told.shape[1]]) > 0.6
+    answers, seen = np.asarray(net(batch['waveform'])['places']).argmax(-1), batch['places'].numpy().argmax(-1)
+    assert np.mean(answers == seen[:, : answers.shape[1]]) > 0.6
 
 
 def test_a_damaged_held_out_record_is_named_or_left_out(made, tmp_path, capsys):
@@ -146,14 +146,14 @@ def test_a_damaged_held_out_record_is_named_or_left_out(made, tmp_path, capsys):
     assert f'1 record could not be used: {shard}, record' in capsys.readouterr().out
 
 
-def test_a_folder_of_something_else_is_no_run(made, tmp_path):
+def test_a_folder_of_something_else_is_not_a_run(made, tmp_path):
     (tmp_path / 'thesis.txt').write_text('years of work')
-    with pytest.raises(SoundNetError, match=r'is not empty and holds no experiment\.json, so it is no run'):
+    with pytest.raises(SoundNetError, match=r'exists and has no experiment\.json, so it is not a run\. Use'):
         train(made, SPEC, tmp_path, CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 
 
-def test_going_on_is_exact_from_a_checkpoint(made, tmp_path):
+def test_resuming_from_a_checkpoint_is_exact(made, tmp_path):
     whole = train(made, SPEC, tmp_path / 'whole', CONFIG)
     train(made, SPEC, tmp_path / 'parts', dataclasses.replace(CONFIG, steps=3))
     rest = train(made, SPEC, tmp_path / 'parts', CONFIG)
@@ -175,23 +175,23 @@ def test_a_finished_run_is_left_as_it_is(made, tmp_path):
     assert all(np.array_equal(before[key], value) for key, value in weights(tmp_path / 'run').items())
 
 
-def test_other_settings_want_another_folder(made, tmp_path):
+def test_other_settings_need_another_folder(made, tmp_path):
     train(made, SPEC, tmp_path / 'run', CONFIG)
-    with pytest.raises(SoundNetError, match=r'begun with other learning_rate 0.001, not 0.0001: choose'):
+    with pytest.raises(SoundNetError, match=r'other settings \(learning_rate was 0.001, is 0.0001\)\. Use'):
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, learning_rate=1e-4))
-    with pytest.raises(SoundNetError, match='begun with other net'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(net layers differs'):
         train(made, thin(SOUNDNET5, 1 / 16), tmp_path / 'run', CONFIG)
 
 
 def test_nan_stops_it_and_names_the_clips(made, tmp_path):
     with pytest.raises(trainer.Diverged) as caught:
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, learning_rate=1e38))
-    assert 'the loss of imagenet is not a number on 4 of 4 clips (clip' in str(caught.value)
-    assert 'earlier checkpoints: none yet' in str(caught.value)
+    assert 'the loss of imagenet is NaN or infinite on 4 of 4 clips (clip' in str(caught.value)
+    assert 'Earlier checkpoints: none' in str(caught.value)
     assert not (tmp_path / 'run' / 'net').exists()
 
 
-def test_damage_is_told_in_words(made, tmp_path):
+def test_damaged_files_are_reported(made, tmp_path):
     shutil.copytree(made, tmp_path / 'records')
     shard = next((tmp_path / 'records').glob('*.tfrecord'))
     shard.write_bytes(shard.read_bytes()[:-100])
@@ -200,11 +200,11 @@ def test_damage_is_told_in_words(made, tmp_path):
     ):
         train(tmp_path / 'records', SPEC, tmp_path / 'run', CONFIG)
     (tmp_path / 'run' / 'experiment.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'experiment\.json is damaged .*: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'experiment\.json: cannot be read .*\. Use another --out, or remove'):
         train(made, SPEC, tmp_path / 'run', CONFIG)
 
 
-def test_a_wrong_flag_spoils_no_folder(made, tmp_path):
+def test_an_invalid_setting_creates_no_folder(made, tmp_path):
     with pytest.raises(SoundNetError, match='no decoder'):
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, decoder='tfioo'))
     assert not (tmp_path / 'run').exists()
@@ -221,20 +221,20 @@ def test_clips_too_short_for_a_head_are_refused_at_the_start(made, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'loss': 'mse'}, "loss is kl or l2, not 'mse'"),
+        ({'loss': 'mse'}, "loss must be kl or l2, got 'mse'"),
         ({'weights': {'places': -1.0}}, r"weights must be at least 0, got {'places': -1.0}"),
         ({'warmup_steps': 6}, 'warmup_steps must be less than steps, 6, got 6'),
-        ({'distribution': 'tpu'}, "distribution is none or mirrored or multiworker, not 'tpu'"),
+        ({'distribution': 'tpu'}, "distribution must be none or mirrored or multiworker, got 'tpu'"),
         ({'decoder': 'ffmpeg'}, "no decoder 'ffmpeg'"),
         ({'steps': 0}, 'steps must be more than 0, got 0'),
-        ({'averaging': 1.0}, 'averaging must be at least 0 and less than 1, got 1.0'),
-        ({'held_out': 1}, 'validate_every and held_out go together'),
-        ({'held_out': 2, 'validate_every': 1}, 'has 2 shards: hold out fewer than 2'),
-        ({'teachers': ('objects',)}, 'holds no teacher objects: it has imagenet, places'),
-        ({'weights': {'objects': 2.0}}, 'holds no teacher objects'),
+        ({'ema': 1.0}, 'ema must be at least 0 and less than 1, got 1.0'),
+        ({'held_out': 1}, r'validate_every \(steps\) and held_out \(shards\) must be set'),
+        ({'held_out': 2, 'validate_every': 1}, 'held_out=2 leaves none of 2 shards. Hold out fewer'),
+        ({'teachers': ('objects',)}, "no teacher 'objects'. Use imagenet, places"),
+        ({'weights': {'objects': 2.0}}, "no teacher 'objects'"),
     ],
 )
-def test_the_words_of_wrong_settings(change, words, made, tmp_path):
+def test_invalid_settings_are_reported(change, words, made, tmp_path):
     with pytest.raises(SoundNetError, match=words):
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, **change))
 

@@ -74,7 +74,7 @@ def same(run, other):
 
 
 @pytest.mark.parametrize('dies', [0, 1])
-def test_when_one_dies_the_other_ends_and_the_next_start_goes_on(records, alone, tmp_path, dies):
+def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alone, tmp_path, dies):
     run = tmp_path / 'run'
     workers = begin(records, run, '--steps=100000')
     while not list((run / 'checkpoints').glob('*.index')):
@@ -86,7 +86,8 @@ def test_when_one_dies_the_other_ends_and_the_next_start_goes_on(records, alone,
     assert time.monotonic() - began < 180
     assert workers[1 - dies].returncode == 1
     last = said.strip().splitlines()[-1]
-    assert 'start all workers with the same command to go on' in last
+    assert 'Start all workers with the same command to resume from the last checkpoint' in last
+    assert 'failed or cannot be reached' in last
     assert 'Traceback' not in said
     # From the last checkpoint on, to the same end as alone.
     for index in run.glob('checkpoints/step-*'):

@@ -9,11 +9,11 @@ import numpy as np
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.evaluation.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
+from soundnet_tf.evaluation.embedders.kinds import Values, choose_output, measured_hop_s, origin_of, over_time
 from soundnet_tf.teachers.options import fingerprint
 
 DEFAULT = 'embedding'
-"""What an output without a name is called."""
+"""The name of an output without a name."""
 
 Call = Callable[[Waveform], Mapping[str, Any]]
 
@@ -33,15 +33,17 @@ class Module:
         self._calls: dict[str, Call] = {}
         # Heads need more than 10 s.
         noise = np.random.default_rng(0).uniform(-0.1, 0.1, 12 * SAMPLE_RATE).astype(np.float32)
-        for call in _ways(self._module, noise):
+        for call in _signatures(self._module, noise):
             for output in call(noise):
                 self._calls.setdefault(output, call)
         if not self._calls:
-            raise SoundNetError(f'{where} takes no waveform: give a module from a waveform to a dict of outputs')
+            raise SoundNetError(
+                f'{where}: does not accept a waveform. Use a module from a waveform to a dict of outputs'
+            )
 
-    def known(self, layer: str | None) -> str:
-        """The output of that name; the feature layer over time, or else `embedding`, where none is named."""
-        return chosen(layer, [output for output in self._calls if output != 'times'], self.name)
+    def resolve_layer(self, layer: str | None) -> str:
+        """The output with this name; by default the feature layer over time, or else `embedding`."""
+        return choose_output(layer, [output for output in self._calls if output != 'times'], self.name)
 
     def hop_s(self, layer: str) -> float:
         return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
@@ -62,14 +64,14 @@ def _load(where: str) -> Any:
         try:
             import tensorflow_hub
         except ImportError:
-            raise MissingTool('tensorflow-hub', 'a module of the web', 'hub') from None
+            raise MissingTool('tensorflow-hub', 'a module from the web', 'hub') from None
         return tensorflow_hub.load(where)
     except (OSError, ValueError, RuntimeError) as error:
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise SoundNetError(f'{where} cannot be loaded as a module ({said})') from error
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise SoundNetError(f'{where}: cannot be loaded as a module ({reason})') from error
 
 
-def _ways(module: Any, noise: Waveform) -> Iterator[Call]:
+def _signatures(module: Any, noise: Waveform) -> Iterator[Call]:
     """The module itself, then its signatures, each for a waveform alone or else for a batch of one, if it takes it."""
     import tensorflow as tf
 

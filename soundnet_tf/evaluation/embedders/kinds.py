@@ -1,4 +1,4 @@
-"""What an evaluation asks of anything that embeds."""
+"""The interface of embedders for evaluation."""
 
 import json
 import math
@@ -20,14 +20,14 @@ class AnyEmbedder(Protocol):
     """Waveforms `[samples]` (float32, mono, 22,050 Hz, in [-1, 1]) to the values of a layer over time."""
 
     name: str
-    """As a table calls it."""
+    """The name in tables."""
     fingerprint: str
-    """The same for two that give the same numbers, and another for any that may not."""
+    """Equal for two embedders only if they give the same numbers."""
     origin: Mapping[str, Any]
-    """What it has learned from, as model.json of a saved net has it."""
+    """What it was trained on, as in model.json of a saved net."""
 
-    def known(self, layer: str | None) -> str:
-        """The layer itself, or the default one for None. Raises SoundNetError where there is none of that name."""
+    def resolve_layer(self, layer: str | None) -> str:
+        """The layer itself, or the default one for None. Raises SoundNetError for an unknown layer."""
         ...
 
     def hop_s(self, layer: str) -> float:
@@ -35,12 +35,12 @@ class AnyEmbedder(Protocol):
         ...
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        """`[time, channels]` of each. Raises ShortClip where one is too short."""
+        """`[time, channels]` of each. Raises ShortClip if one is too short."""
         ...
 
 
 def origin_of(folder: pathlib.Path) -> Mapping[str, Any]:
-    """What the net of an export, or of a saved folder, has learned from, by the model.json in the folder, if any."""
+    """What an export or saved net was trained on, from model.json in the folder, if there is one."""
     try:
         facts = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
         return facts.get('net', facts).get('origin', {})
@@ -49,39 +49,39 @@ def origin_of(folder: pathlib.Path) -> Mapping[str, Any]:
 
 
 FEATURES = ('pool5', 'conv4', 'embedding')
-"""Which of several outputs of a black box is read where none is named: those over time before one vector."""
+"""The default among several outputs of an unknown model: those over time before single vectors."""
 
 
-def chosen(layer: str | None, there: Sequence[str], name: str) -> str:
-    """The output of that name; where none is named the only one, or the first of FEATURES. Raises SoundNetError."""
+def choose_output(layer: str | None, there: Sequence[str], name: str) -> str:
+    """The output with this name; by default the only one, or the first of FEATURES. Raises SoundNetError."""
     if layer is None:
         layer = there[0] if len(there) == 1 else next((own for own in FEATURES if own in there), '')
     if layer not in there:
-        asked = f'output {layer!r}' if layer else 'output for features'
-        raise SoundNetError(f'{name} has no {asked}: name one of {", ".join(there)} (layer)')
+        wanted = f'output {layer!r}' if layer else 'output for features'
+        raise SoundNetError(f'{name}: no {wanted}. Set layer to one of {", ".join(there)}')
     return layer
 
 
 HOPS = 2**20
-"""Samples (48 s) by which two probes differ: a whole number of hops where strides are powers of two."""
+"""Samples (48 s) by which two test inputs differ: a whole number of hops if strides are powers of two."""
 
 
 def measured_hop_s(frames: Callable[[int], int]) -> float:
-    """The hop of a black box, by how many time steps more it gives for so many samples more.
+    """The hop of an unknown model, from the additional time steps of a longer input.
 
-    Infinite where it gives one vector whatever the length: any window then is that vector.
+    Infinite if it gives one vector for any length: any window is that vector.
     """
     steps = frames(20 * SAMPLE_RATE + HOPS) - frames(20 * SAMPLE_RATE)
     return HOPS / steps / SAMPLE_RATE if steps else math.inf
 
 
 def over_time(values: Any, name: str) -> Values:
-    """What a black box gave for one sound, with or without a batch of one, as `[time, channels]`."""
+    """The output of an unknown model for one sound, with or without a batch axis, as `[time, channels]`."""
     array = np.asarray(values, np.float32)
     if array.ndim == 3 and len(array) == 1:
         array = array[0]
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2 or not array.size:
-        raise SoundNetError(f'{name} gives values of shape {list(array.shape)}, not [time, channels]')
+        raise SoundNetError(f'{name}: shape must be [time, channels], got {list(array.shape)}')
     return array

@@ -13,7 +13,7 @@ FRAME, HOP, BANDS, COEFFICIENTS = 1024, 512, 64, 20
 """Samples of a frame (46 ms) and from one to the next, mel bands between 50 Hz and 11 kHz, coefficients kept."""
 
 BLOCK = 16
-"""Frames that are summed up in one time step: 8,192 samples, the hop of pool5, so that windows mean the same."""
+"""Frames per time step: 8,192 samples, the hop of pool5, so that windows have the same length."""
 
 LAYER = 'mfcc'
 
@@ -21,37 +21,37 @@ LAYER = 'mfcc'
 class Mfcc:
     """Mean and deviation, over each 0.37 s, of 20 coefficients and of their change from frame to frame: 80 values."""
 
-    name = 'MFCC, mean and deviation'
+    name = 'MFCC, mean and std'
     origin: Mapping[str, Any] = {}
     fingerprint = f'mfcc {FRAME} {HOP} {BANDS} {COEFFICIENTS} {BLOCK}'
 
-    def known(self, layer: str | None) -> str:
-        """The only one."""
+    def resolve_layer(self, layer: str | None) -> str:
+        """The only layer."""
         if layer not in (None, LAYER):
-            raise SoundNetError(f'MFCC have no layer {layer!r}: leave it out')
+            raise SoundNetError(f'mfcc: no layer {layer!r}. Leave layer out')
         return LAYER
 
     def hop_s(self, layer: str) -> float:
         return BLOCK * HOP / SAMPLE_RATE
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        return [summed_up(coefficients(waveform)) for waveform in waveforms]
+        return [summarise(coefficients(waveform)) for waveform in waveforms]
 
 
 def coefficients(waveform: Waveform) -> Values:
     """`[samples]` to `[frames, 20]`; a clip too short for one block is filled up with silence."""
     import tensorflow as tf
 
-    # One frame more than begins before the end would be nothing but silence.
+    # More padding would add a frame of silence.
     padded = np.pad(waveform, (0, max(0, BLOCK * HOP + FRAME - len(waveform))))
     spectra = tf.abs(tf.signal.stft(padded, FRAME, HOP)) ** 2
     mel = tf.signal.linear_to_mel_weight_matrix(BANDS, FRAME // 2 + 1, SAMPLE_RATE, 50.0, SAMPLE_RATE / 2)
-    # Softer than any 16-bit recording's own noise: silence has a finite logarithm.
+    # Below the noise floor of 16-bit recordings, so that the log of silence is finite.
     log_mel = tf.math.log(tf.matmul(spectra, mel) + 1e-6)
     return tf.signal.mfccs_from_log_mel_spectrograms(log_mel)[:, :COEFFICIENTS].numpy()
 
 
-def summed_up(frames: Values) -> Values:
+def summarise(frames: Values) -> Values:
     """`[frames, 20]` to `[blocks, 80]`; frames after the last whole block are left out."""
     change = np.diff(frames, axis=0, prepend=frames[:1])
     both = np.concatenate([frames, change], axis=1)

@@ -1,4 +1,4 @@
-"""Ready-made features: computed elsewhere, or by soundnet-embed.
+"""Precomputed features, by soundnet-embed or another program.
 
 FOLDER/NAME.npz or .npy   an array for each clip, by the clip's file name (`rain.wav.npz` or `rain.npz`), at any depth
 FILE.npz                  all in one, an array for each clip by its file name, with or without the extension
@@ -20,10 +20,10 @@ from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import Values, over_time
 
-LAYER = 'ready'
+LAYER = 'precomputed'
 
 
-class Ready:
+class Precomputed:
     """Arrays by the clips' names; `hop` in seconds, of one vector per clip any number."""
 
     origin: Mapping[str, Any] = {}
@@ -36,21 +36,21 @@ class Ready:
         self._paths: dict[str, pathlib.Path] = {}
         for file in sorted(path.rglob('*.np[yz]')) if path.is_dir() else ():
             if self._paths.setdefault(file.stem, file) != file:
-                raise SoundNetError(f'{where} holds {file.stem} twice: clips are found by their file names')
+                raise SoundNetError(f'{where}: {file.stem} is there twice. File names of clips must be unique')
         names = list(self._paths) if self._file is None else self._file.files
         if not names:
-            raise SoundNetError(f'{where} holds no .npy or .npz: give a folder of them, or one npz of all')
+            raise SoundNetError(f'{where}: no .npy or .npz files. Use a folder of them, or one .npz with all clips')
         digest = hashlib.sha256()
         for file in self._paths.values() if self._file is None else [path]:
             digest.update(file.name.encode() + file.read_bytes())
-        self.fingerprint = f'ready {digest.hexdigest()}'
+        self.fingerprint = f'precomputed {digest.hexdigest()}'
         self._clip_of: dict[str, str] = {}
         self._channels: tuple[str, int] | None = None
 
-    def known(self, layer: str | None) -> str:
-        """There is but what is there."""
+    def resolve_layer(self, layer: str | None) -> str:
+        """The only layer."""
         if layer not in (None, LAYER):
-            raise SoundNetError(f'ready-made features have no layer {layer!r}: leave it out')
+            raise SoundNetError(f'{self.name}: precomputed features have no layer {layer!r}. Leave layer out')
         return LAYER
 
     def hop_s(self, layer: str) -> float:
@@ -63,10 +63,10 @@ class Ready:
         arrays = map(_values, self._paths.values()) if self._file is None else map(self._file.get, self._file.files)
         if any(array.ndim > 1 and len(array) > 1 for array in arrays):
             raise SoundNetError(
-                f'{self.name} holds values over time and does not say how far apart they are: '
-                f'add the seconds from one to the next, as in {self.name}:0.37'
+                f'{self.name}: values over time without `times`. Append the seconds per time step, '
+                f'as in {self.name}:0.37'
             )
-        return math.inf  # of single vectors any window is that vector
+        return math.inf  # any window of a single vector is that vector
 
     def of_file(self, clip: str) -> Values:
         """The features of the clip with this path. Raises SoundNetError where there are none, or not usable ones."""
@@ -74,16 +74,15 @@ class Ready:
         there = self._paths if self._file is None else self._file
         key = next((key for key in (name.name, name.stem) if key in there), None)
         if key is None:
-            raise SoundNetError(f'{self.name} has no features of {name.name}: compute them, or leave the clip out')
+            raise SoundNetError(f'{self.name}: no features of {name.name}. Compute them, or leave the clip out')
         if self._clip_of.setdefault(key, clip) != clip:
             raise SoundNetError(
-                f'{self.name} has one {key} for {self._clip_of[key]} and {clip}: clips are found by their file names, '
-                'which must differ'
+                f'{self.name}: one {key} for {self._clip_of[key]} and {clip}. File names of clips must be unique'
             )
         values = self._file[key] if self._file is not None else _values(self._paths[key])
         values = over_time(values, f'{self.name}: {key}')
         if not np.isfinite(values).all():
-            raise SoundNetError(f'{self.name}: {key} holds numbers that are not finite')
+            raise SoundNetError(f'{self.name}: {key} has NaN or infinite values')
         self._channels = self._channels or (key, values.shape[1])
         if self._channels[1] != values.shape[1]:
             other, channels = self._channels
@@ -91,14 +90,14 @@ class Ready:
         return values
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        raise SoundNetError(f'{self.name} holds features of its own clips; it cannot listen to others')
+        raise SoundNetError(f'{self.name}: precomputed features cannot embed waveforms')
 
 
 def _opened(path: pathlib.Path) -> Any:
     try:
         file = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{path} cannot be read as npy or npz ({error})') from error
+        raise SoundNetError(f'{path}: cannot be read as npy or npz ({error})') from error
     return file
 
 
@@ -108,7 +107,7 @@ def _values(path: pathlib.Path) -> NDArray[Any]:
         return file
     with file:
         if 'values' not in file.files:
-            raise SoundNetError(f'{path} holds no `values`; it has {", ".join(file.files)}')
+            raise SoundNetError(f'{path}: no array `values`; it has {", ".join(file.files)}')
         return file['values']
 
 

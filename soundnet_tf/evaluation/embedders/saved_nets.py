@@ -1,4 +1,4 @@
-"""Saved nets, nets in memory, and nets as chance makes them."""
+"""Saved nets, nets in memory, and nets with random weights."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Net:
         self.name, self.fingerprint, self.origin = name, fingerprint, origin
         self._embedder = embedder
 
-    def known(self, layer: str | None) -> str:
+    def resolve_layer(self, layer: str | None) -> str:
         """The layer itself, or the net's feature layer."""
         return self._embedder.listener.resolve_layer(layer)
 
@@ -32,7 +32,7 @@ class Net:
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         clips = [self._embedder.listener.fit(waveform, [layer]) for waveform in waveforms]
-        return [heard[layer].values for heard in self._embedder.listener.listen_clips(clips, [layer])]
+        return [outputs[layer].values for outputs in self._embedder.listener.listen_clips(clips, [layer])]
 
 
 def saved_net(folder: saved.Path) -> Net:
@@ -44,7 +44,7 @@ def saved_net(folder: saved.Path) -> Net:
 
 
 def in_memory(net: model.SoundNet, name: str) -> Net:
-    """A net as it is now; later changes of its weights would be changes behind the cache's back."""
+    """A net as it is now; its weights must not change later, since features are cached."""
     digest = hashlib.sha256(repr(net.spec.to_dict()).encode())
     for key, variable in sorted(model.variables_of(net).items()):
         digest.update(key.encode() + np.asarray(variable).tobytes())
@@ -56,7 +56,7 @@ def random_net(net: str = 'soundnet8', seed: int = 0, spec: NetSpec | None = Non
     import keras
 
     if net not in config.NETS:
-        raise SoundNetError(f'there is no net {net!r}: give {" or ".join(config.NETS)}')
+        raise SoundNetError(f'net must be {" or ".join(config.NETS)}, got {net!r}')
     keras.utils.set_random_seed(seed)
     seeded = f', seed {seed}' if seed else ''
     return in_memory(model.build(spec or config.NETS[net]), f'{net}, random weights{seeded}')

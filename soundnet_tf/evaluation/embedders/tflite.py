@@ -8,7 +8,7 @@ import numpy as np
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, windows
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.evaluation.embedders.kinds import Values, chosen, measured_hop_s, origin_of, over_time
+from soundnet_tf.evaluation.embedders.kinds import Values, choose_output, measured_hop_s, origin_of, over_time
 from soundnet_tf.nets import litert
 from soundnet_tf.teachers.options import fingerprint
 
@@ -16,20 +16,20 @@ from soundnet_tf.teachers.options import fingerprint
 class Lite:
     """A file whose signatures take one input, `[batch, samples]` or `[samples]` at 22,050 Hz.
 
-    Where it takes one length alone, a clip goes through it window by window.
+    A model with a fixed input length processes a clip window by window.
     """
 
     def __init__(self, path: str):
         self.name = path
         if not pathlib.Path(path).is_file():
-            raise SoundNetError(f'there is no file {path}')
+            raise SoundNetError(f'{path}: no such file')
         self.origin: Mapping[str, Any] = origin_of(pathlib.Path(path).parent)
         self.fingerprint = f'tflite {fingerprint(pathlib.Path(path))}'
         try:
             self._interpreter = litert.interpreter(path)
             signatures = self._interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{path} cannot be read as TFLite ({str(error).splitlines()[0]})') from error
+            raise SoundNetError(f'{path}: cannot be read as TFLite ({str(error).splitlines()[0]})') from error
         self._signature_of = {
             layer: (key, names['inputs'][0])
             for key, names in signatures.items()
@@ -37,14 +37,14 @@ class Lite:
             for layer in names['outputs']
         }
         if not self._signature_of:
-            raise SoundNetError(f'{path} has no signature with one input: write it from a SavedModel with signatures')
+            raise SoundNetError(f'{path}: no signature with one input. Convert a SavedModel with signatures')
 
-    def known(self, layer: str | None) -> str:
-        """The output of that name; the feature layer, or the only one, where none is named."""
-        return chosen(layer, list(self._signature_of), self.name)
+    def resolve_layer(self, layer: str | None) -> str:
+        """The output with this name; by default the feature layer, or the only one."""
+        return choose_output(layer, list(self._signature_of), self.name)
 
     def hop_s(self, layer: str) -> float:
-        _, _, samples = self._taken(layer)
+        _, _, samples = self._input(layer)
         if samples:
             return samples / SAMPLE_RATE / len(self._one(np.zeros(samples, np.float32), layer))
         return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
@@ -52,7 +52,7 @@ class Lite:
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         return [self._one(waveform, layer) for waveform in waveforms]
 
-    def _taken(self, layer: str) -> tuple[Any, int, int]:
+    def _input(self, layer: str) -> tuple[Any, int, int]:
         """What runs the layer's signature, how many dimensions it takes, and how many samples; 0 for any number."""
         key, entry = self._signature_of[layer]
         runner = self._interpreter.get_signature_runner(key)
@@ -62,14 +62,14 @@ class Lite:
 
     def _one(self, waveform: Waveform, layer: str) -> Values:
         _, entry = self._signature_of[layer]
-        runner, dimensions, samples = self._taken(layer)
+        runner, dimensions, samples = self._input(layer)
         pieces = windows(waveform, samples) if samples else waveform[None]
         try:
             values = [runner(**{entry: piece if dimensions == 1 else piece[None]})[layer] for piece in pieces]
         except (ValueError, RuntimeError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SoundNetError(
-                f'{self.name}: {layer} cannot be had of {len(waveform):,} samples ({said}): take longer clips, '
+                f'{self.name}: {layer} cannot be computed for {len(waveform):,} samples ({reason}). Use longer clips, '
                 'or a file of any length (soundnet-export --length_s=dynamic)'
             ) from None
         return np.concatenate([over_time(one, f'{self.name}: {layer}') for one in values])
