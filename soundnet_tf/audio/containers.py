@@ -6,6 +6,7 @@ reject the same files.
 
 import functools
 import io
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from soundnet_tf.errors import BadAudio
@@ -16,7 +17,8 @@ AGAIN = 'Copy or download it again, or leave it out'
 def sniff(data: bytes) -> str | None:
     """The format by its first bytes, or None.
 
-    One of mp3, wav, aiff, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), mkv (any Matroska, as WebM is).
+    One of mp3, wav, aiff, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), mkv (any Matroska, as WebM is), aac, asf
+    (WMA, WMV), avi, flv, mpeg or mpegts.
     """
     if data[:4] in (b'RIFF', b'RF64') and data[8:12] == b'WAVE':
         return 'wav'
@@ -30,7 +32,22 @@ def sniff(data: bytes) -> str | None:
         return 'm4a'
     if data[:4] == b'\x1aE\xdf\xa3':
         return 'mkv'
-    return 'mp3' if data[:3] == b'ID3' or mp3_frame(data[:3]) else None
+    if data[:3] == b'ID3' or mp3_frame(data[:3]):
+        return 'mp3'
+    return next((name for name, fits in _FFMPEG.items() if fits(data)), None)
+
+
+_FFMPEG: dict[str, Callable[[bytes], bool]] = {
+    'aac': lambda data: data[:1] == b'\xff' and len(data) > 1 and data[1] & 0xF6 == 0xF0,
+    'asf': lambda data: data[:8] == bytes.fromhex('3026b2758e66cf11'),
+    'avi': lambda data: data[:4] == b'RIFF' and data[8:12] == b'AVI ',
+    'flv': lambda data: data[:4] == b'FLV\x01',
+    'mpeg': lambda data: data[:4] == b'\x00\x00\x01\xba',
+    'mpegts': lambda data: data[:1] == data[188:189] == b'\x47',
+}
+"""By the name of FFmpeg's demuxer: formats that PyAV alone reads."""
+
+FFMPEG_ONLY = frozenset(_FFMPEG)
 
 
 def whole(data: bytes, format: str) -> tuple[bytes, int]:

@@ -117,7 +117,7 @@ class PyAV:
     """FFmpeg's libraries through PyAV: the only decoder here that reads M4A, and the sound of videos."""
 
     name, module = 'pyav', 'av'
-    formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus', 'm4a', 'mkv'})
+    formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus', 'm4a', 'mkv'}) | containers.FFMPEG_ONLY
     streams = formats
     _block = 2048  # a container's stated length counts samples; the codec returns blocks of up to this many
 

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.audio import MEDIA_SUFFIXES, SAMPLE_RATE, Waveform
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
 from soundnet_tf.inference import listening
 from soundnet_tf.inference.embedding import Listener, Timed
 
-_VIDEOS = ('.mkv', '.mov', '.mp4', '.webm')
-SUFFIXES = ('.aif', '.aiff', '.flac', '.m4a', '.mp3', '.oga', '.ogg', '.opus', '.wav', *_VIDEOS)
-"""What is taken from a folder; a file that is named itself may be called anything."""
+SUFFIXES = tuple(sorted(MEDIA_SUFFIXES))
 
 
 @dataclasses.dataclass(frozen=True)
