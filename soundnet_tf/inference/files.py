@@ -50,7 +50,7 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     for argument in named:
         inside = _walk(argument) if os.path.isdir(argument) else [argument]
         if not inside and argument not in listed:
-            empty.append(f'{argument}: no sound files in this folder ({" ".join(SUFFIXES)})')
+            empty.append(f'{argument}: no sound files in this folder')
         for path in inside:
             paths.setdefault(os.path.abspath(path), path)
     if empty and not paths:
@@ -58,7 +58,7 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     for line in empty:
         tell(line)
     if not paths:
-        raise SoundNetError(f'the list has no sound files ({" ".join(SUFFIXES)})')
+        raise SoundNetError('the list has no sound files')
     tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}
     common = os.path.commonpath(tops) if root is None else os.path.abspath(root)
     names = {full: pathlib.PurePath(os.path.relpath(full, common)) for full in paths}

@@ -134,7 +134,9 @@ def test_folder_errors_are_reported(tmp_path, clips):
         datasets.load(clips / 'clips')
     folders(tmp_path / 'esc', clips=1)
     (tmp_path / 'esc' / 'silent').mkdir()
-    with pytest.raises(SoundNetError, match=r'class folder .*silent holds no sound files .*or remove the folder'):
+    with pytest.raises(
+        SoundNetError, match=r'class folder .*silent: no sound files in this folder.*or remove the folder'
+    ):
         datasets.load(tmp_path / 'esc')
     with pytest.raises(SoundNetError, match=r'not ESC-50, it has no meta/esc50\.csv'):
         datasets.load(tmp_path / 'esc', esc10=True)

@@ -254,7 +254,7 @@ def test_missing_requirements_are_reported_before_anything_is_written(made, tmp_
         finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'run', spec=SPEC)
     monkeypatch.setattr(pathlib.Path, 'exists', lambda self: False)
     monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
-    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*: stay with float32, the default'):
+    with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*\. Use float32, the default'):
         finetune(made, dataclasses.replace(SHORT, precision='bfloat16'), tmp_path / 'run', spec=SPEC)
     monkeypatch.undo()
     assert not (tmp_path / 'run').exists()

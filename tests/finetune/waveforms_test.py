@@ -33,7 +33,7 @@ def test_unreadable_files_are_reported(tmp_path):
         waveforms.read(paths, tmp_path / 'run')
     for k in (3, 8):
         (tmp_path / f'{k}.wav').write_bytes(b'')
-    more = rf'\. 2 more of the 9 clips cannot be read: {re.escape(paths[3])}, {re.escape(paths[8])}$'
+    more = rf'\. 2 more of 9 clips cannot be read: {re.escape(paths[3])}, {re.escape(paths[8])}$'
     with pytest.raises(BadAudio, match=rf'1\.wav: not a sound file.*{more}'):
         waveforms.read(paths, tmp_path / 'run')
 

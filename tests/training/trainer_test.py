@@ -140,7 +140,7 @@ def test_a_damaged_held_out_record_is_named_or_left_out(made, tmp_path, capsys):
     content[len(content) // 3] ^= 255
     shard.write_bytes(content)
     config = dataclasses.replace(CONFIG, steps=2, held_out=1, validate_every=1)
-    with pytest.raises(BadRecord, match=rf'{shard}, record \d+: its checksum is wrong'):
+    with pytest.raises(BadRecord, match=rf'{shard}, record \d+: damaged, wrong checksum'):
         train(tmp_path / 'records', SPEC, tmp_path / 'run', config)
     train(tmp_path / 'records', SPEC, tmp_path / 'other', dataclasses.replace(config, skip_bad_records=True))
     assert f'1 record could not be used: {shard}, record' in capsys.readouterr().out
