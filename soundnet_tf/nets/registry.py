@@ -152,7 +152,13 @@ def lists() -> tuple[pathlib.Path, ...]:
 
 
 def _own_list() -> pathlib.Path:
-    return pathlib.Path(str(importlib.resources.files('soundnet_tf.savedmodels'))) / LIST
+    """The list of what ships: in the package that is installed, or in the checkout that is imported."""
+    try:
+        folder = importlib.resources.files('soundnet_tf.savedmodels')
+    except ModuleNotFoundError:
+        # Python started in a checkout imports its source folder, which the package's data is not part of.
+        folder = pathlib.Path(__file__).parents[2] / 'savedmodels'
+    return pathlib.Path(str(folder)) / LIST
 
 
 def listed() -> dict[str, Listed]:

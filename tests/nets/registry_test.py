@@ -1,7 +1,11 @@
 """Names of nets, and where a user's nets lie."""
 
 import json
+import os
 import pathlib
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +58,21 @@ def test_the_users_own_list_goes_before_what_ships(own, monkeypatch):
     monkeypatch.setattr(registry, 'lists', lambda: ())
     with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
         registry.default()
+
+
+def test_a_checkout_finds_its_savedmodels(tmp_path):
+    """Python started in a checkout imports its source folder, whatever is installed: no package savedmodels is in it."""
+    checkout, top = tmp_path / 'checkout', pathlib.Path(registry.__file__).parents[2]
+    shutil.copytree(top / 'soundnet_tf', checkout / 'soundnet_tf', ignore=shutil.ignore_patterns('__pycache__'))
+    (checkout / 'savedmodels').mkdir()
+    shutil.copy(top / 'savedmodels' / 'models.json', checkout / 'savedmodels')
+    # Without the site, hence without the finder of an editable install.
+    code = f'import sys; sys.path.insert(0, {os.fspath(checkout)!r})\n'
+    code += 'from soundnet_tf.nets import registry; print(registry.lists()[0], *registry.listed())'
+    done = subprocess.run([sys.executable, '-I', '-S', '-c', code], capture_output=True, text=True, check=True)
+    path, *names = done.stdout.split()
+    assert path == os.fspath(checkout / 'savedmodels' / 'models.json')
+    assert 'soundnet8-esc10' in names
 
 
 @pytest.mark.parametrize(
