@@ -26,19 +26,30 @@ def SoundNet8(
 ) -> SoundNet:
     """The 8-layer net of the paper's table 1, in the manner of `keras.applications`.
 
-    From a waveform `[batch, samples]` (float32, mono, 22,050 Hz, in [-1, 1]) to a dict of
-    `[batch, time, classes]` per head; one frame of the heads needs 209,374 samples (9.50 s).
+    From a waveform `[batch, samples]` (float32, mono, 22,050 Hz, in [-1, 1]) to a dict of `[batch, time, classes]` per
+    head. One time step of the heads needs 209,374 samples (9.50 s); with the original weights 242,142 (10.98 s), since
+    they leave out the edge that they never learned (docs/edges.md).
+
+    For classes of your own, `X` `[clips, samples]` and `y` `[clips]`:
+
+        net = SoundNet8(weights='soundnet8', classes=3, pooling='avg')
+        net.compile('adam', loss='sparse_categorical_crossentropy')
+        net.fit(X, y)
 
     Args:
       include_top: with the heads; without, the output is that of conv7, `[batch, time, 1024]`.
       weights: None for random ones, 'soundnet8' for the original ones, another name or the folder of a saved net.
       input_tensor: a Keras tensor `[batch, samples]` to build on.
       input_shape: `(samples,)` for a fixed length; any length by default.
-      pooling: without top, 'avg' or 'max' over time: `[batch, 1024]`.
+      pooling: 'avg' or 'max' over time: a head gives `[batch, classes]`, as targets `[batch]` need it; without top the
+        output is `[batch, 1024]`. Of the head that `classes` makes the logits are pooled, before the activation; of the
+        heads of the original weights the probabilities.
       teachers: `{name: classes}` of the heads, by default those of `weights`, or `{'imagenet': 1000, 'places': 401}`.
       classifier_activation: what follows the heads' logits; None for the logits themselves.
-      classes: in place of the heads a new one, `predictions`, of so many classes, on the trunk of `weights`; it gives a
-        step from 0.58 s of sound on.
+      classes: in place of the heads a new one, `predictions`, of so many classes, on the trunk of `weights`; it needs
+        0.58 s of sound.
+
+    Raises ShortClip for an `input_shape` too short for the outputs, WeightsMismatch for weights that do not fit.
     """
     folder = None if weights is None else lookup.find(weights)
     spec, names = _table(SOUNDNET8, include_top, folder, teachers, classes)

@@ -3,7 +3,7 @@
 Only `keras` is used here, so the net runs on each of Keras' backends.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import keras
@@ -74,17 +74,17 @@ def build(
 ) -> SoundNet:
     """The net of `spec`, randomly initialised as in the paper's released code.
 
-    From `[batch, samples]` to a dict of `[batch, time, classes]` per head. Without heads, to the
-    last layer's `[batch, time, channels]`, or its average or maximum over time by `pooling`.
+    From `[batch, samples]` to a dict of `[batch, time, classes]` per head; without heads, to the last layer's
+    `[batch, time, channels]`.
 
     Args:
       labels: the class names of each head; those that ship, or numbers, where none are given.
       input_shape: `(samples,)` for a fixed length; `(None,)`, the default, for any.
+      pooling: 'avg' or 'max' over time, which leaves `[batch, classes]` or `[batch, channels]`. Of a head whose
+        `clip_mean` is 'logits' the logits are pooled, before the activation; of another the probabilities.
 
     Raises ShortClip if a fixed input is too short for the outputs.
     """
-    if pooling and spec.heads:
-        raise ValueError('pooling goes with include_top=False')
     if pooling not in (None, 'avg', 'max'):
         raise ValueError(f"pooling is None, 'avg' or 'max', not {pooling!r}")
     asked = spec.head_names or spec.layer_names[-1:]
@@ -93,14 +93,9 @@ def build(
     x = keras.layers.Rescaling(GAIN, name='gain')(x)
     for row in spec.layers:
         x = _layer(row, x)
-    outputs: Any = {head.name: _head(head, x, classifier_activation) for head in spec.heads}
+    outputs: Any = {head.name: _head(head, x, classifier_activation, pooling) for head in spec.heads}
     if not spec.heads:
-        pools = {
-            None: lambda y: y,
-            'avg': keras.layers.GlobalAveragePooling1D(name='avg_pool'),
-            'max': keras.layers.GlobalMaxPooling1D(name='max_pool'),
-        }
-        outputs = pools[pooling](x)
+        outputs = _pooled(x, pooling)
     inputs = waveform if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
     net = SoundNet(inputs, outputs, name=name or spec.name)
     return _know(net, spec, _names(spec, labels or {}), asked)
@@ -144,9 +139,20 @@ def _layer(row: Row, x: Any) -> Any:
     return keras.layers.ReLU(name=row.name)(x)
 
 
-def _head(head: Head, x: Any, activation: str | None) -> Any:
-    logits = _convolution(head, head.classes, logits_name(head.name), x)
-    return keras.layers.Activation(activation, name=head.name)(logits)
+def _head(head: Head, x: Any, activation: str | None, pooling: Pooling) -> Any:
+    values = _convolution(head, head.classes, logits_name(head.name), x)
+    activate = keras.layers.Activation(activation, name=head.name)
+    if head.clip_mean == 'logits':
+        return activate(_pooled(values, pooling, f'{head.name}_'))
+    return _pooled(activate(values), pooling, f'{head.name}_')
+
+
+def _pooled(x: Any, pooling: Pooling, prefix: str = '') -> Any:
+    """`[batch, time, channels]` to `[batch, channels]`, or as it is where nothing is pooled."""
+    if pooling is None:
+        return x
+    layers = {'avg': keras.layers.GlobalAveragePooling1D, 'max': keras.layers.GlobalMaxPooling1D}
+    return layers[pooling](name=f'{prefix}{pooling}_pool')(x)
 
 
 def _convolution(row: Conv | Head, filters: int, name: str, x: Any) -> Any:
@@ -196,16 +202,31 @@ def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
     for layer in chosen:
         if layer not in known:
             raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
-    outputs = {layer: _output(net, spec, layer) for layer in chosen}
+    outputs = _outputs(net, spec, chosen)
     part = SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
     return _know(part, spec, labels_of(net), [known[layer] for layer in chosen])
 
 
-def _output(net: keras.Model, spec: NetSpec, layer: str) -> Any:
-    if layer != spec.head_alias or layer in spec.head_names:
-        return net.get_layer(layer).output
-    geometry.path(spec, layer)  # heads of several geometries are not one layer
-    return keras.ops.concatenate([net.get_layer(head).output for head in spec.head_names], axis=-1)
+def _outputs(net: keras.Model, spec: NetSpec, layers: Sequence[str]) -> dict[str, Any]:
+    """The outputs of these layers; a head's are its time steps, `[batch, time, classes]`, also in a net that pools."""
+    all_heads = spec.head_alias in layers
+    steps = {head: _steps(net, head) for head in spec.head_names if all_heads or head in layers}
+    outputs = {}
+    for layer in layers:
+        if layer == spec.head_alias and layer not in steps:
+            geometry.path(spec, layer)  # heads of several geometries are not one layer
+            outputs[layer] = keras.ops.concatenate(list(steps.values()), axis=-1)
+        else:
+            outputs[layer] = steps[layer] if layer in steps else net.get_layer(layer).output
+    return outputs
+
+
+def _steps(net: keras.Model, head: str) -> Any:
+    layer: Any = net.get_layer(head)
+    logits = net.get_layer(logits_name(head)).output
+    if len(layer.output.shape) == len(logits.shape):
+        return layer.output
+    return keras.layers.Activation(layer.activation, name=head)(logits)  # its own comes after the pooling
 
 
 def logits(net: keras.Model) -> SoundNet:
