@@ -74,10 +74,10 @@ def import_weights(
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
     for folder in targets:  # before what takes long
         _check(folder)
-    path = published.local(source)
-    if path.stat().st_size > web_fetch.LIMITS.most_bytes:
-        raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
-    data = path.read_bytes()
+    with published.local(source) as path:
+        if path.stat().st_size > web_fetch.LIMITS.most_bytes:
+            raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
+        data = path.read_bytes()
     name = os.fspath(source) if path != pathlib.Path(source) else None
     try:
         held = recognise.read(path, data)

