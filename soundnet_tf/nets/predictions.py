@@ -1,5 +1,6 @@
 """`preprocess_input` and `decode_predictions`, as the nets of `keras.applications` have them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,23 @@ from soundnet_tf import audio, labels
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, SoundNetError
 
+MAX_CHANNELS = 8
+"""Of a recording that `preprocess_input` takes `[samples, channels]` for, rather than a batch."""
+
 
 def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
     """Mono sounds `[samples]` or `[batch, samples]`, at `sample_rate` in Hz, to what the nets take, of the same rank.
 
-    float32 at 22,050 Hz in [-1, 1]; whole numbers are PCM. Raises BadAudio where there are no usable samples.
+    float32 at 22,050 Hz in [-1, 1]; whole numbers are PCM. Raises BadAudio where there are no usable samples, for a
+    recording `[samples, channels]`, which would be taken for a batch, and for a path.
     """
+    if isinstance(x, str | bytes | os.PathLike):
+        path = os.fsdecode(x)
+        raise BadAudio(f'{path}: pass samples, not a path: soundnet_tf.audio.decoding.read({path!r})')
     sounds = audio.to_array(x)
+    if sounds.ndim == 2 and 0 < sounds.shape[1] <= MAX_CHANNELS < sounds.shape[0]:
+        shape = list(sounds.shape)
+        raise BadAudio(f'sounds of shape {shape} are [samples, channels]: pass mono sounds, such as x[:, 0]')
     if sounds.ndim not in (1, 2) or not len(sounds):
         raise BadAudio(f'sounds of shape {list(sounds.shape)}: pass [samples] or [batch, samples]')
     if sounds.ndim == 1:
@@ -37,12 +48,18 @@ def decode_predictions(
     its mean logits. Raises SoundNetError where shapes or names do not fit.
     """
     if not isinstance(outputs, Mapping):
-        raise SoundNetError('outputs is what a net with heads gives, {head: [batch, time, classes]}')
+        raise SoundNetError('outputs must be those of a net with heads, {head: [batch, time, classes]}')
     decoded: dict[int, list[tuple[str, str, float]]] = {}
     for head, values in outputs.items():
         values = np.asarray(values)
+        if values.ndim == 3 and not values.shape[1]:
+            raise SoundNetError(
+                f'head {head}: outputs of shape {list(values.shape)} hold no time step. Use longer clips'
+            )
         if values.ndim not in (2, 3) or not values.size:
-            raise SoundNetError(f'head {head}: outputs of shape {list(values.shape)}, not [batch, time, classes]')
+            raise SoundNetError(
+                f'head {head}: outputs of shape {list(values.shape)}, not [batch, time, classes] or [batch, classes]'
+            )
         values = values.mean(axis=1) if values.ndim == 3 else values
         count = values.shape[-1]
         own = (names or {}).get(head) or labels.shipped(head, count) or labels.numbered(count)
