@@ -78,7 +78,7 @@ def _sensible(format: str, output: str, precision: str, length_s: Any, calibrati
     if format == 'tflite':
         return
     if output not in _OUTPUTS_OF[format]:
-        raise SoundNetError(f'--output={output}: {_OUTPUTS[format]}, or use --format=tflite')
+        raise SoundNetError(f'--output={output}: {_OUTPUTS[format]} --format=tflite')
     given = {'precision': precision != 'float32', 'length_s': length_s is not None, 'calibration': bool(calibration)}
     for name, present in given.items():
         if present:
@@ -87,9 +87,9 @@ def _sensible(format: str, output: str, precision: str, length_s: Any, calibrati
 
 _OUTPUTS_OF = {'hub': ('tags',), 'keras': ('tags',), 'onnx': ('tags', 'embedding')}
 _OUTPUTS = {
-    'hub': 'a TF-Hub module has all outputs. Leave --output out',
-    'keras': 'a .keras file has the whole net. Leave --output out',
-    'onnx': 'an ONNX file has tags (layers and heads) or embedding (layers without heads). Use one of these',
+    'hub': 'a TF-Hub module has all outputs. Leave --output out, or use',
+    'keras': 'a .keras file has the whole net. Leave --output out, or use',
+    'onnx': 'an ONNX file has tags (layers and heads) or embedding (layers without heads). Use one of these, or',
 }
 
 

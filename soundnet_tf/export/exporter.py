@@ -105,8 +105,8 @@ def _way_out(clips: Sequence[Clip]) -> str:
     if quality.is_measurable(clips):
         return 'Use another precision, or for int8 more clips (--calibration)'
     return (
-        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them its cosine decides, '
-        'with them what users lose'
+        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them its cosine '
+        'decides, with them what users lose'
     )
 
 

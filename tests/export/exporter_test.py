@@ -194,7 +194,7 @@ def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
         ({'calibration': ['rain.wav']}, '--calibration is for TFLite files'),
         (
             {'format': 'onnx', 'output': 'layers'},
-            r'--output=layers: an ONNX file has tags \(layers and heads\) or embedding \(layers without heads\). Use one',
+            r'--output=layers: an ONNX file has tags \(layers and heads\) or embedding',
         ),
         (
             {'format': 'hub', 'output': 'embedding'},
