@@ -155,10 +155,16 @@ def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way
 
 
 def _ways_out(spec: NetSpec, samples: int) -> str:
+    deepest = deepest_layer(spec, samples)
+    if deepest is None:
+        return "tile the clip (short='tile')" if samples else 'use a longer clip'
+    return f"use layer='{deepest}' ({seconds(min_samples(spec, deepest))}) or tile the clip (short='tile')"
+
+
+def deepest_layer(spec: NetSpec, samples: int) -> str | None:
+    """The last layer of the trunk that gives a time step for so many samples; None where no layer does."""
     reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
-    if not reachable:
-        return "tile the clip (short='tile')" if samples else 'give a longer clip'
-    return f"use layer='{reachable[-1]}' ({seconds(min_samples(spec, reachable[-1]))}) or tile the clip (short='tile')"
+    return reachable[-1] if reachable else None
 
 
 def seconds(samples: int) -> str:

@@ -132,7 +132,7 @@ def test_min_samples_is_the_least(spec, frames):
             "rain.wav is 0.01 s; conv7 of soundnet8 needs 0.21 s. Use layer='conv5' (0.01 s) "
             "or tile the clip (short='tile').",
         ),
-        (0, 'conv1', 'rain.wav is 0.00 s; conv1 of soundnet8 needs 1 sample. Give a longer clip.'),
+        (0, 'conv1', 'rain.wav is 0.00 s; conv1 of soundnet8 needs 1 sample. Use a longer clip.'),
     ],
 )
 def test_the_words_of_short_clips(samples, layer, message):

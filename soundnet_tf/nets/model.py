@@ -40,7 +40,7 @@ class SoundNet(keras.Model):
         # A net on somebody's own input tensor cannot tell what its input counts.
         if isinstance(samples, int) and self.layers[0].name == INPUT:
             for layer in self.asked:
-                geometry.require(self.spec, layer, samples)
+                geometry.require(self.spec, layer, samples, way_out=_way_out(self.spec, samples))
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -53,6 +53,11 @@ class SoundNet(keras.Model):
         own = config.pop('soundnet')
         net = super().from_config(config, custom_objects=custom_objects)
         return _know(net, NetSpec.from_dict(own['spec']), own['labels'], own['asked'])
+
+
+def _way_out(spec: NetSpec, samples: int) -> str:
+    deepest = geometry.deepest_layer(spec, samples)
+    return 'use a longer clip' + (f", or features(net, '{deepest}')" if deepest else '')
 
 
 def _know(net: SoundNet, spec: NetSpec, names: Mapping[str, Iterable[str]], asked: Iterable[str]) -> SoundNet:
