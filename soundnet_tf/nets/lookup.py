@@ -28,6 +28,8 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     file and for a published net that was not imported yet, with the command that does, and for one that cannot be had.
     """
     name = registry.default() if name_or_path is None else os.fspath(name_or_path)
+    if not name:
+        raise SoundNetError("the model's name is empty: pass the folder of a saved net, or a name such as soundnet8")
     path = pathlib.Path(name)
     if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
         raise SoundNetError(

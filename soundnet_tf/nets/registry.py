@@ -13,6 +13,7 @@ a `models.json` of the user's own may list more. What belongs to a user lies in 
 """
 
 import dataclasses
+import difflib
 import importlib.resources
 import json
 import os
@@ -164,6 +165,17 @@ def _own_list() -> pathlib.Path:
 def listed() -> dict[str, Listed]:
     """All nets of the lists by name; the user's own before what ships. Raises SoundNetError for a damaged list."""
     return {net.name: net for path in lists() for net in _nets(path)}
+
+
+def names() -> list[str]:
+    """The nets that can be had by name on this machine: listed, registered, or converted at the first use."""
+    registered = [path.parent.name for path in (home() / 'nets').glob('*/spec.json')]
+    return sorted({*listed(), *PACKAGED, *registered})
+
+
+def similar(name: str) -> str | None:
+    """The name of a net that may be meant by a name that is none; None where nothing comes near."""
+    return next(iter(difflib.get_close_matches(name, [*names(), *PUBLISHED], n=1)), None)
 
 
 def default() -> str:

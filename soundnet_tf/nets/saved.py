@@ -138,11 +138,20 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
             if found.get(key, shape) != shape
         ]
         if wrong:
-            raise WeightsMismatch(
-                f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
-                'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
-                'without heads (include_top=False)'
+            raise WeightsMismatch(self._mismatch(read_spec(folder), spec, wrong))
+
+    def _mismatch(self, own: NetSpec, spec: NetSpec, wrong: list[str]) -> str:
+        if own.layer_names != spec.layer_names:
+            more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+            return (
+                f'{self._path} does not fit {spec.name}: it is of {own.name}, which has other layers '
+                f'({"; ".join(wrong[:3])}{more}). Load it with load_net'
             )
+        return (
+            f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
+            'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
+            'without heads (include_top=False)'
+        )
 
     def __getitem__(self, key: str) -> NDArray[np.float32]:
         if key not in self._shapes:
@@ -210,16 +219,25 @@ def read_spec(folder: Path) -> NetSpec:
     """The table of a saved net. Raises SoundNetError where there is none."""
     path = pathlib.Path(folder) / 'spec.json'
     if not path.is_file():
-        inside = path.parent / 'net'
-        way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
-        if registry.is_name(os.fspath(folder)) and not path.parent.exists():
-            way_out += f', or a name: {", ".join(sorted({*registry.listed(), *registry.PACKAGED}))}'
-        why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
-        raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
+        raise SoundNetError(f'{folder} is not a saved net: {_why_no_net(path.parent)}')
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
     except ValueError as error:
         raise SoundNetError(f'{path} is damaged ({error}): save the net again') from error
+
+
+def _why_no_net(folder: pathlib.Path) -> str:
+    names = f'or a name: {", ".join(registry.names())}'
+    if folder.is_file():
+        return f'it is a file. Pass the folder of a saved net, {names}'
+    inside = folder / 'net'
+    if (inside / 'spec.json').is_file():
+        return f'it holds no spec.json. Pass {inside}'
+    if folder.exists():
+        return 'it holds no spec.json. Pass the folder `net` that training wrote'
+    similar = registry.similar(os.fspath(folder))
+    guess = f' Did you mean {similar}?' if similar else ''
+    return f'there is no such folder, nor a net of that name.{guess} Pass the folder `net` that training wrote, {names}'
 
 
 def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import lookup, registry
+from soundnet_tf.nets import lookup, registry, saved
 from soundnet_tf.web import fetch
 from tests.prepare import served
 from tests.prepare.served import Fault, File
@@ -64,6 +64,30 @@ def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatc
         'soundnet5 is not registered on this machine: '
         'soundnet-import_weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
     )
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('soundnet-8', r'soundnet-8 is not a saved net: there is no such folder, nor a net of that name\. Did you mean '
+         r'soundnet8\? Pass the folder `net` that training wrote, or a name: .*soundnet5-esc10, soundnet8, so'),
+        ('soundnet8-esc50', r'Did you mean soundnet8-esc10\?'),
+        ('mime', r'Did you mean mine\? .*or a name: mine, '),
+        ('elsewhere/x', r'nor a net of that name\. Pass the folder'),
+        ('rain.wav', r'rain\.wav is not a saved net: it is a file\. Pass the folder of a saved net, or a name: mine'),
+        ('run', r'run is not a saved net: it holds no spec\.json\. Pass run/net$'),
+        ('empty', r'empty is not a saved net: it holds no spec\.json\. Pass the folder `net` that training wrote$'),
+        ('', r"the model's name is empty: pass the folder of a saved net, or a name such as soundnet8"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_net(home, tmp_path, name, words):
+    for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net', tmp_path / 'empty'):
+        folder.mkdir(parents=True)
+    for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net'):
+        (folder / 'spec.json').write_text('{}')
+    (tmp_path / 'rain.wav').write_bytes(b'RIFF')
+    with pytest.raises(SoundNetError, match=words):
+        saved.read_spec(lookup.find(name))
 
 
 def test_from_the_web_once(home, server):

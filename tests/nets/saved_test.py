@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import soundnet_tf
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
@@ -105,6 +106,17 @@ def test_nothing_is_set_where_something_does_not_fit(net, tmp_path):
     for part in ('esc10/kernel is missing', 'places/bias has no place', 'imagenet/bias is [10], not [7]'):
         assert part in str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(before, other.variables, strict=True))
+
+
+def test_a_net_of_other_layers_is_named(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    words = (
+        r'weights\.npz does not fit soundnet5: it is of soundnet8-thin, which has other layers '
+        r'\(conv5/kernel has no place; .*; .*; and \d+ more\)\. Load it with load_net'
+    )
+    with pytest.raises(WeightsMismatch, match=words) as caught:
+        soundnet_tf.SoundNet5(weights=tmp_path / 'net')
+    assert len(str(caught.value)) < 400
 
 
 def test_damage_is_named(net, tmp_path):
