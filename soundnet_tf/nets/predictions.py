@@ -12,14 +12,14 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, SoundNetError
 
 MAX_CHANNELS = 8
-"""Of a recording that `preprocess_input` takes `[samples, channels]` for, rather than a batch."""
+"""A longer array with at most so many columns is a recording `[samples, channels]`, not a batch."""
 
 
 def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
-    """Mono sounds `[samples]` or `[batch, samples]`, at `sample_rate` in Hz, to what the nets take, of the same rank.
+    """Mono sounds `[samples]` or `[batch, samples]`, at `sample_rate` in Hz, as input of the nets, of the same rank.
 
-    float32 at 22,050 Hz in [-1, 1]; whole numbers are PCM. Raises BadAudio where there are no usable samples, for a
-    recording `[samples, channels]`, which would be taken for a batch, and for a path.
+    float32 at 22,050 Hz in [-1, 1]; integers are PCM. Raises BadAudio if there are no usable samples, and for a
+    recording `[samples, channels]` or a path.
     """
     if isinstance(x, str | bytes | os.PathLike):
         path = os.fsdecode(x)
@@ -41,11 +41,11 @@ def decode_predictions(
     """For each sound of a batch `(head, class, probability)`, the `top` of each head, the most probable first.
 
     Args:
-      outputs: what a net gives, by head `[batch, time, classes]`, whose mean over time is taken, or `[batch, classes]`.
-      names: the class names of each head, such as `net.labels`; those that ship, or numbers, where none are given.
+      outputs: of a net, by head: `[batch, time, classes]`, which is averaged over time, or `[batch, classes]`.
+      names: the class names of each head, such as `net.labels`; by default those that ship, or numbers.
 
-    The mean is that of probabilities, also for a head that learned from labels, whose answer `Embedder.tag` takes from
-    its mean logits. Raises SoundNetError where shapes or names do not fit.
+    Probabilities are averaged, also of a head trained on labels, whose mean logits `Embedder.tag` uses. Raises
+    SoundNetError if shapes or names do not fit.
     """
     if not isinstance(outputs, Mapping):
         raise SoundNetError('outputs must be those of a net with heads, {head: [batch, time, classes]}')
@@ -64,7 +64,7 @@ def decode_predictions(
         count = values.shape[-1]
         own = (names or {}).get(head) or labels.shipped(head, count) or labels.numbered(count)
         if len(own) != count:
-            raise SoundNetError(f'head {head} has {count} classes, but {len(own)} names were given')
+            raise SoundNetError(f'head {head}: {len(own)} names for {count} classes')
         for sound, row in enumerate(values):
             best = np.argsort(-row, kind='stable')[:top]
             decoded.setdefault(sound, []).extend((head, own[int(i)], float(row[i])) for i in best)

@@ -51,7 +51,7 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
             'nowhere.t7 is not a file: pass a weight file, or the name of published weights (soundnet8, soundnet5)',
         ),
         (['letter.t7', 'net'], "letter.t7 is no weight file that is known here (it begins with b'dear sir'): give a"),
-        (['letter.t7', 'net', '--register=a/b'], "'a/b' is no name for a net"),
+        (['letter.t7', 'net', '--register=a/b'], "'a/b': invalid model name"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, words):

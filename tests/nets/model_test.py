@@ -95,7 +95,7 @@ def test_without_top():
 
 
 @pytest.mark.parametrize(('pooling', 'reduce'), [('avg', np.mean), ('max', np.max)])
-def test_heads_pool_as_their_table_has_it(pooling, reduce, tmp_path):
+def test_heads_pool_by_their_clip_mean(pooling, reduce, tmp_path):
     """Probabilities, or logits before the softmax; `features` and `logits` still give the time steps."""
     spec = dataclasses.replace(thin_spec(), heads=(*thin_spec().heads, model.new_head('predictions', 3)))
     net, plain = enliven(model.build(spec, pooling=pooling)), enliven(model.build(spec))
@@ -118,7 +118,7 @@ def test_heads_pool_as_their_table_has_it(pooling, reduce, tmp_path):
     np.testing.assert_array_equal(again(x)['predictions'], pooled['predictions'])
 
 
-def test_new_classes_are_learned_by_compile_and_fit(tmp_path):
+def test_compile_and_fit_with_new_classes(tmp_path):
     net = applications.SoundNet5(weights='soundnet5-esc10', classes=3, pooling='avg')
     net.compile(keras.optimizers.Adam(1e-4), loss='sparse_categorical_crossentropy', metrics=['accuracy'])
     x = np.stack([tone(1, 200 * 4 ** (index % 3)) for index in range(12)])
@@ -149,9 +149,12 @@ def test_on_other_tensors_and_fixed_lengths():
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        ({'pooling': 'sum', 'include_top': False}, "None, 'avg' or 'max', not 'sum'"),
-        ({'teachers': {'a': 1}, 'include_top': False}, 'they go with include_top=True'),
-        ({'input_shape': (44_100, 1)}, r'input_shape is \(samples,\)'),
+        ({'pooling': 'sum', 'include_top': False}, "None, 'avg' or 'max', got 'sum'"),
+        (
+            {'teachers': {'a': 1}, 'include_top': False},
+            'teachers and classes make heads. Use them with include_top=True',
+        ),
+        ({'input_shape': (44_100, 1)}, r'input_shape must be \(samples,\)'),
         ({'input_shape': (44_100,)}, 'input_shape is 2.00 s; imagenet of soundnet8 needs 9.50 s'),
     ],
 )
@@ -160,7 +163,7 @@ def test_refused_arguments(arguments, words):
         applications.SoundNet8(**arguments)
 
 
-def test_short_clips_are_refused_in_words():
+def test_short_clips_are_refused():
     net = applications.SoundNet8()
     words = (
         r"^the clip is 5\.00 s; imagenet of soundnet8 needs 9\.50 s\. Use a longer clip, or features\(net, 'conv7'\)\.$"
@@ -202,10 +205,10 @@ def test_labels_come_with_the_head():
     labels = applications.SoundNet5().labels
     assert (labels['imagenet'][0], labels['places'][0]) == ('tench, Tinca tinca', 'abbey')
     assert (len(labels['imagenet']), len(labels['places'])) == (1000, 401)
-    with pytest.raises(SoundNetError, match='head places has 4 classes, but 1 labels were given'):
+    with pytest.raises(SoundNetError, match='head places: 1 labels for 4 classes'):
         model.build(thin_spec(), labels={'places': ['a']})
 
 
-def test_foreign_models_are_named():
+def test_foreign_models_are_refused():
     with pytest.raises(SoundNetError, match="model 'mine' was not built by soundnet_tf"):
         model.spec_of(keras.Sequential(name='mine'))

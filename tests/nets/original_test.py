@@ -80,7 +80,7 @@ def check(net, name, values, tolerance=2e-4):
         assert (pool5.mean(), pool5.std(), pool5.max()) == pytest.approx(statistics, rel=1e-3)
 
 
-def test_the_golden_answers_by_litert_tensorflow_keras_and_stream(folder, net, sounds):
+def test_golden_values_in_litert_tensorflow_keras_and_streams(folder, net, sounds):
     layers = ['pool5', *HEADS]
     keras_net = model.features(net, layers)
     embedders = [soundnet_tf.load('soundnet8'), inference.Embedder(stored(folder))]
@@ -103,7 +103,7 @@ def test_the_golden_answers_by_litert_tensorflow_keras_and_stream(folder, net, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize('form', ['hub', 'onnx', 'tags float32', 'tags float16'])
-def test_the_golden_answers_of_exports(form, folder, net, sounds, tmp_path):
+def test_golden_values_of_exports(form, folder, net, sounds, tmp_path):
     if form == 'onnx':
         pytest.importorskip('onnxruntime')
     precision = form.removeprefix('tags ')
@@ -117,7 +117,7 @@ def test_the_golden_answers_of_exports(form, folder, net, sounds, tmp_path):
         check(net, name, heads | ({'pool5': given['pool5']} if 'pool5' in given else {}), 2e-3)
 
 
-def test_hear_leaves_the_edge_out_too(net, sounds):
+def test_hear_drops_the_edge_too(net, sounds):
     loaded = hear.load_model()
     assert loaded.net.spec == net.spec
     scene = hear.get_scene_embeddings(sounds['rooster'][None], loaded)
@@ -125,7 +125,7 @@ def test_hear_leaves_the_edge_out_too(net, sounds):
     np.testing.assert_allclose(np.asarray(scene)[0], wanted, atol=1e-4)
 
 
-def test_no_step_is_about_the_end_of_the_clip(folder, sounds):
+def test_no_step_depends_on_the_end_of_the_clip(folder, sounds):
     """Of each head's step, against the same step inside a longer clip; edges='keep' shows what is left out."""
     spec = saved.read_spec(folder)
     assert (spec.trained_samples, spec.layers[-1].paddings) == (441_000, (2, 0))
@@ -161,7 +161,7 @@ def test_at_the_worst_length_it_names_the_sound_and_not_the_edge():
         soundnet_tf.load(edges='all')
 
 
-def test_what_the_saved_net_says_of_itself(folder):
+def test_model_json_and_card(folder):
     facts, weights = saved.read_facts(folder), registry.PACKAGED['soundnet8']
     origin = facts['origin']
     assert (origin['sha256'], origin['licence']) == (weights.sha256, 'MIT')
@@ -201,7 +201,7 @@ def example_of(words):
     return block, text
 
 
-def test_the_example_of_decoding_prints_what_the_docs_say(capsys):
+def test_the_decoding_example_prints_what_the_docs_show(capsys):
     block, text = example_of('decode_predictions')
     exec(block, {})
     said = capsys.readouterr().out.splitlines()
@@ -211,7 +211,7 @@ def test_the_example_of_decoding_prints_what_the_docs_say(capsys):
 
 
 @pytest.mark.slow
-def test_the_example_of_training_learns_its_clips(tmp_path, monkeypatch):
+def test_the_training_example_learns_its_clips(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(example_of('net.fit')[0], names)
@@ -242,7 +242,7 @@ def test_text_has_the_first_synonym_and_json_all():
     assert said['tags']['imagenet'][0]['name'] == 'sandbar, sand bar'
 
 
-def test_where_the_weights_are_looked_for(tmp_path, monkeypatch):
+def test_where_the_weights_are_found(tmp_path, monkeypatch):
     with published.local('soundnet8') as file:
         assert file.parts[-3:] == ('soundnet', 'models', 'sound8.npy')
     assert 'soundnet' not in sys.modules
@@ -257,7 +257,7 @@ def test_where_the_weights_are_looked_for(tmp_path, monkeypatch):
         assert found == kept
 
 
-def test_offline_one_line_says_the_ways_out(tmp_path, monkeypatch, capsys):
+def test_offline_the_error_lists_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
     monkeypatch.setenv('PIP_NO_INDEX', '1')
     monkeypatch.setattr(published, '_installed', lambda *_: [])
@@ -272,7 +272,7 @@ def test_offline_one_line_says_the_ways_out(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth'])
-def test_a_weight_file_is_to_be_imported_first(name):
+def test_a_weight_file_must_be_imported_first(name):
     stem = name.rpartition('/')[2].rpartition('.')[0]
     expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import_weights {name} nets/{stem}'
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
@@ -280,7 +280,7 @@ def test_a_weight_file_is_to_be_imported_first(name):
             use(name)
 
 
-def test_where_the_net_cannot_be_written(monkeypatch, capsys):
+def test_a_folder_that_cannot_be_written(monkeypatch, capsys):
     monkeypatch.setenv('SOUNDNET_HOME', '/dev/null/x')
     assert original.main('soundnet8') == 2
     said = capsys.readouterr().err.strip()
