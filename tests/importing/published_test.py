@@ -60,7 +60,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_by_name_from_the_web_to_a_net(home, server, tmp_path):
+def test_import_by_name_from_the_web(home, server, tmp_path):
     imported = importing.import_weights('small', tmp_path / 'net', register='small')
     assert (imported.spec, imported.origin['file']) == (geometry.trim_edges(TINY8, 441_000), 'a.t7')
     assert names(home) == ['a.t7', 'all.zip']
@@ -70,36 +70,34 @@ def test_by_name_from_the_web_to_a_net(home, server, tmp_path):
     assert lookup.find('small').is_dir()
 
 
-def test_what_broke_off_is_gone_on_with(home, server, capsys):
+def test_an_interrupted_download_resumes(home, server, capsys):
     server.files['/all.zip'].faults = [Fault(drop_after=50_000)]
     assert local('small').read_bytes() == NET
     assert [asked.headers.get('Range') for asked in server.asked] == [None, 'bytes=50000-']
     assert capsys.readouterr().err == ''  # the progress bar is for terminals
 
 
-def test_without_a_network_it_is_told_where_the_file_goes(home, server, monkeypatch):
+def test_a_failed_download_reports_where_to_put_the_file(home, server, monkeypatch):
     monkeypatch.setattr(web_fetch, 'LIMITS', dataclasses.replace(web_fetch.LIMITS, tries=1))
     server.files['/all.zip'].always = Fault(503)
     with pytest.raises(SoundNetError) as caught:
         local('small')
     assert str(caught.value) == (
-        f'{server.url}/all.zip was not fetched: HTTP 503 Service Unavailable. Try again later, or get it elsewhere '
-        f'(about 101 MB) and put it at {home}/all.zip, or a.t7 from it at {home}/a.t7'
+        f'{server.url}/all.zip was not fetched: HTTP 503 Service Unavailable. Try again later, or put a copy '
+        f'(about 101 MB) at {home}/all.zip, or a.t7 from it at {home}/a.t7'
     )
     (home / 'all.zip').write_bytes(ZIP)
     assert local('small').read_bytes() == NET
     (home / 'a.t7').write_bytes(b'mine')
     assert local('small').read_bytes() == b'mine'
-    with pytest.raises(
-        SoundNetError, match=rf'a\.t7 is no weight file that is known here.*\. Delete {home}/a\.t7 first'
-    ):
+    with pytest.raises(SoundNetError, match=rf'a\.t7: unknown kind of weight file.*\. Delete {home}/a\.t7 first'):
         importing.import_weights('small', 'net')
 
 
 def test_another_net_under_a_published_name(home, monkeypatch, tmp_path):
     (home / 'soundnet5_final.t7').parent.mkdir(parents=True)
     (home / 'soundnet5_final.t7').write_bytes(made.t7(TINY8, made.weights(TINY8)))
-    with pytest.raises(SoundNetError, match=r'soundnet5_final\.t7 is soundnet8-thin, not soundnet5: delete it'):
+    with pytest.raises(SoundNetError, match=r'soundnet5_final\.t7: contains soundnet8-thin, not soundnet5\. Delete it'):
         importing.import_weights('soundnet5', tmp_path / 'net')
 
 
@@ -108,7 +106,7 @@ def test_the_hash_is_checked_once_it_is_known(home, server, monkeypatch):
     assert local('small').read_bytes() == NET
     (home / 'a.t7').write_bytes(b'mine')
     with pytest.raises(
-        SoundNetError, match=r'a\.t7 has sha256 \w{64}, not \w{64}: delete it and .*all\.zip, and try again'
+        SoundNetError, match=r'a\.t7: sha256 is \w{64}, not \w{64}\. Delete it and .*all\.zip, and try again'
     ):
         local('small')
 
@@ -118,13 +116,13 @@ def test_the_hash_is_checked_once_it_is_known(home, server, monkeypatch):
     [
         (ZIP[:1000], 'File is not a zip file'),
         (ZIP.replace(NOISE[:1000], NOISE[1000:2000]), 'Bad CRC-32'),
-        (made.zip_of({'other.t7': b'', 'more.t7': b''}), 'it holds other.t7, more.t7'),
+        (made.zip_of({'other.t7': b'', 'more.t7': b''}), 'it contains other.t7, more.t7'),
     ],
 )
-def test_a_damaged_zip_is_told(home, server, monkeypatch, archive, words):
+def test_a_damaged_zip_is_reported(home, server, monkeypatch, archive, words):
     publish(monkeypatch, server, 'b.t7')
     server.files['/all.zip'].body = archive
-    with pytest.raises(SoundNetError, match=rf'all\.zip does not give b\.t7 \({words}.*\): delete it'):
+    with pytest.raises(SoundNetError, match=rf'all\.zip: cannot extract b\.t7 \({words}.*\)\. Delete it'):
         local('small')
     assert names(home) == ['all.zip']
 
@@ -137,9 +135,9 @@ def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
         local('small')
 
 
-def test_two_at_once(home, server):
+def test_two_processes_at_once(home, server):
     claim = storage.Claim.of(home / registry.PUBLISHED['small'].member)
-    with pytest.raises(SoundNetError, match=r'is being fetched by another run: wait for that'):
+    with pytest.raises(SoundNetError, match=r'a\.t7: being downloaded by another process\. Wait for it'):
         local('small')
     claim.release()
     assert local('small').is_file()
@@ -162,23 +160,23 @@ def test_without_locks_each_run_unpacks_for_itself(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ['a.t7', 'all.zip']
 
 
-def test_a_folder_of_that_name_is_not_meant(home, server, tmp_path):
+def test_a_folder_of_that_name_is_ignored(home, server, tmp_path):
     (tmp_path / 'small').mkdir()
     assert local('small').is_file()
 
 
-def test_a_path_goes_before_a_name(home, server, tmp_path):
+def test_a_path_overrides_a_name(home, server, tmp_path):
     (tmp_path / 'small').write_bytes(b'mine')
     assert local('small').read_bytes() == b'mine'
     assert not server.asked
 
 
-@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'not a file'), ('.', 'a folder')])
-def test_what_is_neither_a_file_nor_published(home, server, source, what):
+@pytest.mark.parametrize(('source', 'what'), [('nothing.t7', 'no such file'), ('.', 'is a folder')])
+def test_neither_a_file_nor_a_published_name(home, server, source, what):
     with pytest.raises(SoundNetError) as caught:
         local(source)
     assert str(caught.value) == (
-        f'{source} is {what}: pass a weight file, or the name of published weights (soundnet8, small)'
+        f'{source}: {what}. Pass a weight file, or the name of published weights (soundnet8, small)'
     )
 
 
@@ -269,7 +267,7 @@ RETRY = "WARNING: Retrying (Retry(total=0)) after connection broken by '{}': /si
         ('', 'pip: it installed no weight file'),
     ],
 )  # fmt: skip
-def test_a_failure_of_pip_is_reported_with_its_reason_and_the_ways_out(home, pip, stderr, reason):
+def test_a_failure_of_pip_is_reported_with_its_reason(home, pip, stderr, reason):
     pip.stderr = stderr
     with pytest.raises(SoundNetError) as caught:
         local('small-net')
@@ -281,7 +279,7 @@ def test_a_failure_of_pip_is_reported_with_its_reason_and_the_ways_out(home, pip
     assert names(home.parent) == []
 
 
-def test_damaged_files_are_named_with_their_hash(home, pip, tmp_path):
+def test_damaged_files_are_reported_with_their_hash(home, pip, tmp_path):
     pip.stderr = NOT_FOUND
     home.mkdir(parents=True)
     (home / 'small.npy').write_bytes(b'half')
@@ -301,7 +299,7 @@ def test_damaged_files_are_named_with_their_hash(home, pip, tmp_path):
     assert (home / 'small.npy').read_bytes() == b'half'
 
 
-def test_what_is_published():
+def test_published_names():
     assert set(registry.PUBLISHED) == {'soundnet5'}
     for name, own in registry.PUBLISHED.items():
         assert own.member == f'{name}_final.t7'
