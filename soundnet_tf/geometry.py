@@ -67,7 +67,7 @@ def receptive_field(spec: NetSpec, layer: str) -> int:
 
 
 def first_sample(spec: NetSpec, layer: str) -> int:
-    """Where the first time step begins to see; negative, since zero padding stands before the sound."""
+    """The first sample that the first time step sees; negative, since zero padding comes before the sound."""
     sample, step = 0, 1
     for row in path(spec, layer):
         sample -= row.paddings[0] * step
@@ -83,7 +83,7 @@ def frame_times(spec: NetSpec, layer: str, frames: int, first: int = 0) -> list[
 
 
 def final_frames(spec: NetSpec, layer: str, samples: int) -> int:
-    """How many time steps of `layer` are settled once so many samples were heard, whatever comes after them."""
+    """How many time steps of `layer` are final after so many samples, whatever follows."""
     length = samples
     for row in path(spec, layer):
         if length <= 0:
@@ -94,7 +94,7 @@ def final_frames(spec: NetSpec, layer: str, samples: int) -> int:
 
 
 def trim_edges(spec: NetSpec, samples: int) -> NetSpec:
-    """The net without the steps at a clip's end that it never learned to give, from clips of so many samples alone.
+    """The net without the steps at a clip's end that training on clips of so many samples never reached.
 
     In training, the heads' windows may leave the last steps of the last layer unread, and with them all that read so
     much of its zero padding. At another length they are read, and may be wild: those of the published 8-layer net are
@@ -128,7 +128,7 @@ def _ended(row: Padded, zeros: int) -> Padded:
 
 
 def latency(spec: NetSpec, layer: str) -> int:
-    """How many samples after its centre a time step of `layer` is settled: half of what it sees comes later."""
+    """How many samples after its centre a time step of `layer` is final: half of its receptive field comes later."""
     return receptive_field(spec, layer) // 2 + 1
 
 
@@ -143,7 +143,7 @@ def channels(spec: NetSpec, layer: str) -> int:
 
 
 def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way_out: str | None = None) -> None:
-    """Raise ShortClip, with the numbers and the way out, unless `samples` give a frame of `layer`."""
+    """Raise ShortClip, with the lengths and what to do, if `samples` are too few for a frame of `layer`."""
     needed = min_samples(spec, layer)
     if samples >= needed:
         return
@@ -155,14 +155,20 @@ def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way
 
 
 def _ways_out(spec: NetSpec, samples: int) -> str:
+    deepest = deepest_layer(spec, samples)
+    if deepest is None:
+        return "tile the clip (short='tile')" if samples else 'use a longer clip'
+    return f"use layer='{deepest}' ({seconds(min_samples(spec, deepest))}) or tile the clip (short='tile')"
+
+
+def deepest_layer(spec: NetSpec, samples: int) -> str | None:
+    """The last layer of the trunk that has a time step for so many samples; None if no layer has."""
     reachable = [row.name for row in spec.layers if min_samples(spec, row.name) <= samples]
-    if not reachable:
-        return "tile the clip (short='tile')" if samples else 'give a longer clip'
-    return f"use layer='{reachable[-1]}' ({seconds(min_samples(spec, reachable[-1]))}) or tile the clip (short='tile')"
+    return reachable[-1] if reachable else None
 
 
 def seconds(samples: int) -> str:
-    """A number of samples as people read it: `9.50 s`; below a hundredth of a second, in samples."""
+    """A number of samples for people: `9.50 s`; below a hundredth of a second, in samples."""
     if 0 < samples < SAMPLE_RATE / 100:
         return f'{samples} sample{"s" if samples > 1 else ""}'
     return f'{samples / SAMPLE_RATE:.2f} s'

@@ -23,10 +23,10 @@ BATCH_NORM_EPSILON = 1e-5
 
 def _check_sizes(row: Any, *names: str) -> None:
     for name in names:
-        least = 0 if name.startswith('padding') else 1
+        minimum = 0 if name.startswith('padding') else 1
         value = getattr(row, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f'{row.name}: {name} must be a whole number of at least {least}, got {value!r}')
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f'{row.name}: {name} must be an integer of at least {minimum}, got {value!r}')
 
 
 class _Padded:
@@ -49,7 +49,9 @@ class _Padded:
         if self.padding_end is not None:
             _check_sizes(self, 'padding_end')
             if self.padding_end > self.padding:
-                raise ValueError(f'{self.name}: padding_end is at most padding, {self.padding}, not {self.padding_end}')
+                raise ValueError(
+                    f'{self.name}: padding_end must be at most padding, {self.padding}, got {self.padding_end}'
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Head(_Padded):
         _check_sizes(self, 'classes', 'kernel', 'padding', 'stride')
         self._check_padding()
         if self.clip_mean not in get_args(ClipMean):
-            raise ValueError(f"{self.name}: clip_mean is 'probabilities' or 'logits', not {self.clip_mean!r}")
+            raise ValueError(f"{self.name}: clip_mean must be 'probabilities' or 'logits', got {self.clip_mean!r}")
 
 
 Row = Conv | Pool | Head
@@ -124,7 +126,7 @@ Row = Conv | Pool | Head
 class NetSpec:
     """A whole net: its trunk from the first layer to the last, and the heads on top of the trunk.
 
-    `feature_layer` is the layer to embed with when none is named. `trained_samples` is the length of the clips that
+    `feature_layer` is the default layer of embeddings. `trained_samples` is the length of the clips that
     the net learned from, in samples, where all had one length and that is known.
     """
 
@@ -138,11 +140,11 @@ class NetSpec:
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f'{self.name}: two rows are called {", ".join(twice)}')
+            raise ValueError(f'{self.name}: duplicate row names: {", ".join(twice)}')
         if not any(isinstance(row, Conv) for row in self.layers):
-            raise ValueError(f'{self.name}: a net needs at least one convolution')
+            raise ValueError(f'{self.name}: a net needs a convolution')
         if self.feature_layer not in {row.name for row in self.layers}:
-            raise ValueError(f'{self.name}: feature_layer {self.feature_layer!r} is none of its layers')
+            raise ValueError(f'{self.name}: feature_layer {self.feature_layer!r} is not one of its layers')
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -166,12 +168,12 @@ class NetSpec:
         if not teachers:
             return dataclasses.replace(self, heads=())
         if not self.heads:
-            raise ValueError(f'{self.name} has no head whose kernel, stride and padding new heads could take')
+            raise ValueError(f'{self.name} has no head to copy kernel, stride and padding from')
         heads = tuple(dataclasses.replace(self.heads[0], name=n, classes=c) for n, c in teachers.items())
         return dataclasses.replace(self, heads=heads)
 
     def with_edges(self) -> 'NetSpec':
-        """The same net with all steps that it gives, those too that read padding which it never learned from."""
+        """The same net with all of its steps, including those that read padding which training never reached."""
         return dataclasses.replace(
             self,
             layers=tuple(dataclasses.replace(r, padding_end=None) if isinstance(r, Conv) else r for r in self.layers),
@@ -180,14 +182,14 @@ class NetSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` gives the same spec back."""
-        return _known(self) | {
-            'layers': [{'kind': type(row).__name__.lower(), **_known(row)} for row in self.layers],
-            'heads': [_known(head) for head in self.heads],
+        return _set_fields(self) | {
+            'layers': [{'kind': type(row).__name__.lower(), **_set_fields(row)} for row in self.layers],
+            'heads': [_set_fields(head) for head in self.heads],
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> 'NetSpec':
-        """The inverse of `to_dict`. Raises ValueError naming what is missing or unknown."""
+        """The inverse of `to_dict`. Raises ValueError, which names missing and unexpected keys."""
         try:
             kinds = {'conv': Conv, 'pool': Pool}
             layers = [(kinds[row['kind']], {k: v for k, v in row.items() if k != 'kind'}) for row in values['layers']]
@@ -199,10 +201,10 @@ class NetSpec:
                 trained_samples=values.get('trained_samples'),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f'not the table of a net: {error}') from error
+            raise ValueError(f'not a NetSpec: {error}') from error
 
 
-def _known(values: Any) -> dict[str, Any]:
+def _set_fields(values: Any) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(values).items() if value is not None}
 
 

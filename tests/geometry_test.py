@@ -60,7 +60,7 @@ def test_frame_centres():
     assert geometry.frame_times(SOUNDNET8, 'conv4', 432)[-1] * SAMPLE_RATE == pytest.approx(441_070.5)
 
 
-def test_a_head_is_known_by_its_own_name_and_by_the_papers():
+def test_a_head_has_its_own_name_and_the_papers():
     assert geometry.path(SOUNDNET8, 'conv8') == geometry.path(SOUNDNET8, 'imagenet')
     mixed = NetSpec('mixed', SOUNDNET8.layers, (SOUNDNET8.heads[0], Head('esc10', 10, kernel=1, stride=1)), 'pool5')
     assert geometry.min_samples(mixed, 'esc10') == 4_574
@@ -111,7 +111,7 @@ def test_against_brute_force(spec, samples):
 
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.integers(1, 20))
-def test_min_samples_is_the_least(spec, frames):
+def test_min_samples_is_the_minimum(spec, frames):
     least = geometry.min_samples(spec, 'head', frames)
     assert geometry.frames(spec, 'head', least) >= frames
     assert least == 1 or geometry.frames(spec, 'head', least - 1) < frames
@@ -132,16 +132,16 @@ def test_min_samples_is_the_least(spec, frames):
             "rain.wav is 0.01 s; conv7 of soundnet8 needs 0.21 s. Use layer='conv5' (0.01 s) "
             "or tile the clip (short='tile').",
         ),
-        (0, 'conv1', 'rain.wav is 0.00 s; conv1 of soundnet8 needs 1 sample. Give a longer clip.'),
+        (0, 'conv1', 'rain.wav is 0.00 s; conv1 of soundnet8 needs 1 sample. Use a longer clip.'),
     ],
 )
-def test_the_words_of_short_clips(samples, layer, message):
+def test_messages_of_short_clips(samples, layer, message):
     with pytest.raises(ShortClip) as caught:
         geometry.require(SOUNDNET8, layer, samples, 'rain.wav')
     assert str(caught.value) == message
 
 
-def test_no_frames_out_of_padding():
+def test_padding_alone_gives_no_frame():
     assert geometry.frames(SOUNDNET8, 'conv2', 13) == 0
     assert geometry.frames(SOUNDNET8, 'conv1', 0) == 0
     assert np.all([geometry.frames(SOUNDNET8, 'conv7', n) == 0 for n in (0, 1, 4_573)])
@@ -151,7 +151,7 @@ def test_no_frames_out_of_padding():
 @pytest.mark.parametrize('row', range(11))
 @settings(max_examples=20, deadline=None)
 @given(samples=st.integers(1, 1_000_000))
-def test_a_step_is_final_once_all_that_it_sees_was_heard(spec, row, samples):
+def test_a_step_is_final_after_its_receptive_field(spec, row, samples):
     layer = spec.rows[row % len(spec.rows)].name
     last_seen = geometry.first_sample(spec, layer) + geometry.receptive_field(spec, layer)
     wanted = max(0, (samples - last_seen) // geometry.hop(spec, layer) + 1)
@@ -239,7 +239,7 @@ def test_trimming_costs_no_step_at_the_training_length(spec, padding, trained):
 
 @pytest.mark.parametrize('seconds', [3, 4, 8, 17, 20, 30, 34])
 @pytest.mark.parametrize('spec', [SOUNDNET5, SOUNDNET8], ids=lambda spec: spec.name)
-def test_what_training_learned_from_stays(spec, seconds):
+def test_edges_that_training_read_stay(spec, seconds):
     samples = seconds * SAMPLE_RATE
     trimmed = geometry.trim_edges(spec, samples)
     assert geometry.frames(trimmed, spec.head_alias, samples) == geometry.frames(spec, spec.head_alias, samples)

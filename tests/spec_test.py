@@ -30,7 +30,7 @@ def test_thin_keeps_the_geometry():
     ]
 
 
-def test_heads_are_called_by_their_teacher():
+def test_heads_are_named_by_their_teacher():
     spec = SOUNDNET5.with_heads({'places': 365})
     assert [(h.name, h.classes, h.kernel, h.stride, h.padding) for h in spec.heads] == [('places', 365, 16, 12, 4)]
     assert (SOUNDNET8.head_alias, SOUNDNET5.head_alias) == ('conv8', 'conv5')
@@ -39,22 +39,25 @@ def test_heads_are_called_by_their_teacher():
 @pytest.mark.parametrize(
     ('broken', 'words'),
     [
-        (lambda: Conv('conv1', filters=0, kernel=4, padding=0), 'conv1: filters must be a whole number of at least 1'),
-        (lambda: Conv('conv1', filters=4, kernel=4, padding=-1), 'conv1: padding must be a whole number of at least 0'),
-        (lambda: Pool('pool1', kernel=2.0), 'pool1: kernel must be a whole number'),
-        (lambda: Head('places', classes=True, kernel=8), 'places: classes must be a whole number'),
-        (lambda: dataclasses.replace(SOUNDNET8, feature_layer='pool9'), "feature_layer 'pool9' is none of its layers"),
-        (lambda: dataclasses.replace(SOUNDNET8, heads=SOUNDNET8.heads * 2), 'two rows are called imagenet, places'),
-        (lambda: NetSpec('pools', (Pool('p', 2),), (), 'p'), 'at least one convolution'),
-        (lambda: SOUNDNET8.with_heads({}).with_heads({'a': 1}), 'no head whose kernel'),
-        (lambda: NetSpec.from_dict({'name': 'x'}), "not the table of a net: 'layers'"),
-        (lambda: NetSpec.from_dict({'layers': [{'kind': 'lstm'}]}), "not the table of a net: 'lstm'"),
+        (lambda: Conv('conv1', filters=0, kernel=4, padding=0), 'conv1: filters must be an integer of at least 1'),
+        (lambda: Conv('conv1', filters=4, kernel=4, padding=-1), 'conv1: padding must be an integer of at least 0'),
+        (lambda: Pool('pool1', kernel=2.0), 'pool1: kernel must be an integer'),
+        (lambda: Head('places', classes=True, kernel=8), 'places: classes must be an integer'),
+        (
+            lambda: dataclasses.replace(SOUNDNET8, feature_layer='pool9'),
+            "feature_layer 'pool9' is not one of its layers",
+        ),
+        (lambda: dataclasses.replace(SOUNDNET8, heads=SOUNDNET8.heads * 2), 'duplicate row names: imagenet, places'),
+        (lambda: NetSpec('pools', (Pool('p', 2),), (), 'p'), 'a net needs a convolution'),
+        (lambda: SOUNDNET8.with_heads({}).with_heads({'a': 1}), 'no head to copy kernel'),
+        (lambda: NetSpec.from_dict({'name': 'x'}), "not a NetSpec: 'layers'"),
+        (lambda: NetSpec.from_dict({'layers': [{'kind': 'lstm'}]}), "not a NetSpec: 'lstm'"),
         (
             lambda: NetSpec.from_dict({'name': 'x', 'layers': [{'kind': 'pool', 'name': 'p', 'size': 2}]}),
-            'not the table of a net: .*size',
+            'not a NetSpec: .*size',
         ),
     ],
 )
-def test_what_is_refused(broken, words):
+def test_invalid_specs(broken, words):
     with pytest.raises(ValueError, match=words):
         broken()

@@ -8,9 +8,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 model, sound = sys.argv[1:]
-with wave.open(sound) as file:
-    assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 22_050, 2), 'mono, 22,050 Hz, 16 bit'
-    waveform = np.frombuffer(file.readframes(file.getnframes()), np.int16) / np.float32(32768)
+try:
+    with wave.open(sound) as file:
+        if (file.getnchannels(), file.getframerate(), file.getsampwidth()) != (1, 22_050, 2):
+            raise wave.Error('another format')
+        waveform = np.frombuffer(file.readframes(file.getnframes()), np.int16) / np.float32(32768)
+except (OSError, EOFError, wave.Error) as error:
+    sys.exit(
+        f'{sound}: {error or "empty"}. Pass a WAV file, mono, 22,050 Hz, 16 bit: ffmpeg -i IN -ac 1 -ar 22050 OUT.wav'
+    )
 runner = Interpreter(model).get_signature_runner('tags')
 _, samples = runner.get_input_details()['waveform']['shape']  # of a window
 waveform = np.resize(waveform, max(samples, len(waveform)))  # a shorter clip is repeated

@@ -75,13 +75,22 @@ def _sensible(format: str, output: str, precision: str, length_s: Any, calibrati
     ):
         if value not in known:
             raise SoundNetError(f'there is no {name} {value!r}: give {", ".join(known)}')
-    given = {'output': output != 'tags', 'precision': precision != 'float32', 'length_s': length_s is not None}
-    given['calibration'] = bool(calibration)
-    if format == 'onnx' and output == 'embedding':  # without heads, short clips will do
-        del given['output']
-    wrong = [name for name, present in given.items() if present]
-    if format != 'tflite' and wrong:
-        raise SoundNetError(f'{wrong[0]} is for the format tflite')
+    if format == 'tflite':
+        return
+    if output not in _OUTPUTS_OF[format]:
+        raise SoundNetError(f'--output={output}: {_OUTPUTS[format]} --format=tflite')
+    given = {'precision': precision != 'float32', 'length_s': length_s is not None, 'calibration': bool(calibration)}
+    for name, present in given.items():
+        if present:
+            raise SoundNetError(f'--{name} is for TFLite files. Leave it out, or use --format=tflite')
+
+
+_OUTPUTS_OF = {'hub': ('tags',), 'keras': ('tags',), 'onnx': ('tags', 'embedding')}
+_OUTPUTS = {
+    'hub': 'a TF-Hub module has all outputs. Leave --output out, or use',
+    'keras': 'a .keras file has the whole net. Leave --output out, or use',
+    'onnx': 'an ONNX file has tags (layers and heads) or embedding (layers without heads). Use one of these, or',
+}
 
 
 def _plan(net: Any, format: Format, output: 'Kind') -> Any:

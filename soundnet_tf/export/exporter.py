@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -87,7 +86,7 @@ def carry_out(
                 **({'quality': [dataclasses.asdict(one) for one in lost]} if lost else {}),
             },
             'files': {
-                path.relative_to(draft).as_posix(): {'bytes': size, 'sha256': _sha256(path)}
+                path.relative_to(draft).as_posix(): {'bytes': size, 'sha256': storage.sha256(path)}
                 for path, size in files.items()
             },
             'spec': net.spec.to_dict(),
@@ -103,10 +102,10 @@ def carry_out(
 
 def _way_out(clips: Sequence[Clip]) -> str:
     if quality.is_measurable(clips):
-        return 'Use another precision, or for int8 more clips (calibration)'
+        return 'Use another precision, or for int8 more clips (--calibration)'
     return (
-        f'Use another precision, or {quality.MIN_CLIPS} or more clips (calibration): without them its cosine decides, '
-        'with them what users lose'
+        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them its cosine '
+        'decides, with them what users lose'
     )
 
 
@@ -134,10 +133,6 @@ def place(out: str | os.PathLike[str]) -> pathlib.Path:
             if path.is_file() and name not in parts:
                 raise SoundNetError(f'{target} holds {name} beside the export, which would be lost: move it elsewhere')
     return target
-
-
-def _sha256(path: pathlib.Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

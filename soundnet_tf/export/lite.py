@@ -103,7 +103,7 @@ def plan(
     if kind == 'tags' and not spec.heads:
         raise SoundNetError(f'{spec.name} has no heads, so there are no tags: export the embedding')
     if precision == 'int8' and not clips:
-        raise SoundNetError('int8 is set by clips like those that it will hear: name a folder of them (calibration)')
+        raise SoundNetError('int8 is set by clips like those that it will hear: pass a folder of them (--calibration)')
     outputs: tuple[str, ...] = ('embedding',)
     if kind == 'tags':
         outputs = tuple(f'{head}_clip' for head in spec.head_names)

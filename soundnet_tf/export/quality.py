@@ -130,7 +130,9 @@ def _accuracy(keras: Features, export: Features, labels: Sequence[str]) -> Accur
     of_class = [np.flatnonzero(np.array(labels) == label) for label in sorted(set(labels))]
     of_class = [own for own in of_class if len(own) >= MIN_PER_CLASS]
     if len(of_class) < 2:
-        return f'no linear classifier was tried: that takes two folders of {MIN_PER_CLASS} or more clips (calibration)'
+        return (
+            f'no linear classifier was tried: that takes two folders of {MIN_PER_CLASS} or more clips (--calibration)'
+        )
     try:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler

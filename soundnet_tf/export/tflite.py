@@ -6,7 +6,6 @@ gives conv7 of the 8-layer net but no head. The weights are in the file once.
 An input `[1, None]` would silently fold a batch into time; so the input is `[batch, samples]`.
 """
 
-import hashlib
 import os
 import pathlib
 import tempfile
@@ -51,17 +50,16 @@ def write_tflite(
     signatures: dict[str, list[str]] = {}
     for layer in sorted(chosen, key=lambda layer: geometry.min_samples(spec, layer)):
         signatures.setdefault(f'from_{geometry.min_samples(spec, layer)}_samples', []).append(layer)
-    path = pathlib.Path(path)
-    name = FILES['net']
-    with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as home:
-        folder = pathlib.Path(home)
+    content = _convert(spec, folded(net), signatures, precision)
+    with tempfile.TemporaryDirectory() as folder:
         plan = Plan('net', tuple(chosen), lambda _: None, TOLERANCES[precision])
-        (folder / name).write_bytes(_convert(spec, folded(net), signatures, precision))
+        pathlib.Path(folder, FILES['net']).write_bytes(content)
         try:
-            measured = check(net, plan, folder, None)
+            measured = check(net, plan, pathlib.Path(folder), None)
         except ExportRefused as error:
             raise ExportRefused(f'{path} was not kept: {error}') from None
-        os.replace(folder / name, path)
+    with storage.whole_file(path) as file:
+        file.write(content)
     return max(measured.difference.values())
 
 
@@ -69,8 +67,7 @@ def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32')
     """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
     path = pathlib.Path(folder) / saved.TFLITE
     difference = write_tflite(saved.load_net(folder), path, precision=precision)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    facts = {'sha256': digest, 'weights': precision, 'difference': difference}
+    facts = {'sha256': storage.sha256(path), 'weights': precision, 'difference': difference}
     storage.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
     return path
 

@@ -92,7 +92,7 @@ class Measured:
         text += f', on the clip {min(self.clip_cosine.values()):.6f}' if self.clip_cosine else ''
         agree = ', '.join(f'{head} {share:.0%}' for head, share in self.top1.items())
         text += (f', top-1 agrees: {agree}' if agree else '') + f'; on {", ".join(self.sounds)}'
-        return text if self.clip_cosine else f'{text}, no real clip (name one: clip)'
+        return text if self.clip_cosine else f'{text}, no real clip (pass one: --clip)'
 
 
 def check(net: 'SoundNet', plan: Plan, folder: pathlib.Path, clip: Waveform | None) -> Measured:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from soundnet_tf.importing import pickles
 from soundnet_tf.importing.tensors import Source, Unreadable, is_shape, numbers
 
-MOST_ARRAYS = 10_000
-LONGEST_HEADER = 200
-"""As much of it as is looked at: that of a dict has 80 characters."""
+MAX_ARRAYS = 10_000
+MAX_HEADER_LENGTH = 200
+"""More of it is not read: the header of a dict has 80 characters."""
 
 
 class Dtype:
@@ -24,7 +24,7 @@ class Dtype:
 
     def __init__(self, name: Any, *_: Any):
         if not re.fullmatch(r'[fiu][1248]|b1|O8?', name):
-            raise Unreadable(f'refused: an array of {name[:100]!r} is none of numbers')
+            raise Unreadable(f'refused: an array of {name[:100]!r} is not numeric')
         self.name = name
 
     def build(self, state: Any) -> None:
@@ -32,7 +32,7 @@ class Dtype:
 
 
 class Array:
-    """An array while it is read: numbers, or Python's values, which numpy calls objects."""
+    """An array while it is read: numbers, or Python values, which numpy calls objects."""
 
     def __init__(self, text: '_Text'):
         self.value: NDArray | list[Any] | None = None
@@ -53,10 +53,10 @@ class Array:
 
 
 class _Text:
-    """Text becomes bytes, as many in all as the file has: a pickle may name the same text again and again."""
+    """Encode text, up to the file's size in total, since a pickle may use the same text many times."""
 
-    def __init__(self, most_bytes: int):
-        self._left = most_bytes
+    def __init__(self, max_bytes: int):
+        self._left = max_bytes
 
     def encode(self, text: Any, encoding: Any) -> bytes:
         self._left -= len(text)
@@ -65,8 +65,8 @@ class _Text:
         return text.encode('latin-1')
 
 
-def _known(most_bytes: int) -> dict[str, Any]:
-    text = _Text(most_bytes)
+def _constructors(max_bytes: int) -> dict[str, Any]:
+    text = _Text(max_bytes)
 
     def scalar(dtype: Any, raw: Any) -> Array:
         array = Array(text)
@@ -85,22 +85,22 @@ def read(data: bytes) -> Source:
     # Version 1 has two bytes for the length of the header, the later have four.
     start = 10 if data[6:7] == b'\1' else 12
     end = start + int.from_bytes(data[8:start], 'little')
-    header = data[start : min(end, start + LONGEST_HEADER)].decode('latin-1').strip()
+    header = data[start : min(end, start + MAX_HEADER_LENGTH)].decode('latin-1').strip()
     if not re.search(r"'descr': '\|O\d?'.*'shape': \(\)", header):
-        raise Unreadable(f'not a net: a dict of layers is expected, where the header says {header!r}')
+        raise Unreadable(f'not a net: expected a dict of layers, but the header is {header!r}')
     file = io.BytesIO(data)
     file.seek(end)
-    pickled = pickles.read(file, _known(len(data)))
+    pickled = pickles.read(file, _constructors(len(data)))
     objects = pickled.value if isinstance(pickled, Array) else None
     if not isinstance(objects, list) or len(objects) != 1 or not isinstance(objects[0], dict):
-        raise Unreadable('not a net: it holds no dict of layers')
+        raise Unreadable('not a net: it has no dict of layers')
     layers = objects[0]
     for layer, kinds in layers.items():
         for kind, array in kinds.items() if isinstance(kinds, dict) else [('', None)]:
             if not isinstance(array, Array) or not isinstance(array.value, np.ndarray):
-                raise Unreadable(f'not a net: {layer}/{kind} is no array')
-    # Layers may be one and the same dict, named again and again.
-    if sum(map(len, layers.values())) > MOST_ARRAYS:
+                raise Unreadable(f'not a net: {layer}/{kind} is not an array')
+    # Layers may be the same dict, many times over.
+    if sum(map(len, layers.values())) > MAX_ARRAYS:
         raise Unreadable('not a net: it has too many arrays')
     return Source(
         'numpy',

@@ -1,4 +1,4 @@
-"""The model card of an imported net: what is known of its weights, and where its numbers hold."""
+"""The model card of an imported net: the origin of its weights, and where its results hold."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,11 +24,11 @@ KNOWN: dict[str, dict[str, Any]] = {
         },
     }
 }
-"""What is known of a weight file, by its sha256."""
+"""Facts about known weight files, by their sha256."""
 
 
 def known(sha256: str) -> dict[str, Any]:
-    """What is known of the weight file of this hash; nothing of one that we never met."""
+    """The facts about the weight file of this hash; empty for an unknown file."""
     return KNOWN.get(sha256, {})
 
 
@@ -43,7 +43,7 @@ def text(spec: NetSpec, origin: Mapping[str, Any]) -> str:
         f'- Converted by the importer of soundnet_tf from {origin["form"]}; every layer is within '
         f'{max(origin["differences"].values()):.1e} of its largest value of plain numpy with the same tensors',
         '',
-        '## What it takes and gives',
+        '## Input and outputs',
         '',
         'Mono sound at 22,050 Hz in [-1, 1], of any length.',
         '',
@@ -51,27 +51,27 @@ def text(spec: NetSpec, origin: Mapping[str, Any]) -> str:
         '|---|---|---|---|',
     ]
     for layer in dict.fromkeys((spec.feature_layer, spec.layer_names[-1], *spec.head_names)):
-        hop, least = geometry.hop(spec, layer), geometry.min_samples(spec, layer)
+        hop, minimum = geometry.hop(spec, layer), geometry.min_samples(spec, layer)
         lines.append(
-            f'| {layer} | {geometry.channels(spec, layer)} | {geometry.seconds(hop)} | {geometry.seconds(least)} |'
+            f'| {layer} | {geometry.channels(spec, layer)} | {geometry.seconds(hop)} | {geometry.seconds(minimum)} |'
         )
     # An import of unknown origin is treated as the authors' nets are.
-    who = 'It' if 'learned_from' in origin else "It is taken for a net that, like the authors' own,"
+    trained = 'It was trained' if 'learned_from' in origin else "Like the authors' nets, it is assumed to be trained"
     lines += [
         '',
-        f'{who} learned from clips of 20 s alone. The last steps of its deepest layer, which no head read in '
-        'training, are left out (docs/edges.md).',
+        f'{trained} on clips of 20 s only. The last steps of its deepest layer, which no head read in training, are '
+        'left out (docs/edges.md).',
         '',
     ]
     if origin.get('measured'):
         lines += ['## Measured', '', *(f'- {what}: {value}' for what, value in origin['measured'].items()), '']
     if 'learned_from' in origin:
         lines += [
-            '## What it is not',
+            '## Limits',
             '',
             'Its heads name what a picture would show, out of 1,000 objects and 401 scenes, with low probabilities '
-            'spread over many classes. It never learned the name of a sound. Use its layers as features, and its names '
-            'as hints.',
+            'spread over many classes. It was not trained on names of sounds. Use its layers as features, and its '
+            'names as hints.',
             '',
         ]
     return '\n'.join(lines)

@@ -1,4 +1,4 @@
-"""How each kind of weight file calls its tensors, and lays out a kernel.
+"""Tensor names and kernel layouts of each kind of weight file.
 
 Sources: the authors' training scripts for Torch's modules; the ports that read sound8.npy, and the names that their
 PyTorch modules have.
@@ -33,14 +33,14 @@ NORM = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How one kind of weight file calls its tensors, and lays out a kernel."""
+    """Tensor names and kernel layout of one kind of weight file."""
 
     kinds: Mapping[str, str]
     """A variable's kind to the last part of a tensor's name."""
     stems: Callable[[NetSpec, Row, int], tuple[list[str], list[str]]]
-    """The first parts that names of a row's convolution, and of its batch norm, may have, given its place."""
+    """Possible prefixes of the names of a row's convolution, and of its batch norm, given its module number."""
     kernel: Callable[[NDArray], NDArray | None]
-    """A convolution's weights as Keras has them, `[kernel, in, out]`; None for what is no kernel."""
+    """A convolution's weights as Keras has them, `[kernel, in, out]`; None if it is not a kernel."""
 
 
 def _torch7(spec: NetSpec, row: Row, place: int) -> tuple[list[str], list[str]]:
@@ -50,14 +50,14 @@ def _torch7(spec: NetSpec, row: Row, place: int) -> tuple[list[str], list[str]]:
 
 
 def _numpy(spec: NetSpec, row: Row, place: int) -> tuple[list[str], list[str]]:
-    stem = f'{_called(spec, row, "", "_2")}/'
+    stem = f'{_name(spec, row, "", "_2")}/'
     return [stem], [stem]
 
 
 def _pytorch(spec: NetSpec, row: Row, place: int) -> tuple[list[str], list[str]]:
     if isinstance(row, Head):
-        short = _called(spec, row, '', '_2')
-        return [f'{_called(spec, row, "_objs", "_scns")}.', f'{short}.', f'{short}.0.'], []
+        short = _name(spec, row, '', '_2')
+        return [f'{_name(spec, row, "_objs", "_scns")}.', f'{short}.', f'{short}.0.'], []
     number = row.name.removeprefix('conv')
     return (
         [f'{row.name}.', f'{row.name}.0.', f'features.{place - 1}.'],
@@ -65,13 +65,13 @@ def _pytorch(spec: NetSpec, row: Row, place: int) -> tuple[list[str], list[str]]
     )
 
 
-def _called(spec: NetSpec, row: Row, first: str, second: str) -> str:
-    """A row's own name; a head is called as the paper calls their row, conv8, with another end for each."""
+def _name(spec: NetSpec, row: Row, first: str, second: str) -> str:
+    """A row's own name; for a head the paper's name of their row, conv8, with a suffix."""
     return spec.head_alias + (first, second)[spec.heads.index(row)] if isinstance(row, Head) else row.name
 
 
 def _torch_kernel(tensor: NDArray) -> NDArray | None:
-    """`[out, in, kernel]`, or with the idle axis of a picture at either side of the last."""
+    """`[out, in, kernel]`, or with an extra axis of size 1, as for pictures, on either side of the last."""
     if tensor.ndim == 4 and 1 in tensor.shape[2:]:
         tensor = tensor.reshape(*tensor.shape[:2], math.prod(tensor.shape[2:]))
     return tensor.transpose(2, 1, 0) if tensor.ndim == 3 else None

@@ -1,4 +1,4 @@
-"""A weight file becomes a saved net: recognised, mapped by name, checked, compared with plain numpy, then written."""
+"""Convert a weight file to a saved net: detect its form, map names, check, compare with plain numpy, write."""
 
 import dataclasses
 import hashlib
@@ -20,25 +20,25 @@ from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 from soundnet_tf.web import fetch as web_fetch
 
 TOLERANCE = 1e-4
-"""Of a layer's largest value: what two ways of computing in float32 and float64 differ by stays far below."""
-MOST_TOLD = 60
-"""Of what does not fit: more is another net, or a file made to fill the screen."""
+"""Relative to a layer's largest value; the difference between float32 and float64 is far smaller."""
+MAX_REPORTED = 60
+"""Mismatches: with more it is another net, or a file made to fill the screen."""
 SWEEP_S = 20.0
-"""Of the known clip: what the nets learned from."""
+"""Length of the test clip: that of the training clips."""
 TRAINED_SAMPLES = round(20 * SAMPLE_RATE)
-"""Of the clips that the authors trained on, and on no others. Source: their training code."""
+"""Length of all clips that the authors trained on. Source: their training code."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What came in, and from where; `str` tells what docs/import.md has a table for."""
+    """An imported net and its origin; `str` prints the values of the table in docs/import.md."""
 
     folder: pathlib.Path
     spec: NetSpec
     origin: dict[str, Any]
     """As in model.json."""
     name: str | None = None
-    """That it is registered by."""
+    """The name that it is registered under."""
 
     def __str__(self) -> str:
         origin = self.origin
@@ -49,9 +49,9 @@ class Imported:
                 f'{origin["file"]}: {origin["form"]}, {origin["bytes"]:,} bytes, sha256 {origin["sha256"]}',
                 f'conv1 weights: {origin["conv1"]["min"]:.6f} to {origin["conv1"]["max"]:.6f}',
                 f'scenes of the sweep: {scenes}',
-                f'as plain numpy, but for {difference:.1e} of the largest value, in {layer}',
+                f'largest difference from plain numpy: {difference:.1e} of the largest value, in {layer}',
                 f'{self.folder}: {self.spec.name}, {len(origin["tensors"])} tensors',
-                *([f'{self.name}: registered, in {registry.place(self.name)}'] if self.name else []),
+                *([f'{self.name}: registered in {registry.place(self.name)}'] if self.name else []),
             ]
         )
 
@@ -63,49 +63,51 @@ def import_weights(
 
     Args:
       source: a Torch7 .t7, a numpy .npy such as sound8.npy, a PyTorch .pth of a state dict, or the name of published
-        weights, `soundnet8` or `soundnet5`, which are fetched.
-      register: a name under which `soundnet_tf.load` and `weights=` find the net from now on.
+        weights, `soundnet8` or `soundnet5`, which are downloaded.
+      register: a name for the net in `soundnet_tf.load` and `weights=`.
 
-    Nothing in the file is run. Raises SoundNetError where it cannot be read or is refused, WeightsMismatch, listing
-    all that is missing, left over or misshapen, where it is no net of ours; then nothing is written.
+    No code in the file is run. Raises SoundNetError if it cannot be read or is refused, WeightsMismatch, listing all
+    missing, unexpected and misshapen tensors, if it is not a SoundNet; then nothing is written.
     """
     if pathlib.Path(source).exists() and pathlib.Path(source).resolve().is_relative_to(pathlib.Path(target).resolve()):
-        raise SoundNetError(f'{source} lies in {target}, which would be replaced: choose another TARGET')
+        raise SoundNetError(f'{source}: inside {target}, which would be replaced. Use another TARGET')
     targets = [pathlib.Path(target), *([] if register is None else [registry.place(register)])]
-    for folder in targets:  # before what takes long
+    for folder in targets:  # before the slow part
         _check(folder)
-    path = published.local(source)
-    if path.stat().st_size > web_fetch.LIMITS.max_bytes:
-        raise SoundNetError(f'{path} has {path.stat().st_size:,} bytes, far more than any weights of SoundNet')
-    data = path.read_bytes()
+    with published.local(source) as path:
+        if path.stat().st_size > web_fetch.LIMITS.max_bytes:
+            raise SoundNetError(
+                f'{path}: {path.stat().st_size:,} bytes, far more than any SoundNet weights. Check the path'
+            )
+        data = path.read_bytes()
     name = os.fspath(source) if path != pathlib.Path(source) else None
     try:
-        held = recognise.read(path, data)
+        loaded = recognise.read(path, data)
     except SoundNetError as error:
         raise error if name is None else SoundNetError(f'{error}. Delete {path} first') from None
-    fit = names.best_fit(held)
+    fit = names.best_fit(loaded)
     if name in NETS and not fit.spec.name.startswith(name):
-        raise WeightsMismatch(f'{path} is {fit.spec.name}, not {name}: delete it, and give the command again')
+        raise WeightsMismatch(f'{path}: contains {fit.spec.name}, not {name}. Delete it, and run the command again')
     if fit.wrong:
-        more = len(fit.wrong) - MOST_TOLD
-        told = '; '.join([*fit.wrong[:MOST_TOLD], *([f'and {more} more'] if more > 0 else [])])
-        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {held.form}: {printable(told)}')
+        more = len(fit.wrong) - MAX_REPORTED
+        listed = '; '.join([*fit.wrong[:MAX_REPORTED], *([f'and {more} more'] if more > 0 else [])])
+        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {loaded.form}: {printable(listed)}')
     spec = geometry.trim_edges(fit.spec, TRAINED_SAMPLES)
-    tensors = {key: held.tensors[name] for key, name in fit.names.items()}
+    tensors = {key: loaded.tensors[name] for key, name in fit.names.items()}
     clip = sweep()
     import keras
 
     # Some GPUs multiply in fewer bits than the comparison asks for.
     with keras.device('cpu'):
-        net = _net(spec, held.form, tensors)
-        scenes, differences = _scenes(net, clip), _differences(net, held.form, tensors, clip, path)
+        net = _net(spec, loaded.form, tensors)
+        scenes, differences = _scenes(net, clip), _differences(net, loaded.form, tensors, clip, path)
     digest = hashlib.sha256(data).hexdigest()
     origin = {
         **card.known(digest),
         'file': path.name,
         'bytes': len(data),
         'sha256': digest,
-        'form': held.form,
+        'form': loaded.form,
         'conv1': {'min': float(tensors['conv1/kernel'].min()), 'max': float(tensors['conv1/kernel'].max())},
         'sweep_scenes': scenes,
         'differences': differences,
@@ -132,18 +134,18 @@ def _write(net: Any, origin: dict[str, Any], folder: pathlib.Path) -> None:
 
 
 def _check(folder: pathlib.Path) -> None:
-    """Raises SoundNetError where a folder is there that is no import, which a new one could replace."""
+    """Raise SoundNetError if the folder holds anything but an older import."""
     if folder.is_file():
-        raise SoundNetError(f'{folder} is a file: give the SOURCE first, then TARGET, the folder to make')
+        raise SoundNetError(f'{folder}: is a file. Pass SOURCE first, then TARGET, the folder to create')
     folder.parent.mkdir(parents=True, exist_ok=True)
     origin = saved.read_facts(folder).get('origin', {}) if saved.is_net(folder) else {}
     if folder.is_dir() and any(folder.iterdir()) and 'sweep_scenes' not in origin:
-        raise SoundNetError(f'{folder} exists and was not imported: choose another folder, or another name')
+        raise SoundNetError(f'{folder}: exists and was not imported. Use another folder, or another name')
     saved.require_ours(folder)
 
 
 def sweep() -> Waveform:
-    """The known clip, `[samples]` float32: a tone that rises evenly from 50 to 8,000 Hz within 20 s, amplitude 0.5."""
+    """The test clip, `[samples]` float32: a tone that rises linearly from 50 to 8,000 Hz within 20 s, amplitude 0.5."""
     times = np.arange(round(SWEEP_S * SAMPLE_RATE)) / SAMPLE_RATE
     return (0.5 * np.sin(2 * np.pi * (50 * times + (8000 - 50) / (2 * SWEEP_S) * times**2))).astype(np.float32)
 
@@ -159,16 +161,19 @@ def _net(spec: NetSpec, form: str, tensors: dict[str, Any]) -> Any:
 
 
 def _scenes(net: Any, clip: Waveform) -> list[tuple[str, float]]:
-    """The three likeliest scenes, by their mean over time."""
+    """The three most probable scenes, by their mean over time."""
     mean = np.asarray(net(clip[None])['places'])[0].mean(axis=0)
     return [(net.labels['places'][index], float(mean[index])) for index in np.argsort(-mean)[:3]]
 
 
 def _differences(net: Any, form: str, tensors: dict[str, Any], clip: Waveform, path: pathlib.Path) -> dict[str, float]:
-    """Of each layer and head from plain numpy, by the layer's largest value. Raises WeightsMismatch for a large one."""
+    """The difference of each layer and head from plain numpy, relative to its largest value.
+
+    Raises WeightsMismatch if one is too large.
+    """
     from soundnet_tf.nets import model
 
-    with np.errstate(all='ignore'):  # what is not finite is told below
+    with np.errstate(all='ignore'):  # NaN and infinity are reported below
         truth = plain.forward(net.spec, form, tensors, clip)
     ours = model.features(net, [model.logits_name(name) if name in net.spec.head_names else name for name in truth])
     outputs = {key.removesuffix('_logits'): np.asarray(value)[0] for key, value in ours(clip[None]).items()}
@@ -176,9 +181,9 @@ def _differences(net: Any, form: str, tensors: dict[str, Any], clip: Waveform, p
     for layer, values in truth.items():
         difference, largest = np.abs(outputs[layer] - values).max(), np.abs(values).max()
         differences[layer] = float(difference / largest) if difference else 0.0
-        if not differences[layer] <= TOLERANCE:  # not a number is refused too
+        if not differences[layer] <= TOLERANCE:  # refuses NaN too
             raise WeightsMismatch(
                 f'{path}: {layer} of the net differs by {difference:.3g} from plain numpy with the same tensors, '
-                f'whose largest value is {largest:.3g}: its numbers are none to compute with in float32'
+                f'whose largest value is {largest:.3g}. The weights are not usable in float32'
             )
     return differences

@@ -1,4 +1,4 @@
-"""Which tensor of a weight file is which variable of a net: by name, with every shape checked.
+"""Map the tensors of a weight file to the variables of a net, by name, and check every shape.
 
 The widths are the file's own, so that a pruned or thinned net comes in too; kernels, strides and paddings are the
 paper's.
@@ -14,25 +14,25 @@ from soundnet_tf.importing.tensors import Source
 from soundnet_tf.spec import BATCH_NORM_EPSILON, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, Row
 
 WIDEST = 4
-"""Times the paper's widths. A wider net is none that was pruned, and its activations would fill the memory."""
+"""Max width relative to the paper's. A wider net was not pruned, and its activations would fill the memory."""
 COUNTS = 'num_batches_tracked'
-"""PyTorch's batch norm counts batches, which is no weight."""
+"""PyTorch's batch norm counts batches; that is not a weight."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """A weight file held against a table."""
+    """A weight file compared with a `NetSpec`."""
 
     spec: NetSpec
     """With the file's own widths."""
     names: dict[str, str]
     """Each variable's tensor."""
     wrong: list[str]
-    """What is missing, left over or misshapen. If anything is, the rest is of no use."""
+    """What is missing, unexpected or misshapen. If anything is, ignore the rest."""
 
 
 def best_fit(source: Source) -> Fit:
-    """The file as that of the paper's two nets which it is nearer to."""
+    """The file as the closer of the paper's two nets."""
     return min((fit(source, spec) for spec in (SOUNDNET8, SOUNDNET5)), key=lambda fit: len(fit.wrong))
 
 
@@ -41,12 +41,12 @@ def fit(source: Source, spec: NetSpec) -> Fit:
     names, wrong = _found(source, spec)
     used = set(names.values())
     wrong += [
-        f'{name} {list(tensor.shape)} has no place'
+        f'{name} {list(tensor.shape)} is unexpected'
         for name, tensor in source.tensors.items()
         if name not in used and not name.endswith(COUNTS)
     ]
     wrong += [
-        f'{name} holds {source.tensors[name].dtype}, no floating numbers'
+        f'{name} holds {source.tensors[name].dtype}, not floating point'
         for name in names.values()
         if source.tensors[name].dtype.kind != 'f'
     ]
@@ -74,16 +74,16 @@ def fit(source: Source, spec: NetSpec) -> Fit:
 
 
 def _numbers(source: Source, names: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Tensors of numbers that no net computes with."""
+    """Tensors with values that a net cannot compute with."""
     for key, name in names:
         tensor = source.tensors[name]
         if tensor.dtype.kind == 'f':
             with np.errstate(all='ignore'):
                 bad = np.count_nonzero(~np.isfinite(np.asarray(tensor, np.float32)))
             if bad:
-                yield f'{name} has {bad:,} numbers that are not finite in float32'
+                yield f'{name} has {bad:,} values that are NaN or infinite in float32'
             if key.endswith('moving_variance') and (below := np.count_nonzero(tensor < 0)):
-                yield f'{name} has {below:,} negative numbers, and is a variance'
+                yield f'{name} has {below:,} negative values, but is a variance'
 
 
 def _places(spec: NetSpec) -> Iterator[tuple[Row, int]]:
@@ -95,7 +95,7 @@ def _places(spec: NetSpec) -> Iterator[tuple[Row, int]]:
 
 
 def _found(source: Source, spec: NetSpec) -> tuple[dict[str, str], list[str]]:
-    """Each variable's tensor, and which are missing."""
+    """The tensor name of each variable, and which are missing."""
     form, names, missing = FORMS[source.form], {}, []
     for row, place in _places(spec):
         if isinstance(row, Pool):
@@ -108,7 +108,7 @@ def _found(source: Source, spec: NetSpec) -> tuple[dict[str, str], list[str]]:
             candidates = [stem + form.kinds[kind] for stem in stems]
             name = next((name for name in candidates if name in source.tensors), None)
             if name is None:
-                missing.append(f'{candidates[0]} is missing, {_called(kind, row.name)}')
+                missing.append(f'{candidates[0]} is missing, {_described(kind, row.name)}')
             else:
                 names[f'{row.name}/{kind}'] = name
     norms = [row.name for row in spec.layers if isinstance(row, Conv)]
@@ -116,22 +116,22 @@ def _found(source: Source, spec: NetSpec) -> tuple[dict[str, str], list[str]]:
         missing = [
             words
             for words in missing
-            if not words.endswith(tuple(_called(kind, row) for kind in NORM for row in norms))
+            if not words.endswith(tuple(_described(kind, row) for kind in NORM for row in norms))
         ]
-        missing.insert(0, 'there is no batch norm, without which it is not SoundNet')
+        missing.insert(0, 'there is no batch norm, so it is not SoundNet')
     return names, missing
 
 
-def _called(kind: str, row: str) -> str:
+def _described(kind: str, row: str) -> str:
     return f'the {kind.replace("_", " ")} of {row}'
 
 
 def _width(
     source: Source, row: Conv | Head, names: Mapping[str, str], channels: int | None, wrong: list[str]
 ) -> int | None:
-    """How many filters or classes a row has in the file; None where that cannot be known.
+    """How many filters or classes a row has in the file; None if unknown.
 
-    `channels` come in, as far as is known. What does not go with that is told to `wrong`.
+    `channels` is the number of input channels, if known. Mismatches are appended to `wrong`.
     """
     if f'{row.name}/kernel' not in names:
         return None
@@ -139,13 +139,13 @@ def _width(
     tensor = source.tensors[name]
     kernel = FORMS[source.form].kernel(tensor)
     if kernel is None or kernel.shape[0] != row.kernel or kernel.shape[1] != (channels or kernel.shape[1]):
-        came = f'{channels or "any"} channels'
-        wrong.append(f'{name} is {list(tensor.shape)}, not {row.kernel} steps of {came}, as {row.name} has')
+        inputs = f'{channels or "any"} channels'
+        wrong.append(f'{name} is {list(tensor.shape)}, not {row.kernel} steps of {inputs}, as {row.name} has')
     if kernel is None:
         return None
-    width, most = kernel.shape[2], WIDEST * (row.classes if isinstance(row, Head) else row.filters)
-    if not 1 <= width <= most:
-        wrong.append(f'{name} is {list(tensor.shape)}: {row.name} can have 1 to {most} channels')
+    width, max_width = kernel.shape[2], WIDEST * (row.classes if isinstance(row, Head) else row.filters)
+    if not 1 <= width <= max_width:
+        wrong.append(f'{name} is {list(tensor.shape)}: {row.name} can have 1 to {max_width} channels')
         return None
     for kind in ('bias', *NORM):
         name = names.get(f'{row.name}/{kind}')
@@ -155,7 +155,7 @@ def _width(
 
 
 def _settings(source: Source, spec: NetSpec) -> Iterator[str]:
-    """Where what the file says of its modules differs from the table."""
+    """Differences between the file's module settings and the `NetSpec`."""
     if not source.settings:
         return
     for row, place in _places(spec):
@@ -170,9 +170,9 @@ def _settings(source: Source, spec: NetSpec) -> Iterator[str]:
             convolution = {'kind': 'SpatialConvolution', **geometry}
             modules = {f'{place}': convolution, f'{place + 1}': norm, f'{place + 2}': {'kind': 'ReLU'}}
         for module, expected in modules.items():
-            given = source.settings.get(module, {})
-            if not given:
+            found = source.settings.get(module, {})
+            if not found:
                 yield f'module {module} is missing, {expected["kind"]}'
             for setting, value in expected.items():
-                if setting in given and given[setting] != value:
-                    yield f'module {module} has {setting} {given[setting]}, not {value}'
+                if setting in found and found[setting] != value:
+                    yield f'module {module} has {setting} {found[setting]}, not {value}'

@@ -2,7 +2,7 @@
 
     python -m soundnet_tf.importing.original soundnet8
 
-`nets.find` runs this in a process of its own, so that whoever tags a sound has no TensorFlow in memory afterwards.
+`nets.lookup.find` runs this in a separate process, so that TensorFlow does not stay in the caller's memory.
 """
 
 import pathlib
@@ -16,24 +16,25 @@ from soundnet_tf.nets import registry, saved
 
 
 def provide(name: str) -> pathlib.Path:
-    """The folder of the saved net `name` of `registry.PACKAGED`, made where it is not there yet.
+    """The folder of the saved net `name` of `registry.PACKAGED`, created if it does not exist.
 
-    Of several processes one converts, and the others wait. Raises SoundNetError where the weights cannot be had.
+    One of several processes converts, and the others wait. Raises SoundNetError if the weights cannot be fetched.
     """
     target = registry.place(name)
     while (claim := storage.Claim.of(target)) is None:
         time.sleep(0.2)
     try:
         if not saved.is_net(target):
-            # Not by its name, which a file in the working folder may have.
-            importer.import_weights(published.packaged(name), target)
+            # By path: a file in the working folder may have the name.
+            with published.packaged(name) as weights:
+                importer.import_weights(weights, target)
     finally:
         claim.release()
     return target
 
 
 def main(name: str) -> int:
-    """Provide the net; what is wrong goes to stderr in one line."""
+    """Provide the net; an error is printed to stderr in one line."""
     try:
         provide(name)
     except SoundNetError as error:

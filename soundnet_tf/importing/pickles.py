@@ -1,10 +1,10 @@
-"""Pickles, read without the pickle module: a small machine that knows the instructions that build data, and no others.
+"""Read pickles without the pickle module: a small interpreter of the instructions that build data, and of no others.
 
-What a pickle would import by name is looked up in a table that the caller gives; any other name is refused, so nothing
-in a file can be run. Unlike a restricted `pickle.Unpickler` it cannot be made to fill the memory or to hang either:
+What a pickle imports by name is looked up in the caller's table; any other name is refused, so no code in a file can
+run. Unlike a restricted `pickle.Unpickler` it cannot be made to fill the memory or to hang either:
 instructions are counted, and only short text and numbers may be keys.
 
-Source: the documentation of `pickletools`, whose `genops` takes the file apart.
+Source: the documentation of `pickletools`, whose `genops` parses the file.
 """
 
 import io
@@ -12,18 +12,18 @@ import pickletools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from soundnet_tf.importing.tensors import MOST_VALUES, Unreadable
+from soundnet_tf.importing.tensors import MAX_VALUES, Unreadable
 
 LARGEST = 1 << 128
-"""Whole numbers stay below it, so that none takes long to reckon with."""
-LONGEST_KEY = 200
-MOST_ARGUMENTS = 8
+"""Integers are smaller, so that none is slow to compute with."""
+MAX_KEY_LENGTH = 200
+MAX_ARGUMENTS = 8
 
 _PUSH = {
     *('BININT', 'BININT1', 'BININT2', 'LONG1', 'LONG4', 'BINFLOAT', 'SHORT_BINSTRING', 'BINSTRING'),
     *('SHORT_BINBYTES', 'BINBYTES', 'BINBYTES8', 'SHORT_BINUNICODE', 'BINUNICODE', 'BINUNICODE8'),
 }
-"""These push what they bring along; a string of Python 2 comes as text, each byte a character."""
+"""These push their argument; a string of Python 2 becomes text, one character per byte."""
 _NEW: dict[str, Callable[[], Any]] = {
     'NONE': lambda: None,
     'NEWTRUE': lambda: True,
@@ -35,7 +35,7 @@ _NEW: dict[str, Callable[[], Any]] = {
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, EOFError)
-"""What a pickle that makes no sense leads to, here and in what the caller's table makes of it."""
+"""Exceptions of a damaged pickle, here and in the functions of the caller's table."""
 
 
 class _Machine:
@@ -46,7 +46,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def do(self, name: str, value: Any) -> None:
-        """One instruction, and the value that stands in the file behind it."""
+        """Run one instruction with its argument."""
         stack = self.stack
         if name in _PUSH:
             if type(value) is int and abs(value) >= LARGEST:
@@ -76,7 +76,7 @@ class _Machine:
             stack.append(self._named('.'.join(self._above(len(stack) - 2))))
         elif name == 'REDUCE':
             function, arguments = self._above(len(stack) - 2)
-            if len(_a(tuple, arguments)) > MOST_ARGUMENTS:
+            if len(_a(tuple, arguments)) > MAX_ARGUMENTS:
                 raise ValueError
             stack.append(function(*arguments))
         elif name == 'BUILD':
@@ -90,7 +90,7 @@ class _Machine:
             raise Unreadable(f'refused: its pickle has the instruction {name}, which weights do not need')
 
     def _above(self, at: int) -> list[Any]:
-        """What lies on the stack from there, taken off."""
+        """Pop the stack from that position."""
         if not 0 <= at <= len(self.stack):
             raise IndexError
         items = self.stack[at:]
@@ -100,8 +100,8 @@ class _Machine:
     def _named(self, name: str) -> Any:
         if name not in self._known:
             raise Unreadable(
-                f'refused: its pickle names {name[:100]}, which weights do not need and which could run code. '
-                'Save the tensors alone, such as a state_dict(), with the program that the file is from'
+                f'refused: its pickle imports {name[:100]}, which weights do not need and which could run code. '
+                'Save only the tensors, such as a state_dict(), with the program that wrote the file'
             )
         return self._known[name]
 
@@ -115,12 +115,12 @@ def _a(kind: type, value: Any) -> Any:
 def put(into: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """Set items `(key, value)` of a dict. Raises TypeError for a key that is neither short text nor a number."""
     for key, value in items:
-        if isinstance(key, bytes) and len(key) <= LONGEST_KEY:  # what Python 2 wrote, read and written by Python 3
+        if isinstance(key, bytes) and len(key) <= MAX_KEY_LENGTH:  # written by Python 2, rewritten by Python 3
             key = key.decode('latin-1')
-        # A tuple of tuples may take for ever to hash, and many names may be made of one that is long.
-        if not isinstance(key, str | int | float) or (isinstance(key, str) and len(key) > LONGEST_KEY):
+        # Nested tuples may take forever to hash, and a long key may be copied many times.
+        if not isinstance(key, str | int | float) or (isinstance(key, str) and len(key) > MAX_KEY_LENGTH):
             raise TypeError
-        # Of larger ones many may have one hash.
+        # Larger integers can be made to collide.
         if isinstance(key, int) and abs(key) >= 1 << 60:
             raise TypeError
         into[key] = value
@@ -128,19 +128,19 @@ def put(into: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> dict[Any, Any
 
 
 def read(file: io.BytesIO, known: Mapping[str, Any], persistent: Callable[[Any], Any] | None = None) -> Any:
-    """The value of the pickle that begins where `file` stands; the file then stands behind it.
+    """The value of the pickle at the position of `file`, which moves to its end.
 
-    `known` holds what may be named, as `module.name`: a function of the arguments, or a value. What it makes may have
-    `build(state)`. It must do little work, and keep no more memory than it is given: the file says how often.
-    `persistent` gives the value of a persistent id. Raises Unreadable.
+    `known` has the importable names, as `module.name`: a function of the arguments, or a value. Its result may have
+    `build(state)`. It must be fast and must not allocate more than its arguments: a file may call it many times.
+    `persistent` returns the value of a persistent id. Raises Unreadable.
     """
     machine = _Machine(known, persistent)
     try:
         for count, (opcode, value, _) in enumerate(pickletools.genops(file)):
-            if count > MOST_VALUES:
+            if count > MAX_VALUES:
                 raise Unreadable('not a net: its pickle has too many instructions')
             machine.do(opcode.name, value)
         (result,) = machine.stack
         return result
     except DAMAGE:
-        raise Unreadable('damaged: its pickle makes no sense') from None
+        raise Unreadable('damaged: its pickle is invalid') from None

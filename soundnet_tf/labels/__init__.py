@@ -1,4 +1,4 @@
-"""The names of the classes that the paper's two teachers tell apart, one per line, in their order.
+"""The class names of the paper's two teachers, one per line, in their order.
 
 `imagenet`: the 1000 objects of ILSVRC. `places`: the 401 scenes of the original model's scene head.
 """
@@ -11,7 +11,7 @@ from soundnet_tf.errors import SoundNetError
 
 @functools.cache
 def shipped(head: str, classes: int) -> tuple[str, ...] | None:
-    """The names that ship for a head of so many classes; None where we know none."""
+    """The names that ship for a head of so many classes; None if there are none."""
     file = resources.files(__name__) / f'{head}.txt'
     if not file.is_file():
         return None
@@ -20,19 +20,19 @@ def shipped(head: str, classes: int) -> tuple[str, ...] | None:
 
 
 def numbered(classes: int) -> tuple[str, ...]:
-    """Names for classes that nobody named: `class 0`, `class 1`, ..."""
+    """Names for classes without names: `class 0`, `class 1`, ..."""
     return tuple(f'class {index}' for index in range(classes))
 
 
 def short(head: str, name: str) -> str:
-    """A class as a line of text has it: of ImageNet's synonyms, `tench, Tinca tinca`, the first."""
+    """A class name for a line of text: the first of ImageNet's synonyms, `tench, Tinca tinca`."""
     return name.split(', ')[0] if head == 'imagenet' else name
 
 
 def parse(text: str, source: str) -> tuple[str, ...]:
-    """One name per line. Raises SoundNetError where a line in the middle is empty."""
+    """One name per line. Raises SoundNetError if a line in the middle is empty."""
     names = text.rstrip('\n').split('\n')
     for number, name in enumerate(names, start=1):
         if not name.strip():
-            raise SoundNetError(f'{source}: line {number} is empty; every class needs a name')
+            raise SoundNetError(f'{source}: line {number} is empty. Every class needs a name')
     return tuple(name.strip() for name in names)

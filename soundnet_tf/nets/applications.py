@@ -10,7 +10,7 @@ from soundnet_tf.nets.model import Pooling, SoundNet
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 PREDICTIONS = 'predictions'
-"""The head that `classes` makes, called as the last layer is in `keras.applications`."""
+"""The head made by `classes`, named as the last layer in `keras.applications`."""
 
 
 def SoundNet8(
@@ -26,19 +26,30 @@ def SoundNet8(
 ) -> SoundNet:
     """The 8-layer net of the paper's table 1, in the manner of `keras.applications`.
 
-    From a waveform `[batch, samples]` (float32, mono, 22,050 Hz, in [-1, 1]) to a dict of
-    `[batch, time, classes]` per head; one frame of the heads needs 209,374 samples (9.50 s).
+    From a waveform `[batch, samples]` (float32, mono, 22,050 Hz, in [-1, 1]) to a dict of `[batch, time, classes]` per
+    head. One time step of the heads needs 209,374 samples (9.50 s); with the original weights 242,142 (10.98 s), since
+    they leave out the edge that they never learned (docs/edges.md).
+
+    For classes of your own, `X` `[clips, samples]` and `y` `[clips]`:
+
+        net = SoundNet8(weights='soundnet8', classes=3, pooling='avg')
+        net.compile('adam', loss='sparse_categorical_crossentropy')
+        net.fit(X, y)
 
     Args:
       include_top: with the heads; without, the output is that of conv7, `[batch, time, 1024]`.
-      weights: None for random ones, 'soundnet8' for the original ones, another name or the folder of a saved net.
+      weights: None for random ones, 'soundnet8' for the original ones, or another name or folder of a saved net.
       input_tensor: a Keras tensor `[batch, samples]` to build on.
       input_shape: `(samples,)` for a fixed length; any length by default.
-      pooling: without top, 'avg' or 'max' over time: `[batch, 1024]`.
+      pooling: 'avg' or 'max' over time: a head gives `[batch, classes]`, as targets `[batch]` need it; without top the
+        output is `[batch, 1024]`. Of the head that `classes` makes the logits are pooled, before the activation; of the
+        heads of the original weights the probabilities.
       teachers: `{name: classes}` of the heads, by default those of `weights`, or `{'imagenet': 1000, 'places': 401}`.
       classifier_activation: what follows the heads' logits; None for the logits themselves.
-      classes: in place of the heads a new one, `predictions`, of so many classes, on the trunk of `weights`; it gives a
-        step from 0.58 s of sound on.
+      classes: in place of the heads a new one, `predictions`, of so many classes, on the trunk of `weights`; it needs
+        0.58 s of sound.
+
+    Raises ShortClip for an `input_shape` too short for the outputs, WeightsMismatch for weights that do not fit.
     """
     folder = None if weights is None else lookup.find(weights)
     spec, names = _table(SOUNDNET8, include_top, folder, teachers, classes)
@@ -88,14 +99,14 @@ def _table(
     teachers: Mapping[str, int] | None,
     classes: int | None,
 ) -> tuple[NetSpec, dict[str, tuple[str, ...]]]:
-    """The table to build, and the class names of its heads, as far as a saved net in `folder` has them."""
+    """The net to build, and the class names of its heads if a saved net in `folder` has them."""
     if not include_top and (teachers or classes):
-        raise ValueError('teachers and classes make heads: they go with include_top=True')
+        raise ValueError('teachers and classes make heads. Use them with include_top=True')
     if teachers and classes:
         raise ValueError('pass teachers or classes, not both')
     if folder is not None:
         own = saved.read_spec(folder)
-        # Another trunk keeps its own table here, for the weights to say what does not fit.
+        # A different trunk stays as requested: loading the weights reports what does not fit.
         spec = own if own.with_edges().layers == spec.layers else dataclasses.replace(spec, heads=own.heads)
     if not include_top:
         return spec.with_heads({}), {}
@@ -107,6 +118,6 @@ def _table(
 
 def _with_weights(net: SoundNet, folder: pathlib.Path | None, classes: int | None) -> SoundNet:
     if folder is not None:
-        # A new head is trained anew, on the old trunk.
+        # A new head starts untrained on the saved trunk.
         saved.load_weights(model.trunk_of(net) if classes else net, folder)
     return net

@@ -9,36 +9,36 @@ from typing import Any
 from soundnet_tf.errors import MissingTool
 
 Model = str | os.PathLike[str] | bytes
-"""The path of a TFLite file, or what it holds."""
+"""The path of a TFLite file, or its content."""
 
 
 def light(model: Model, packed: bool = True) -> Any:
-    """An interpreter that comes without TensorFlow. Raises MissingTool without ai-edge-litert.
+    """An interpreter that needs no TensorFlow. Raises MissingTool without ai-edge-litert.
 
-    `packed` is three times as quick, by XNNPACK, once it has copied all weights into an order of its own; without
-    that, it starts at once and in half the memory.
+    `packed` is three times as fast, through XNNPACK, but first copies all weights; without it the interpreter starts
+    at once and in half the memory.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
-        raise MissingTool('ai-edge-litert', 'listening without TensorFlow', 'litert') from None
+        raise MissingTool('ai-edge-litert', 'running without TensorFlow', 'litert') from None
     kernels = OpResolverType.AUTO if packed else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     # Without packing, several threads would copy the weights as well.
     threads = min(4, os.cpu_count() or 1) if packed else 1
-    return Interpreter(**_given(model), num_threads=threads, experimental_op_resolver_type=kernels)
+    return Interpreter(**_source(model), num_threads=threads, experimental_op_resolver_type=kernels)
 
 
 def interpreter(model: Model) -> Any:
-    """An interpreter of either kind. Raises ValueError or RuntimeError for a file that is none."""
+    """An interpreter of either kind. Raises ValueError or RuntimeError if the file is not a TFLite model."""
     try:
         return light(model)
     except MissingTool:
         import tensorflow as tf
 
-        return tf.lite.Interpreter(**_given(model), num_threads=min(4, os.cpu_count() or 1))
+        return tf.lite.Interpreter(**_source(model), num_threads=min(4, os.cpu_count() or 1))
 
 
-def _given(model: Model) -> dict[str, Any]:
+def _source(model: Model) -> dict[str, Any]:
     return {'model_content': model} if isinstance(model, bytes) else {'model_path': str(model)}
 
 
@@ -48,11 +48,11 @@ _STDERR = threading.Lock()
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Nothing on the process' stderr: native code cannot be asked not to announce itself there."""
+    """Discard the process' stderr, which native code writes to unconditionally."""
     with _STDERR:
         try:
             old = os.dup(2)
-        except OSError:  # there is none
+        except OSError:  # stderr is closed
             yield
             return
         try:

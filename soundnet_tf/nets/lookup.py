@@ -1,12 +1,11 @@
-"""A net by its path or name becomes a folder on this machine: found where it lies, or fetched and verified.
+"""Find the folder of a net by its path or name; download and verify it if needed.
 
 nets.find('runs/first/net')   a folder
 nets.find('soundnet8')        the original net, converted at its first use
-nets.find('soundnet8-esc10')  a net that ships, that was registered, or that a list has (see `registry`)
+nets.find('soundnet8-esc10')  a net that ships, is registered or is listed (see `registry`)
 nets.find()                   the default net
 """
 
-import hashlib
 import os
 import pathlib
 import subprocess
@@ -22,12 +21,14 @@ Path = str | os.PathLike[str]
 
 
 def find(name_or_path: Path | None = None) -> pathlib.Path:
-    """The folder of a saved net: the path itself where there is one, else the net that is registered or listed so.
+    """The folder of a saved net: the path itself if it exists, else the net registered or listed under that name.
 
-    A path that is not there comes back as it is, for whoever opens it to report. Raises SoundNetError for a weight
-    file and for a published net that was not imported yet, with the command that does, and for one that cannot be had.
+    A path that does not exist is returned unchanged; opening it reports the error. Raises SoundNetError for a weight
+    file and for a published net that is not imported yet, with the command that imports it, and if a download fails.
     """
     name = registry.default() if name_or_path is None else os.fspath(name_or_path)
+    if not name:
+        raise SoundNetError('the model name is empty. Pass the folder of a saved net, or a name such as soundnet8')
     path = pathlib.Path(name)
     if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
         raise SoundNetError(
@@ -39,7 +40,7 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     if registry.place(name).is_dir():
         return registry.place(name)
     if (net := registry.listed().get(name)) is not None:
-        return _had(net)
+        return _verified(net)
     if name in registry.PACKAGED:
         return _converted(name)
     if name in registry.PUBLISHED:
@@ -51,7 +52,7 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
 
 
 def _converted(name: str) -> pathlib.Path:
-    """The original net, made once in a process of its own: TensorFlow's memory goes with it."""
+    """The original net, converted once in a separate process, whose end frees TensorFlow's memory."""
     weights = registry.PACKAGED[name]
     print(
         f'{name}: converting the original weights, once (package {weights.requirement}, MIT, '
@@ -61,59 +62,58 @@ def _converted(name: str) -> pathlib.Path:
     )
     top = str(pathlib.Path(__file__).parents[2])
     paths = os.pathsep.join([top, *filter(None, [os.environ.get('PYTHONPATH')])])
-    # -P: nothing of the folder that the user happens to be in.
+    # -P: import nothing from the working folder.
     command = [sys.executable, '-P', '-m', 'soundnet_tf.importing.original', name]
     environment = os.environ | {'PYTHONPATH': paths, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3'}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
-        raise SoundNetError(said[-1])
+        lines = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
+        raise SoundNetError(lines[-1])
     return registry.place(name)
 
 
-def _had(net: Listed) -> pathlib.Path:
-    """Its folder, verified; but for what ships, which the tests hold, and whoever installs packages."""
+def _verified(net: Listed) -> pathlib.Path:
+    """Its folder, verified. Nets that ship are not: the tests verify them, as installers of packages do."""
     if net.url:
         _fetch(net, net.url)
     if not net.is_ours:
         for file, digest in net.files.items():
             if (wrong := _wrong_with(net.folder / file, digest, net)) is not None:
-                raise SoundNetError(f'{wrong}: {"delete it and try again" if net.url else "put the right one there"}')
-        # Of what a net is read from nothing may be there that nobody has told the hash of.
-        there = [path.relative_to(net.folder).as_posix() for path in sorted(net.folder.rglob('*')) if path.is_file()]
-        more = [file for file in there if registry.is_part(file) and file not in net.files]
-        if more:
-            raise SoundNetError(f'{net.folder / more[0]} is not among the files listed of {net.name}: list its sha256')
+                raise SoundNetError(f'{wrong}. {"Delete it and try again" if net.url else "Put the right file there"}')
+        # Every file that a net is read from needs a listed hash.
+        present = [path.relative_to(net.folder).as_posix() for path in sorted(net.folder.rglob('*')) if path.is_file()]
+        unlisted = [file for file in present if registry.is_part(file) and file not in net.files]
+        if unlisted:
+            raise SoundNetError(f'{net.folder / unlisted[0]}: not listed for {net.name}. List its sha256')
     return net.folder
 
 
 def _fetch(net: Listed, url: str) -> None:
-    """Each file that is not there yet."""
-    if not _lacking(net):
+    """Download the files that are missing."""
+    if not _missing(net):
         return
     from soundnet_tf.web import fetch
 
     while (claim := storage.Claim.of(net.folder)) is None:
         time.sleep(0.2)  # another run is fetching it
     try:
-        for file in _lacking(net):
+        for file in _missing(net):
             path = net.folder / file
-            fetch.fetch(url + file, path, f'Try again later, or get it elsewhere and put it at {path}')
+            fetch.fetch(url + file, path, f'Try again later, or put the file at {path}')
             if (wrong := _wrong_with(path, net.files[file], net)) is not None:
                 path.unlink()
-                raise SoundNetError(f'{wrong}: it was removed. Try again later, or get the right one elsewhere')
+                raise SoundNetError(f'{wrong}, and was removed. Try again later, or put the right file at {path}')
     finally:
         claim.release()
 
 
-def _lacking(net: Listed) -> list[str]:
+def _missing(net: Listed) -> list[str]:
     return [file for file in net.files if not (net.folder / file).is_file()]
 
 
 def _wrong_with(path: pathlib.Path, sha256: str, net: Listed) -> str | None:
     try:
-        with path.open('rb') as file:
-            got = hashlib.file_digest(file, 'sha256').hexdigest()
+        got = storage.sha256(path)
     except OSError as error:
-        return f'{path} of {net.name} cannot be read ({error.strerror})'
+        return f'{path} of {net.name}: cannot be read ({error.strerror})'
     return None if got == sha256 else f'{path} of {net.name} has sha256 {got}, not {sha256}'

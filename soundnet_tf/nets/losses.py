@@ -1,7 +1,7 @@
 """How far the student is from its teachers, per example.
 
-Every function takes what a teacher says, `[batch, pairs, classes]` probabilities, and the logits of
-the student's head, `[batch, pairs, classes]`: frames and time steps that `pairs` put together.
+Every function takes a teacher's probabilities, `[batch, pairs, classes]`, and the logits of the student's head,
+`[batch, pairs, classes]`: frames and time steps matched by `pairs`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ TORCH_SCALE = 250.0
 
 
 def pairs(frames: int, steps: int, frame_times: Sequence[float] = (), step_times: Sequence[float] = ()) -> list[int]:
-    """Which frame each time step goes with, for as many steps as have one.
+    """The index of the frame for each time step, as far as there are frames.
 
-    Without times by index, as the authors do: at 20 s the 8-layer net's four steps lie up to 3.8 s
-    from their frames. With times, in seconds, each step has the frame nearest to it.
+    Without times by index, as the authors do: at 20 s the 8-layer net's four steps are up to 3.8 s
+    from their frames. With times, in seconds, each step gets the nearest frame.
     """
     if not step_times:
         return list(range(min(frames, steps)))
@@ -28,7 +28,7 @@ def pairs(frames: int, steps: int, frame_times: Sequence[float] = (), step_times
 
 def kl(teacher: Any, logits: Any) -> Any:
     """KL(teacher || student) in nats, summed over classes, averaged over the pairs: `[batch]` (paper, eq. 2)."""
-    # 0 log 0 is 0; the least positive float32 keeps the logarithm finite.
+    # 0 log 0 is 0; the smallest positive float32 keeps the logarithm finite.
     teacher_log: Any = ops.log(ops.maximum(teacher, 1e-37))
     return ops.mean(ops.sum(teacher * (teacher_log - ops.log_softmax(logits)), axis=-1), axis=-1)
 
@@ -56,7 +56,7 @@ def softened(loss: Loss, temperature: float) -> Loss:
 
 
 def scales(reduction: str, steps: dict[str, int], classes: dict[str, int]) -> dict[str, float]:
-    """By what each head's loss is multiplied before all are added, by the reduction's name.
+    """The factor of each head's loss in the sum, by the reduction's name.
 
     `per_example` is the mean over heads. `torch` is the authors': the mean over classes too and over
     the time steps of all heads, times 250, so that a class of a small head weighs more.

@@ -1,9 +1,9 @@
-"""SoundNet as a functional Keras model, built from a `NetSpec`: the plain truth that all else is held against.
+"""SoundNet as a functional Keras model, built from a `NetSpec`: the reference that every other form is compared with.
 
 Only `keras` is used here, so the net runs on each of Keras' backends.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import keras
@@ -22,43 +22,50 @@ Pooling = Literal['avg', 'max'] | None
 
 @keras.saving.register_keras_serializable(package='soundnet_tf')
 class SoundNet(keras.Model):
-    """A functional Keras model that knows its table, its class names, and how long a clip must be.
+    """A functional Keras model with its `NetSpec`, its class names, and a check of the clip's length.
 
     Input `[batch, samples]` float32 in [-1, 1] at 22,050 Hz. Calling it on a clip that is too
-    short for its outputs raises ShortClip, where Keras would speak of negative dimensions.
+    short for its outputs raises ShortClip, where Keras would report negative dimensions.
     """
 
     spec: NetSpec
     labels: dict[str, tuple[str, ...]]
     """The class names of each head."""
-    asked: tuple[str, ...]
+    output_layers: tuple[str, ...]
     """The layers and heads that the outputs come from."""
 
     # Not in `call`, whose errors Keras wraps in a page of arguments.
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         samples = inputs.shape[-1] if getattr(inputs, 'shape', None) else None
-        # A net on somebody's own input tensor cannot tell what its input counts.
+        # With a custom input tensor the last axis need not be samples.
         if isinstance(samples, int) and self.layers[0].name == INPUT:
-            for layer in self.asked:
-                geometry.require(self.spec, layer, samples)
+            for layer in self.output_layers:
+                geometry.require(self.spec, layer, samples, way_out=_way_out(self.spec, samples))
         return super().__call__(inputs, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         own = {'spec': self.spec.to_dict(), 'labels': {k: list(v) for k, v in self.labels.items()}}
-        return super().get_config() | {'soundnet': own | {'asked': list(self.asked)}}
+        return super().get_config() | {'soundnet': own | {'asked': list(self.output_layers)}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> 'SoundNet':
         config = dict(config)
         own = config.pop('soundnet')
         net = super().from_config(config, custom_objects=custom_objects)
-        return _know(net, NetSpec.from_dict(own['spec']), own['labels'], own['asked'])
+        return _annotate(net, NetSpec.from_dict(own['spec']), own['labels'], own['asked'])
 
 
-def _know(net: SoundNet, spec: NetSpec, names: Mapping[str, Iterable[str]], asked: Iterable[str]) -> SoundNet:
+def _way_out(spec: NetSpec, samples: int) -> str:
+    deepest = geometry.deepest_layer(spec, samples)
+    return 'use a longer clip' + (f", or features(net, '{deepest}')" if deepest else '')
+
+
+def _annotate(
+    net: SoundNet, spec: NetSpec, names: Mapping[str, Iterable[str]], output_layers: Iterable[str]
+) -> SoundNet:
     net.spec = spec
     net.labels = {head: tuple(classes) for head, classes in names.items()}
-    net.asked = tuple(asked)
+    net.output_layers = tuple(output_layers)
     return net
 
 
@@ -74,56 +81,53 @@ def build(
 ) -> SoundNet:
     """The net of `spec`, randomly initialised as in the paper's released code.
 
-    From `[batch, samples]` to a dict of `[batch, time, classes]` per head. Without heads, to the
-    last layer's `[batch, time, channels]`, or its average or maximum over time by `pooling`.
+    From `[batch, samples]` to a dict of `[batch, time, classes]` per head; without heads, to the last layer's
+    `[batch, time, channels]`.
 
     Args:
-      labels: the class names of each head; those that ship, or numbers, where none are given.
+      labels: the class names of each head; by default those that ship, or numbers.
       input_shape: `(samples,)` for a fixed length; `(None,)`, the default, for any.
+      pooling: 'avg' or 'max' over time, which leaves `[batch, classes]` or `[batch, channels]`. Of a head whose
+        `clip_mean` is 'logits' the logits are pooled, before the activation; of another the probabilities.
 
     Raises ShortClip if a fixed input is too short for the outputs.
     """
-    if pooling and spec.heads:
-        raise ValueError('pooling goes with include_top=False')
     if pooling not in (None, 'avg', 'max'):
-        raise ValueError(f"pooling is None, 'avg' or 'max', not {pooling!r}")
-    asked = spec.head_names or spec.layer_names[-1:]
-    waveform = _input(spec, asked, input_tensor, input_shape)
+        raise ValueError(f"pooling must be None, 'avg' or 'max', got {pooling!r}")
+    output_layers = spec.head_names or spec.layer_names[-1:]
+    waveform = _input(spec, output_layers, input_tensor, input_shape)
     x = keras.layers.Reshape((-1, 1), name='channel')(waveform)
     x = keras.layers.Rescaling(GAIN, name='gain')(x)
     for row in spec.layers:
         x = _layer(row, x)
-    outputs: Any = {head.name: _head(head, x, classifier_activation) for head in spec.heads}
+    outputs: Any = {head.name: _head(head, x, classifier_activation, pooling) for head in spec.heads}
     if not spec.heads:
-        pools = {
-            None: lambda y: y,
-            'avg': keras.layers.GlobalAveragePooling1D(name='avg_pool'),
-            'max': keras.layers.GlobalMaxPooling1D(name='max_pool'),
-        }
-        outputs = pools[pooling](x)
+        outputs = _pooled(x, pooling)
     inputs = waveform if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
     net = SoundNet(inputs, outputs, name=name or spec.name)
-    return _know(net, spec, _names(spec, labels or {}), asked)
+    return _annotate(net, spec, _names(spec, labels or {}), output_layers)
 
 
-def _input(spec: NetSpec, asked: Iterable[str], input_tensor: Any, input_shape: tuple[int | None, ...] | None) -> Any:
+def _input(
+    spec: NetSpec, output_layers: Iterable[str], input_tensor: Any, input_shape: tuple[int | None, ...] | None
+) -> Any:
     if input_tensor is not None:
         return input_tensor
     shape = (None,) if input_shape is None else tuple(input_shape)
     if len(shape) != 1:
-        raise ValueError(f'input_shape is (samples,), not {shape}')
+        raise ValueError(f'input_shape must be (samples,), got {shape}')
     if shape[0] is not None:
-        for layer in asked:
-            geometry.require(spec, layer, shape[0], 'input_shape', 'give a longer one, or leave out the top')
+        for layer in output_layers:
+            geometry.require(spec, layer, shape[0], 'input_shape', 'use a longer one, or include_top=False')
     return keras.Input(shape, name=INPUT)
 
 
-def _names(spec: NetSpec, given: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+def _names(spec: NetSpec, labels_by_head: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     names = {}
     for head in spec.heads:
-        own = tuple(given.get(head.name, ()))
+        own = tuple(labels_by_head.get(head.name, ()))
         if own and len(own) != head.classes:
-            raise SoundNetError(f'head {head.name} has {head.classes} classes, but {len(own)} labels were given')
+            raise SoundNetError(f'head {head.name}: {len(own)} labels for {head.classes} classes')
         names[head.name] = own or labels.shipped(head.name, head.classes) or labels.numbered(head.classes)
     return names
 
@@ -144,32 +148,43 @@ def _layer(row: Row, x: Any) -> Any:
     return keras.layers.ReLU(name=row.name)(x)
 
 
-def _head(head: Head, x: Any, activation: str | None) -> Any:
-    logits = _convolution(head, head.classes, logits_name(head.name), x)
-    return keras.layers.Activation(activation, name=head.name)(logits)
+def _head(head: Head, x: Any, activation: str | None, pooling: Pooling) -> Any:
+    values = _convolution(head, head.classes, logits_name(head.name), x)
+    activate = keras.layers.Activation(activation, name=head.name)
+    if head.clip_mean == 'logits':
+        return activate(_pooled(values, pooling, f'{head.name}_'))
+    return _pooled(activate(values), pooling, f'{head.name}_')
+
+
+def _pooled(x: Any, pooling: Pooling, prefix: str = '') -> Any:
+    """`[batch, time, channels]` to `[batch, channels]`, or as it is where nothing is pooled."""
+    if pooling is None:
+        return x
+    layers = {'avg': keras.layers.GlobalAveragePooling1D, 'max': keras.layers.GlobalMaxPooling1D}
+    return layers[pooling](name=f'{prefix}{pooling}_pool')(x)
 
 
 def _convolution(row: Conv | Head, filters: int, name: str, x: Any) -> Any:
     # Not padding='same': with an even kernel and stride 2 that pads one side only.
     if any(row.paddings):
-        # Keras' annotations know one number only.
+        # Keras' annotations allow one number only.
         x = keras.layers.ZeroPadding1D(cast(Any, row.paddings), name=f'{row.name}_pad')(x)
-    # The bias stays, though batch norm makes it idle in the trunk: the original weights have it.
+    # The bias stays, though batch norm makes it redundant in the trunk: the original weights have it.
     return keras.layers.Conv1D(filters, row.kernel, row.stride, kernel_initializer=_normal(0.0, 0.01), name=name)(x)
 
 
 def _normal(mean: float, deviation: float) -> Any:
-    # Keras' annotations know initialisers by name only.
+    # Keras' annotations allow initialisers by name only.
     return keras.initializers.RandomNormal(mean, deviation)
 
 
 def logits_name(head: str) -> str:
-    """The Keras layer that gives a head's logits."""
+    """The name of the Keras layer with a head's logits."""
     return f'{head}_logits'
 
 
 def new_head(name: str, classes: int, kernel: int = 1) -> Head:
-    """A head to learn from labels: it moves by single steps of the trunk, and answers by the mean of its logits."""
+    """A head to train on labels: stride 1 over the trunk's steps, mean of logits for a whole clip."""
     return Head(name, classes, kernel, padding=0, stride=1, clip_mean='logits')
 
 
@@ -177,7 +192,7 @@ def trunk_of(net: keras.Model) -> SoundNet:
     """The same net, with the same variables, without its heads."""
     spec = spec_of(net)
     last = net.get_layer(spec.layer_names[-1]).output
-    return _know(
+    return _annotate(
         SoundNet(net.inputs[0], last, name=f'{net.name}_trunk'), spec.with_heads({}), {}, spec.layer_names[-1:]
     )
 
@@ -185,40 +200,55 @@ def trunk_of(net: keras.Model) -> SoundNet:
 def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
     """A model with the same input and weights, and a dict of the outputs of the named layers, or of one.
 
-    Layers are called as in the paper: `conv1 pool1 ... conv7`, each after ReLU, `[batch, time,
+    Layers are named as in the paper: `conv1 pool1 ... conv7`, each after ReLU, `[batch, time,
     channels]`; a head by its name, and all heads one after the other as `conv8` (`conv5` in the
     5-layer net). `<head>_logits` gives a head before the softmax.
     """
     spec = spec_of(net)
-    known = {row.name: row.name for row in spec.rows} | {logits_name(h): h for h in spec.head_names}
-    known |= {spec.head_alias: spec.head_alias} if spec.heads and spec.head_alias not in known else {}
+    layers_of = {row.name: row.name for row in spec.rows} | {logits_name(h): h for h in spec.head_names}
+    layers_of |= {spec.head_alias: spec.head_alias} if spec.heads and spec.head_alias not in layers_of else {}
     chosen = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in chosen:
-        if layer not in known:
-            raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
-    outputs = {layer: _output(net, spec, layer) for layer in chosen}
+        if layer not in layers_of:
+            raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(layers_of)}')
+    outputs = _outputs(net, spec, chosen)
     part = SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
-    return _know(part, spec, labels_of(net), [known[layer] for layer in chosen])
+    return _annotate(part, spec, labels_of(net), [layers_of[layer] for layer in chosen])
 
 
-def _output(net: keras.Model, spec: NetSpec, layer: str) -> Any:
-    if layer != spec.head_alias or layer in spec.head_names:
-        return net.get_layer(layer).output
-    geometry.path(spec, layer)  # heads of several geometries are not one layer
-    return keras.ops.concatenate([net.get_layer(head).output for head in spec.head_names], axis=-1)
+def _outputs(net: keras.Model, spec: NetSpec, layers: Sequence[str]) -> dict[str, Any]:
+    """The outputs of these layers; a head's are its time steps, `[batch, time, classes]`, also in a net that pools."""
+    all_heads = spec.head_alias in layers
+    steps = {head: _steps(net, head) for head in spec.head_names if all_heads or head in layers}
+    outputs = {}
+    for layer in layers:
+        if layer == spec.head_alias and layer not in steps:
+            geometry.path(spec, layer)  # heads of several geometries are not one layer
+            outputs[layer] = keras.ops.concatenate(list(steps.values()), axis=-1)
+        else:
+            outputs[layer] = steps[layer] if layer in steps else net.get_layer(layer).output
+    return outputs
+
+
+def _steps(net: keras.Model, head: str) -> Any:
+    layer: Any = net.get_layer(head)
+    logits = net.get_layer(logits_name(head)).output
+    if len(layer.output.shape) == len(logits.shape):
+        return layer.output
+    return keras.layers.Activation(layer.activation, name=head)(logits)  # its own comes after the pooling
 
 
 def logits(net: keras.Model) -> SoundNet:
     """The same net with each head's logits instead of its probabilities, by the head's name."""
     spec = spec_of(net)
     outputs = {head: net.get_layer(logits_name(head)).output for head in spec.head_names}
-    return _know(SoundNet(net.inputs[0], outputs, name=f'{net.name}_logits'), spec, labels_of(net), spec.head_names)
+    return _annotate(SoundNet(net.inputs[0], outputs, name=f'{net.name}_logits'), spec, labels_of(net), spec.head_names)
 
 
 def spec_of(net: keras.Model) -> NetSpec:
-    """The table that a net was built from. Raises SoundNetError for a model that we did not build."""
+    """The `NetSpec` of a net. Raises SoundNetError for a model that was not built by this package."""
     if not isinstance(net, SoundNet) or not hasattr(net, 'spec'):
-        raise SoundNetError(f'model {net.name!r} was not built by soundnet_tf, so its table is not known')
+        raise SoundNetError(f'model {net.name!r} was not built by soundnet_tf, so its layers are unknown')
     return net.spec
 
 

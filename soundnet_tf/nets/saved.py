@@ -1,13 +1,13 @@
-"""A saved net is a folder: what training hands to everything after it.
+"""A saved net is a folder: what training writes and everything else reads.
 
     weights.npz     every variable by row and kind, `conv1/kernel`; float32 or float16
     spec.json       the table: rows, heads, feature layer
     labels/HEAD.txt the class names of each head, one per line
-    model.json      where it comes from, the hash of the weights, what was measured
-    net.tflite      optional: feature layer, last layer and heads, to listen without TensorFlow
+    model.json      origin, hash of the weights, measurements
+    net.tflite      optional: feature layer, last layer and heads, to run without TensorFlow
 
-A folder appears whole or not at all. This module reads and writes the tables without Keras, so
-that a LiteRT file can be served without it; only the nets themselves need it.
+A folder appears whole or not at all. This module reads and writes the tables without Keras, so that a LiteRT file can
+run without it; only the nets themselves need it.
 """
 
 import datetime
@@ -64,7 +64,7 @@ def save(
     require_ours(target)
     with storage.whole_folder(target) as draft:
         weights = {key: _stored(key, np.asarray(value), dtype) for key, value in model.variables_of(net).items()}
-        packed = io.BytesIO()  # onto a full disk numpy would complain twice
+        packed = io.BytesIO()  # numpy would report a full disk twice
         np.savez(packed, **weights)
         (draft / WEIGHTS).write_bytes(packed.getbuffer())
         storage.write_json(draft / 'spec.json', spec.to_dict())
@@ -87,14 +87,14 @@ def _stored(key: str, value: NDArray[np.float32], dtype: str) -> NDArray[Any]:
     # Statistics stay float32: behind a gain of 256 a variance easily passes float16's largest number.
     stored = value if key.endswith(('moving_mean', 'moving_variance')) else value.astype(dtype)
     if not np.isfinite(stored).all():
-        raise SoundNetError(f'{key} holds numbers that are not finite in {dtype}: such a net is not worth saving')
+        raise SoundNetError(f'{key} is NaN or infinite in {dtype}')
     return stored
 
 
 def load_net(folder: Path) -> 'SoundNet':
     """The net of a saved folder, with softmax heads and its own class names.
 
-    Raises SoundNetError where the folder is no saved net, WeightsMismatch where its parts disagree.
+    Raises SoundNetError if the folder is not a saved net, WeightsMismatch if its files do not fit together.
     """
     from soundnet_tf.nets import model
 
@@ -104,9 +104,9 @@ def load_net(folder: Path) -> 'SoundNet':
 
 
 def load_weights(net: 'keras.Model', folder: Path) -> None:
-    """Set the variables of `net` from a saved net; the heads are left out where `net` has none.
+    """Set the variables of `net` from a saved net; its heads are ignored if `net` has none.
 
-    Raises WeightsMismatch, listing all that is missing, left over or misshapen, before anything is set.
+    Raises WeightsMismatch, listing all missing, unexpected and misshapen tensors, before anything is set.
     """
     from soundnet_tf.nets import model
 
@@ -117,10 +117,10 @@ def load_weights(net: 'keras.Model', folder: Path) -> None:
 
 
 class Tensors(Mapping[str, NDArray[np.float32]]):
-    """The weights of a saved net by row and kind, as `model.variables_of` has them, each read when it is asked for.
+    """The weights of a saved net by row and kind, under the keys of `model.variables_of`, each read on access.
 
-    They are those of a net of `spec`; without heads there those of the trunk. Raises WeightsMismatch, listing all that
-    is missing, left over or misshapen, and where the file is damaged.
+    They must be those of a net of `spec`; without heads in `spec` only the trunk's are read. Raises WeightsMismatch,
+    listing all missing, unexpected and misshapen tensors, and if the file is damaged.
     """
 
     def __init__(self, folder: Path, spec: NetSpec) -> None:
@@ -131,18 +131,27 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
             found = {key: shape for key, shape in found.items() if key.split('/')[0] in spec.layer_names}
         self._shapes = shapes(spec)
         wrong = [f'{key} is missing' for key in self._shapes if key not in found]
-        wrong += [f'{key} has no place' for key in found if key not in self._shapes]
+        wrong += [f'{key} is unexpected' for key in found if key not in self._shapes]
         wrong += [
             f'{key} is {list(found[key])}, not {list(shape)}'
             for key, shape in self._shapes.items()
             if found.get(key, shape) != shape
         ]
         if wrong:
-            raise WeightsMismatch(
-                f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
-                'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
-                'without heads (include_top=False)'
+            raise WeightsMismatch(self._mismatch(read_spec(folder), spec, wrong))
+
+    def _mismatch(self, own: NetSpec, spec: NetSpec, wrong: list[str]) -> str:
+        if own.layer_names != spec.layer_names:
+            more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+            return (
+                f'{self._path} does not fit {spec.name}: it is from {own.name}, which has other layers '
+                f'({"; ".join(wrong[:3])}{more}). Load it with load_net'
             )
+        return (
+            f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
+            'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
+            'without heads (include_top=False)'
+        )
 
     def __getitem__(self, key: str) -> NDArray[np.float32]:
         if key not in self._shapes:
@@ -161,11 +170,11 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
         try:
             yield
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise WeightsMismatch(f'{self._path} cannot be read ({error}): save the net again') from error
+            raise WeightsMismatch(f'{self._path}: cannot be read ({error}). Save the net again') from error
 
 
 def _shapes_in(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """What an npz file says it holds, without reading it all."""
+    """The names and shapes in an npz file, without reading its data."""
     with zipfile.ZipFile(path) as file:
         for name in file.namelist():
             with file.open(name) as array:
@@ -190,15 +199,15 @@ def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
 
 
 def require_ours(folder: pathlib.Path) -> None:
-    """Raise SoundNetError where there is something that a saved net may not take the place of."""
+    """Raise SoundNetError if the folder holds anything that a saved net must not replace."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not is_net(folder):
-        raise SoundNetError(f'{folder} exists and is not a saved net: choose another folder')
+        raise SoundNetError(f'{folder}: exists and is not a saved net. Use another folder')
     for path in folder.rglob('*'):
         name = path.relative_to(folder).as_posix()
         if not (registry.is_part(name) or name in ('labels', 'MODEL_CARD.md')):
-            raise SoundNetError(f'{folder} holds {name} beside its net, which would be lost: move it elsewhere')
+            raise SoundNetError(f'{folder}: {name} is not part of the saved net and would be lost. Move it elsewhere')
 
 
 def is_net(folder: Path) -> bool:
@@ -207,19 +216,28 @@ def is_net(folder: Path) -> bool:
 
 
 def read_spec(folder: Path) -> NetSpec:
-    """The table of a saved net. Raises SoundNetError where there is none."""
+    """The `NetSpec` of a saved net. Raises SoundNetError if the folder is not one."""
     path = pathlib.Path(folder) / 'spec.json'
     if not path.is_file():
-        inside = path.parent / 'net'
-        way_out = f'give {inside}' if (inside / path.name).is_file() else 'give the folder `net` that training wrote'
-        if registry.is_name(os.fspath(folder)) and not path.parent.exists():
-            way_out += f', or a name: {", ".join(sorted({*registry.listed(), *registry.PACKAGED}))}'
-        why = 'it holds no spec.json' if path.parent.exists() else 'there is no such folder, nor a registered net'
-        raise SoundNetError(f'{folder} is not a saved net ({why}): {way_out}')
+        raise SoundNetError(f'{folder} is not a saved net: {_why_no_net(path.parent)}')
     try:
         return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
     except ValueError as error:
-        raise SoundNetError(f'{path} is damaged ({error}): save the net again') from error
+        raise SoundNetError(f'{path}: damaged ({error}). Save the net again') from error
+
+
+def _why_no_net(folder: pathlib.Path) -> str:
+    names = f'or a name: {", ".join(registry.names())}'
+    if folder.is_file():
+        return f'it is a file. Pass the folder of a saved net, {names}'
+    inside = folder / 'net'
+    if (inside / 'spec.json').is_file():
+        return f'it holds no spec.json. Pass {inside}'
+    if folder.exists():
+        return 'it holds no spec.json. Pass the folder `net` that training wrote'
+    similar = registry.similar(os.fspath(folder))
+    guess = f' Did you mean {similar}?' if similar else ''
+    return f'there is no such folder, nor a net of that name.{guess} Pass the folder `net` that training wrote, {names}'
 
 
 def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
@@ -228,26 +246,30 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     for head in read_spec(folder).heads:
         path = pathlib.Path(folder) / 'labels' / f'{head.name}.txt'
         if not path.is_file():
-            raise SoundNetError(f'{path} is missing: a saved net has the class names of each head')
+            raise SoundNetError(
+                f'{path}: missing, but a saved net needs the class names of each head. Save the net again'
+            )
         names[head.name] = label_files.parse(path.read_text(encoding='utf-8'), str(path))
         if len(names[head.name]) != head.classes:
-            raise SoundNetError(f'{path} names {len(names[head.name])} classes, but the head has {head.classes}')
+            raise SoundNetError(
+                f'{path}: {len(names[head.name])} class names for a head of {head.classes} classes. Save the net again'
+            )
     return names
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What model.json says: origin, hashes, measured numbers. Raises SoundNetError where it cannot be read."""
+    """The content of model.json: origin, hashes, measurements. Raises SoundNetError if it cannot be read."""
     path = pathlib.Path(folder) / 'model.json'
     try:
         facts = json.loads(path.read_text(encoding='utf-8'))
         if not isinstance(facts, dict):
-            raise ValueError('it is no object')
+            raise ValueError('not an object')
         thresholds = facts.get('confidence_threshold', {})
         if not isinstance(thresholds, dict) or not all(_is_share(value) for value in thresholds.values()):
             raise ValueError(f'confidence_threshold must be from 0 to 1 for each head, but is {thresholds!r}')
         return facts
     except (OSError, ValueError, RecursionError) as error:
-        raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
+        raise SoundNetError(f'{path}: cannot be read ({error}). Save the net again') from error
 
 
 def _is_share(value: Any) -> bool:

@@ -33,7 +33,7 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
     assert status == 0
     assert out[0].startswith('sound5.npy: numpy, ')
     assert out[-2] == 'nets/five: soundnet5-thin, 28 tensors'
-    assert out[-1].startswith('five: registered, in ')
+    assert out[-1].startswith('five: registered in ')
     net = saved.load_net(tmp_path / 'nets' / 'five')
     np.testing.assert_array_equal(net.get_layer('conv1_conv').kernel, weights['conv1/kernel'])
     soundfile.write(tmp_path / 'noise.wav', noise(5), 22_050)
@@ -48,10 +48,10 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
         (['letter.t7'], 'name a SOURCE and a TARGET'),
         (
             ['nowhere.t7', 'net'],
-            'nowhere.t7 is not a file: pass a weight file, or the name of published weights (soundnet8, soundnet5)',
+            'nowhere.t7: no such file. Pass a weight file, or the name of published weights (soundnet8, soundnet5)',
         ),
-        (['letter.t7', 'net'], "letter.t7 is no weight file that is known here (it begins with b'dear sir'): give a"),
-        (['letter.t7', 'net', '--register=a/b'], "'a/b' is no name for a net"),
+        (['letter.t7', 'net'], "letter.t7: unknown kind of weight file (it begins with b'dear sir'). Pass a"),
+        (['letter.t7', 'net', '--register=a/b'], "'a/b': invalid model name"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, words):

