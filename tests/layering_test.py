@@ -32,7 +32,7 @@ KERAS_ALONE = {'soundnet_tf.nets.model', 'soundnet_tf.nets.losses'}
 
 
 def is_pure(name):
-    return room(name) in TABLES or name == 'soundnet_tf.nets.registry'
+    return room(name) in TABLES or name in {'soundnet_tf.nets.registry', 'soundnet_tf.nets.catalog'}
 
 
 def layer(name):
