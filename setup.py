@@ -16,6 +16,8 @@ setup(
     description='SoundNet: sound representations learned from unlabelled video, on TensorFlow and Keras',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
+    # CITATION.cff names no person and no address, so there are no author_email, url and project_urls.
+    author='The soundnet_tf developers',
     license='Apache-2.0',
     python_requires='>=3.11',
     # bin/ and savedmodels/ lie at the top of the checkout, and inside the package once installed.
@@ -68,9 +70,16 @@ setup(
     },
     entry_points={'console_scripts': COMMANDS},
     classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
         'Programming Language :: Python :: 3.13',
         'Topic :: Multimedia :: Sound/Audio :: Analysis',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Typing :: Typed',
     ],
 )

@@ -20,7 +20,8 @@ BEGIN, END = '```console\n', '```'
 def commands():
     """Each command of README's only console block, and what README says that it says."""
     (block,) = [part.partition(END)[0] for part in README.read_text().split(BEGIN)[1:]]
-    return dict(part.partition('\n')[::2] for part in block.split('$ ')[1:])
+    parts = [part.partition('\n') for part in block.split('$ ')[1:]]
+    return {command: output for command, _, output in parts}
 
 
 def said(command, folder):
