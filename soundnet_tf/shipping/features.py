@@ -37,7 +37,7 @@ def run(way: Way, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = 
     # Chance has no part in MFCC.
     lines.append(_line('MFCC', of_first_seed(rows), way, protocol, work, lambda row: Mfcc()))
     text = columns(lines)
-    (work / TABLE).write_text(text + '\n', encoding='utf-8')
+    storage.write_text(work / TABLE, text + '\n')
     return text
 
 

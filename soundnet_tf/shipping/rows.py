@@ -1,7 +1,6 @@
 """Every fold left out in turn, with several seeds: what a recipe is worth, and the answers that calibration needs."""
 
 import dataclasses
-import os
 import pathlib
 import statistics
 from collections.abc import Iterator, Sequence
@@ -92,9 +91,7 @@ def _write_table(way: Way, seeds: int, work: pathlib.Path) -> None:
     """Of whoever's rows are finished."""
     folders = {pair: _folder(work, *pair) for pair in _pairs(way.dataset, seeds)}
     rows = [_row(way, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
-    draft = work / f'rows.md.{os.getpid()}.part'
-    draft.write_text(table(rows, way.dataset.folds) + '\n', encoding='utf-8')
-    draft.replace(work / 'rows.md')
+    storage.write_text(work / 'rows.md', table(rows, way.dataset.folds) + '\n')
 
 
 def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
