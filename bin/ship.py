@@ -81,7 +81,7 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         data=DATA.value,
         about=ABOUT.value or f'{dataset.name}: {counted}',
         licence=LICENCE.value,
-        others=OOD.value,
+        ood_sounds=OOD.value,
         default=DEFAULT.value,
     )
     if out:
@@ -89,15 +89,15 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         if not attribution.of(terms.data, [clip.path for clip in dataset.clips])['attribution']:
             files.tell('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
     work.mkdir(parents=True, exist_ok=True)
-    way = rows.Way(dataset, recipe, spec, start)
-    found = rows.run(way, SEEDS.value, work)
+    cv = rows.CrossValidation(dataset, recipe, spec, start)
+    found = rows.run(cv, SEEDS.value, work)
     print(f'\n{rows.table(found, dataset.folds)}', flush=True)
     if FEATURES.value:
-        print(f'\n{features.run(way, found, work)}', flush=True)
+        print(f'\n{features.run(cv, found, work)}', flush=True)
     own = calibration.calibrate([row.answers for row in found], TARGET.value)
     print(f'\n{own}', flush=True)
     if out:
-        print(f'the net is in {delivery.deliver(way, found, own, work, out, terms)}')
+        print(f'the net is in {delivery.deliver(cv, found, own, work, out, terms)}')
 
 
 def run() -> None:
