@@ -1,16 +1,16 @@
 # Each target makes the environment that it needs, inside this checkout.
-#   make demo    the whole journey on a small made world, offline once the environment stands
+#   make demo    train and test on a small synthetic world; offline once the environment is installed
 #   make test    all tests in the reference environment, all but the slow ones in the latest
-#   make check   style, types, layering, BUILD
+#   make check   ruff, format, pyright (package, commands, benchmarks, tools), layering, BUILD
 #   make bench   the tables of benchmarks/
-#   make models  the nets that ship, as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
+#   make models  the included nets as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
 
 REFERENCE := $(shell for p in python3.11 python3.12 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 LATEST := $(or $(REFERENCE),$(shell for p in python3 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null && echo $$p && break; done))
 
-# TensorFlow's start-up chatter says nothing that a user of this package can act on.
+# TensorFlow's start-up messages are of no use to users of this package.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,7 +24,7 @@ else
 MAIN := .venv
 endif
 
-# A file of tests stays in one process, since its fixtures do.
+# The tests of a file run in one process and share its fixtures.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .PHONY: demo test test-reference test-latest check bench models clean
@@ -46,9 +46,9 @@ check: $(MAIN)/made
 bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
 
-# `soundnet-export` holds each form against Keras; then the test hears them, MediaPipe's by MediaPipe.
+# `soundnet-export` compares each form with Keras; then the test runs them, MediaPipe's in MediaPipe.
 NETS := $(patsubst savedmodels/%/model.json,%,$(wildcard savedmodels/*/model.json))
-# The original's heads need 10.98 s; int8 is set by the clips that ship.
+# The original's heads need 10.98 s; the included clips set the int8 ranges.
 ORIGINAL = $(MAIN)/bin/soundnet-export --model=soundnet8 --clip=soundnet_tf/clips/dog_bark.ogg
 models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	for net in $(NETS); do \
@@ -85,13 +85,13 @@ models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 demo-run/records/learned/dataset.json:
 	$(MAIN)/bin/soundnet-demo
 
-# The peers of the benchmarks; they find this package by PYTHONPATH.
+# The other libraries of the benchmarks; they find this package by PYTHONPATH.
 .venv-bench/made: requirements/bench.txt
 	$(or $(REFERENCE),$(LATEST)) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-# MediaPipe, the reader of exported TFLite files that counts; its tests are skipped without it.
+# MediaPipe reads exported TFLite files; its tests are skipped without it.
 .venv-mediapipe/made: requirements/mediapipe.txt
 	@rm -rf .venv-mediapipe
 	@$(REFERENCE) -m venv .venv-mediapipe

@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / 'version.py').read_text()).group(1)
 BINARIES = sorted(path.stem for path in (HERE / 'bin').glob('*.py') if path.stem != '__init__')
+COMMANDS = [f'soundnet-{name.replace("_", "-")} = soundnet_tf.bin.{name}:run' for name in BINARIES]
 
 setup(
     name='soundnet_tf',
@@ -15,6 +16,8 @@ setup(
     description='SoundNet: sound representations learned from unlabelled video, on TensorFlow and Keras',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
+    # CITATION.cff names no person and no address, so there are no author_email, url and project_urls.
+    author='The soundnet_tf developers',
     license='Apache-2.0',
     python_requires='>=3.11',
     # bin/ and savedmodels/ lie at the top of the checkout, and inside the package once installed.
@@ -34,7 +37,7 @@ setup(
         'google-crc32c>=1.5',  # the checksums of TFRecord files
         'h5py>=3.10',  # posteriors in HDF5 files; keras needs it too
         'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
-        'miniaudio>=1.60',  # the fastest decoder of mp3, wav, flac and ogg
+        'miniaudio>=1.70',  # 1.61 fails the tests of mp3; the fastest decoder of mp3, wav, flac and ogg
         'numpy>=1.26',
         'requests>=2.32.2',  # videos of the web, and Flickr's API
         'soundfile>=0.12',  # libsndfile: the second opinion on the same formats, and writing wav
@@ -65,11 +68,18 @@ setup(
         # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
         'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
     },
-    entry_points={'console_scripts': [f'soundnet-{name} = soundnet_tf.bin.{name}:run' for name in BINARIES]},
+    entry_points={'console_scripts': COMMANDS},
     classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
         'Programming Language :: Python :: 3.13',
         'Topic :: Multimedia :: Sound/Audio :: Analysis',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Typing :: Typed',
     ],
 )

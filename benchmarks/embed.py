@@ -35,21 +35,25 @@ ELSEWHERE = {'torch2d': 'PyTorch, 2-D as ports have it', 'torch1d': 'PyTorch, 1-
 class Worker:
     """A contender's process."""
 
-    def __init__(self, kind, folder, python=sys.executable):
+    def __init__(self, kind: str, folder: pathlib.Path, python: str | pathlib.Path = sys.executable):
         command = [str(python), str(HERE / 'peers' / 'worker.py'), kind, str(folder), LAYER]
-        pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, text=True, **pipes)
+        self._process = subprocess.Popen(
+            command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._input, self._output = self._process.stdin, self._process.stdout
         self.works = self._answer() == 'ready'
 
     def _answer(self):
-        return self._process.stdout.readline().strip()
+        return self._output.readline().strip()
 
     def ask(self, command):
-        print(command, file=self._process.stdin, flush=True)
+        print(command, file=self._input, flush=True)
         return self._answer()
 
     def close(self):
-        self._process.stdin.close()
+        self._input.close()
         self._process.wait()
 
 
@@ -69,7 +73,7 @@ def main():
         net = pathlib.Path(folder) / 'net'
         saved.save(enliven(model.build(SOUNDNET8)), net)
         add_tflite(net)
-        python = dict.fromkeys([*OURS, *PEERS, 'peak'], sys.executable)
+        python: dict[str, str | pathlib.Path] = dict.fromkeys([*OURS, *PEERS, 'peak'], sys.executable)
         python |= {kind: BENCH for kind in ELSEWHERE if BENCH.exists()}
         workers = {kind: Worker(kind, net, where) for kind, where in python.items()}
         workers = {kind: worker for kind, worker in workers.items() if worker.works}

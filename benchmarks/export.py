@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +41,7 @@ def sounds():
     return representative.read(files[::2]), [decoding.read(path) for path in files[1::8]]
 
 
-def made(net, kind, precision, clips, home):
+def made(net, kind, precision, clips, home) -> tuple[Any, pathlib.Path, Any]:
     folder = pathlib.Path(home) / f'{kind}-{precision}'
     folder.mkdir()
     plan = lite.plan(net, kind, precision, SECONDS, clips)

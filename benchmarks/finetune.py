@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -78,7 +79,9 @@ def main():
     print(f'| net | {" | ".join(names)} |\n|---|{"---|" * len(names)}')
     for base in (SOUNDNET8, SOUNDNET5):
         spec = student.spec_for(base, dataset, SCRATCH)
-        works = [(learner(recipe, spec, dataset, clips), recipe.batch) for recipe in FORMS.values()]
+        works: list[tuple[Callable[[], object], int]] = [
+            (learner(recipe, spec, dataset, clips), recipe.batch) for recipe in FORMS.values()
+        ]
         state = step.make_state(student.build(spec, dataset, None), SCRATCH)
         judge = student.Scorer(state.evaluated, SCRATCH)
         works.append((lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))

@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -53,7 +54,8 @@ def make_video(path, seed):
 
 
 def teacher(folder):
-    keras.applications.MobileNetV2(weights=None).save(f'{folder}/net.keras')
+    net: Any = keras.applications.MobileNetV2
+    net(weights=None).save(f'{folder}/net.keras')
     return teachers.parse(f'imagenet={folder}/net.keras,scale=-1..1')
 
 
@@ -66,7 +68,8 @@ def pyav(path):
     """The same by PyAV's own calls alone: demux, decode, resample, encode."""
     buffer, samples = io.BytesIO(), 0
     resampler = av.AudioResampler('s16p', 'mono', SAMPLE_RATE)
-    with av.open(path) as container, av.open(buffer, 'w', format='mp3') as out:
+    source: Any = av.open(path)
+    with source as container, av.open(buffer, 'w', format='mp3') as out:
         track = out.add_stream('libmp3lame', rate=SAMPLE_RATE, layout='mono')
         track.bit_rate = encoding.MP3_BIT_RATE
         stream = container.streams.audio[0]

@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
@@ -68,7 +69,7 @@ def keras(spec, batch):
 
 
 def torch(spec, batch):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]  in .venv-bench
 
     waveform, seen = made(spec, batch)
 
@@ -102,7 +103,7 @@ def torch(spec, batch):
 
     def step():
         optimizer.zero_grad()
-        loss = 0.0
+        loss: Any = 0.0
         for head, logits in net(x).items():
             apart = torch.nn.functional.kl_div(torch.log_softmax(logits, 1), seen[head], reduction='none')
             loss = loss + apart.sum(1).mean()

@@ -1,1 +1,1 @@
-"""The binaries: thin doors to the package, `bin/X.py` is `soundnet_tf.bin.X` and the command `soundnet-X`."""
+"""The commands: `bin/X.py` is installed as `soundnet_tf.bin.X` and runs as `soundnet-X`, with `-` for `_`."""

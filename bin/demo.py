@@ -1,11 +1,11 @@
-"""The whole journey, offline, on a small made world: videos, teacher, records, student, test, report.
+"""Train and test a SoundNet end to end on a small synthetic world, offline.
 
     soundnet-demo
 
-A world is drawn and synthesised in which ten kinds of things are seen and heard; an eye learns from
-pictures to name them; a SoundNet learns from the eye, by ear alone; then it is put to the test on
-videos that it never met, and what
-it hears is drawn. Under six minutes on two cores. A stopped demo goes on when started again.
+Videos of ten kinds of objects are drawn and synthesised. A vision network ("the eye") learns to classify the pictures,
+and a SoundNet ("the ear") learns from its predictions, from sound alone. The SoundNet is then evaluated on new videos,
+and a report shows what its units respond to. Takes under six minutes on two cores. To resume a stopped demo, repeat the
+command.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,16 @@ from absl import flags
 
 from soundnet_tf import cli
 
-OUT = flags.DEFINE_string('out', 'demo-run', 'The folder for the world, the net and the report.')
-SEED = flags.DEFINE_integer('seed', 0, 'Of the world and of what is learned in it.', lower_bound=0)
-SHUFFLED = flags.DEFINE_bool('shuffled', False, 'The control: wrong sounds under the pictures; the ear learns nothing.')
+OUT = flags.DEFINE_string('out', 'demo-run', 'The folder for the videos, the net and the report.')
+SEED = cli.seed_flag('Seed of the videos and of training.')
+SHUFFLED = flags.DEFINE_bool(
+    'shuffled', False, 'Control experiment: pair each picture with a wrong sound, so that nothing can be learned.'
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the demo."""
-    from soundnet_tf.errors import SoundNetError
-
-    if arguments:
-        raise SoundNetError(f'{arguments[0]!r} is no flag')
+    cli.no_arguments(arguments)
     from soundnet_tf.demo import journey
 
     journey.run(OUT.value, journey.Scale(seed=SEED.value, shuffled=SHUFFLED.value))

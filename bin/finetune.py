@@ -1,40 +1,44 @@
-"""A net learns to tell labelled sounds apart: fine-tuning of a saved net, or training from scratch.
+"""Train a net to classify labelled sounds: fine-tune a saved net, or train from scratch.
 
     soundnet-finetune --data=ESC-50/ --model=runs/first/net --out=runs/esc50 --test_fold=1
     soundnet-finetune --data=sounds.csv --out=runs/mine --recipe=from_scratch --validation=0.2 --keep=best
 
-The data is a CSV with columns path and label (and fold and source, if you like), a folder with a folder of sounds for
-each class, or ESC-50 as its repository has it. A test fold is only looked at; what is kept is the last epoch, or the
-best by held-out training clips. A stopped run goes on when the same command is given again. The run folder gets
-history.csv, result.json, held_out.npz (the logits of held-out clips) and the saved net, which soundnet-embed and
-soundnet-tag take as --model.
+--data is a CSV file with the columns path and label (optionally fold and source), a folder with one folder of sounds
+per class, or ESC-50 as its repository has it. The test fold is only evaluated, never used for a choice: the saved net
+is that of the last epoch, or of the best one on held-out training clips. To resume a stopped run, repeat the command.
+The run folder gets history.csv, result.json, held_out.npz (the logits of held-out clips) and the saved net, for --model
+of the other commands.
 """
 
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from soundnet_tf import cli, config
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
-DATA = flags.DEFINE_string('data', None, 'A CSV, a folder of class folders, or the folder of ESC-50.', required=True)
-OUT = flags.DEFINE_string('out', None, 'The run folder.', required=True)
-NAME = flags.DEFINE_string('name', None, 'What the head is called (default: as the data).')
-ESC10 = flags.DEFINE_boolean('esc10', False, 'Of ESC-50, the ten classes of ESC-10 alone.')
-MODEL = flags.DEFINE_string('model', None, 'The folder of a saved net to begin with; without it, from scratch.')
-NET = flags.DEFINE_enum('net', 'soundnet8', list(config.NETS), 'From scratch: 8 layers or 5.')
-WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: the part of the filters to keep.', 0.01, 1.0)
-TEST_FOLD = flags.DEFINE_integer('test_fold', None, 'The fold that is held out for the test.')
-VALIDATION = flags.DEFINE_float('validation', 0.0, 'The share of the training clips that is held out too.')
-KEEP: flags.FlagHolder[Any] = flags.DEFINE_enum(
-    'keep', 'last', ['last', 'best'], 'The last epoch, or the best one by --validation.'
+if TYPE_CHECKING:
+    from soundnet_tf.evaluation.datasets import DataSet
+    from soundnet_tf.spec import NetSpec
+
+DATA = flags.DEFINE_string(
+    'data', None, 'A CSV file, a folder with one folder per class, or the folder of ESC-50.', required=True
 )
-SEED = flags.DEFINE_integer('seed', 0, 'Of new weights, validation clips, order and augmentation.', lower_bound=0)
-DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, miniaudio, soundfile, pyav or tfio.')
-RECIPE = flags.DEFINE_enum('recipe', 'authors', list(RECIPES), 'Values of all flags below that are not given.')
+OUT = cli.out_flag('The run folder.')
+NAME = flags.DEFINE_string('name', None, 'Name of the head (default: that of the data).')
+ESC10 = flags.DEFINE_boolean('esc10', False, 'Use only the ten classes of ESC-10, of ESC-50.')
+MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (default: train from scratch).')
+NET = flags.DEFINE_enum('net', 'soundnet8', list(config.NETS), 'From scratch: the 8-layer or the 5-layer net.')
+WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: fraction of the filters to keep.', 0.01, 1.0)
+TEST_FOLD = flags.DEFINE_integer('test_fold', None, 'The fold to test on.')
+VALIDATION = flags.DEFINE_float('validation', 0.0, 'Fraction of the training clips to hold out for validation.')
+KEEP = cli.choice('keep', 'last', ('last', 'best'), 'Save the last epoch, or the best one on --validation.')
+SEED = cli.seed_flag('Seed of new weights, the validation split, the order of clips and augmentation.')
+DECODER = cli.decoder_flag()
+RECIPE = flags.DEFINE_enum('recipe', 'authors', list(RECIPES), 'Sets the default of each flag below.')
 for _field in dataclasses.fields(Recipe):
     _help = _field.metadata['help']
     _values = ', '.join(f'{name} {getattr(recipe, _field.name)}' for name, recipe in RECIPES.items())
@@ -45,27 +49,36 @@ for _field in dataclasses.fields(Recipe):
     _define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}[type(_field.default)]
     _define(_field.name, None, _help)
 
+# The recipe's other flags follow, below Optimiser.
+GROUPS = {
+    'The net': ('model', 'net', 'width', 'head_kernel', 'freeze', 'dropout', 'refit'),
+    'Sound and augmentation':
+        ('decoder', 'crop_s', 'trim_db', 'pad_s', 'mix', 'gain_db', 'flip', 'stretch', 'filter_db'),
+    'Evaluation': ('test_fold', 'validation', 'keep', 'test_crops', 'evaluate_every'),
+}  # fmt: skip
+_GROUPED = {name for names in GROUPS.values() for name in names}
+GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in _GROUPED)
+
 
 def main(arguments: Sequence[str]) -> None:
-    """Learn as the flags say."""
+    """Fine-tune or train the net."""
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.evaluation import datasets
     from soundnet_tf.spec import thin
 
-    if arguments:
-        raise SoundNetError(f'{arguments[0]!r} is no flag')
+    cli.no_arguments(arguments)
     if MODEL.value and (flags.FLAGS['net'].present or flags.FLAGS['width'].present):
-        raise SoundNetError('--model brings its own layers: leave out --net and --width')
-    given = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Recipe)}
-    recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in given.items() if v is not None})
+        raise SoundNetError('--model has its own layers: leave out --net and --width')
+    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in values.items() if v is not None})
     spec = config.NETS[NET.value]
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
     print(dataset.table())
-    _learn(dataset, recipe, spec if WIDTH.value == 1 else thin(spec, WIDTH.value))
+    _train(dataset, recipe, spec if WIDTH.value == 1 else thin(spec, WIDTH.value))
 
 
-def _learn(dataset: Any, recipe: Recipe, spec: Any) -> None:
-    # TensorFlow is loaded here, once the data is known to be there.
+def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:
+    # Loads TensorFlow, so the data is checked first.
     from soundnet_tf.evaluation import text_tables
     from soundnet_tf.export import tflite
     from soundnet_tf.finetune import fit
@@ -92,7 +105,7 @@ def _learn(dataset: Any, recipe: Recipe, spec: Any) -> None:
 
 def run() -> None:
     """The command `soundnet-finetune`."""
-    cli.run(main, __name__, __doc__)
+    cli.run(main, __name__, __doc__, GROUPS)
 
 
 if __name__ == '__main__':

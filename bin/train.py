@@ -1,16 +1,15 @@
-"""A SoundNet learns from records: raw sound in, what the teachers saw out.
+"""Train a SoundNet on records: raw sound in, the predictions of visual teachers out.
 
     soundnet-train --records=records/ --out=runs/first --steps=10000 --batch=16
     soundnet-train --records=records/ --out=runs/paper5 --experiment=paper5 --set=pairing=time
 
-The heads are the teachers that the records were made with. A stopped run, however it was stopped,
-goes on from its last checkpoint when the same command is given again (with more --steps, if you
-like), as if nothing had happened. The run folder gets checkpoints, a log as CSV and for TensorBoard
-(`tensorboard --logdir=runs`) and, at the end, the saved net `runs/first/net`, which soundnet-embed
-and soundnet-tag take as --model.
+The net has one head per teacher of the records. To resume a stopped run from its last checkpoint, repeat the command;
+--steps may be larger. The result is the same as without the interruption. The run folder gets checkpoints, a log as CSV
+and for TensorBoard (`tensorboard --logdir=runs`) and, at the end, the saved net `runs/first/net`, for --model of the
+other commands.
 
-On several machines give each the same command with --distribution=multiworker, and name them all in
-the environment variable TF_CONFIG (docs/training.md).
+To train on several machines, run the same command on each with --distribution=multiworker, and list them all in the
+environment variable TF_CONFIG (docs/training.md).
 """
 
 import dataclasses
@@ -21,44 +20,44 @@ from absl import flags
 from soundnet_tf import cli, config, experiments
 
 RECORDS = flags.DEFINE_string('records', None, 'The folder that soundnet-prepare wrote.', required=True)
-OUT = flags.DEFINE_string('out', None, 'The run folder.', required=True)
-EXPERIMENT = flags.DEFINE_enum('experiment', 'default', list(experiments.EXPERIMENTS), 'What to run; see above.')
-SMOKE = flags.DEFINE_boolean('smoke', False, 'Only try it out: two small steps of a thin net.')
-SET = flags.DEFINE_multi_string('set', None, 'Change a value of the experiment: name=value; may be given again.')
+OUT = cli.out_flag('The run folder.')
+EXPERIMENT = flags.DEFINE_enum('experiment', 'default', list(experiments.EXPERIMENTS), 'The settings; see above.')
+SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: two small steps of a thin net.')
+SET = flags.DEFINE_multi_string('set', None, 'Change a setting of the experiment: name=value; can be repeated.')
 
-# Without a value each is as the experiment has it.
+# The defaults are those of the experiment.
 OWN = {
     flag.name: flag
     for flag in (
         flags.DEFINE_enum('net', None, list(config.NETS), 'The 8-layer or the 5-layer net.'),
-        flags.DEFINE_float('width', None, 'The part of the filters to keep: 0.5 is a net of half width.'),
-        flags.DEFINE_integer('steps', None, 'Batches to learn from.'),
+        flags.DEFINE_float('width', None, 'Fraction of the filters to keep: 0.5 is a net of half width.'),
+        flags.DEFINE_integer('steps', None, 'Training steps.'),
         flags.DEFINE_integer('batch', None, 'Clips per batch, over all devices.'),
-        flags.DEFINE_float('clip_s', None, 'Seconds per clip: shorter ones are repeated, longer ones trimmed.'),
-        flags.DEFINE_float('learning_rate', None, 'Of Adam.'),
-        flags.DEFINE_enum('loss', None, config.LOSSES, 'How far the student is from its teachers.'),
-        flags.DEFINE_string('decoder', None, 'auto, miniaudio, soundfile, pyav or tfio.'),
-        flags.DEFINE_enum('distribution', None, config.DISTRIBUTIONS, 'One device, a machine, or several machines.'),
-        flags.DEFINE_integer('seed', None, 'Of the weights, the order of the records, and augmentation.'),
-        flags.DEFINE_boolean('deterministic', None, 'The same numbers to the bit, run by run.'),
-        flags.DEFINE_boolean('skip_bad_records', None, 'Leave out what is damaged, and count it, instead of stopping.'),
-        flags.DEFINE_integer('save_every', None, 'Steps from checkpoint to checkpoint.'),
+        flags.DEFINE_float('clip_s', None, 'Seconds per clip: shorter clips are repeated, longer ones trimmed.'),
+        flags.DEFINE_float('learning_rate', None, "Adam's learning rate."),
+        flags.DEFINE_enum('loss', None, config.LOSSES, "Loss between the net's and the teachers' predictions."),
+        flags.DEFINE_string('decoder', None, 'Audio decoder: auto, miniaudio, soundfile, pyav or tfio.'),
+        flags.DEFINE_enum('distribution', None, config.DISTRIBUTIONS, 'One device, one machine, or several machines.'),
+        flags.DEFINE_integer('seed', None, 'Seed of the weights, the order of the records, and augmentation.'),
+        flags.DEFINE_boolean('deterministic', None, 'Bit-identical results from run to run.'),
+        flags.DEFINE_boolean('skip_bad_records', None, 'Skip and count damaged records instead of stopping.'),
+        flags.DEFINE_integer('save_every', None, 'Steps between checkpoints.'),
     )
 }
+GROUPS = {'Settings (defaults: those of --experiment)': ('set', *OWN)}
 
 
 def main(arguments: Sequence[str]) -> int | None:
-    """Train as the flags say."""
+    """Train the net."""
     from soundnet_tf.errors import SoundNetError
 
-    if arguments:
-        raise SoundNetError(f'{arguments[0]!r} is no flag')
-    given = [f'{name}={flag.value}' for name, flag in OWN.items() if flag.value is not None]
+    cli.no_arguments(arguments)
+    values = [f'{name}={flag.value}' for name, flag in OWN.items() if flag.value is not None]
     experiment = experiments.named(EXPERIMENT.value)
     experiment = experiments.smoke(experiment) if SMOKE.value else experiment
-    experiment = config.override(experiment, [*given, *(SET.value or [])])
+    experiment = config.override(experiment, [*values, *(SET.value or [])])
     if empty := [flag for flag in (RECORDS, OUT) if not flag.value]:
-        raise SoundNetError(f'--{empty[0].name} names no folder')
+        raise SoundNetError(f'--{empty[0].name} is empty. Pass a folder')
     from soundnet_tf.training import workers
 
     if workers.IS_CHILD:
@@ -80,12 +79,12 @@ def main(arguments: Sequence[str]) -> int | None:
 def _doc() -> str:
     listed = '\n'.join(f'  {name:<14} {experiment.about}' for name, experiment in experiments.EXPERIMENTS.items())
     names = ', '.join(field.name for field in dataclasses.fields(config.Training) if field.name not in OWN)
-    return f'{__doc__}\nExperiments:\n{listed}\n\nWhat --set can change besides: {names}.'
+    return f'{__doc__}\nExperiments:\n{listed}\n\nOther settings for --set: {names}.'
 
 
 def run() -> None:
     """The command `soundnet-train`."""
-    cli.run(main, __name__, _doc())
+    cli.run(main, __name__, _doc(), GROUPS)
 
 
 if __name__ == '__main__':

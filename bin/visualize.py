@@ -1,52 +1,48 @@
-"""What a net hears, as a page to look at and listen to: its filters, its units with the sounds that excite them, maps.
+"""Write an HTML report of what a net responds to: filters, units with the sounds that activate them most, maps.
 
     soundnet-visualize --model=runs/first/net --sounds=recordings/ --out=report
     soundnet-visualize --model=runs/first/net --sounds='ESC-10/**/*.ogg' --out=report --layers=conv3,conv5,imagenet \\
       --run=runs/first --evaluation=runs/esc10/result.json
 
-The folder --out opens from disk (report/index.html), without network or server, and may be copied or zipped whole.
-A stopped run goes on when the same command is given again. Bad files are told, counted by reason and stop nothing:
-the exit status is 1 then. Needs scikit-learn for the map: pip install 'soundnet_tf[visualize]'.
+Open report/index.html in a browser; it needs no network or server, and the folder can be copied or zipped. To resume a
+stopped run, repeat the command. Files that cannot be used are reported and counted by reason, and the exit status is
+then 1. The map needs scikit-learn: pip install 'soundnet_tf[visualize]'.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = flags.DEFINE_string('model', None, 'the folder of a saved net, or the name of a registered one')
-SOUNDS = flags.DEFINE_string('sounds', None, 'a folder of sounds, at any depth, or a glob', required=True)
-OUT = flags.DEFINE_string(
-    'out', None, 'the folder of the report, which an older report there gives way to', required=True
-)
+MODEL = cli.model_flag('The folder or the name of a saved net. soundnet-models lists names.')
+SOUNDS = flags.DEFINE_string('sounds', None, 'A folder of sounds, searched recursively, or a glob.', required=True)
+OUT = cli.out_flag('The folder of the report; an older report there is replaced.')
 LAYERS = flags.DEFINE_list(
-    'layers', [], 'whose units are shown, heads among them; by default conv5 and conv7 (or what they are) and the heads'
+    'layers', [], 'Layers and heads to show (default: conv5, conv7, or their counterparts, and the heads).'
 )
 UNITS = flags.DEFINE_integer(
-    'units', 64, 'of each layer and head, the most selective; 1000 shows all classes of a head', lower_bound=1
+    'units',
+    64,
+    'Most selective units to show, per layer and head; 1000 shows all classes of a head.',
+    lower_bound=1,
 )
-TOP = flags.DEFINE_integer('top', 6, 'excerpts of each unit', lower_bound=1)
+TOP = flags.DEFINE_integer('top', 6, 'Excerpts per unit.', lower_bound=1)
 LABELS = flags.DEFINE_string(
-    'labels', None, 'a CSV with the columns path and label; without it, the folders that the sounds lie in'
+    'labels', None, "A CSV file with the columns path and label (default: the names of the sounds' folders)."
 )
 VISION = flags.DEFINE_string(
-    'vision', None, 'a folder of NAME.npy [frames, channels], what vision makes of each clip, for a second map'
+    'vision', None, 'A folder of NAME.npy [frames, channels], visual features of each clip, for a second map.'
 )
-TIMELINE = flags.DEFINE_string('timeline', None, 'the sound file shown over time; by default the longest of the sounds')
-RUN = flags.DEFINE_string('run', None, 'the folder of a training run, for its curves')
+TIMELINE = flags.DEFINE_string('timeline', None, 'The sound file to show over time (default: the longest).')
+RUN = flags.DEFINE_string('run', None, 'The folder of a training run, for its learning curves.')
 EVALUATION = flags.DEFINE_string(
-    'evaluation', None, 'a JSON file with classes and confusion, or a folder with such a result.json'
+    'evaluation', None, 'A JSON file with classes and confusion, or a folder with such a result.json.'
 )
-SHORT: flags.FlagHolder[Any] = flags.DEFINE_enum(
-    'short', 'tile', ['error', 'tile', 'pad'], 'too short a clip: error, tile (repeat it) or pad (with silence)'
-)
-DECODER = flags.DEFINE_string('decoder', 'auto', 'auto, or one of miniaudio, soundfile, pyav, tfio')
-CHANNEL: flags.FlagHolder[Any] = flags.DEFINE_enum(
-    'channel', 'first', ['first', 'mean'], 'which mono signal a recording of several channels becomes'
-)
-SEED = flags.DEFINE_integer('seed', 0, 'of the map, and of which clips are on it where there are many', lower_bound=0)
+SHORT = cli.short_flag('tile')
+DECODER = cli.decoder_flag()
+CHANNEL = cli.channel_flag()
+SEED = cli.seed_flag('Seed of the map, and of the choice of its clips if there are many.')
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,9 +57,8 @@ def main(arguments: Sequence[str]) -> int:
 
     model = MODEL.value or next(iter(arguments), None)
     if model is None:
-        raise SoundNetError('name the net: soundnet-visualize --model=NET --sounds=FOLDER --out=REPORT')
-    if arguments[model is not MODEL.value :]:
-        raise SoundNetError(f'{arguments[-1]!r} is no flag: name the sounds with --sounds')
+        raise SoundNetError('--model is missing. See soundnet-visualize --help')
+    cli.no_arguments(arguments[model is not MODEL.value :], 'Pass the sounds as --sounds')
     sounds = files.find([SOUNDS.value])
     embedder = inference.load(model, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
     wanted = report.Wanted(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from soundnet_tf.inference import Embedder, Embedding, Stream, Tag, load
     from soundnet_tf.inference.sklearn import SoundNetTransformer
     from soundnet_tf.nets.applications import SoundNet5, SoundNet8
+    from soundnet_tf.nets.catalog import ModelInfo, list_models
     from soundnet_tf.nets.model import build, features, spec_of
     from soundnet_tf.nets.predictions import decode_predictions, preprocess_input
     from soundnet_tf.nets.saved import load_net, save
@@ -47,6 +48,7 @@ _HOMES = {
     'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'Tag', 'load'),
     'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
     'soundnet_tf.nets.applications': ('SoundNet5', 'SoundNet8'),
+    'soundnet_tf.nets.catalog': ('ModelInfo', 'list_models'),
     'soundnet_tf.nets.model': ('build', 'features', 'spec_of'),
     'soundnet_tf.nets.predictions': ('decode_predictions', 'preprocess_input'),
     'soundnet_tf.nets.saved': ('load_net', 'save'),
@@ -62,6 +64,7 @@ __all__ = [
     'Embedder',
     'Embedding',
     'MissingTool',
+    'ModelInfo',
     'NetSpec',
     'ShortClip',
     'SoundNet5',
@@ -77,6 +80,7 @@ __all__ = [
     'decode_predictions',
     'features',
     'geometry',
+    'list_models',
     'load',
     'load_net',
     'preprocess_input',

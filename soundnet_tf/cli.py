@@ -1,6 +1,6 @@
-"""What every binary shares: parsing, `--help`, exit statuses, and a user's mistake in one line.
+"""What every command shares: flags, parsing, `--help`, `--version`, exit statuses, and errors in one line.
 
-Exits: 0 done; 1 some inputs failed; 2 the user's mistake, wrong flags included; 130 stopped by Ctrl-C.
+Exits: 0 done; 1 some inputs failed; 2 a user's mistake, wrong flags included; 130 interrupted.
 """
 
 import contextlib
@@ -9,69 +9,102 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from absl import app, flags, logging
 
 from soundnet_tf.errors import LostWorker, SoundNetError
+from soundnet_tf.version import __version__
+
+# A flag that is defined here belongs to the command that asks for it, in --help too.
+flags.disclaim_key_flags()
+
+Choice = TypeVar('Choice', bound=str)
+
+# The libraries' own are in modules that load numpy; tests/bin/cli_test.py compares them.
+Short = Literal['error', 'tile', 'pad']
+Channel = Literal['first', 'mean']
+Edges = Literal['drop', 'keep']
+Precision = Literal['float32', 'bfloat16']
 
 
-def run(main: Callable[[Sequence[str]], int | None], module: str, doc: str | None) -> None:
-    """Parse the flags of `module`, call `main` with what is left of the command line, exit with its status."""
-    command = os.path.basename(sys.argv[0])
-    # What is said on stderr is for the user; TensorFlow's own chatter is for whoever asks for it.
+def run(
+    main: Callable[[Sequence[str]], int | None],
+    module: str,
+    doc: str | None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Parse the flags of `module`, call `main` with the other arguments, and exit with its status.
+
+    `groups` has headings for --help, with the names of the flags below each.
+    """
+    command = _command(sys.argv[0])
+    # TensorFlow's log messages tell users of a command nothing; set the variable to see them.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.set_verbosity(logging.WARNING)
 
     def parse(argv: Sequence[str]) -> list[str]:
-        if any(word.lstrip('-') in ('help', 'h', 'helpfull', 'helpshort') for word in argv[1:] if word[:1] == '-'):
-            with _whoever_has_seen_enough():
-                print(_help(command, module, doc), flush=True)
-            sys.exit(0)
+        words = {word.lstrip('-') for word in argv[1:] if word[:1] == '-'}
+        if words & {'help', 'h', 'helpfull', 'helpshort'}:
+            _print_and_exit(_help(command, module, doc, groups or {}))
+        if 'version' in words:
+            _print_and_exit(f'{command} {__version__}')
         try:
             return flags.FLAGS(list(argv))
         except UnicodeDecodeError:
-            _complain(command, f'a --flagfile is no text. See {command} --help')
+            _complain(command, f'--flagfile is not a text file. See {command} --help')
             sys.exit(2)
         except flags.Error as error:
-            # absl says: flag --out=None: Flag --out must have a value other than None.
+            # absl's text: flag --out=None: Flag --out must have a value other than None.
             missing = re.match(r'flag (--\w+)=None: .* other than None\.', str(error))
-            said = f'{missing[1]} is missing' if missing else str(error).rstrip('.')
-            _complain(command, f'{said}. See {command} --help')
+            reason = f'{missing[1]} is missing' if missing else str(error).rstrip('.')
+            _complain(command, f'{reason}. See {command} --help')
             sys.exit(2)
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            with _whoever_has_seen_enough():
+            with _closed_stdout_is_fine():
                 return main(argv[1:])
             return 0
         except SoundNetError as error:
             _complain(command, str(error))
             if isinstance(error, LostWorker):
-                # TensorFlow would wait for the other worker once more, and tell of it at length.
+                # A normal exit would let TensorFlow wait for the failed worker again, and log a long trace.
                 sys.stdout.flush()
                 os._exit(error.status)
             return error.status
         except OSError as error:
             if not error.filename and error.errno != errno.ENOSPC:
                 raise
-            place = f'{error.filename}: ' if error.filename else ''
-            _complain(command, f'{place}{error.strerror}. Choose another place, or mend this one')
+            where = f'{error.filename}: ' if error.filename else ''
+            _complain(command, f'{where}{error.strerror}. Use another path, or fix this one')
             return 2
         except KeyboardInterrupt as stop:
-            _complain(command, f'stopped; {str(stop) or "what is finished stays"}')
+            _complain(command, f'stopped; {str(stop) or "finished outputs are kept"}')
             return 130
 
-    # A cluster that wants its machine back asks so: what can be saved is saved as at Ctrl-C.
+    # Cluster schedulers stop a job with SIGTERM: save what can be saved, as at Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
 
 
+def _command(script: str) -> str:
+    """`soundnet-tag`, for bin/tag.py too."""
+    name = os.path.basename(script)
+    return f'soundnet-{name.removesuffix(".py").replace("_", "-")}' if name.endswith('.py') else name
+
+
+def _print_and_exit(text: str) -> None:
+    with _closed_stdout_is_fine():
+        print(text, flush=True)
+    sys.exit(0)
+
+
 @contextlib.contextmanager
-def _whoever_has_seen_enough() -> Iterator[None]:
-    """Ends well where nobody reads our output any more; Python would complain once more at its own exit."""
+def _closed_stdout_is_fine() -> Iterator[None]:
+    """End without an error if the reader of stdout closed it, as `head` does; Python would report it at exit."""
     try:
         yield
     except BrokenPipeError:
@@ -82,35 +115,141 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _help(command: str, module: str, doc: str | None) -> str:
-    # absl knows the flags of the running script by its path, those of an imported module by name.
+def _help(command: str, module: str, doc: str | None, groups: Mapping[str, Sequence[str]]) -> str:
+    # absl lists the flags of a script by its path, those of an imported module by name.
     own = flags.FLAGS.flags_by_module_dict().get(sys.argv[0] if module == '__main__' else module, [])
-    lines = [(doc or '').strip(), '', f'Flags of {command}:']
+    heading_of = {name: heading for heading, names in groups.items() for name in names}
+    headed: dict[str, list[str]] = {'': [], **{heading: [] for heading in groups}}
     for flag in own:
-        required = any('must have a value' in validator.message for validator in flag.validators)
-        value = ' (required)' if required else '' if flag.default is None else f' (default {flag.default_as_str})'
-        lines.append(f'  --{flag.name}: {flag.help}{value}')
-    return '\n'.join(lines)
+        headed[heading_of.get(flag.name, '')].append(_flag_help(flag))
+    lines = [(doc or '').strip(), '', f'Flags of {command}:', *headed.pop('')]
+    for heading, texts in headed.items():
+        lines += ['', f'{heading}:', *texts]
+    return '\n'.join([*lines, '', 'Flags of all commands:', '  --help: Print this.', '  --version: Print the version.'])
+
+
+def _flag_help(flag: Any) -> str:
+    required = any('must have a value' in validator.message for validator in flag.validators)
+    value = ' (required)' if required else '' if flag.default is None else f' (default {flag.default_as_str})'
+    return f'  --{flag.name}: {flag.help}{value}'
 
 
 def _complain(command: str, message: str) -> None:
     print(f'{command}: {" ".join(message.split())}', file=sys.stderr)
 
 
+def no_arguments(arguments: Sequence[str], hint: str = 'Values are passed as --flag=value') -> None:
+    """Raise SoundNetError if a command that has only flags got anything else."""
+    if arguments:
+        raise SoundNetError(f'unexpected argument {arguments[0]!r}. {hint}')
+
+
+def choice(name: str, default: Choice, values: Sequence[Choice], help: str) -> flags.FlagHolder[Choice]:
+    """A flag with one of several values; its type is theirs."""
+    holder: Any = flags.DEFINE_enum(name, default, list(values), help)
+    return holder
+
+
+@overload
+def model_flag(help: str = ..., *, required: Literal[True]) -> flags.FlagHolder[str]: ...
+@overload
+def model_flag(help: str = ..., *, required: bool = ...) -> flags.FlagHolder[str | None]: ...
+def model_flag(
+    help: str = 'The folder or the name of a saved net (default: soundnet8). soundnet-models lists names.',
+    *,
+    required: bool = False,
+) -> Any:
+    """--model."""
+    return flags.DEFINE_string('model', None, help, required=required)
+
+
+def out_flag(help: str) -> flags.FlagHolder[str]:
+    """--out, required."""
+    return flags.DEFINE_string('out', None, help, required=True)
+
+
+def layer_flag(
+    help: str = "A layer or a head of the net (default: the net's feature layer).",
+) -> flags.FlagHolder[str | None]:
+    """--layer."""
+    return flags.DEFINE_string('layer', None, help)
+
+
+def seed_flag(help: str) -> flags.FlagHolder[int]:
+    """--seed."""
+    return flags.DEFINE_integer('seed', 0, help, lower_bound=0)
+
+
+def short_flag(default: Short) -> flags.FlagHolder[Short]:
+    """--short."""
+    return choice('short', default, get_args(Short), 'A clip that is too short: error, tile (repeat) or pad (silence).')
+
+
+def decoder_flag() -> flags.FlagHolder[str]:
+    """--decoder."""
+    return flags.DEFINE_string('decoder', 'auto', 'Audio decoder: auto, miniaudio, soundfile, pyav or tfio.')
+
+
+def channel_flag() -> flags.FlagHolder[Channel]:
+    """--channel."""
+    help = 'Mono from several channels: the first channel, or their mean.'
+    return choice('channel', 'first', get_args(Channel), help)
+
+
+def edges_flag() -> flags.FlagHolder[Edges]:
+    """--edges."""
+    help = "Time steps at a clip's edges that see padding the net was not trained on: drop or keep."
+    return choice('edges', 'drop', get_args(Edges), help)
+
+
+def precision_flag() -> flags.FlagHolder[Precision]:
+    """--precision, of inference."""
+    help = 'bfloat16 is faster on processors that support it (cosine similarity to float32: 0.9999).'
+    return choice('precision', 'float32', get_args(Precision), help)
+
+
+def paths_from_flag() -> flags.FlagHolder[str | None]:
+    """--paths_from."""
+    return flags.DEFINE_string(
+        'paths_from', None, 'A file that lists files, folders or globs, one per line; - for stdin.'
+    )
+
+
+def runner_flag() -> flags.FlagHolder[str | None]:
+    """--runner."""
+    help = 'Run on Apache Beam: DirectRunner, FlinkRunner, DataflowRunner, ...'
+    return flags.DEFINE_string('runner', None, help)
+
+
+def take_runner_options() -> list[str]:
+    """Remove `--` and what follows it from the command line, and return it: the options of an Apache Beam runner."""
+    if '--' not in sys.argv:
+        return []
+    at = sys.argv.index('--')
+    options, sys.argv[at:] = sys.argv[at + 1 :], []
+    return options
+
+
+def check_runner_options(options: Sequence[str], runner: str | None) -> None:
+    """Raise SoundNetError for options without a runner."""
+    if options and not runner:
+        raise SoundNetError(f'{options[0]} after --: options of Apache Beam need a runner. Pass --runner')
+
+
 BEAM_RUNNERS = {'DirectRunner': 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'}
-"""By its short name it would fetch and run a program of the web (Prism) where there is one to be had."""
+"""The short name would download and run Prism, a separate program, where it is available."""
 
 
 def beam_options(runner: str, more: Sequence[str]) -> Any:
-    """The PipelineOptions of a runner of Apache Beam; `more` goes to it untouched.
+    """The PipelineOptions of an Apache Beam runner; `more` is passed to it unchanged.
 
-    Raises SoundNetError where these are not its own.
+    Raises SoundNetError for options that the runner does not know.
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 
     try:
         parsed = PipelineOptions([f'--runner={BEAM_RUNNERS.get(runner, runner)}', *more])
-        parsed.get_all_options()  # their values are parsed only when they are asked for
+        parsed.get_all_options()  # values are parsed only here
         return parsed
     except SystemExit:
-        raise SoundNetError(f'the options after -- are not those of {runner}: {" ".join(more)}') from None
+        raise SoundNetError(f'{" ".join(more)}: not options of {runner}. Check what follows --') from None

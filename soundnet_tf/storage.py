@@ -55,6 +55,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """A file, as `whole_file` writes it."""
+    with whole_file(path) as file:
+        file.write(data)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Readable JSON, as `whole_file` writes it."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + '\n')

@@ -128,6 +128,11 @@ def glob(*patterns):
     return 'glob([{}])'.format(', '.join(f'"{pattern}"' for pattern in patterns))
 
 
+def command(path):
+    """The command of a file of bin/."""
+    return f'soundnet-{path.stem.replace("_", "-")}'
+
+
 def build_file():
     """The text of BUILD."""
     blocks = [HEAD]
@@ -141,7 +146,7 @@ def build_file():
         file = path.relative_to(ROOT)
         needs = [':bin', *deps([file], 'bin')]
         own = {'srcs': [file.as_posix()], 'main': f'"{file.as_posix()}"', 'deps': needs}
-        blocks.append(target('py_binary', f'soundnet-{path.stem}', **own))
+        blocks.append(target('py_binary', command(path), **own))
     everything = [f':{name}' for name in rooms()] + ['@pypi//hypothesis', '@pypi//pytest']
     blocks.append(
         target('py_library', 'tests', testonly='True', srcs=glob('tests/**/*.py', 'tools/*.py'), deps=everything)

@@ -20,14 +20,15 @@ BEGIN, END = '```console\n', '```'
 def commands():
     """Each command of README's only console block, and what README says that it says."""
     (block,) = [part.partition(END)[0] for part in README.read_text().split(BEGIN)[1:]]
-    return dict(part.partition('\n')[::2] for part in block.split('$ ')[1:])
+    parts = [part.partition('\n') for part in block.split('$ ')[1:]]
+    return {command: output for command, _, output in parts}
 
 
 def said(command, folder):
     """What it says in the checkout, writing to `folder`. Anything but success is an error."""
     lookup.find('soundnet8')  # converted before, so that it does not say so
     name, *arguments = shlex.split(command.replace('--out=', f'--out={folder}/'))
-    module = f'soundnet_tf.bin.{name.removeprefix("soundnet-")}'
+    module = f'soundnet_tf.bin.{name.removeprefix("soundnet-").replace("-", "_")}'
     command = [sys.executable, '-m', module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=README.parent)
     assert not done.returncode, done.stdout

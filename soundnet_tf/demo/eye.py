@@ -5,12 +5,14 @@ It never hears anything. It stands where ImageNet and Places networks stand in t
 
 import os
 import pathlib
+import tempfile
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.demo import world
 
 PENULTIMATE = 'seen'
@@ -50,7 +52,8 @@ def learn(
     rate: Any = keras.optimizers.schedules.CosineDecay(3e-3, steps)
     net.compile(keras.optimizers.Adam(rate), loss='sparse_categorical_crossentropy')
     net.fit(frames[:-held_out], kinds[:-held_out], batch_size=64, epochs=epochs, verbose=0)
-    draft = pathlib.Path(path).with_suffix('.part.keras')
-    net.save(draft)
-    os.replace(draft, path)
+    with tempfile.TemporaryDirectory() as folder:  # Keras wants a path that ends with .keras
+        draft = pathlib.Path(folder) / 'eye.keras'
+        net.save(draft)
+        storage.write_bytes(path, draft.read_bytes())
     return float(np.mean(np.argmax(net.predict(frames[-held_out:], verbose=0), -1) == kinds[-held_out:]))

@@ -6,7 +6,6 @@ loop, the same saved net. Each step is left out when an earlier run has finished
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -69,7 +68,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
             right = eye.learn(folder / 'eye.keras', pictures, kinds, scale.epochs, scale.seed)
             print(f'it names {right:.0%} of the pictures that were kept from it')
     with clock('videos become records: the sound, and what the eye sees in the frames'):
-        (folder / 'kinds.txt').write_text('\n'.join(KINDS) + '\n')
+        storage.write_text(folder / 'kinds.txt', '\n'.join(KINDS) + '\n')
         seeing = teachers.parse(f'{HEAD}={folder / "eye.keras"},labels={folder / "kinds.txt"},crop=1')
         settings = stages.Settings(clip_s=SECONDS)
         for part in ('learned', 'held_out'):
@@ -171,11 +170,5 @@ def _tag(prefix: str, net: pathlib.Path, clip: pathlib.Path) -> tuple[str, str]:
 
 
 def _agree(folder: pathlib.Path, scale: Scale) -> None:
-    """Begin the folder; go on only with the same world, whose finished parts are used again."""
-    path, story = folder / STORY, dataclasses.asdict(scale)
-    if path.exists():
-        if path.read_text() != json.dumps(story, indent=2) + '\n':
-            raise SoundNetError(f'{folder} holds another demo ({path}): choose another --out, or remove it')
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, story)
+    """Begin the folder, or resume a demo of the same scale, whose finished parts are used again."""
+    storage.begin(folder / STORY, dataclasses.asdict(scale))

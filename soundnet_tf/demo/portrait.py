@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from soundnet_tf import inference
+from soundnet_tf import inference, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.demo.ear import Heard
 from soundnet_tf.demo.stage import KINDS, Scene
@@ -36,10 +36,9 @@ def draw(
     )
     for name, data in _given(videos, test, scenes).items():
         path = given / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         # The report is made anew where any of them is newer.
         if not path.exists() or path.read_bytes() != data:
-            path.write_bytes(data)
+            storage.write_bytes(path, data)
     report.write(inference.load(net), net, files.find([str(videos)]), out, wanted)
     return out / report.PAGE
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.audio import encoding
 from soundnet_tf.demo import shipped
 from soundnet_tf.demo.ear import Heard
@@ -172,9 +173,7 @@ ship it says, scenes first:</p><pre>{html.escape(_by_original(story))}</pre>
 {html.escape(story.said)}</pre>
 <h2>With your own videos</h2><pre>{html.escape(_next(story))}</pre></main></html>
 """
-    draft = path.with_name(path.name + '.part')
-    draft.write_text(page, encoding='utf-8')
-    draft.replace(path)
+    storage.write_text(path, page)
 
 
 def _chosen(test: Heard) -> list[int]:

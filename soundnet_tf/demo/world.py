@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from soundnet_tf import audio
+from soundnet_tf import audio, storage
 from soundnet_tf.demo.stage import KINDS, SIZE, Picture, Scene, Stage, scenes
 from soundnet_tf.demo.synthesis import SOUNDS, echo, log_uniform, onsets, random, surroundings
 
@@ -59,9 +59,8 @@ def labelled_frames(count: int, seed: int, company: float = 0.28) -> tuple[Pictu
 def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of: Scene | None = None) -> Path:
     """Writes an mp4 of the scene, with its own sound or with another scene's; the file appears when it is whole."""
     path = Path(path)
-    unfinished = path.with_name(f'{path.name}.part')
     stage = Stage(scene)
-    with av.open(str(unfinished), 'w', format='mp4') as file:
+    with storage.whole_file(path) as draft, av.open(draft, 'w', format='mp4') as file:
         picture_track = file.add_stream(_picture_codec(), rate=FRAMES_PER_SECOND)
         picture_track.width = picture_track.height = SIZE
         picture_track.pix_fmt = 'yuv420p'
@@ -81,7 +80,6 @@ def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of:
         heard.sample_rate, heard.pts, heard.time_base = FILE_SAMPLE_RATE, 0, Fraction(1, FILE_SAMPLE_RATE)
         file.mux(sound_track.encode(heard))
         file.mux(sound_track.encode())
-    unfinished.replace(path)
     return path
 
 

@@ -33,7 +33,7 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
         raise SoundNetError(
             f'{path} is a weight file, not a saved net. Import it first: '
-            f'soundnet-import_weights {path} nets/{path.stem}, then use nets/{path.stem}'
+            f'soundnet-import-weights {path} nets/{path.stem}, then use nets/{path.stem}'
         )
     if (path.exists() and name_or_path is not None) or not registry.is_name(name):
         return path
@@ -46,7 +46,7 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     if name in registry.PUBLISHED:
         raise SoundNetError(
             f'{name} is not registered on this machine: '
-            f'soundnet-import_weights {name} FOLDER --register={name} fetches the published weights'
+            f'soundnet-import-weights {name} FOLDER --register={name} fetches the published weights'
         )
     return path
 

@@ -66,7 +66,7 @@ class Calibration:
     def __str__(self) -> str:
         right = '' if self.right_when_sure is None else f', and right of {self.right_when_sure:.1%} of these'
         sure = f'sure from {self.sure_from:.3f}, of {self.sure:.0%} of the left-out clips{right}'
-        never = f'never sure (there is not {self.rule}; ask for less with --right_when_sure, or train longer)'
+        never = f'never sure (there is not {self.rule}; ask for less with --target_precision, or train longer)'
         return (
             f'temperature {self.temperature:.3f}: calibration error {self.error_before:.1%} before, '
             f'{self.error_after:.1%} after; {never if self.sure_from >= NEVER else sure}'

@@ -9,7 +9,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.evaluation.text_tables import confusion_table
 from soundnet_tf.shipping.calibration import NEVER
-from soundnet_tf.shipping.rows import told
+from soundnet_tf.shipping.rows import format_mean_std
 from soundnet_tf.spec import NetSpec
 
 NAME = 'MODEL_CARD.md'
@@ -64,7 +64,7 @@ def _worth(facts: Facts) -> str:
     folds = sorted({row['fold'] for row in accuracy['rows']})
     by_fold = [[row['accuracy'] for row in accuracy['rows'] if row['fold'] == fold] for fold in folds]
     cells = [f'fold {fold}: {100 * sum(own) / len(own):.1f}' for fold, own in zip(folds, by_fold, strict=True)]
-    mean, seeds = told(accuracy['mean'], accuracy['deviation_over_seeds']), accuracy['seeds']
+    mean, seeds = format_mean_std(accuracy['mean'], accuracy['deviation_over_seeds']), accuracy['seeds']
     over = f'with {seeds} seeds (mean and deviation over seeds' if seeds > 1 else 'with one seed (the mean'
     right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, {over};
         {', '.join(cells)}). The net in this folder learned from all folds by the same recipe, so no clip of the data is

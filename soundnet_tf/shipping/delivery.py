@@ -20,7 +20,7 @@ from soundnet_tf.inference import files
 from soundnet_tf.nets import model, registry, saved
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
-from soundnet_tf.shipping.rows import Row, Way
+from soundnet_tf.shipping.rows import CrossValidation, Row
 
 FINAL = 'final'
 """In the folder of the work: the run that learns from all folds."""
@@ -42,7 +42,7 @@ class Terms:
     """The data, in words."""
     licence: str
     """Of the weights."""
-    others: Sequence[str] = ()
+    ood_sounds: Sequence[str] = ()
     """Files, folders and globs of real sounds of none of the classes."""
     default: bool = False
     """Whether it is the net that is taken where none is named."""
@@ -51,35 +51,40 @@ class Terms:
 def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
     """What need not be found out after hours. Raises SoundNetError for a name that is none, and as `deliver` does."""
     if not registry.is_name(out.name):
-        raise SoundNetError(f'{out.name!r} is no name for a net: take letters, digits, _, - and ., at most 100')
+        raise SoundNetError(f"{out.name}: invalid model name. Use up to 100 letters, digits, '_', '-' or '.'")
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
     attribution.of(terms.data, [clip.path for clip in dataset.clips])
     learned = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
-    for file in files.find(terms.others) if terms.others else ():
+    for file in files.find(terms.ood_sounds) if terms.ood_sounds else ():
         if not os.path.exists(file.path):
-            raise SoundNetError(f'{file.path}, a sound of no class (others): there is no such file. Check the path')
+            raise SoundNetError(f'{file.path}: no such file. Check --ood_sounds')
         if datasets.content(file.path) in learned:
-            raise SoundNetError(f'{file.path} is a clip of {dataset.name}: name sounds of none of its classes (others)')
+            raise SoundNetError(f'{file.path}: is a clip of {dataset.name}. Pass sounds of none of its classes')
 
 
 def deliver(
-    way: Way, found: Sequence[Row], calibration: Calibration, work: pathlib.Path, out: pathlib.Path, terms: Terms
+    cv: CrossValidation,
+    found: Sequence[Row],
+    calibration: Calibration,
+    work: pathlib.Path,
+    out: pathlib.Path,
+    terms: Terms,
 ) -> pathlib.Path:
     """Learn from all folds and write the folder `out`, then its line in the list beside it; return the folder.
 
     Raises SoundNetError where another run is at it, `out` holds anything else, a file has more than MOST_BYTES, a
-    clip's author is not told, or nothing of `terms.others` is usable.
+    clip's author is not told, or nothing of `terms.ood_sounds` is usable.
     """
-    check(way.dataset, out, terms)
+    check(cv.dataset, out, terms)
     claim = storage.Claim.of(work / FINAL)
     if claim is None:
         raise SoundNetError(f'another run is at {work / FINAL}: give the command again when it is through')
     try:
-        learned = way.learn(work / FINAL, None, 0)
+        learned = cv.learn(work / FINAL, None, 0)
         with tempfile.TemporaryDirectory(dir=work) as place:
             folder = pathlib.Path(place) / out.name
-            facts = _fill(folder, way, found, calibration, learned.net, terms)
+            facts = _fill(folder, cv, found, calibration, learned.net, terms)
             with storage.whole_folder(out) as draft:
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
         shelf.put(out, facts['spec']['name'], terms.about, terms.licence, terms.default)
@@ -90,31 +95,31 @@ def deliver(
 
 def _fill(
     folder: pathlib.Path,
-    way: Way,
+    cv: CrossValidation,
     found: Sequence[Row],
     calibration: Calibration,
     learned: str,
     terms: Terms,
 ) -> dict[str, Any]:
     """The folder of the net that was learned; returns what model.json tells."""
-    halved = halves(way, found)
+    halved = halves(cv, found)
     dtype = 'float16' if halved['float16'] >= halved['float32'] - MOST_LOST else 'float32'
     net = saved.load_net(learned)
     warm(net, calibration.temperature)
     saved.save(net, folder, origin=_without_paths(saved.read_facts(learned)['origin']), dtype=dtype)
     tflite.add_tflite(folder, dtype)
     (head,) = net.spec.head_names
-    credits = attribution.of(terms.data, [clip.path for clip in way.dataset.clips])
+    credits = attribution.of(terms.data, [clip.path for clip in cv.dataset.clips])
     facts = saved.read_facts(folder) | {
         'name': folder.name,
         'spec': net.spec.to_dict(),
         'licence': terms.licence,
-        'data': {'about': terms.about, 'folds': list(way.dataset.folds), **credits},
+        'data': {'about': terms.about, 'folds': list(cv.dataset.folds), **credits},
         'confidence_threshold': {head: calibration.sure_from},
-        'measured': measured(way, found, calibration) | {'halves': halved},
+        'measured': measured(cv, found, calibration) | {'halves': halved},
     }
     storage.write_json(folder / 'model.json', facts)
-    facts['measured'] |= _tried(way, found, calibration, folder, terms)
+    facts['measured'] |= _tried(cv, found, calibration, folder, terms)
     storage.write_json(folder / 'model.json', facts)
     (folder / card.NAME).write_text(card.write(net.spec, net.labels[head], facts), encoding='utf-8')
     _check_sizes(folder)
@@ -135,27 +140,27 @@ def warm(net: model.SoundNet, temperature: float) -> None:
         own[key].assign(np.asarray(own[key]) / np.float32(temperature))
 
 
-def measured(way: Way, found: Sequence[Row], calibration: Calibration) -> dict[str, Any]:
+def measured(cv: CrossValidation, found: Sequence[Row], calibration: Calibration) -> dict[str, Any]:
     """What the rows came to, as model.json has it."""
     answers = np.concatenate([row.answers.logits.argmax(axis=1) for row in found])
     truth = np.concatenate([row.answers.truth for row in found])
-    confusion = np.zeros([len(way.dataset.classes)] * 2, int)
+    confusion = np.zeros([len(cv.dataset.classes)] * 2, int)
     np.add.at(confusion, (truth, answers), 1)
     return {
-        'accuracy': rows.summary(found, way.dataset.folds),
+        'accuracy': rows.summary(found, cv.dataset.folds),
         'calibration': dataclasses.asdict(calibration),
         'confusion': confusion.tolist(),
     }
 
 
-def halves(way: Way, found: Sequence[Row]) -> dict[str, Any]:
+def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
     """Accuracy of the first seed's nets on the clips that they never met, from float32 and from halves in LiteRT.
 
     With the share of clips to which both give the same answer, and the greatest difference of a probability.
     """
     wholes, halved, truth = [], [], []
     for row in rows.of_first_seed(found):
-        clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
+        clips = [decoding.read(cv.dataset.clips[clip].path) for clip in row.clips]
         with tempfile.TemporaryDirectory() as place:
             folder = saved.save(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')
             tflite.add_tflite(folder, 'float16')
@@ -173,16 +178,16 @@ def halves(way: Way, found: Sequence[Row]) -> dict[str, Any]:
 
 
 def _tried(
-    way: Way, found: Sequence[Row], calibration: Calibration, folder: pathlib.Path, terms: Terms
+    cv: CrossValidation, found: Sequence[Row], calibration: Calibration, folder: pathlib.Path, terms: Terms
 ) -> Mapping[str, Any]:
     """What was said to sounds that no net had met."""
     embedder = inference.load(folder, short='tile')
     tried: dict[str, Any] = {
-        'worse': [dataclasses.asdict(trial) for trial in trials.worse(way.dataset, found, calibration)],
-        'made': [dataclasses.asdict(trial) for trial in trials.made(embedder)],
+        'worse': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
+        'made': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
     }
-    if terms.others:
-        trial, tally = trials.others(embedder, terms.others)
+    if terms.ood_sounds:
+        trial, tally = trials.out_of_distribution(embedder, terms.ood_sounds)
         tried['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
     return tried
 

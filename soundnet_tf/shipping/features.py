@@ -16,56 +16,56 @@ from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate
 from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.nets import model, saved
-from soundnet_tf.shipping.rows import Row, Way, of_first_seed, told
+from soundnet_tf.shipping.rows import CrossValidation, Row, format_mean_std, of_first_seed
 
 FOLDER, TABLE = 'features', 'features.md'
 
 
-def run(way: Way, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']) -> str:
+def run(cv: CrossValidation, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']) -> str:
     """A table, to print, of the feature layer and the last layer of the rows' nets, of random nets, and of MFCC.
 
     Each accuracy becomes a file in `work/features` and is not measured again; the table is `work/features.md` too.
     """
     kinds: dict[str, Callable[[Row], AnyEmbedder]] = {
         'trained': lambda row: saved_nets.saved_net(row.net),
-        'random': functools.partial(_random, way),
+        'random': functools.partial(_random, cv),
     }
     lines = [['features', 'accuracy %', 'by seed']]
-    for layer in dict.fromkeys((way.spec.feature_layer, way.spec.layer_names[-1])):
+    for layer in dict.fromkeys((cv.spec.feature_layer, cv.spec.layer_names[-1])):
         own = dataclasses.replace(protocol, layer=layer)
-        lines += [_line(f'{layer}, {kind}', rows, way, own, work, make) for kind, make in kinds.items()]
+        lines += [_line(f'{layer}, {kind}', rows, cv, own, work, make) for kind, make in kinds.items()]
     # Chance has no part in MFCC.
-    lines.append(_line('MFCC', of_first_seed(rows), way, protocol, work, lambda row: Mfcc()))
+    lines.append(_line('MFCC', of_first_seed(rows), cv, protocol, work, lambda row: Mfcc()))
     text = columns(lines)
-    (work / TABLE).write_text(text + '\n', encoding='utf-8')
+    storage.write_text(work / TABLE, text + '\n')
     return text
 
 
 def _line(
     name: str,
     rows: Sequence[Row],
-    way: Way,
+    cv: CrossValidation,
     protocol: Protocol,
     work: pathlib.Path,
     make: Callable[[Row], AnyEmbedder],
 ) -> list[str]:
     found: dict[int, list[float]] = {}
     for row in rows:
-        met = saved.read_facts(row.net)['weights_sha256'], way.dataset.fingerprint(), protocol.to_dict()
+        met = saved.read_facts(row.net)['weights_sha256'], cv.dataset.fingerprint(), protocol.to_dict()
         digest = hashlib.sha256(json.dumps(met).encode()).hexdigest()[:8]
         path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}-{digest}.json'
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            evaluation = evaluate(way.dataset, make(row), protocol, test_folds=[row.fold])
+            evaluation = evaluate(cv.dataset, make(row), protocol, test_folds=[row.fold])
             storage.write_json(path, evaluation.to_dict())
             keras.utils.clear_session()
             print(f'{name}, fold {row.fold}, seed {row.seed}: {evaluation.accuracy:.1%}', flush=True)
         found.setdefault(row.seed, []).append(json.loads(path.read_text(encoding='utf-8'))['accuracy'])
     means = [statistics.fmean(accuracies) for accuracies in found.values()]
     deviation = statistics.stdev(means) if len(means) > 1 else None
-    return [name, told(statistics.fmean(means), deviation), ' '.join(f'{100 * mean:.1f}' for mean in means)]
+    return [name, format_mean_std(statistics.fmean(means), deviation), ' '.join(f'{100 * mean:.1f}' for mean in means)]
 
 
-def _random(way: Way, row: Row) -> AnyEmbedder:
+def _random(cv: CrossValidation, row: Row) -> AnyEmbedder:
     keras.utils.set_random_seed(row.seed)
-    return saved_nets.in_memory(model.build(way.spec.with_heads({})), f'{way.spec.name}, random weights')
+    return saved_nets.in_memory(model.build(cv.spec.with_heads({})), f'{cv.spec.name}, random weights')

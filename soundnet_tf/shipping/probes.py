@@ -1,4 +1,4 @@
-"""Sounds that a net was not taught: made ones, of no class, and clips that were made worse.
+"""Sounds to probe a net with: synthetic ones of none of its classes, and corrupted clips.
 
 Waveforms are `[samples]` float32 at 22,050 Hz in [-1, 1].
 """
@@ -13,7 +13,7 @@ from soundnet_tf.demo import synthesis as world
 from soundnet_tf.demo.synthesis import Random, band, moments, random, shaped_noise, sine, table_tone
 
 SECONDS = 5.0
-"""Of a made sound: as long as the clips of ESC-10."""
+"""Length of a synthetic sound, as the clips of ESC-10."""
 
 
 def speech_like(rng: Random, samples: int) -> Waveform:
@@ -68,14 +68,14 @@ def _hum(rng: Random, samples: int) -> Waveform:
     return table_tone(np.full(samples, rng.choice([50.0, 60.0])), rng.uniform(0.2, 1, 8) / np.arange(1, 9))
 
 
-def _made_thing(kind: str) -> Callable[[Random, int], Waveform]:
+def _demo_object(kind: str) -> Callable[[Random, int], Waveform]:
     def make(rng: Random, samples: int) -> Waveform:
         return world.SOUNDS[kind](rng, world.onsets(kind, int(rng.integers(1 << 31)), samples / SAMPLE_RATE), samples)
 
     return make
 
 
-MADE: Mapping[str, Callable[[Random, int], Waveform]] = {
+SYNTHETIC: Mapping[str, Callable[[Random, int], Waveform]] = {
     'silence': lambda rng, samples: np.zeros(samples, np.float32),
     'white noise': _noise(0.0),
     'pink noise': _noise(0.5),
@@ -84,15 +84,15 @@ MADE: Mapping[str, Callable[[Random, int], Waveform]] = {
     'mains hum': _hum,
     'speech-like': speech_like,
     'music-like': music_like,
-    **{f'a made {kind}': _made_thing(kind) for kind in ('bell', 'bird', 'drum', 'engine', 'siren')},
+    **{f'a made {kind}': _demo_object(kind) for kind in ('bell', 'bird', 'drum', 'engine', 'siren')},
 }
 """Of none of ESC-10's classes, each by chance and length."""
 
 
-def made(kind: str, seed: int) -> Waveform:
+def synthetic(kind: str, seed: int) -> Waveform:
     """One of them, SECONDS long, its root mean square by lot between -36 and -12 dB; silence stays silent."""
     rng = random(seed, kind)
-    sound = MADE[kind](rng, int(SECONDS * SAMPLE_RATE)).astype(np.float32)
+    sound = SYNTHETIC[kind](rng, int(SECONDS * SAMPLE_RATE)).astype(np.float32)
     level = world.log_uniform(rng, 10 ** (-36 / 20), 10 ** (-12 / 20))
     return np.clip(sound * np.float32(level / max(float(sound.std()), 1e-6)), -1, 1)
 
@@ -120,7 +120,7 @@ def _piece(waveform: Waveform) -> Waveform:
     return waveform[start : start + size]
 
 
-ALTERED: Mapping[str, Callable[[Waveform], Waveform]] = {
+CORRUPTIONS: Mapping[str, Callable[[Waveform], Waveform]] = {
     'as it is': lambda waveform: waveform,
     'very quiet: -40 dB, in 16 bits': _quiet,
     'clipped: 20 dB too loud': lambda waveform: np.clip(10 * waveform, -1, 1),
@@ -128,4 +128,4 @@ ALTERED: Mapping[str, Callable[[Waveform], Waveform]] = {
     'under white noise as loud as itself': _noisy,
     'its loudest half second alone': _piece,
 }
-"""A clip as a worse microphone, line or recordist would give it."""
+"""What cheap microphones, telephone lines and careless recordings do to a clip."""

@@ -1,7 +1,6 @@
 """Every fold left out in turn, with several seeds: what a recipe is worth, and the answers that calibration needs."""
 
 import dataclasses
-import os
 import pathlib
 import statistics
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,8 @@ from soundnet_tf.spec import NetSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
-    """How a net comes about: a recipe on a fresh net of `spec`, or on a saved one, `start`."""
+class CrossValidation:
+    """The settings of a cross-validation: data, and a recipe on a fresh net of `spec` or on a saved one, `start`."""
 
     dataset: DataSet
     recipe: Recipe
@@ -30,10 +29,10 @@ class Way:
     start: saved.Path | None = None
 
     def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> fit.Result:
-        """On all clips but those of `fold`, in the run folder `folder`. What is finished there is not done again."""
-        way: dict[str, Any] = {'start': self.start, 'spec': self.spec, 'test_fold': fold, 'seed': seed}
+        """Train on all clips but those of `fold`, in the run folder `folder`; a finished run is not repeated."""
+        options: dict[str, Any] = {'start': self.start, 'spec': self.spec, 'test_fold': fold, 'seed': seed}
         try:
-            return fit.finetune(self.dataset, self.recipe, folder, **way)
+            return fit.finetune(self.dataset, self.recipe, folder, **options)
         finally:
             keras.utils.clear_session()
 
@@ -58,18 +57,18 @@ class Row:
         return float(self.answers.right.mean())
 
 
-def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
+def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[Row]:
     """All rows, those that are not finished yet trained now, each in `work/rows/foldF-seedS`.
 
     All folds with one seed come before the next seed. `work/rows.md` tells all finished rows, after each. Several
     processes may share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two
     folds, where a row was begun differently, and at the end where rows were left to others.
     """
-    if len(way.dataset.folds) < 2:
+    if len(cv.dataset.folds) < 2:
         way_out = 'call its files fold-recording-take, or give a CSV with a column fold'
-        raise SoundNetError(f'{way.dataset.name} has no two folds, so none can be left out: {way_out}')
+        raise SoundNetError(f'{cv.dataset.name} has no two folds, so none can be left out: {way_out}')
     rows, elsewhere = list[Row](), list[str]()
-    for seed, fold in _pairs(way.dataset, seeds):
+    for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)
         is_finished = journal.read_result(folder) is not None
         claim = None if is_finished else storage.Claim.of(folder)
@@ -77,32 +76,30 @@ def run(way: Way, seeds: int, work: pathlib.Path) -> list[Row]:
             elsewhere.append(folder.name)
             continue
         try:
-            rows.append(_row(way, fold, seed, folder))
+            rows.append(_row(cv, fold, seed, folder))
         finally:
             if claim:
                 claim.release()
-        _write_table(way, seeds, work)
+        _write_table(cv, seeds, work)
         print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
     if elsewhere:
         raise SoundNetError(f'another run is at {", ".join(elsewhere)}: give the command again when it is through')
     return rows
 
 
-def _write_table(way: Way, seeds: int, work: pathlib.Path) -> None:
+def _write_table(cv: CrossValidation, seeds: int, work: pathlib.Path) -> None:
     """Of whoever's rows are finished."""
-    folders = {pair: _folder(work, *pair) for pair in _pairs(way.dataset, seeds)}
-    rows = [_row(way, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
-    draft = work / f'rows.md.{os.getpid()}.part'
-    draft.write_text(table(rows, way.dataset.folds) + '\n', encoding='utf-8')
-    draft.replace(work / 'rows.md')
+    folders = {pair: _folder(work, *pair) for pair in _pairs(cv.dataset, seeds)}
+    rows = [_row(cv, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
+    storage.write_text(work / 'rows.md', table(rows, cv.dataset.folds) + '\n')
 
 
 def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
     return work / 'rows' / f'fold{fold}-seed{seed}'
 
 
-def _row(way: Way, fold: int, seed: int, folder: pathlib.Path) -> Row:
-    net = pathlib.Path(way.learn(folder, fold, seed).net)
+def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> Row:
+    net = pathlib.Path(cv.learn(folder, fold, seed).net)
     said = journal.read_held_out(folder)
     answers = Answers(fold, said['test_logits'], said['test_truth'])
     return Row(seed, net, tuple(map(int, said['test_clips'])), answers)
@@ -141,8 +138,8 @@ def summary(rows: Sequence[Row], folds: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def told(mean: float, deviation: float | None) -> str:
-    """In %, with the spread where there is one."""
+def format_mean_std(mean: float, deviation: float | None) -> str:
+    """In percent, with the standard deviation if there is one."""
     return f'{100 * mean:.1f}' + (f' ± {100 * deviation:.1f}' if deviation is not None else '')
 
 
@@ -158,4 +155,4 @@ def table(rows: Sequence[Row], folds: Sequence[int]) -> str:
         return columns(lines)
     found = summary(rows, folds)
     spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds, its mean and deviation over seeds'
-    return f'{columns(lines)}\n\n{told(found["mean"], found["deviation_over_seeds"])} % ({spread})'
+    return f'{columns(lines)}\n\n{format_mean_std(found["mean"], found["deviation_over_seeds"])} % ({spread})'

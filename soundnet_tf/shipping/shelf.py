@@ -1,6 +1,5 @@
 """The list of the nets that ship, models.json: what `registry` reads."""
 
-import hashlib
 import pathlib
 import time
 from typing import Any
@@ -36,4 +35,4 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 def hashes(folder: pathlib.Path) -> dict[str, str]:
     """The sha256 of each file, by its path in the folder."""
     files = sorted(path for path in folder.rglob('*') if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.relative_to(folder).as_posix(): storage.sha256(path) for path in files}

@@ -1,4 +1,4 @@
-"""What nets say to sounds that they never met: left-out clips made worse, made sounds, and real sounds of no class."""
+"""Predictions for corrupted held-out clips, synthetic sounds, and real out-of-distribution sounds."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, of_first_seed
 
 VARIANTS = 20
-"""Of each kind of made sound."""
+"""Sounds per kind of synthetic sound."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +61,14 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
     return odds / odds.sum(axis=1, keepdims=True)
 
 
-def worse(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
-    """Left-out clips as they are and made worse, each by a net that never met it, of the first seed."""
+def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
+    """Held-out clips, original and corrupted, each through the net of the first seed that was not trained on it."""
     found: dict[str, list[NDArray[np.float64]]] = collections.defaultdict(list)
     first, truth = of_first_seed(rows), []
-    for row in tqdm.tqdm(first, desc='left-out clips, made worse', unit='net', leave=False, disable=None):
+    for row in tqdm.tqdm(first, desc='corrupted clips', unit='net', leave=False, disable=None):
         embedder = inference.load(row.net, short='tile')
         clips = [decoding.read(dataset.clips[clip].path) for clip in row.clips]
-        for kind, alter in probes.ALTERED.items():
+        for kind, alter in probes.CORRUPTIONS.items():
             found[kind].append(said(embedder, [alter(clip) for clip in clips], calibration.temperature))
         truth.append(row.answers.truth)
     of_all = np.concatenate(truth)
@@ -77,22 +77,22 @@ def worse(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> li
     ]
 
 
-def made(embedder: inference.Embedder) -> list[Trial]:
-    """Made sounds of no class, by the net that ships, kind by kind."""
+def synthetic(embedder: inference.Embedder) -> list[Trial]:
+    """Synthetic sounds of none of the classes, kind by kind, through the final net."""
     (head,) = embedder.spec.head_names
     return [
         of(
             kind,
             embedder.labels[head],
-            said(embedder, [probes.made(kind, seed) for seed in range(VARIANTS)]),
+            said(embedder, [probes.synthetic(kind, seed) for seed in range(VARIANTS)]),
             embedder.confidence_threshold[head],
         )
-        for kind in tqdm.tqdm(probes.MADE, desc='made sounds', unit='kind', leave=False, disable=None)
+        for kind in tqdm.tqdm(probes.SYNTHETIC, desc='synthetic sounds', unit='kind', leave=False, disable=None)
     ]
 
 
-def others(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, files.Tally]:
-    """Real sounds of no class, by the net that ships; those of no use are told and counted."""
+def out_of_distribution(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, files.Tally]:
+    """Real sounds of none of the classes through the final net; unusable files are reported and counted."""
     (head,) = embedder.spec.heads
     tally, found = files.Tally(), []
 
@@ -103,7 +103,7 @@ def others(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, f
     there = files.find(paths)
     files.listen(embedder.listener, there, [head.name], done, tally, len(there))
     if not found:
-        raise SoundNetError(f'none of the {len(there)} sounds of no class (others) is usable: name some that are')
+        raise SoundNetError(f'--ood_sounds: none of the {len(there)} files can be used. Pass other files')
     values = np.array(found).reshape(len(found), head.classes)
     return of(
         'real sounds of no class', embedder.labels[head.name], values, embedder.confidence_threshold[head.name]

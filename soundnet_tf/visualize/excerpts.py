@@ -3,14 +3,13 @@
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
@@ -46,9 +45,9 @@ class Window:
         return f'{self.sound}-{"loudest" if self.start is None else self.start}-{self.samples}'
 
 
-def is_ours(name: str, suffixes: tuple[str, ...]) -> bool:
+def is_ours(name: str, suffix: str) -> bool:
     """Whether a file of this name may be one that `write` made."""
-    return re.fullmatch(r'\d+-(loudest|-?\d+)-\d+', pathlib.PurePath(name).stem) is not None and name.endswith(suffixes)
+    return re.fullmatch(r'\d+-(loudest|-?\d+)-\d+', pathlib.PurePath(name).stem) is not None and name.endswith(suffix)
 
 
 def seen(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
@@ -182,16 +181,10 @@ def write(
 def _written(one: Cut, folder: pathlib.Path) -> Facts:
     inner = one.waveform[one.before : one.before + one.samples]
     id = one.window.id
-    _whole(folder / PICTURES / f'{id}.png', spectra.picture(one.waveform, one.before, one.samples))
-    _whole(folder / SOUNDS / f'{id}.mp3', encoding.mp3(inner))
+    storage.write_bytes(folder / PICTURES / f'{id}.png', spectra.picture(one.waveform, one.before, one.samples))
+    storage.write_bytes(folder / SOUNDS / f'{id}.mp3', encoding.mp3(inner))
     start_s, end_s = one.start / SAMPLE_RATE, (one.start + one.samples) / SAMPLE_RATE
     return {'id': id, 'start': round(start_s, 3), 'end': round(end_s, 3), 'outline': spectra.outline(inner)}
-
-
-def _whole(path: pathlib.Path, data: bytes) -> None:
-    draft = path.with_suffix('.part')
-    draft.write_bytes(data)
-    os.replace(draft, path)
 
 
 def _read(index: pathlib.Path) -> dict[str, Facts]:

@@ -106,16 +106,21 @@ def _require_ours(folder: pathlib.Path) -> None:
     if there and not _about(folder):
         raise SoundNetError(f'{folder} exists and is no report: choose another --out')
     ours = OURS | DESKTOP
-    other = [name for name in there if name not in ours and not (name[0] == '.' and name.endswith('.part'))]
+    other = [name for name in there if name not in ours and not _is_draft(name)]
     for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):
         inside = sorted((folder / kind).rglob('*')) if (folder / kind).is_dir() else []
         other += [
             one.relative_to(folder).as_posix()
             for one in inside
-            if one.name not in DESKTOP and not excerpts.is_ours(one.name, (suffix, '.part'))
+            if one.name not in DESKTOP and not _is_draft(one.name) and not excerpts.is_ours(one.name, suffix)
         ]
     if other:
         raise SoundNetError(f'{folder} holds {other[0]} beside the report, which would be lost: move it elsewhere')
+
+
+def _is_draft(name: str) -> bool:
+    """Whether a stopped run may have left it, see `storage.whole_file`."""
+    return name[0] == '.' and name.endswith('.part')
 
 
 def _settled(embedder: Embedder, wanted: Wanted) -> Wanted:
@@ -148,9 +153,9 @@ def _all_of_it(
         return [one for one in there if not {*one.parents} & {*but}]
 
     decoders = [name for name, decoder in decoding.DECODERS.items() if decoding.installed(decoder)]
-    own = embedder.listener
-    listening = [own.short, own.decoder, own.channel, own.precision, decoders]
-    own = [hashlib.sha256(one.read_bytes()).hexdigest() for one in within(net.resolve())]
+    listener = embedder.listener
+    listening = [listener.short, listener.decoder, listener.channel, listener.precision, decoders]
+    own = [storage.sha256(one) for one in within(net.resolve())]
     heard = [
         __version__,
         own,

@@ -43,7 +43,7 @@ def test_words_become_a_manifest(server):
     status, out, _ = call(server, 'dog', 'words.txt', '--out=v.csv')
     assert (status, out) == (0, ['2 videos from 3 words in v.csv; 1 skipped: 1 duplicate'])
     assert [video.path for video in manifest.videos(['v.csv'])] == ['https://f/1/play/site/', 'https://f/2/play/site/']
-    flags_of_all = ['--licences=all', '--prefer=large', '--most=2', '--most_per_word=1']
+    flags_of_all = ['--licences=all', '--prefer=large', '--max_videos=2', '--max_per_word=1']
     assert call(server, 'dog', 'words.txt', '--out=all.csv', *flags_of_all)[0] == 0
     assert [video.path for video in manifest.videos(['all.csv'])] == ['https://f/1/play/hd/', 'https://f/2/play/hd/']
 
@@ -97,7 +97,7 @@ def test_a_stopped_run_goes_on(server, how):
     said = process.communicate()[1].splitlines()
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     if how == signal.SIGINT:
-        assert said[-1] == 'soundnet-collect: stopped; what is finished stays'
+        assert said[-1] == 'soundnet-collect: stopped; finished outputs are kept'
     assert not Path('v.csv').exists()
     asked, server.slow_s = len(server.asked), 0
     assert call(server, 'dog', 'cat', '--out=v.csv')[0] == 0

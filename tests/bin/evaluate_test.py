@@ -49,7 +49,7 @@ def test_shots_and_dealt_folds(tmp_path):
         (['--data=x'], '--model is missing. See'),
         (['--data=nowhere', '--model=mfcc'], 'nowhere: no such file or folder'),
         (['--data=x', '--model=mfcc', '--C=small'], '--C is numbers between commas, not small'),
-        (['--data=x', '--model=mfcc', 'z'], "'z' is no flag"),
+        (['--data=x', '--model=mfcc', 'z'], "unexpected argument 'z'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, words):

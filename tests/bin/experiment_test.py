@@ -42,11 +42,11 @@ def test_the_whole_grid_runs_and_goes_on(tmp_path):
     ('arguments', 'words'),
     [
         ([], '--out is missing. See'),
-        (['--out=x'], 'say what to study: --world, --material=FILE or --smoke'),
-        (['--out=x', '--smoke', '--world'], 'say what to study'),
-        (['--out=x', '--smoke', '--tables=loss,colour'], "there is no table 'colour': there are scenes, sounds, loss"),
+        (['--out=x'], 'no material: pass one of --world, --material=FILE and'),
+        (['--out=x', '--smoke', '--world'], 'no material'),
+        (['--out=x', '--smoke', '--tables=loss,colour'], "unknown table 'colour'. Use some of scenes, sounds, loss"),
         (['--out=x', '--material=nowhere.json'], 'nowhere.json: cannot be read'),
-        (['--out=x', '--smoke', 'z'], "'z' is no flag"),
+        (['--out=x', '--smoke', 'z'], "unexpected argument 'z'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, words, tmp_path):

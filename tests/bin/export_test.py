@@ -62,9 +62,15 @@ verify.difference = lambda given, wanted: 0.5
     ('arguments', 'words'),
     [
         (['--model=net'], '--out is missing'),
-        (['--model=net', '--out=x', 'net'], 'net is no flag: name the net with --model and the folder to make with'),
+        (
+            ['--model=net', '--out=x', 'net'],
+            "unexpected argument 'net'. Pass the net as --model and the folder to write as",
+        ),
         (['--model=net', '--out=x', '--precision=int8'], 'precision is for the format tflite'),
-        (['--model=net', '--out=x', '--format=tflite', '--length_s=long'], '--length_s=long is neither seconds nor'),
+        (
+            ['--model=net', '--out=x', '--format=tflite', '--length_s=long'],
+            '--length_s=long: not a number. Use seconds',
+        ),
         (['--model=net', '--out=x', '--format=tflite', '--length_s=5'], 'length_s=5 is 5.00 s; imagenet of soundnet8'),
         (['--model=net', '--out=x', '--format=tflite', '--calibration=home2'], 'home2'),
         (['--model=nowhere', '--out=x'], 'nowhere is not a saved net'),

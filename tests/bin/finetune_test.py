@@ -39,8 +39,8 @@ def test_a_saved_net_becomes_a_classifier(tmp_path):
         (['--data=x', '--out=y', '--recipe=mine'], 'value should be one of <authors|from_scratch>'),
         (['--data=nowhere', '--out=y'], 'nowhere: no such file or folder'),
         (['--data=x', '--out=y', '--epochs=0'], 'epochs must be at least 1, got 0'),
-        (['--data=x', '--out=y', '--model=z', '--width=0.5'], '--model brings its own layers: leave out --net and'),
-        (['--data=x', '--out=y', 'z'], "'z' is no flag"),
+        (['--data=x', '--out=y', '--model=z', '--width=0.5'], '--model has its own layers: leave out --net and'),
+        (['--data=x', '--out=y', 'z'], "unexpected argument 'z'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, words):

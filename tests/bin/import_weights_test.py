@@ -1,4 +1,4 @@
-"""The command soundnet-import_weights, as a user runs it."""
+"""The command soundnet-import-weights, as a user runs it."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from soundnet_tf.testing import noise
 from tests.importing import made
 from tests.importing.made import TINY5
 
-RUN = "import sys; from soundnet_tf.bin import {0}; sys.argv[0] = 'soundnet-{0}'; {0}.run()"
+RUN = "import sys; from soundnet_tf.bin import {0}; sys.argv[0] = 'bin/{0}.py'; {0}.run()"
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -44,8 +44,11 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        ([], 'name a SOURCE and a TARGET, such as: soundnet8_final.t7 nets/soundnet8'),
-        (['letter.t7'], 'name a SOURCE and a TARGET'),
+        (
+            [],
+            'SOURCE and TARGET are needed, got 0 arguments. Example: soundnet-import-weights soundnet8_final.t7 nets/',
+        ),
+        (['letter.t7'], 'SOURCE and TARGET are needed, got 1 arguments'),
         (
             ['nowhere.t7', 'net'],
             'nowhere.t7: no such file. Pass a weight file, or the name of published weights (soundnet8, soundnet5)',
@@ -58,5 +61,5 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, words):
     (tmp_path / 'letter.t7').write_text('dear sir')
     status, out, said = call(*arguments, cwd=tmp_path)
     assert (status, out, len(said)) == (2, [], 1)
-    assert said[0].startswith(f'soundnet-import_weights: {words}')
+    assert said[0].startswith(f'soundnet-import-weights: {words}')
     assert [path.name for path in tmp_path.iterdir()] == ['letter.t7']

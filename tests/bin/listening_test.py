@@ -143,7 +143,10 @@ def test_tag_what_is_too_short_live(home):
         (['--model=nobody', '--out=out', 'sounds'], 'nobody is not a saved net'),
         (['--model=sounds', '--out=out', 'sounds'], 'sounds is not a saved net'),
         (['--model=net', 'sounds'], '--out'),
-        (['--model=net', '--out=out', 'sounds', '--', '--flink_master=h'], 'is for a runner of Apache Beam: name one'),
+        (
+            ['--model=net', '--out=out', 'sounds', '--', '--flink_master=h'],
+            'options of Apache Beam need a runner. Pass',
+        ),
         (['--model=net', '--out=out', '--paths_from=gone.txt'], 'gone.txt: the list cannot be read'),
         (['--model=net', '--out=new', '--decoder=mpg123', 'sounds/long.wav', '--layer=conv7'], "no decoder 'mpg123'"),
     ],
@@ -158,8 +161,8 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['--pcm=-', 'sounds'], '--pcm listens to a pipe: name no files with it'),
-        (['--pcm=-', '--per=clip'], '--pcm tells each time step as it comes: leave --per=clip out'),
+        (['--pcm=-', 'sounds'], '--pcm reads from a pipe: leave out files and'),
+        (['--pcm=-', '--per=clip'], '--pcm tags each time step: leave out --per=clip'),
         (['--pcm=gone'], 'gone: cannot be read'),
         (['--pcm=-', '--dtype=int24'], 'should be one of <int16|int32|uint8|float32>'),
         ([], 'name sound files, globs, or folders'),

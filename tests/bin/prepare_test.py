@@ -77,13 +77,13 @@ def test_silent_videos_are_no_failure_but_damaged_ones_are(home, capsys):
     [
         (
             ['--out=out', '--teacher=scenes=seen'],
-            'name the videos: a folder, a glob, files, addresses or a CSV manifest',
+            'no input: pass a folder, a glob, video files, web addresses or a CSV manifest',
         ),
-        (['videos', '--teacher=scenes=seen'], '--out and at least one --teacher are needed'),
-        (['videos', '--out=out'], '--out and at least one --teacher are needed'),
+        (['videos', '--teacher=scenes=seen'], '--out and at least one --teacher are required'),
+        (['videos', '--out=out'], '--out and at least one --teacher are required'),
         (
             ['videos', '--out=out', '--teacher=scenes=seen', '--runner=DirectRunner', '--jobs=2'],
-            '--jobs and --downloads are for this machine',
+            '--jobs and --downloads do not work with --runner',
         ),
         (['nowhere', '--out=out', '--teacher=scenes=seen'], 'nowhere: no such file or folder'),
         (['videos', '--out=out', '--teacher=scenes=seen', '--teacher=scenes=seen'], 'two teachers have the same name'),
@@ -163,7 +163,7 @@ def test_mistakes_as_a_user_sees_them(home):
     status, out, said = call('videos', '--out=out', '--teacher=scenes=seen', '--', '--project', 'p', cwd=home)
     assert status == 2
     assert said == [
-        'soundnet-prepare: --project after -- is for a runner of Apache Beam: name one with --runner'
+        'soundnet-prepare: --project after --: options of Apache Beam need a runner. Pass --runner'
     ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def ship(*arguments):
 def test_from_another_start_only_the_rows(tmp_path):
     folders(tmp_path / 'pitches', clips=1)
     saved.save(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')
-    flags = [f'--model={tmp_path / "net"}', '--epochs=1', '--seeds=1', '--right_when_sure=0.01']
+    flags = [f'--model={tmp_path / "net"}', '--epochs=1', '--seeds=1', '--target_precision=0.01']
     done = ship(f'--data={tmp_path / "pitches"}', f'--work={tmp_path / "work"}', *flags)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -42,9 +42,9 @@ def test_from_another_start_only_the_rows(tmp_path):
         (['--data=x', '--work=y', '--epochs=0'], '0 is not a positive integer'),
         (
             ['--data=x', '--work=y', '--model=z', '--width=1'],
-            '--model brings its own layers: leave out --net and',
+            '--model has its own layers: leave out --net and',
         ),
-        (['--data=x', '--work=y', 'z'], "'z' is no flag"),
+        (['--data=x', '--work=y', 'z'], "unexpected argument 'z'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, words):

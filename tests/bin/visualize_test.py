@@ -61,7 +61,7 @@ def test_the_command(home):
         (['--layers=conv9'], "soundnet8-thin has no layer 'conv9'; its layers are conv1, pool1"),
         (['--sounds=nowhere/'], 'nowhere/: there is no such file or folder. Check the path'),
         (['--model=nowhere'], 'nowhere'),
-        (['more.wav'], "'more.wav' is no flag: name the sounds with --sounds"),
+        (['more.wav'], "unexpected argument 'more.wav'. Pass the sounds as --sounds"),
         (['--units=0'], '--units'),
     ],
 )

@@ -19,11 +19,13 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     page = true.report.read_text()
     told = capsys.readouterr().out
     # The same eye and the same held-out videos: only what the ear learned from differs.
+    control = dataclasses.replace(SMALL, shuffled=True)
+    journey._agree(tmp_path / 'shuffled', control)
     for part in ('eye.keras', 'videos/held_out'):
         source, target = tmp_path / 'true' / part, tmp_path / 'shuffled' / part
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    shuffled = journey.run(str(tmp_path / 'shuffled'), dataclasses.replace(SMALL, shuffled=True))
+    shuffled = journey.run(str(tmp_path / 'shuffled'), control)
     assert true.eye_right > 0.7
     assert true.eye_right == shuffled.eye_right
     # Chance is 0.1; its spread over 80 videos 0.034.
@@ -56,7 +58,7 @@ def test_shuffled_sounds_are_of_other_videos():
 def test_a_folder_keeps_to_one_world(tmp_path):
     journey._agree(tmp_path, SMALL)
     journey._agree(tmp_path, SMALL)
-    with pytest.raises(SoundNetError, match=r'holds another demo .*: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'started with other settings \(seed was 0, is 5\)\. Use another --out'):
         journey._agree(tmp_path, dataclasses.replace(SMALL, seed=5))
 
 

@@ -284,7 +284,7 @@ def test_registered_nets_are_found_by_name(tmp_path, home):
     with pytest.raises(SoundNetError, match="'a/b': invalid model name"):
         importing.import_weights(path, tmp_path / 'net', register='a/b')
     assert not (tmp_path / 'net').exists()
-    with pytest.raises(SoundNetError, match='soundnet5 is not registered on this machine: soundnet-import_weights'):
+    with pytest.raises(SoundNetError, match='soundnet5 is not registered on this machine: soundnet-import-weights'):
         soundnet_tf.load('soundnet5')
     importing.import_weights(path, tmp_path / 'net', register='soundnet8')
     assert lookup.find('soundnet8') == home / 'nets' / 'soundnet8'

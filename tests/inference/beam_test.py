@@ -71,5 +71,5 @@ def test_a_table_is_put_together_at_the_end(beam, plain_folder, sounds):
 def test_mistakes(beam, plain_folder, sounds):
     with pytest.raises(SoundNetError, match="no layer 'conv9'"):
         beam.embed_files(functools.partial(load, plain_folder), sounds, 'out', layer='conv9')
-    with pytest.raises(SoundNetError, match='options after -- are not those of DirectRunner'):
+    with pytest.raises(SoundNetError, match=r'not options of DirectRunner\. Check what follows --'):
         beam.embed_files(functools.partial(load, plain_folder), sounds, 'out', options=['--direct_num_workers=many'])

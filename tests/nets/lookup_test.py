@@ -62,7 +62,7 @@ def test_a_published_net_that_is_not_imported_reports_the_command(tmp_path, monk
         lookup.find('soundnet5')
     assert str(caught.value) == (
         'soundnet5 is not registered on this machine: '
-        'soundnet-import_weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
+        'soundnet-import-weights soundnet5 FOLDER --register=soundnet5 fetches the published weights'
     )
 
 

@@ -274,7 +274,7 @@ def test_offline_the_error_lists_what_to_do(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth'])
 def test_a_weight_file_must_be_imported_first(name):
     stem = name.rpartition('/')[2].rpartition('.')[0]
-    expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import_weights {name} nets/{stem}'
+    expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import-weights {name} nets/{stem}'
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
         with pytest.raises(SoundNetError, match=re.escape(expected)):
             use(name)

@@ -419,7 +419,7 @@ def test_a_killed_run_resumes(undisturbed, home, videos, tmp_path, how):
     assert not (out / 'dataset.json').exists()
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert said.splitlines()[-1] == 'soundnet-prepare: stopped; what is finished stays'
+        assert said.splitlines()[-1] == 'soundnet-prepare: stopped; finished outputs are kept'
         assert not drafts
     else:
         assert drafts

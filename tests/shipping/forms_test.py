@@ -41,14 +41,14 @@ def probabilities(net, head, waveform):
 
 def tagged(forms, kind):
     """A made sound of the length that the form of tags takes."""
-    return np.resize(probes.made(kind, 0), json.loads((forms / 'tags' / 'model.json').read_text())['samples'])
+    return np.resize(probes.synthetic(kind, 0), json.loads((forms / 'tags' / 'model.json').read_text())['samples'])
 
 
 def test_hub_and_tflite(forms, net):
     runs = [reload.hub(forms / 'hub'), reload.tflite(forms / 'tags')]
     embed = reload.tflite(forms / 'embedding')
     for kind in ('music-like', 'white noise', 'silence'):
-        waveform = probes.made(kind, 0)
+        waveform = probes.synthetic(kind, 0)
         for head in net.spec.head_names:
             wanted = probabilities(net, head, tagged(forms, kind))
             for run in runs:

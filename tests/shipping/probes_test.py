@@ -12,14 +12,14 @@ def decibels(waveform):
     return 20 * np.log10(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
 
 
-@pytest.mark.parametrize('kind', probes.MADE)
+@pytest.mark.parametrize('kind', probes.SYNTHETIC)
 def test_made_sounds(kind):
-    made = [probes.made(kind, seed) for seed in range(3)]
+    made = [probes.synthetic(kind, seed) for seed in range(3)]
     for waveform in made:
         assert (waveform.dtype, waveform.shape) == (np.float32, (round(probes.SECONDS * SAMPLE_RATE),))
         assert np.isfinite(waveform).all()
         assert np.abs(waveform).max() <= 1
-    assert np.array_equal(made[0], probes.made(kind, 0))
+    assert np.array_equal(made[0], probes.synthetic(kind, 0))
     if kind == 'silence':
         assert not np.any(made)
     else:
@@ -28,7 +28,7 @@ def test_made_sounds(kind):
 
 
 def test_speech_is_voiced_and_pauses_and_music_has_notes():
-    speech, music = probes.made('speech-like', 1), probes.made('music-like', 1)
+    speech, music = probes.synthetic('speech-like', 1), probes.synthetic('music-like', 1)
     frames = speech[: len(speech) // 1024 * 1024].reshape(-1, 1024).std(axis=1)
     assert frames.min() < 0.1 * frames.max()
     spectrum = np.abs(np.fft.rfft(music))
@@ -38,7 +38,7 @@ def test_speech_is_voiced_and_pauses_and_music_has_notes():
 
 def test_altered_clips():
     clip = noise(1, amplitude=0.3) + tone(1, 6000, amplitude=0.3)
-    altered = {kind: alter(clip) for kind, alter in probes.ALTERED.items()}
+    altered = {kind: alter(clip) for kind, alter in probes.CORRUPTIONS.items()}
     assert np.array_equal(altered.pop('as it is'), clip)
     piece = altered.pop('its loudest half second alone')
     assert len(piece) == SAMPLE_RATE // 2
@@ -54,7 +54,7 @@ def test_altered_clips():
 def test_the_loudest_half_second():
     clip = 0.01 * noise(3)
     clip[40_000:50_000] = noise(1)[:10_000]
-    piece = probes.ALTERED['its loudest half second alone'](clip)
+    piece = probes.CORRUPTIONS['its loudest half second alone'](clip)
     assert np.square(piece).sum() > 0.99 * np.square(clip).sum()
     short = noise(0.3)
-    assert np.array_equal(probes.ALTERED['its loudest half second alone'](short), short)
+    assert np.array_equal(probes.CORRUPTIONS['its loudest half second alone'](short), short)

@@ -40,7 +40,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def way(data):
-    return rows.Way(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4))
+    return rows.CrossValidation(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4))
 
 
 @pytest.fixture(scope='module')
@@ -301,20 +301,20 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     (tmp_path / 'mine' / 'a').touch()
     with pytest.raises(SoundNetError, match=r'mine: exists and is not a saved net\. Use another folder'):
         delivery.check(way.dataset, tmp_path / 'mine', delivery.Terms(data, '', ''))
-    with pytest.raises(SoundNetError, match="'my net' is no name for a net"):
+    with pytest.raises(SoundNetError, match='my net: invalid model name'):
         delivery.check(way.dataset, tmp_path / 'my net', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match='nowhere'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere*')]))
-    with pytest.raises(SoundNetError, match=r'nowhere, a sound of no class \(others\): there is no such file'):
+    with pytest.raises(SoundNetError, match=r'nowhere: no such file\. Check --ood_sounds'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere')]))
-    with pytest.raises(SoundNetError, match=r'wav is a clip of pitches: name sounds of none of its classes'):
+    with pytest.raises(SoundNetError, match=r'wav: is a clip of pitches\. Pass sounds of none of its classes'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(data)]))
     (tmp_path / 'models.json').write_text('[]')
     with pytest.raises(SoundNetError, match=r'models\.json: not a list of nets'):
         delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', ''))
     (tmp_path / 'bad.wav').write_text('dear sir')
-    with pytest.raises(SoundNetError, match=r'none of the 1 sounds of no class \(others\) is usable'):
-        trials.others(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
+    with pytest.raises(SoundNetError, match=r'--ood_sounds: none of the 1 files can be used'):
+        trials.out_of_distribution(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
     with pytest.raises(SoundNetError, match=r'held_out\.npz: cannot be read \(.*\)\. Remove .*, and run it again'):
         journal.read_held_out(tmp_path)
 

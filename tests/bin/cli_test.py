@@ -1,0 +1,63 @@
+"""What all commands share: names, --version, headings in --help, and the choices of shared flags."""
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from soundnet_tf import audio, cli
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import engine
+from soundnet_tf.nets.fast import inference
+from soundnet_tf.version import __version__
+from tools.build_file import ROOT, command
+
+COMMANDS = sorted((ROOT / 'bin').glob('[a-z]*.py'))
+
+
+def output_of(path, *arguments):
+    done = subprocess.run([sys.executable, path, *arguments], check=True, capture_output=True, text=True, cwd=ROOT)
+    return done.stdout
+
+
+@pytest.mark.parametrize('path', COMMANDS, ids=lambda path: path.stem)
+def test_every_command_has_a_version(path):
+    assert output_of(path, '--version') == f'{command(path)} {__version__}\n'
+
+
+def test_command_names_have_hyphens():
+    assert command(ROOT / 'bin' / 'import_weights.py') == 'soundnet-import-weights'
+    assert not any('_' in command(path) for path in COMMANDS)
+
+
+def test_help_groups_flags_below_headings():
+    lines = output_of(ROOT / 'bin' / 'finetune.py', '--help').splitlines()
+    flags = {line.split(':')[0].strip(): index for index, line in enumerate(lines) if line.startswith('  --')}
+    headings = ['The net:', 'Sound and augmentation:', 'Evaluation:', 'Optimiser:', 'Flags of all commands:']
+    starts = [lines.index(heading) for heading in headings]
+    assert starts == sorted(starts)
+    assert starts[0] < flags['--width'] < starts[1] < flags['--gain_db'] < starts[2] < flags['--keep'] < starts[3]
+    assert starts[3] < flags['--learning_rate'] < starts[4] < flags['--version']
+
+
+def test_shared_flags_have_the_choices_of_the_library():
+    assert get_args(cli.Short) == get_args(audio.Short)
+    assert get_args(cli.Channel) == get_args(audio.Channel)
+    assert get_args(cli.Edges) == get_args(engine.Edges)
+    assert get_args(cli.Precision) == get_args(inference.Precision)
+
+
+def test_an_unexpected_argument_is_named():
+    cli.no_arguments([])
+    with pytest.raises(SoundNetError, match=r"unexpected argument 'x'\. Use --y"):
+        cli.no_arguments(['x'], 'Use --y')
+
+
+def test_runner_options_are_taken_from_the_command_line(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['soundnet-embed', 'a.wav', '--', '--flink_master=h'])
+    assert cli.take_runner_options() == ['--flink_master=h']
+    assert sys.argv == ['soundnet-embed', 'a.wav']
+    assert cli.take_runner_options() == []
+    with pytest.raises(SoundNetError, match='need a runner'):
+        cli.check_runner_options(['--flink_master=h'], None)

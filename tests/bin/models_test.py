@@ -1,0 +1,63 @@
+"""The command soundnet-models, as a user runs it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from soundnet_tf.nets import model, saved
+from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.testing import thin_spec
+
+
+@pytest.fixture
+def models(tmp_path):
+    def call(*arguments):
+        environment = os.environ | {'SOUNDNET_HOME': str(tmp_path)}
+        command = [sys.executable, '-m', 'soundnet_tf.bin.models', *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+    return call
+
+
+def test_the_table(models, tmp_path):
+    saved.save(model.build(thin_spec(SOUNDNET5)), tmp_path / 'nets' / 'mine')
+    status, out, errors = models()
+    assert (status, errors) == (0, [])
+    assert out[0].split() == ['name', 'heads', 'size', 'licence', 'source', 'accuracy']
+    assert [line.split()[0] for line in out[1:-2]] == ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10']
+    assert 'esc10 (10)' in out[2]
+    assert out[-1] == 'The default is soundnet8.'
+
+
+def test_show_prints_facts_and_the_card(models):
+    status, out, errors = models('show', 'soundnet5-esc10')
+    assert (status, errors) == (0, [])
+    assert out[:2] == ['name      soundnet5-esc10', 'licence   Apache-2.0']
+    assert '# soundnet5-esc10' in out
+    status, out, _ = models('show', 'soundnet8')
+    assert (status, out[-1]) == (0, 'folder    not on this machine: soundnet-models fetch soundnet8')
+
+
+def test_fetch_prints_the_folder(models):
+    status, out, errors = models('fetch', 'soundnet5-esc10')
+    assert (status, errors) == (0, [])
+    assert out[0].startswith('soundnet5-esc10: ')
+    assert out[0].endswith('savedmodels/soundnet5-esc10')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['show', 'mime'], 'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10'),
+        (['fetch', 'mime'], 'mime: no such model'),
+        (['fetch'], 'fetch: not understood. Use show NAME or fetch NAME, or no argument'),
+        (['delete', 'soundnet8'], 'delete soundnet8: not understood'),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(models, arguments, words):
+    status, out, errors = models(*arguments)
+    assert (status, out, len(errors)) == (2, [], 1)
+    assert words in errors[0]
