@@ -25,10 +25,15 @@ from soundnet_tf import cli
 
 MODEL = cli.model_flag()
 OUT = cli.out_flag('The folder for npz files, or the file of a table.')
-FORMAT = cli.choice('format', 'npz', ('npz', 'jsonl', 'parquet'), 'Output format: npz, jsonl or parquet.')
+FORMAT = cli.choice(
+    'format',
+    'npz',
+    ('npz', 'jsonl', 'csv', 'parquet', 'h5'),
+    'npz (a file per sound), or a table: jsonl, csv, parquet, h5.',
+)
 LAYER = cli.layer_flag()
 POOL = cli.choice('pool', 'none', ('none', 'mean', 'max'), 'Pooling over time; none keeps every time step.')
-SHORT = cli.short_flag('error')
+SHORT = cli.short_flag()
 PATHS_FROM = cli.paths_from_flag()
 ROOT = flags.DEFINE_string(
     'root', None, "Name outputs by the inputs' paths below this folder (default: the folder that contains all inputs)."

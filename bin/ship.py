@@ -87,7 +87,7 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
     if out:
         delivery.check(dataset, out, terms)
         if not attribution.of(terms.data, [clip.path for clip in dataset.clips])['attribution']:
-            files.tell('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
+            files.echo('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
     work.mkdir(parents=True, exist_ok=True)
     cv = rows.CrossValidation(dataset, recipe, spec, start)
     found = rows.run(cv, SEEDS.value, work)

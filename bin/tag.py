@@ -25,8 +25,9 @@ FORMAT = cli.choice(
 )
 TOP = flags.DEFINE_integer('top', 5, 'Classes per head.', lower_bound=1)
 PER = cli.choice('per', 'clip', ('clip', 'step'), 'Tags per clip (mean over time) or per time step.')
-SHORT = cli.short_flag('tile')
+SHORT = cli.short_flag()
 PATHS_FROM = cli.paths_from_flag()
+OUT = flags.DEFINE_string('out', None, 'Write the tags to this file, which appears at the end; by default to stdout.')
 DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
 EDGES = cli.edges_flag()
@@ -55,13 +56,13 @@ def main(arguments: Sequence[str]) -> int:
             raise SoundNetError('--pcm tags each time step: leave out --per=clip')
         pieces = pcm.pieces(PCM.value, CHANNELS.value, DTYPE.value)
         name = 'stdin' if PCM.value == '-' else PCM.value
-        seconds = printing.tag_live(load(), pieces, SAMPLE_RATE.value, name, FORMAT.value, TOP.value)
-        files.tell(f'{seconds:.2f} s of sound')
+        seconds = printing.tag_live(load(), pieces, SAMPLE_RATE.value, name, FORMAT.value, TOP.value, OUT.value)
+        files.echo(f'{seconds:.2f} s of sound')
         return 0
     sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])
-    tally = printing.tag_files(load(), sounds, FORMAT.value, TOP.value, PER.value)
+    tally = printing.tag_files(load(), sounds, FORMAT.value, TOP.value, PER.value, OUT.value)
     if len(sounds) > 1 or tally.failed:
-        files.tell(str(tally))
+        files.echo(str(tally))
     return tally.status
 
 

@@ -39,7 +39,7 @@ RUN = flags.DEFINE_string('run', None, 'The folder of a training run, for its le
 EVALUATION = flags.DEFINE_string(
     'evaluation', None, 'A JSON file with classes and confusion, or a folder with such a result.json.'
 )
-SHORT = cli.short_flag('tile')
+SHORT = cli.short_flag()
 DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
 SEED = cli.seed_flag('Seed of the map, and of the choice of its clips if there are many.')

@@ -180,9 +180,9 @@ def seed_flag(help: str) -> flags.FlagHolder[int]:
     return flags.DEFINE_integer('seed', 0, help, lower_bound=0)
 
 
-def short_flag(default: Short) -> flags.FlagHolder[Short]:
+def short_flag() -> flags.FlagHolder[Short]:
     """--short."""
-    return choice('short', default, get_args(Short), 'A clip that is too short: error, tile (repeat) or pad (silence).')
+    return choice('short', 'tile', get_args(Short), 'A clip that is too short: error, tile (repeat) or pad (silence).')
 
 
 def decoder_flag() -> flags.FlagHolder[str]:

@@ -56,7 +56,7 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
     if empty and not paths:
         raise SoundNetError(empty[0])
     for line in empty:
-        tell(line)
+        echo(line)
     if not paths:
         raise SoundNetError('the list has no sound files')
     tops = {path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, named)}
@@ -176,7 +176,7 @@ def listen(
                 done(file, None)
                 if isinstance(result, MissingTool) and listener.decoder != 'auto':
                     raise result
-                tell(' '.join(str(result).split()))
+                echo(' '.join(str(result).split()))
                 tally.failed[REASONS[type(result)]] += 1
             else:
                 done(file, result)
@@ -213,9 +213,9 @@ def pace(hours: float, seconds: float) -> str:
     return f'{hours / max(seconds, 1e-9):.3f} h of sound/s'
 
 
-def tell(line: str, *, aloud: bool = False) -> None:
-    """A line on stderr, or on stdout where it is `aloud`, that leaves the progress bar whole."""
-    stream = sys.stdout if aloud else sys.stderr
+def echo(line: str, *, to_stdout: bool = False) -> None:
+    """Print a line on stderr, or on stdout, without breaking the progress bar."""
+    stream = sys.stdout if to_stdout else sys.stderr
     # A file's name may hold what the terminal's encoding lacks.
     encoding = stream.encoding or 'utf-8'
     bar = sys.modules.get('tqdm')

@@ -13,7 +13,7 @@ from soundnet_tf import labels, storage
 from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding, Embeddings
-from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
+from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
 from soundnet_tf.inference.tags import SILENCE, Tag, confident_heads, silence, top_classes
 
 Step = tuple[float | None, list[Tag]]
@@ -107,7 +107,7 @@ def tags_of_steps(heads: Labels, embeddings: Mapping[str, Embedding], count: int
 def _opened(out: str | None) -> Iterator[Callable[[str], None]]:
     """What writes a line or block: to stdout, or to a file that appears at the end."""
     if out is None:
-        yield lambda text: tell(text, aloud=True)
+        yield lambda text: echo(text, to_stdout=True)
         return
     with storage.whole_file(out) as file:
 
@@ -120,7 +120,7 @@ def _opened(out: str | None) -> Iterator[Callable[[str], None]]:
 def _report_filled(name: str, embedder: Embedder, embedding: Embedding) -> None:
     if embedding.tiled or embedding.padded:
         what = 'repeated' if embedding.tiled else 'padded with silence'
-        tell(f'{name}: {embedding.seconds:.2f} s is too short for the heads of {embedder.spec.name}, so it was {what}')
+        echo(f'{name}: {embedding.seconds:.2f} s is too short for the heads of {embedder.spec.name}, so it was {what}')
 
 
 def _heads_of(tags: Sequence[Tag]) -> list[str]:

@@ -18,7 +18,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import table_files
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding, Embeddings
-from soundnet_tf.inference.files import SoundFile, Tally, listen, tell
+from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
 
 Pool = Literal['none', 'mean', 'max']
 """What is written: every time step, or their average or maximum."""
@@ -130,7 +130,7 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
             finished = is_finished(path, file, facts)
             if not finished and (other := _is_anothers(path, file, facts)):
                 way_out = 'Use another --out, or --root for a folder above both'
-                tell(f'{file.path}: {path} has the embedding of {other}. {way_out}')
+                echo(f'{file.path}: {path} has the embedding of {other}. {way_out}')
                 tally.failed['output name taken'] += 1
                 continue
             claim = None if finished else storage.Claim.of(path)

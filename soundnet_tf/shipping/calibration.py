@@ -49,7 +49,7 @@ class Calibration:
     """
 
     temperature: float
-    sure_from: float
+    confidence_threshold: float
     rule: str
     error_before: float
     error_after: float
@@ -57,19 +57,25 @@ class Calibration:
     loss_before: float
     loss_after: float
     """Mean negative log-likelihood, in nats, likewise."""
-    sure: float
+    confident: float
     """The share of answers at or above the threshold."""
-    right_when_sure: float | None
-    right_when_not_sure: float | None
+    accuracy_when_confident: float | None
+    accuracy_when_not_confident: float | None
     """None where there is no such answer."""
 
     def __str__(self) -> str:
-        right = '' if self.right_when_sure is None else f', and right of {self.right_when_sure:.1%} of these'
-        sure = f'sure from {self.sure_from:.3f}, of {self.sure:.0%} of the left-out clips{right}'
-        never = f'never sure (there is not {self.rule}; ask for less with --target_precision, or train longer)'
+        right = (
+            ''
+            if self.accuracy_when_confident is None
+            else f', and right of {self.accuracy_when_confident:.1%} of these'
+        )
+        confident = (
+            f'confident from {self.confidence_threshold:.3f}, of {self.confident:.0%} of the left-out clips{right}'
+        )
+        never = f'never confident (there is not {self.rule}; ask for less with --target_precision, or train longer)'
         return (
             f'temperature {self.temperature:.3f}: calibration error {self.error_before:.1%} before, '
-            f'{self.error_after:.1%} after; {never if self.sure_from >= NEVER else sure}'
+            f'{self.error_after:.1%} after; {never if self.confidence_threshold >= NEVER else confident}'
         )
 
 
@@ -85,35 +91,37 @@ def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
     for fold in folds:
         others, own = ([a for a in answers if (a.fold == fold) == is_own] for is_own in (False, True))
         told.append(_apart(others, own, wanted))
-    before, after, sure, right, loss_before, loss_after = (np.concatenate(part) for part in zip(*told, strict=True))
+    before, after, confident, right, loss_before, loss_after = (
+        np.concatenate(part) for part in zip(*told, strict=True)
+    )
     logits, truth, all_right = _joined(answers)
     temperature = fit_temperature(logits, truth)
     share = f'{100 * wanted:.3g}%'
     return Calibration(
         temperature=temperature,
-        sure_from=threshold(confidence(logits, temperature), all_right, wanted),
+        confidence_threshold=threshold(confidence(logits, temperature), all_right, wanted),
         rule=f'the least confidence from which on at least {share} of the answers to left-out clips are right',
         error_before=calibration_error(before, right),
         error_after=calibration_error(after, right),
         loss_before=float(loss_before.mean()),
         loss_after=float(loss_after.mean()),
-        sure=float(sure.mean()),
-        right_when_sure=_share(right[sure]),
-        right_when_not_sure=_share(right[~sure]),
+        confident=float(confident.mean()),
+        accuracy_when_confident=_share(right[confident]),
+        accuracy_when_not_confident=_share(right[~confident]),
     )
 
 
 def _apart(others: Sequence[Answers], own: Sequence[Answers], wanted: float) -> tuple[Floats | Booleans, ...]:
-    """Confidence before and after, whether sure, whether right, losses before and after, of each own answer."""
+    """Confidence before and after, whether confident, whether right, losses before and after, of each own answer."""
     logits, truth, right = _joined(others)
     temperature = fit_temperature(logits, truth)
-    sure_from = threshold(confidence(logits, temperature), right, wanted)
+    confidence_threshold = threshold(confidence(logits, temperature), right, wanted)
     logits, truth, right = _joined(own)
     before, after = confidence(logits, 1.0), confidence(logits, temperature)
     return (
         before,
         after,
-        (after >= sure_from) & (sure_from < NEVER),
+        (after >= confidence_threshold) & (confidence_threshold < NEVER),
         right,
         _losses(logits, truth, 1.0),
         _losses(logits, truth, temperature),

@@ -99,17 +99,17 @@ All answers to left-out clips{over}:
 
 def _sure(facts: Facts) -> str:
     own = facts['measured']['calibration']
-    (sure_from,) = facts['confidence_threshold'].values()
+    (threshold,) = facts['confidence_threshold'].values()
     warm = f"""Its logits are divided by {own['temperature']:.3f}, which is worked into its head: all forms of the net
         say the same. The expected calibration error on left-out folds goes from {100 * own['error_before']:.1f} % to
         {100 * own['error_after']:.1f} %, the loss from {own['loss_before']:.3f} to {own['loss_after']:.3f} nats (the
         temperature for each fold taken from the others)."""
-    sure = f"""Below a confidence of **{sure_from:.3f}** `soundnet-tag` says that it is not sure. That is {own['rule']}.
-        With the value for each fold taken from the others it is sure of {100 * own['sure']:.1f} % of the left-out
-        clips, and {_percent(own['right_when_sure'])} of these answers are right; of the others
-        {_percent(own['right_when_not_sure'])}. It was fitted on whole clips: of single time steps it is a rough
+    sure = f"""Below a confidence of **{threshold:.3f}** `soundnet-tag` says that it is not sure. That is {own['rule']}.
+        With the value for each fold taken from the others it is sure of {100 * own['confident']:.1f} % of the left-out
+        clips, and {_percent(own['accuracy_when_confident'])} of these answers are right; of the others
+        {_percent(own['accuracy_when_not_confident'])}. It was fitted on whole clips: of single time steps it is a rough
         guide."""
-    if sure_from >= NEVER:
+    if threshold >= NEVER:
         sure = f'`soundnet-tag` always says that it is not sure: there is not {own["rule"]}.'
     return f'## How sure it is\n\n{_paragraph(warm)}\n\n{_paragraph(sure)}'
 

@@ -115,7 +115,7 @@ def _fill(
         'spec': net.spec.to_dict(),
         'licence': terms.licence,
         'data': {'about': terms.about, 'folds': list(cv.dataset.folds), **credits},
-        'confidence_threshold': {head: calibration.sure_from},
+        'confidence_threshold': {head: calibration.confidence_threshold},
         'measured': measured(cv, found, calibration) | {'halves': halved},
     }
     storage.write_json(folder / 'model.json', facts)

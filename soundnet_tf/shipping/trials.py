@@ -39,14 +39,18 @@ class Trial:
 
 
 def of(
-    kind: str, classes: tuple[str, ...], probabilities: NDArray[np.floating], sure_from: float, truth: Any = None
+    kind: str,
+    classes: tuple[str, ...],
+    probabilities: NDArray[np.floating],
+    confidence_threshold: float,
+    truth: Any = None,
 ) -> Trial:
     """Of what a net gave for each sound, `[sounds, classes]`; `truth` `[sounds]` where it is known."""
     best, answers = probabilities.max(axis=1), probabilities.argmax(axis=1)
     names = [classes[int(answer)] for answer in answers]
     common = collections.Counter(names).most_common(3)
     right = None if truth is None else float((answers == np.asarray(truth)).mean())
-    return Trial(kind, len(best), float((best < sure_from).mean()), float(best.mean()), tuple(common), right)
+    return Trial(kind, len(best), float((best < confidence_threshold).mean()), float(best.mean()), tuple(common), right)
 
 
 def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -73,7 +77,8 @@ def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -
         truth.append(row.answers.truth)
     of_all = np.concatenate(truth)
     return [
-        of(kind, dataset.classes, np.concatenate(parts), calibration.sure_from, of_all) for kind, parts in found.items()
+        of(kind, dataset.classes, np.concatenate(parts), calibration.confidence_threshold, of_all)
+        for kind, parts in found.items()
     ]
 
 

@@ -14,7 +14,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
-from soundnet_tf.inference.files import tell
+from soundnet_tf.inference.files import echo
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.threads import ahead
 from soundnet_tf.visualize import spectra
@@ -169,7 +169,7 @@ def write(
         index.write('\n')  # the last line of a stopped run may be broken off
         for sound, found in all_made:
             if lost := len(wanted[sound]) - len(found):
-                tell(f'{paths[sound]} was changed while the report was made: {lost} of its excerpts are missing')
+                echo(f'{paths[sound]} was changed while the report was made: {lost} of its excerpts are missing')
             for facts in found:
                 index.write(json.dumps(facts) + '\n')
                 there[str(facts['id'])] = facts

@@ -85,7 +85,7 @@ def write(
 
 def _told_again(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -> files.Tally:
     for sound in about['lost']:
-        files.tell(f'{sounds[sound].path} is of no use, as before')
+        files.echo(f'{sounds[sound].path} is of no use, as before')
     failed = Counter(about[FAILED])
     return files.Tally(skipped=len(sounds) - failed.total(), failed=failed)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference.files import SoundFile, tell
+from soundnet_tf.inference.files import SoundFile, echo
 
 
 def of_clips(folder: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> NDArray[np.float32]:
@@ -27,12 +27,12 @@ def of_clips(folder: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> NDA
         if not isinstance(rows, Rows):
             why = rows
             if any((store.path / f'{name}.npy').exists() for name in names(sound.name.as_posix())):
-                tell(f'{folder}: {why}: it is left out of the map')
+                echo(f'{folder}: {why}: it is left out of the map')
             continue
         values = rows.misfit(None) or rows.take(0, len(rows.values))
         if isinstance(values, str):
             why = values
-            tell(f'{folder}: {why}: it is left out of the map')
+            echo(f'{folder}: {why}: it is left out of the map')
         else:
             found[index] = values.mean(axis=0)
     if not found:

@@ -157,7 +157,7 @@ def test_at_the_worst_length_it_names_the_sound_and_not_the_edge():
     assert first[0].name == 'beach'
     assert first[1].name == 'parking_garage/outdoor'
     assert first[1].probability > 0.9
-    with pytest.raises(SoundNetError, match="edges is 'drop' or 'keep', not 'all'"):
+    with pytest.raises(SoundNetError, match="edges='all': must be 'drop' or 'keep'"):
         soundnet_tf.load(edges='all')
 
 

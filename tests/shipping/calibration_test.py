@@ -110,9 +110,9 @@ def test_a_calibration_is_honest():
     confidences = special.softmax(logits / found.temperature, axis=1).max(axis=1)
     above = confidences >= found.confidence_threshold
     assert (logits.argmax(axis=1) == truth)[above].mean() >= 0.6
-    assert 0 < found.sure < 1
-    assert found.right_when_sure == pytest.approx(0.6, abs=0.05)
-    assert found.right_when_not_sure < found.right_when_sure
+    assert 0 < found.confident < 1
+    assert found.accuracy_when_confident == pytest.approx(0.6, abs=0.05)
+    assert found.accuracy_when_not_confident < found.accuracy_when_confident
     assert '60%' in found.rule
 
 
@@ -135,9 +135,9 @@ def test_what_is_measured_on_a_fold_comes_from_the_others():
     confidences, right, sure, losses = map(np.concatenate, (confidences, right, sure, losses))
     assert found.loss_after == pytest.approx(losses.mean())
     assert found.error_after == pytest.approx(calibration_error(confidences, right))
-    assert found.sure == pytest.approx(sure.mean())
-    assert found.right_when_sure == pytest.approx(right[sure].mean())
-    assert found.right_when_not_sure == pytest.approx(right[~sure].mean())
+    assert found.confident == pytest.approx(sure.mean())
+    assert found.accuracy_when_confident == pytest.approx(right[sure].mean())
+    assert found.accuracy_when_not_confident == pytest.approx(right[~sure].mean())
     assert 'and right of' in str(found)
 
 
@@ -150,4 +150,4 @@ def test_none_where_all_are_sure():
     logits = 9 * np.eye(4)
     folds = [Answers(fold, logits, np.arange(4)) for fold in (1, 2)]
     found = calibrate(folds, 0.95)
-    assert (found.sure, found.right_when_sure, found.right_when_not_sure) == (1.0, 1.0, None)
+    assert (found.confident, found.accuracy_when_confident, found.accuracy_when_not_confident) == (1.0, 1.0, None)

@@ -163,8 +163,8 @@ def test_what_ships(shipped, own, way, work):
         'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
     ]  # fmt: skip
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float16'
-    assert facts['sure_from'] == {'pitches': own.confidence_threshold}
-    assert inference.load(shipped).confidence_threshold == facts['sure_from']
+    assert facts['confidence_threshold'] == {'pitches': own.confidence_threshold}
+    assert inference.load(shipped).confidence_threshold == facts['confidence_threshold']
     assert facts['weights_sha256'] == hashlib.sha256((shipped / 'weights.npz').read_bytes()).hexdigest()
     assert facts['origin']['recipe'] == RECIPE.to_dict()
     assert facts['origin']['learned_from']['data_sha256'] == way.dataset.fingerprint()
@@ -224,7 +224,7 @@ def test_no_path_of_this_machine_is_told():
 def test_the_card_tells_what_was_measured(shipped):
     text, facts = (shipped / card.NAME).read_text(), saved.read_facts(shipped)
     assert text.startswith('# tones\n\nNames 3 kinds of sounds: high, low, middle.')
-    assert f'**{facts["sure_from"]["pitches"]:.3f}**' in text
+    assert f'**{facts["confidence_threshold"]["pitches"]:.3f}**' in text
     assert f'**{100 * facts["measured"]["accuracy"]["mean"]:.1f} %**' in text
     for kind in (*(t['kind'] for t in facts['measured']['worse']), 'silence', 'speech-like', 'real sounds of no class'):
         assert f'\n| {kind} | ' in text
