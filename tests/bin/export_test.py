@@ -66,7 +66,7 @@ verify.difference = lambda given, wanted: 0.5
             ['--model=net', '--out=x', 'net'],
             "unexpected argument 'net'. Pass the net as --model and the folder to write as",
         ),
-        (['--model=net', '--out=x', '--precision=int8'], 'precision is for the format tflite'),
+        (['--model=net', '--out=x', '--precision=int8'], '--precision is for TFLite files'),
         (
             ['--model=net', '--out=x', '--format=tflite', '--length_s=long'],
             '--length_s=long: not a number. Use seconds',

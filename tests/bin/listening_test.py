@@ -147,7 +147,7 @@ def test_tag_what_is_too_short_live(home):
             ['--model=net', '--out=out', 'sounds', '--', '--flink_master=h'],
             'options of Apache Beam need a runner. Pass',
         ),
-        (['--model=net', '--out=out', '--paths_from=gone.txt'], 'gone.txt: the list cannot be read'),
+        (['--model=net', '--out=out', '--paths_from=gone.txt'], 'gone.txt: list cannot be read'),
         (['--model=net', '--out=new', '--decoder=mpg123', 'sounds/long.wav', '--layer=conv7'], "no decoder 'mpg123'"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
         (['--pcm=-', '--per=clip'], '--pcm tags each time step: leave out --per=clip'),
         (['--pcm=gone'], 'gone: cannot be read'),
         (['--pcm=-', '--dtype=int24'], 'should be one of <int16|int32|uint8|float32>'),
-        ([], 'name sound files, globs, or folders'),
+        ([], 'no input: pass sound files, globs or folders'),
     ],
 )
 def test_a_mistake_in_tagging(home, arguments, words):

@@ -217,7 +217,7 @@ def test_no_sound_is_refused(embedder, tmp_path):
         list(embedder.embed_files('rain.wav'))
     with pytest.raises(SoundNetError, match="channel='left': must be 'first' or 'mean'"):
         Embedder(FakeEngine(), channel='left')
-    with pytest.raises(ShortClip, match='Give a longer clip'):
+    with pytest.raises(ShortClip, match='Use a longer clip'):
         Embedder(FakeEngine()).listener.fit(np.zeros(0, np.float32), ['pool5'])
     with pytest.raises(BadAudio, match=r'nothing\.wav: '):
         embedder.embed_file(tmp_path / 'nothing.wav')
@@ -233,7 +233,7 @@ def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path, m
     with pytest.raises(SoundNetError, match="short='drop': must be 'error', 'tile' or 'pad'"):
         load(plain_folder, short='drop')
     monkeypatch.setattr(registry, 'lists', lambda: ())
-    with pytest.raises(SoundNetError, match='no net ships with this version: name the folder of a saved net'):
+    with pytest.raises(SoundNetError, match=r'no net ships with this version\. Pass the folder of a saved net'):
         load()
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
         load(tmp_path / 'nowhere')
@@ -246,7 +246,7 @@ def test_damaged_facts_are_named(plain_folder, tmp_path):
 
     folder = shutil.copytree(plain_folder, tmp_path / 'net')
     (folder / 'model.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'model\.json cannot be read'):
+    with pytest.raises(SoundNetError, match=r'model\.json: cannot be read'):
         load(folder)
 
 

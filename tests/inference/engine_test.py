@@ -147,7 +147,7 @@ def test_of_a_stored_net_only_what_is_asked_for_is_read(plain_folder, tmp_path, 
     path.write_bytes(data)
     engine = engine_of(folder)
     close(engine.run(noise(1), ['conv7']), keras_engine.run(noise(1), ['conv7']))
-    with pytest.raises(WeightsMismatch, match=r'weights.npz cannot be read .*: save the net again'):
+    with pytest.raises(WeightsMismatch, match=r'weights.npz: cannot be read .*\. Save the net again'):
         engine.run(noise(10), ['imagenet'])
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_file_is_named(quick_folder, tmp_path):
     folder = shutil.copytree(quick_folder, tmp_path / 'net')
     whole = (folder / 'net.tflite').read_bytes()
     (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SoundNetError, match=r'net\.tflite : cannot be read .*. Delete it, or write it again'):
+    with pytest.raises(SoundNetError, match=r'net\.tflite: cannot be read .*. Delete it, or write it again'):
         engine_of(folder)
 
 

@@ -161,7 +161,7 @@ def test_short_sounds_are_refused_at_the_end():
     assert not streaming.push(SOUND[:50_000])
     with pytest.raises(ShortClip, match=r'the sound is 2\.27 s; places of soundnet8-thin needs 9\.50 s\. Use layer='):
         streaming.finish()
-    with pytest.raises(ShortClip, match='Give a longer clip'):
+    with pytest.raises(ShortClip, match='Use a longer clip'):
         Embedder(EMBEDDERS['soundnet8-thin'].listener._engine, short='tile').stream('conv7').finish()
 
 

@@ -73,7 +73,7 @@ def test_all_forms_agree(name):
     built = {'soundnet8': soundnet_tf.SoundNet8, 'soundnet5': soundnet_tf.SoundNet5}[spec.name](weights=name)
     assert built.labels == net.labels
     for kind in ('music-like', 'a made siren', 'silence'):
-        waveform = probes.made(kind, 1)
+        waveform = probes.synthetic(kind, 1)
         steps = np.asarray(net(waveform[None])[head.name])[0]
         np.testing.assert_allclose(np.asarray(built(waveform[None])[head.name])[0], steps, atol=1e-5)
         wanted = tags.clip_probabilities(head, steps)
@@ -96,7 +96,7 @@ def test_a_misspelled_name_is_reported_with_suggestions():
 
 
 def test_results_on_synthetic_sounds_are_reproduced(name, monkeypatch):
-    monkeypatch.setattr(probes, 'MADE', {kind: probes.MADE[kind] for kind in ('speech-like', 'white noise')})
+    monkeypatch.setattr(probes, 'SYNTHETIC', {kind: probes.SYNTHETIC[kind] for kind in ('speech-like', 'white noise')})
     facts = saved.read_facts(lookup.find(name))
     stored = {trial['kind']: trial for trial in facts['measured']['made']}
     for trial in trials.made(soundnet_tf.load(name, short='tile')):
@@ -108,7 +108,7 @@ def test_results_on_synthetic_sounds_are_reproduced(name, monkeypatch):
 
 def test_the_commands_need_no_model_and_no_tensorflow(tmp_path):
     pytest.importorskip('ai_edge_litert')
-    soundfile.write(tmp_path / 'noise.wav', probes.made('white noise', 0), SAMPLE_RATE)
+    soundfile.write(tmp_path / 'noise.wav', probes.synthetic('white noise', 0), SAMPLE_RATE)
     status, out, said, loaded = call('tag', '--top=1', 'noise.wav', cwd=tmp_path)
     note = 'noise.wav: 5.00 s is too short for the heads of soundnet8, so it was repeated'
     assert (status, said, loaded) == (0, [note], '[]')

@@ -36,7 +36,7 @@ def test_vision_by_name(tmp_path, files, capsys):
 
 
 def test_what_is_wrong_with_vision(tmp_path, files):
-    with pytest.raises(SoundNetError, match=r'has vision features of none of the sounds: there is no .*b/1.wav.npy'):
+    with pytest.raises(SoundNetError, match=r'has vision features of none of the sounds: no file .*b/1.wav.npy'):
         vision.of_clips(tmp_path, files)
     (tmp_path / 'a').mkdir()
     np.save(tmp_path / 'a' / '1.npy', np.zeros([2, 3]))
