@@ -128,7 +128,7 @@ def test_eight_bits_from_a_folder(net_folder, tmp_path):
     )
     assert len(lines) == 4
     assert lines[1].startswith('largest difference from Keras ')
-    assert lines[2].startswith('least cosine to float32 on your clips, as they are and at -40 dBFS, 0.99')
+    assert lines[2].startswith('min cosine to float32 on your clips, as they are and at -40 dBFS: 0.99')
     assert lines[3].startswith('embedding: ')
     facts = saved.read_facts(tmp_path / 'out')
     assert facts['precision'] == 'int8'
