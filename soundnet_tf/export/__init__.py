@@ -1,4 +1,4 @@
-"""Nets in other forms than the saved folder. Each is read again and compared before it is kept."""
+"""Export nets to other formats. Each export is loaded again and compared with Keras before it is kept."""
 
 import os
 from collections.abc import Sequence
@@ -31,24 +31,24 @@ def export(
     length_s: 'Length' = None,
     calibration: Sequence[Path] = (),
 ) -> list[str]:
-    """Export a saved net as the folder `out`; return what was measured, in lines for people.
+    """Export a saved net as the folder `out`; return the measurements as lines of text.
 
     Args:
       model: the folder of a saved net, or the name of a registered one.
-      clip: a real sound to check the export with; the first of `calibration` where none is given.
+      clip: a real sound to check the export with; by default the first of `calibration`.
       output, precision, length_s: of a TFLite file, as in `lite.plan`. ONNX without heads is `output='embedding'`.
-      calibration: sound files, best in a folder for each class: int8 is set by them, and a quantised file is judged by
-        what is lost on them: neighbours and, where there are classes, the accuracy of a linear classifier.
+      calibration: sound files, best in one folder per class. They set the ranges of int8, and a quantised file is
+        judged by what is lost on them: neighbours and, with classes, the accuracy of a linear classifier.
 
-    Raises ExportRefused where the export does not give Keras' numbers, and leaves `out` as it was.
+    Raises ExportRefused, and leaves `out` as it was, if the export does not reproduce Keras' numbers.
     """
     from soundnet_tf.export import exporter
     from soundnet_tf.export import representative as clips
     from soundnet_tf.nets import lookup, saved
 
-    _sensible(format, output, precision, length_s, calibration)
+    _check_options(format, output, precision, length_s, calibration)
     folder = lookup.find(model)
-    # Mistaken folders and files are told before TensorFlow is loaded.
+    # Report wrong folders and files before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)
     if precision in exporter.QUANTISED:
@@ -66,22 +66,22 @@ def export(
     return exporter.carry_out(net, plan, out, sound, saved.read_facts(folder), own).lines()
 
 
-def _sensible(format: str, output: str, precision: str, length_s: Any, calibration: Any) -> None:
-    """Raise SoundNetError for what no export can be, before anything is read."""
-    for name, value, known in (
+def _check_options(format: str, output: str, precision: str, length_s: Any, calibration: Any) -> None:
+    """Raise SoundNetError for invalid options, before anything is read."""
+    for name, value, allowed in (
         ('format', format, get_args(Format)),
         ('output', output, OUTPUTS),
         ('precision', precision, PRECISIONS),
     ):
-        if value not in known:
-            raise SoundNetError(f'there is no {name} {value!r}: give {", ".join(known)}')
+        if value not in allowed:
+            raise SoundNetError(f'--{name}={value}: unknown. Use {", ".join(allowed)}')
     if format == 'tflite':
         return
     if output not in _OUTPUTS_OF[format]:
         raise SoundNetError(f'--output={output}: {_OUTPUTS[format]} --format=tflite')
-    given = {'precision': precision != 'float32', 'length_s': length_s is not None, 'calibration': bool(calibration)}
-    for name, present in given.items():
-        if present:
+    options = {'precision': precision != 'float32', 'length_s': length_s is not None, 'calibration': bool(calibration)}
+    for name, is_set in options.items():
+        if is_set:
             raise SoundNetError(f'--{name} is for TFLite files. Leave it out, or use --format=tflite')
 
 
@@ -108,7 +108,7 @@ def _plan(net: Any, format: Format, output: 'Kind') -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # At first use: what is exported without TensorFlow is loaded again without it.
+    # At first use, so that a process without TensorFlow can import the package.
     if name not in ('add_tflite', 'write_tflite'):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from soundnet_tf.export import tflite

@@ -1,4 +1,4 @@
-"""An export from beginning to end: written, checked, described, and only then put in its place."""
+"""Run an export: write, check, describe it, and only then move it into place."""
 
 import dataclasses
 import datetime
@@ -13,7 +13,7 @@ from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import quality, truth
-from soundnet_tf.export.representative import Clip
+from soundnet_tf.export.representative import CalibrationClip
 from soundnet_tf.export.verify import Measured, Plan, check
 from soundnet_tf.nets import saved
 from soundnet_tf.version import __version__
@@ -25,25 +25,25 @@ PACKAGES = ('tensorflow', 'keras', 'numpy', 'ai-edge-litert', 'flatbuffers', 'on
 
 
 QUANTISED = ('dynamic', 'int8')
-"""Precisions whose features may be worth less."""
+"""Precisions that may make features less useful."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An export that was kept: its size, how far it is from Keras, and what its users lose, where that was measured."""
+    """A finished export: its size, its difference from Keras, and what its users lose, if measured."""
 
     bytes: int
     measured: Measured
     quality: list[quality.Quality]
-    """Of a quantised export, where there are enough clips."""
+    """For a quantised export with enough clips."""
     on_clips: float | None
-    """The least cosine of int8 to float32 on clips that it was not set by."""
+    """Min cosine of int8 to float32 on clips that did not set its ranges."""
 
     def lines(self) -> list[str]:
-        """For people."""
+        """As lines of text."""
         lines = [f'{self.bytes / 1e6:.2f} MB', str(self.measured)]
         if self.on_clips is not None:
-            lines.append(f'least cosine to float32 on your clips, as they are and at -40 dBFS, {self.on_clips:.5f}')
+            lines.append(f'min cosine to float32 on your clips, as they are and at -40 dBFS: {self.on_clips:.5f}')
         return lines + [str(one) for one in self.quality]
 
 
@@ -53,13 +53,13 @@ def carry_out(
     out: str | os.PathLike[str],
     clip: Waveform | None = None,
     origin: Mapping[str, Any] | None = None,
-    clips: Sequence[Clip] = (),
+    clips: Sequence[CalibrationClip] = (),
 ) -> Exported:
     """Make the folder `out`: the export and its model.json.
 
     `clip` is a real sound to compare by, `origin` the model.json of the saved net, and `clips` judge a quantised
-    export. An older export there is replaced whole. Raises ExportRefused, and leaves `out` as it
-    was, where the export is past its tolerance; SoundNetError where `out` holds something else.
+    export. An older export there is replaced. Raises ExportRefused, and leaves `out` as it
+    was, if the export exceeds its tolerance; SoundNetError if `out` contains anything else.
     """
     truth.every_output(net.spec)
     target, quantised = place(out), plan.about.get('precision') in QUANTISED
@@ -70,7 +70,7 @@ def carry_out(
             lost = _quality(net, plan, draft, clips) if quantised else []
         except ExportRefused as error:
             way_out = f'. {_way_out(clips)}' if quantised else ''
-            raise ExportRefused(f'{target} was not kept: {error}{way_out}') from None
+            raise ExportRefused(f'{target}: not kept, since {error}{way_out}') from None
         files = {path: path.stat().st_size for path in sorted(draft.rglob('*')) if path.is_file()}
         facts = {
             'export': plan.form,
@@ -96,21 +96,23 @@ def carry_out(
             'versions': {'python': platform.python_version(), **_versions()},
         }
         storage.write_json(draft / 'model.json', facts)
-        place(target)  # once more: all this took its time
+        place(target)  # again, since the export took a while
     return Exported(sum(files.values()), measured, lost, about.get('cosine_on_your_clips'))
 
 
-def _way_out(clips: Sequence[Clip]) -> str:
+def _way_out(clips: Sequence[CalibrationClip]) -> str:
     if quality.is_measurable(clips):
         return 'Use another precision, or for int8 more clips (--calibration)'
     return (
-        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them its cosine '
-        'decides, with them what users lose'
+        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them the cosine '
+        'decides, with them the loss on your clips'
     )
 
 
-def _quality(net: 'SoundNet', plan: Plan, draft: pathlib.Path, clips: Sequence[Clip]) -> list[quality.Quality]:
-    """Raises ExportRefused where a user would lose more than is allowed."""
+def _quality(
+    net: 'SoundNet', plan: Plan, draft: pathlib.Path, clips: Sequence[CalibrationClip]
+) -> list[quality.Quality]:
+    """Raises ExportRefused if a user would lose more than allowed."""
     if not quality.is_measurable(clips):
         return []
     found = quality.measured(net, plan, draft, clips)
@@ -121,17 +123,17 @@ def _quality(net: 'SoundNet', plan: Plan, draft: pathlib.Path, clips: Sequence[C
 
 
 def place(out: str | os.PathLike[str]) -> pathlib.Path:
-    """Where an export is to stand. Raises SoundNetError where something else does."""
+    """The folder of an export. Raises SoundNetError if it contains anything else."""
     target = pathlib.Path(out)
     if target.exists():
         facts = saved.read_facts(target) if (target / 'model.json').is_file() else {}
         if 'export' not in facts:
-            raise SoundNetError(f'{target} exists and is not an export: choose another folder')
+            raise SoundNetError(f'{target}: exists and is not an export. Use another folder')
         parts = {'model.json', *facts['files']}
         for path in sorted(target.rglob('*')):
             name = path.relative_to(target).as_posix()
             if path.is_file() and name not in parts:
-                raise SoundNetError(f'{target} holds {name} beside the export, which would be lost: move it elsewhere')
+                raise SoundNetError(f'{target}: {name} is not part of the export and would be lost. Move it elsewhere')
     return target
 
 

@@ -1,7 +1,7 @@
-"""A net as plain TensorFlow operations with batch norm worked into its weights: what converters can be given.
+"""A net as plain TensorFlow operations with batch norm folded into its weights, as input of converters.
 
-What they cannot be given: a Keras model itself, which aborts TFLite's converter or gives NaN, depending on the version;
-and batch norm, which it leaves unfused where the batch may have any size.
+A Keras model itself aborts TFLite's converter or gives NaN, depending on the version, and batch norm stays unfused if
+the batch may have any size.
 """
 
 import os
@@ -23,7 +23,7 @@ Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def folded(net: 'keras.Model') -> Weights:
-    """Kernel and bias of each row, with the trunk's batch norm worked into both."""
+    """Kernel and bias of each row, with the trunk's batch norm folded into both."""
     values = {key: np.asarray(variable) for key, variable in model.variables_of(net).items()}
     weights = {}
     for row in model.spec_of(net).rows:
@@ -36,29 +36,29 @@ def folded(net: 'keras.Model') -> Weights:
 
 
 def save_module(module: Any, folder: str | os.PathLike[str], signatures: Mapping[str, Any]) -> None:
-    """Write a SavedModel. Raises SoundNetError where it cannot be written, as onto a full disk."""
+    """Write a SavedModel. Raises SoundNetError if it cannot be written, as on a full disk."""
     import tensorflow as tf
 
     try:
         tf.saved_model.save(module, os.fspath(folder), signatures=dict(signatures))
     except tf.errors.OpError as error:
-        raise SoundNetError(f'the SavedModel cannot be written: {error.message}') from error
+        raise SoundNetError(f'the SavedModel cannot be written ({error.message}). Check the free space') from error
 
 
 class Operations:
-    """The net on a waveform; each row's operations bear its name, which tells them apart in what is converted."""
+    """The net on a waveform; each row's operations have its name, which identifies them after conversion."""
 
     def __init__(self, spec: NetSpec, weights: Weights):
         import tensorflow as tf
 
         self.spec = spec
         self.module: Any = tf.Module()
-        # Two-dimensional kernels of height 1, as TFLite knows no other: else every layer reshapes to and fro.
+        # Two-dimensional kernels of height 1, as TFLite has no others: otherwise every layer reshapes back and forth.
         self.module.kernels = {name: tf.Variable(tf.constant(kernel[None])) for name, (kernel, _) in weights.items()}
         self.module.biases = {name: tf.Variable(tf.constant(bias)) for name, (_, bias) in weights.items()}
 
     def __call__(self, waveform: Any, layers: Iterable[str]) -> dict[str, Any]:
-        """`[batch, samples]` to `[batch, time, channels]` of each layer; a head's are its logits."""
+        """`[batch, samples]` to `[batch, time, channels]` of each layer; for a head, its logits."""
         import tensorflow as tf
 
         layers = tuple(layers)
@@ -78,11 +78,11 @@ class Operations:
         return {layer: tf.squeeze(outputs[layer], 1) for layer in layers}
 
     def _long_enough(self, waveform: Any, layers: Iterable[str]) -> Any:
-        """The same, but an error for less than the layers need, of which interpreters would make something."""
+        """The same, but an error for fewer samples than the layers need, which interpreters would accept."""
         import tensorflow as tf
 
-        least = max(geometry.min_samples(self.spec, layer) for layer in layers)
-        return tf.concat([tf.slice(waveform, [0, 0], [-1, least]), waveform[:, least:]], 1)
+        minimum = max(geometry.min_samples(self.spec, layer) for layer in layers)
+        return tf.concat([tf.slice(waveform, [0, 0], [-1, minimum]), waveform[:, minimum:]], 1)
 
     def _convolved(self, row: Conv | Head, x: Any) -> Any:
         import tensorflow as tf

@@ -5,11 +5,11 @@
     module(waveforms, training=True)               # batch norm by the batch, moving statistics move
     module.label_path('places')                    # the file of a head's class names
 
-Inference folds batch norm within the graph from the live variables, so it is right after fine-tuning and as quick as
-`fast.inference_form`. A clip too short for a layer gives that layer no time steps and everything else its numbers.
+Inference folds batch norm within the graph from the live variables, so it is right after fine-tuning and as fast as
+`fast.inference_form`. For a clip too short for a layer that layer has no time steps; all else is computed.
 
-The root is a checkpoint with functions, since what else there is fails somewhere: a `tf.Module` has no `variables` once
-it is loaded, and the object that Keras' own export leaves cannot be called.
+The root is a checkpoint with functions, since the alternatives fail: a loaded `tf.Module` has no `variables`, and the
+object of Keras' own export cannot be called.
 """
 
 import os
@@ -47,7 +47,7 @@ def write(net: model.SoundNet, folder: str | os.PathLike[str]) -> None:
 
 
 def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str, Any]]:
-    """The module on variables of its own, and its signatures; `labels` is a folder of `<head>.txt`."""
+    """The module with its own variables, and its signatures; `labels` is a folder of `<head>.txt`."""
     spec = net.spec
     truth.every_output(spec)
     net = _with_logits(net)
@@ -81,7 +81,7 @@ def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str,
     for waveform in (one, many):
         for training in (False, True):
             root.__call__.get_concrete_function(waveform, training)
-    # Of a fixed kind each, as Keras' TFSMLayer wants its endpoints.
+    # With a fixed `training` each, as Keras' TFSMLayer needs.
     root.infer = tf.function(lambda waveform: call(waveform, False), input_signature=[many])
     root.train = tf.function(lambda waveform: call(waveform, True), input_signature=[many])
     root.embed = tf.function(embed, input_signature=[many])
@@ -93,11 +93,11 @@ def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str,
 
 
 def _with_logits(net: model.SoundNet) -> model.SoundNet:
-    """A copy whose heads give logits."""
+    """A copy whose heads output logits."""
     copy = model.build(net.spec, labels=net.labels, classifier_activation=None)
     for row in net.spec.layers:
         if isinstance(row, Conv):
-            # What asks other replicas for their statistics would be traced here, where there are none.
+            # Synchronisation between replicas must not be traced: there are none here.
             copy.get_layer(f'{row.name}_bn').synchronized = False
     for mine, theirs in zip(copy.variables, net.variables, strict=True):
         mine.assign(theirs)
@@ -105,7 +105,7 @@ def _with_logits(net: model.SoundNet) -> model.SoundNet:
 
 
 def _plain(net: model.SoundNet, training: bool) -> list[Stage]:
-    """Each row by itself, through the layers of the Keras net; heads give logits."""
+    """Each row by itself, through the layers of the Keras net; heads output logits."""
 
     def runner(row: Row, gain: float) -> Callable[[Any], Any]:
         if isinstance(row, Conv):
@@ -125,7 +125,7 @@ def _plain(net: model.SoundNet, training: bool) -> list[Stage]:
 def _run(stages: Iterable[Stage], waveform: Any) -> dict[str | None, Any]:
     """`[batch, samples]` of any length to the stages' `[batch, time, channels]`, as `geometry.frames` counts them.
 
-    What is shorter than a kernel is filled up to it, and the step that comes of that is cut off again.
+    Input shorter than a kernel is padded to it, and the resulting step is cut off.
     """
     outputs: dict[str | None, Any] = {None: waveform[..., None]}
     for stage in stages:
@@ -140,15 +140,15 @@ def _run(stages: Iterable[Stage], waveform: Any) -> dict[str | None, Any]:
 
 
 def _each(waveform: Any, run: Callable[[Any], Tensors]) -> Tensors:
-    """`run` takes a batch; a single clip goes through it as a batch of one, which its outputs then lose."""
+    """`run` takes a batch; a single clip is passed as a batch of one, and that axis is removed from the outputs."""
     if waveform.shape.rank == 2:
         return run(waveform)
     outputs = run(waveform[None])
-    return {name: values if _of_all(name) else values[0] for name, values in outputs.items()}
+    return {name: values if _is_shared(name) else values[0] for name, values in outputs.items()}
 
 
-def _of_all(name: str) -> bool:
-    """What the clips of a batch have in common, being of one length."""
+def _is_shared(name: str) -> bool:
+    """Whether the output is the same for all clips of a batch, which have one length."""
     return name == 'times' or name.endswith('_frames')
 
 
@@ -160,7 +160,7 @@ def _results(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
         results[head.name] = tf.nn.softmax(logits)
         results[model.logits_name(head.name)] = logits
         results[f'{head.name}_frames'] = frames = tf.shape(logits)[1]
-        # Without a step both are zeros.
+        # Both are zeros if there is no step.
         results[f'{head.name}_clip'] = (
             tf.nn.softmax(_mean(logits)) * tf.cast(frames > 0, logits.dtype)
             if head.clip_mean == 'logits'
@@ -177,5 +177,5 @@ def _embedding(spec: NetSpec, outputs: dict[str | None, Any]) -> Tensors:
 
 
 def _mean(values: Any) -> Any:
-    """Over time; zeros where there is none, never NaN."""
+    """Over time; zeros if there is no step, never NaN."""
     return tf.math.divide_no_nan(tf.reduce_sum(values, 1), tf.cast(tf.shape(values)[1], values.dtype))

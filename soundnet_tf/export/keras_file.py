@@ -1,4 +1,4 @@
-"""A net as one `.keras` file; whoever loads it imports `soundnet_tf.nets.model` first, which knows its class."""
+"""A net as one `.keras` file; import `soundnet_tf.nets.model`, which has its class, before loading it."""
 
 import pathlib
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def plan(net: 'SoundNet') -> Plan:
-    """The export of a net as `model.keras`: its heads, or its last layer where it has none."""
+    """The export of a net as `model.keras`: its heads, or its last layer if it has none."""
     outputs = net.spec.head_names or net.spec.layer_names[-1:]
 
     def write(folder: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""A TF-Hub module of a net as a layer of Keras 3, where `hub.KerasLayer` does not go.
+"""A TF-Hub module of a net as a layer of Keras 3, where `hub.KerasLayer` does not work.
 
 waveform = keras.Input([None])  # 22,050 Hz, in [-1, 1]
 embedding = SoundNetLayer('exports/hub', trainable=True)(waveform)  # [batch, channels]
@@ -24,11 +24,11 @@ class SoundNetLayer(keras.layers.TFSMLayer):
 
     Args:
       path: the module's folder.
-      output: 'embedding', the feature layer averaged over time, or another that model.json names.
-      trainable: whether `fit` changes all of the net's weights, and training moves its batch norm's statistics.
+      output: 'embedding', the feature layer averaged over time, or another output listed in model.json.
+      trainable: whether training changes the net's weights and its batch norm statistics.
 
     A model with it is loaded again by `keras.saving.load_model(path, safe_mode=False)`, from the module's folder, which
-    has to stay where it is: a SavedModel is a program, and Keras wants that said.
+    has to stay where it is; safe_mode=False, since a SavedModel is a program.
 
     Raises ShortClip for a clip of a known length that is too short for the output, SoundNetError for a wrong folder.
     """
@@ -39,7 +39,7 @@ class SoundNetLayer(keras.layers.TFSMLayer):
         folder = pathlib.Path(path)
         facts = saved.read_facts(folder) if (folder / 'model.json').is_file() else {}
         if facts.get('export') != 'hub':
-            raise SoundNetError(f'{folder} is no TF-Hub module of this package: write one with soundnet-export')
+            raise SoundNetError(f'{folder}: not a TF-Hub module of this package. Write one with soundnet-export')
         if output not in facts['outputs']:
             raise SoundNetError(f'{folder} has no output {output!r}; it has {", ".join(facts["outputs"])}')
         self.output_name = output
@@ -48,16 +48,16 @@ class SoundNetLayer(keras.layers.TFSMLayer):
             os.fspath(folder), call_endpoint='infer', call_training_endpoint='train', trainable=trainable, **options
         )
         for weight in self.weights:
-            # Keras calls them as TensorFlow does, `name:0`, of which its optimizers can make no name of their own.
-            weight._name, weight._path = (called.removesuffix(':0') for called in (weight.name, weight.path))
+            # Keras names them as TensorFlow does, `name:0`, which its optimizers cannot use for their own variables.
+            weight._name, weight._path = (name.removesuffix(':0') for name in (weight.name, weight.path))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if len(inputs.shape) != 2:
-            raise SoundNetError(f'waveforms are [batch, samples], not {list(inputs.shape)}')
+            raise SoundNetError(f'waveforms must be [batch, samples], got {list(inputs.shape)}')
         samples = inputs.shape[-1]
         if samples is not None:
             row = truth.row_of(self._spec, self.output_name)
-            geometry.require(self._spec, row, samples, 'the clip', 'give a longer one')
+            geometry.require(self._spec, row, samples, 'the clip', 'use a longer one')
         return super().call(inputs, training=training and self.trainable)[self.output_name]
 
     def get_config(self) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
     float32, float16   the same numbers; float16 halves the file
     dynamic            8-bit weights, widened as the file is opened, and float values: a quarter of the file
-    int8               8-bit weights and values, set by a user's clips; sound goes in and values come out as float
+    int8               8-bit weights and values, with ranges from a user's clips; input and output are float
 
-An 8-bit waveform would have 48 dB of range, and so would what conv1 makes of it; 8-bit logits are too coarse for a
-softmax. So int8 keeps conv1 and the heads in float, and as many of the layers after conv1 as quiet clips turn out to
-need; their weights are kept small. Before that each layer's channels are brought to ranges of about one size.
+An 8-bit waveform would have a range of 48 dB, and so would conv1's output; 8-bit logits are too coarse for a softmax.
+So int8 keeps conv1 and the heads in float, and as many of the layers after conv1 as quiet clips need; their weights
+are stored small. Before that each layer's channels are scaled to similar ranges.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from soundnet_tf.export import quality, scales, truth
 from soundnet_tf.export.constants import with_small_constants
 from soundnet_tf.export.folded import Operations, folded, save_module
 from soundnet_tf.export.metadata import Output, with_metadata
-from soundnet_tf.export.representative import Clip
+from soundnet_tf.export.representative import CalibrationClip
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, Tolerance, cosine, quiet
 from soundnet_tf.nets import litert
 from soundnet_tf.spec import Conv, NetSpec, Pool, Row
@@ -49,31 +49,31 @@ TOLERANCES: dict[str, Tolerance] = {
     'int8': Tolerance(cosine=0.98, clip_cosine=0.999),
     'int8 layers': Tolerance(cosine=0.98, clip_cosine=0.995),
 }
-"""By precision, or by precision and kind. Of 8 bits, where there are too few clips to say what is lost."""
+"""By precision, or by precision and kind. For 8 bits, if there are too few clips to measure the loss."""
 
 JUDGED_BY_CLIPS = Tolerance(cosine=0.8)
-"""Of 8 bits where `quality` decides by the user's clips: this only keeps out what is broken. A cosine that is fine for
-an embedding is not what tags of a sharp softmax can have: 0.95 on one clip of 320, of which nothing else is lost."""
+"""For 8 bits if `quality` decides by the user's clips: this only refuses broken files. Tags of a sharp softmax cannot
+reach the cosine of an embedding: 0.95 on one clip of 320, with no other loss."""
 
 ENOUGH = 0.9991
-"""The cosine to float32 on clips, loud and quiet, from which on no further layer is kept in float."""
+"""Cosine to float32 on clips, loud and quiet, at which no further layer is kept in float."""
 
 SLACK = 2e-4
-"""Where that is never reached, since the output itself is in 8 bits, so much less than the best is as good."""
+"""If ENOUGH is never reached, since the output itself is in 8 bits, accept this much less than the best."""
 
 LOUDER = np.float32(1.4)
-"""The ranges are taken from clips as they are, and so much louder: what lies beyond a range is cut off."""
+"""Ranges are measured on clips as they are and louder by this factor, since values outside a range are clipped."""
 
-LONGEST_S = 3600.0
-"""Of a file of one length: it asks for memory for all of it."""
+MAX_LENGTH_S = 3600.0
+"""For a file of fixed length, which allocates memory for all of it."""
 
-SEEN, TRIED, FEW = 64, 40, 8
-"""Clips that int8's ranges are taken from, and on which it is tried; of fewer than FEW all serve for both."""
+MAX_CALIBRATION_CLIPS, MAX_TEST_CLIPS, MIN_SPLIT_CLIPS = 64, 40, 8
+"""Clips that set int8's ranges, and clips to test it; fewer than MIN_SPLIT_CLIPS serve for both."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What a file is to be: of which outputs, for how many samples (None: any), and in which precision."""
+class Request:
+    """The file to write: its outputs, its number of samples (None: any), and its precision."""
 
     kind: Kind
     outputs: tuple[str, ...]
@@ -86,24 +86,26 @@ def plan(
     kind: Kind = 'tags',
     precision: Precision = 'float32',
     length_s: Length = None,
-    clips: Sequence[Clip] = (),
+    clips: Sequence[CalibrationClip] = (),
 ) -> Plan:
     """The export of a net as a TFLite file with metadata; its input is `waveform` `[1, samples]`.
 
-    tags: a head's probabilities, averaged over time, `HEAD_clip` `[1, classes]`. embedding: the feature layer so,
-    `[1, channels]`. layers: `[1, time, channels]` of the feature layer, the last, and the heads that have a time step.
+    tags: a head's probabilities, averaged over time, `HEAD_clip` `[1, classes]`. embedding: the feature layer, averaged
+    over time, `[1, channels]`. layers: `[1, time, channels]` of the feature layer, the last, and the heads that have a
+    time step.
 
     Args:
-      length_s: seconds; None for the least whole number of them, 'dynamic' for any length, input `[batch, samples]`.
-      clips: sounds like those that the file will hear, for int8.
+      length_s: seconds; None for the min whole number of seconds, 'dynamic' for any length, input `[batch, samples]`.
+      clips: sounds like those in use, for int8.
 
-    Raises ShortClip for a length that gives nothing, SoundNetError for tags without heads and int8 without clips.
+    Raises ShortClip if the length is too short for the outputs, SoundNetError for tags without heads and int8 without
+    clips.
     """
     spec = net.spec
     if kind == 'tags' and not spec.heads:
-        raise SoundNetError(f'{spec.name} has no heads, so there are no tags: export the embedding')
+        raise SoundNetError(f'{spec.name} has no heads, so it has no tags. Use --output=embedding')
     if precision == 'int8' and not clips:
-        raise SoundNetError('int8 is set by clips like those that it will hear: pass a folder of them (--calibration)')
+        raise SoundNetError('int8 needs clips like those in use. Pass a folder of them (--calibration)')
     outputs: tuple[str, ...] = ('embedding',)
     if kind == 'tags':
         outputs = tuple(f'{head}_clip' for head in spec.head_names)
@@ -112,7 +114,7 @@ def plan(
     samples = _samples(spec, outputs, length_s)
     if kind == 'layers' and samples is not None:
         outputs += tuple(head for head in spec.head_names if geometry.min_samples(spec, head) <= samples)
-    asked = Asked(kind, outputs, samples, precision)
+    request = Request(kind, outputs, samples, precision)
     about: dict[str, Any] = {'kind': kind, 'precision': precision}
 
     tolerance = TOLERANCES.get(f'{precision} {kind}', TOLERANCES[precision])
@@ -120,14 +122,14 @@ def plan(
         tolerance = JUDGED_BY_CLIPS
 
     def write(folder: pathlib.Path) -> dict[str, Any]:
-        model, found = _converted(net, asked, [clip.waveform for clip in clips])
+        model, found = _converted(net, request, [clip.waveform for clip in clips])
         if found and not found['cosine_on_your_clips'] >= tolerance.clip_cosine:
             raise ExportRefused(
                 f'int8 has a cosine of {found["cosine_on_your_clips"]:.4f} to float32 on your clips '
-                f'({tolerance.clip_cosine:g} required; {quality.MIN_CLIPS} or more clips would be judged by what '
-                'users lose). Use more clips of each kind, or another precision'
+                f'({tolerance.clip_cosine:g} required; {quality.MIN_CLIPS} or more clips would be judged by '
+                'their loss). Use more clips of each kind, or another precision'
             )
-        (folder / FILES['tflite']).write_bytes(_described(net, asked, model))
+        (folder / FILES['tflite']).write_bytes(_described(net, request, model))
         return found
 
     return Plan('tflite', outputs, write, tolerance, samples, about)
@@ -138,75 +140,77 @@ def _samples(spec: NetSpec, outputs: Sequence[str], length_s: Length) -> int | N
         return None
     if length_s is None:
         return _whole_seconds(spec, outputs)
-    if not 0 < length_s <= LONGEST_S:
-        raise SoundNetError(f'length_s={length_s:g} is not dynamic, nor seconds up to {LONGEST_S:g}')
+    if not 0 < length_s <= MAX_LENGTH_S:
+        raise SoundNetError(f'length_s={length_s:g} is invalid. Use dynamic, or seconds up to {MAX_LENGTH_S:g}')
     samples = round(length_s * SAMPLE_RATE)
     for name in outputs:
-        geometry.require(spec, truth.row_of(spec, name), samples, f'length_s={length_s:g}', 'give a longer one')
+        geometry.require(spec, truth.row_of(spec, name), samples, f'length_s={length_s:g}', 'use a longer one')
     return samples
 
 
 def _whole_seconds(spec: NetSpec, outputs: Sequence[str]) -> int:
-    """The least of them that all outputs can be had of, in samples."""
+    """The min whole number of seconds for all outputs, in samples."""
     return -(-truth.min_samples(spec, outputs) // SAMPLE_RATE) * SAMPLE_RATE
 
 
-def _described(net: 'SoundNet', asked: Asked, model: bytes) -> bytes:
+def _described(net: 'SoundNet', request: Request, model: bytes) -> bytes:
     outputs = {}
-    for name in asked.outputs:
+    for name in request.outputs:
         row = truth.row_of(net.spec, name)
-        said = 'averaged over time' if row != name else 'by time steps'
-        outputs[name] = Output(row, f'{row}, {said}', net.labels.get(row, ()) if asked.kind == 'tags' else ())
-    samples = asked.samples or _whole_seconds(net.spec, asked.outputs)
-    return with_metadata(model, f'{net.spec.name}, {asked.kind}', f'SoundNet: {asked.kind} of sound', outputs, samples)
+        how = 'averaged over time' if row != name else 'by time steps'
+        outputs[name] = Output(row, f'{row}, {how}', net.labels.get(row, ()) if request.kind == 'tags' else ())
+    samples = request.samples or _whole_seconds(net.spec, request.outputs)
+    return with_metadata(
+        model, f'{net.spec.name}, {request.kind}', f'SoundNet: {request.kind} of sound', outputs, samples
+    )
 
 
-def _converted(net: 'SoundNet', asked: Asked, waveforms: Sequence[Waveform]) -> tuple[bytes, dict[str, Any]]:
-    """The model, and of int8 what it keeps in float and how close it is."""
+def _converted(net: 'SoundNet', request: Request, waveforms: Sequence[Waveform]) -> tuple[bytes, dict[str, Any]]:
+    """The model, and for int8 the layers in float and its cosine."""
     import tensorflow as tf
 
     spec, weights, factors, seen, tried = net.spec, folded(net), scales.Factors(), [], []
-    if asked.precision == 'int8':
-        seen, tried = _parted(spec, asked, waveforms)
+    if request.precision == 'int8':
+        seen, tried = _split(spec, request, waveforms)
         factors = scales.factors(spec, weights, seen)
         weights = scales.balanced(spec, weights, factors)
     operations = Operations(spec, weights)
-    shape = [None, None] if asked.samples is None else [1, asked.samples]
+    shape = [None, None] if request.samples is None else [1, request.samples]
     waveform = tf.TensorSpec(shape, tf.float32, name='waveform')
-    graph = tf.function(lambda waveform: _outputs(operations, factors, asked, waveform), input_signature=[waveform])
+    graph = tf.function(lambda waveform: _outputs(operations, factors, request, waveform), input_signature=[waveform])
     with tempfile.TemporaryDirectory() as folder:
-        save_module(operations.module, folder, {asked.kind: graph.get_concrete_function()})
-        make = functools.partial(_converter, folder, asked.kind)
+        save_module(operations.module, folder, {request.kind: graph.get_concrete_function()})
+        make = functools.partial(_converter, folder, request.kind)
         with litert.silent_stderr():
-            if asked.precision == 'int8':
-                return _eight_bit(spec, asked, make, seen, tried)
-            if asked.precision == 'dynamic':
+            if request.precision == 'int8':
+                return _eight_bit(spec, request, make, seen, tried)
+            if request.precision == 'dynamic':
                 return with_small_constants(make('float32').convert()), {}
-            return make(asked.precision).convert(), {}
+            return make(request.precision).convert(), {}
 
 
-def _parted(
-    spec: NetSpec, asked: Asked, waveforms: Sequence[Waveform]
+def _split(
+    spec: NetSpec, request: Request, waveforms: Sequence[Waveform]
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Sounds `[1, samples]` that int8 is set by, as they are and louder, and others to try it on, loud and quiet."""
-    least = truth.min_samples(spec, asked.outputs)
-    fitted = [fit_length(wave, asked.samples or max(least, len(wave)))[None] for wave in waveforms]
-    # Every other clip is kept to try it on, where there are enough to do without.
-    seen, tried = (fitted[::2], fitted[1::2]) if len(fitted) >= FEW else (fitted, fitted)
-    seen, tried = _some(seen, SEEN), _some(tried, TRIED)
+    """Sounds `[1, samples]` to set int8's ranges, as they are and louder, and others to test it, loud and quiet."""
+    minimum = truth.min_samples(spec, request.outputs)
+    fitted = [fit_length(wave, request.samples or max(minimum, len(wave)))[None] for wave in waveforms]
+    # Every other clip is held out to test it, if there are enough.
+    seen, tried = (fitted[::2], fitted[1::2]) if len(fitted) >= MIN_SPLIT_CLIPS else (fitted, fitted)
+    seen, tried = _some(seen, MAX_CALIBRATION_CLIPS), _some(tried, MAX_TEST_CLIPS)
     return (
         [np.clip(waveform * gain, -1, 1) for waveform in seen for gain in (1, LOUDER)],
         [*tried, *(quiet(waveform) for waveform in tried)],
     )
 
 
-def _outputs(operations: Operations, factors: scales.Factors, asked: Asked, waveform: Any) -> dict[str, Any]:
-    """What the signature gives. A layer's values are multiplied by its factors, if it has any."""
+def _outputs(operations: Operations, factors: scales.Factors, request: Request, waveform: Any) -> dict[str, Any]:
+    """The outputs of the signature. A layer's values are multiplied by its factors, if it has any."""
     import tensorflow as tf
 
     spec, results = operations.spec, {}
     by_logits = {head.name for head in spec.heads if head.clip_mean == 'logits'}
-    rows = {name: truth.row_of(spec, name) for name in asked.outputs}
+    rows = {name: truth.row_of(spec, name) for name in request.outputs}
     values = operations(waveform, dict.fromkeys(rows.values()))
     with tf.name_scope('result'):
         for name, row in rows.items():
@@ -234,12 +238,12 @@ def _converter(folder: str, kind: str, precision: Precision) -> Any:
 
 def _eight_bit(
     spec: NetSpec,
-    asked: Asked,
+    request: Request,
     make: Callable[[Precision], Any],
     seen: Sequence[NDArray[np.float32]],
     tried: Sequence[NDArray[np.float32]],
 ) -> tuple[bytes, dict[str, Any]]:
-    """With as few of the first convolutions in float as give the sounds that it is tried on the numbers of float32."""
+    """The model with as few of the first convolutions in float as its test clips need for the numbers of float32."""
     import tensorflow as tf
 
     def examples() -> Iterator[dict[str, NDArray[np.float32]]]:
@@ -247,23 +251,23 @@ def _eight_bit(
             yield {'waveform': waveform}
 
     plain = make('float32').convert()
-    # What comes out of the last layers is in 8 bits itself, whatever the first do.
-    judged = asked.outputs[:1] if asked.kind == 'layers' else asked.outputs
-    wanted, found = _run(plain, tried), []
-    deepest = max((truth.row_of(spec, name) for name in asked.outputs), key=lambda row: len(geometry.path(spec, row)))
+    # The last layers' outputs are in 8 bits, whatever the first layers are in.
+    judged = request.outputs[:1] if request.kind == 'layers' else request.outputs
+    expected, found = _run(plain, tried), []
+    deepest = max((truth.row_of(spec, name) for name in request.outputs), key=lambda row: len(geometry.path(spec, row)))
     converter = make('int8')
     converter.representative_dataset = examples
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    # The one way that the converter offers to leave some operations as they are; the ranges are taken once.
+    # The only way in the converter to keep some operations in float; the ranges are measured once.
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=examples)
-    for in_float in _beginnings(geometry.path(spec, deepest)):
+    for in_float in _prefixes(geometry.path(spec, deepest)):
         options = tf.lite.experimental.QuantizationDebugOptions(
             denylisted_nodes=_names(plain, [*in_float, *spec.head_names])
         )
         debugger.options = options
         model = with_small_constants(debugger.get_nondebug_quantized_model())
-        given = _run(model, tried)
-        close = min(cosine(new[name], old[name]) for new, old in zip(given, wanted, strict=True) for name in judged)
+        outputs = _run(model, tried)
+        close = min(cosine(new[name], old[name]) for new, old in zip(outputs, expected, strict=True) for name in judged)
         found.append((close, model, in_float))
         if close >= ENOUGH:
             break
@@ -272,28 +276,28 @@ def _eight_bit(
     return model, {'in_float': in_float, 'cosine_on_your_clips': close}
 
 
-def _beginnings(rows: Sequence[Row]) -> Iterator[list[str]]:
-    """The rows up to the first convolution, the second, and so on but for the last; each with the pool after it."""
+def _prefixes(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """The rows up to the first convolution, the second, and so on except the last; each with the pool after it."""
     convolutions = [index for index, row in enumerate(rows) if isinstance(row, Conv)]
     for index in convolutions[:-1] or convolutions:
         pooled = isinstance(rows[min(index + 1, len(rows) - 1)], Pool)
         yield [row.name for row in rows[: index + 1 + pooled]]
 
 
-def _some(clips: Sequence[Any], most: int) -> Sequence[Any]:
-    """Evenly thinned out."""
-    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
+def _some(clips: Sequence[Any], count: int) -> Sequence[Any]:
+    """At most `count` of them, evenly spaced."""
+    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
 
 
 def _names(model: bytes, rows: Sequence[str]) -> list[str]:
-    """The tensors that the operations of these rows make, those around the net, and the model's outputs.
+    """The output tensors of these rows' operations, of the operations around the net, and of the model.
 
-    One of those around it is the squeeze between a head and its softmax, which would bring the logits to 8 bits.
+    Among them is the squeeze between a head and its softmax, which would turn the logits into 8 bits.
     """
     interpreter = litert.interpreter(model)
     scopes = ('channel', 'result', *rows)
     names = [tensor['name'] for tensor in interpreter.get_tensor_details()]
-    # A name is a path, or several between `;`, at times below others.
+    # A name is a path, or several joined by `;`, sometimes nested.
     starts = re.compile(rf'(^|[;/])(({"|".join(map(re.escape, scopes))})/|Squeeze)')
     chosen = [name for name in names if starts.search(name)]
     return chosen + [tensor['name'] for tensor in interpreter.get_output_details()]

@@ -24,7 +24,7 @@ AUDIO_PROPERTIES, TENSOR_AXIS_LABELS = 4, 2
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """An output tensor: the name that a reader shows, and its class names, none for an embedding."""
+    """An output tensor: its display name, and its class names, none for an embedding."""
 
     name: str
     description: str
@@ -34,13 +34,13 @@ class Output:
 def with_metadata(model: bytes, name: str, description: str, outputs: Mapping[str, Output], samples: int) -> bytes:
     """The TFLite model of one signature with its metadata and label files; `outputs` are by the signature's names.
 
-    Its input is a mono sound at 22,050 Hz; where any length is taken, readers that cut a sound into windows are told
-    to take windows of `samples`.
+    Its input is a mono sound at 22,050 Hz; for any length, `samples` is the window length for
+    readers that cut a sound into windows.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     parsed: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
-    # Readers take metadata by the order of the graph's outputs, which is not the signature's.
+    # Readers match metadata by the order of the graph's outputs, which differs from the signature's.
     (signature,) = parsed.signatureDefs
     waveform = parsed.subgraphs[0].tensors[signature.inputs[0].tensorIndex]
     if waveform.shapeSignature is not None:
@@ -127,7 +127,7 @@ def _with_files(model: bytes, outputs: Sequence[Output]) -> bytes:
     with zipfile.ZipFile(archive, 'a', zipfile.ZIP_STORED) as file:
         for output in outputs:
             if output.labels:
-                # A date of its own would make each export another.
+                # A fixed date, so that exports are reproducible.
                 entry = zipfile.ZipInfo(_file_name(output), (1980, 1, 1, 0, 0, 0))
                 file.writestr(entry, '\n'.join(output.labels) + '\n')
     return archive.getvalue()

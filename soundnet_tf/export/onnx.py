@@ -1,8 +1,8 @@
 """A net as an ONNX file, written node by node from its table: feature layer, last layer and heads.
 
-Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the length
-that the most demanding of them needs, so the heads can be left out. Its
-metadata has `sample_rate`, and `HEAD_labels`, a name on each line.
+Input `waveform` `[batch, samples]`; outputs `[batch, time, channels]`, heads as probabilities. A clip needs the longest
+min length of all outputs, so the heads can be left out. The metadata has `sample_rate`, and `HEAD_labels`, one name
+per line.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from soundnet_tf.nets.model import SoundNet
 
 OPSET, IR = 17, 8
-"""Of ONNX 1.12, which every runtime of today reads."""
+"""Those of ONNX 1.12, which all current runtimes read."""
 
 
 def plan(net: 'SoundNet', heads: bool = True) -> Plan:

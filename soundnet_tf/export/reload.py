@@ -1,4 +1,4 @@
-"""An export in a process that has never seen the net: `verify` runs this, so that nothing is taken on trust.
+"""Run an export in a fresh process, started by `verify`.
 
 python -m soundnet_tf.export.reload FORM FOLDER SOUNDS.npz OUTPUTS.npz
 
@@ -19,7 +19,7 @@ Run = Callable[[NDArray[np.float32]], Mapping[str, Any]]
 
 
 def hub(folder: pathlib.Path) -> Run:
-    """A TF-Hub module, called on a clip; a batch, its signatures and its class names must go with that."""
+    """A TF-Hub module, called on a clip; a batch, its signatures and its class names must agree with that."""
     import tensorflow as tf
 
     module: Any = tf.saved_model.load(str(folder))
@@ -31,7 +31,7 @@ def hub(folder: pathlib.Path) -> Run:
             for output, values in module.signatures[name](waveform=batch).items():
                 own = np.asarray(values if output == 'times' or output.endswith('_frames') else values[1])
                 if output in outputs and not difference(own, outputs[output]) <= CLOSE.difference:
-                    raise ValueError(f'the signature {name} gives another {output} of a batch than the call of a clip')
+                    raise ValueError(f'the signature {name} has another {output} for a batch than the call for a clip')
         for head in (name.removesuffix('_frames') for name in outputs if name.endswith('_frames')):
             tf.io.read_file(module.label_path(head))
         return outputs
@@ -63,7 +63,7 @@ def keras(folder: pathlib.Path) -> Run:
     """A `.keras` file."""
     import keras
 
-    from soundnet_tf.nets import model as model  # its class has to be known
+    from soundnet_tf.nets import model as model  # registers its class
 
     net: Any = keras.saving.load_model(folder / FILES['keras'])
 
@@ -93,8 +93,8 @@ def main(form: str, folder: str, sounds: str, outputs: str) -> None:
     """Run the export on each sound."""
     run = FORMS[form](pathlib.Path(folder))
     with np.load(sounds) as file:
-        given = {f'{sound}/{name}': np.asarray(v) for sound in file.files for name, v in run(file[sound]).items()}
-    np.savez(outputs, **given)
+        results = {f'{sound}/{name}': np.asarray(v) for sound in file.files for name, v in run(file[sound]).items()}
+    np.savez(outputs, **results)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""A user's own clips, which a quantised export is set by, and judged on."""
+"""A user's own clips, which set the ranges of a quantised export and judge it."""
 
 import dataclasses
 import os
@@ -12,34 +12,34 @@ from tqdm import tqdm
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio
 
-MOST_CLIPS = 320
-"""More tell no more of the ranges that the values of a net take."""
+MAX_CLIPS = 320
+"""More clips do not change the ranges of a net's values."""
 
-LONGEST_S = 10.0
-"""Of a clip, in seconds: what tags are made of by default."""
+MAX_CLIP_S = 10.0
+"""Seconds of a clip that are used; the default length of tags."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Clip:
-    """A waveform `[samples]` and the class that its folder is named by."""
+class CalibrationClip:
+    """A waveform `[samples]` and its class, the name of its folder."""
 
     waveform: Waveform
     label: str
 
 
-def read(paths: Sequence[str | os.PathLike[str]], length_s: float | str | None = None) -> list[Clip]:
-    """The sound files at `paths`, evenly thinned out to MOST_CLIPS of them; of each the first `length_s` seconds.
+def read(paths: Sequence[str | os.PathLike[str]], length_s: float | str | None = None) -> list[CalibrationClip]:
+    """The sound files at `paths`, at most MAX_CLIPS of them, evenly spaced; the first `length_s` seconds of each.
 
-    That is LONGEST_S where it is no number. What cannot be read is told and left out. BadAudio where that is all.
+    MAX_CLIP_S if `length_s` is not a number. Files that cannot be read are reported and left out; BadAudio if all are.
     """
-    samples = round(SAMPLE_RATE * (length_s if isinstance(length_s, float | int) else LONGEST_S))
-    count = min(MOST_CLIPS, len(paths))
+    samples = round(SAMPLE_RATE * (length_s if isinstance(length_s, float | int) else MAX_CLIP_S))
+    count = min(MAX_CLIPS, len(paths))
     chosen = [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
-    clips, bad = list[Clip](), list[BadAudio]()
+    clips, bad = list[CalibrationClip](), list[BadAudio]()
     for path in tqdm(chosen, desc='clips', unit='clip', leave=False, disable=None):
         try:
-            # A copy, or what is cut off would be kept too.
-            clips.append(Clip(decoding.read(path)[:samples].copy(), pathlib.Path(path).parent.name))
+            # A copy, so that the rest is freed.
+            clips.append(CalibrationClip(decoding.read(path)[:samples].copy(), pathlib.Path(path).parent.name))
         except BadAudio as error:
             bad.append(error)
             tqdm.write(f'{error} (left out)', file=sys.stderr)

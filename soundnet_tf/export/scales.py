@@ -1,4 +1,4 @@
-"""A net whose channels have ranges of about one size, which is what 8 bits can be shared among.
+"""A net whose channels have similar ranges, so that they can share a scale in 8 bits.
 
 The 8-bit values of a layer have one scale for all of its channels, set by the largest. In the authors' net the channels
 of conv5 peak anywhere from 0.4 to 36, so most would be left with a few steps. ReLU and max pooling let a positive
@@ -18,10 +18,10 @@ from soundnet_tf.export.folded import Operations, Weights
 from soundnet_tf.spec import Conv, NetSpec, Pool
 
 Factors = dict[str, NDArray[np.float32]]
-"""By layer, `[channels]`: what its values have to be multiplied by to be those of the net as it was."""
+"""By layer, `[channels]`: the factors that restore the values of the original net."""
 
 FLOOR = 1e-3
-"""Of a layer's largest peak: a channel that hardly speaks on the clips may speak on others."""
+"""Relative to a layer's largest peak: a channel that is quiet on these clips may be loud on others."""
 
 
 def factors(spec: NetSpec, weights: Weights, waveforms: Iterable[Waveform]) -> Factors:
@@ -43,7 +43,7 @@ def factors(spec: NetSpec, weights: Weights, waveforms: Iterable[Waveform]) -> F
 
 
 def balanced(spec: NetSpec, weights: Weights, factors: Factors) -> Weights:
-    """The weights of the same net whose layers give their values divided by the factors; heads give the same."""
+    """The weights of the same net with its layers' values divided by the factors; the heads are unchanged."""
     made, source = Weights(), np.ones(1, np.float32)
     for row in spec.rows:
         if isinstance(row, Pool):

@@ -33,12 +33,12 @@ def write_tflite(
     layers: Iterable[str] | None = None,
     precision: Precision = 'float32',
 ) -> float:
-    """Write layers and heads of a net as a TFLite file; return its greatest relative difference from Keras.
+    """Write layers and heads of a net as a TFLite file; return its max relative difference from Keras.
 
     By default the feature layer, the last layer and all heads (as probabilities). Each signature takes `waveform`
-    `[batch, samples]` and gives `[batch, time, channels]` by layer; its name tells the samples that it needs at least.
-    `precision` is that of the weights: float16 halves the file, and the sums are in float32 all the same.
-    Raises ExportRefused, and leaves no file, where the written one does not give Keras' numbers in a fresh process.
+    `[batch, samples]` and returns `[batch, time, channels]` by layer; its name has the min number of samples.
+    `precision` is that of the weights: float16 halves the file; sums are in float32 in any case.
+    Raises ExportRefused, and leaves no file, if it does not reproduce Keras' numbers in a fresh process.
     """
     spec = net.spec
     chosen = dict.fromkeys(layers or (spec.feature_layer, spec.layer_names[-1], *spec.head_names))
@@ -57,14 +57,14 @@ def write_tflite(
         try:
             measured = check(net, plan, pathlib.Path(folder), None)
         except ExportRefused as error:
-            raise ExportRefused(f'{path} was not kept: {error}') from None
+            raise ExportRefused(f'{path}: not kept, since {error}') from None
     with storage.whole_file(path) as file:
         file.write(content)
     return max(measured.difference.values())
 
 
 def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32') -> pathlib.Path:
-    """Add `net.tflite` to a saved net, so that `load` serves it without TensorFlow; model.json tells its hash."""
+    """Add `net.tflite` to a saved net, so that `load` needs no TensorFlow; model.json has its hash."""
     path = pathlib.Path(folder) / saved.TFLITE
     difference = write_tflite(saved.load_net(folder), path, precision=precision)
     facts = {'sha256': storage.sha256(path), 'weights': precision, 'difference': difference}

@@ -1,11 +1,11 @@
-"""What an export must give: the plain Keras net's numbers, by the names of an export's outputs.
+"""The reference for exports: the plain Keras net's numbers, by the names of an export's outputs.
 
 - `pool5`, `conv7`, ...: a layer, `[time, channels]`
 - `embedding`: the feature layer's mean over time, `[channels]`
 - `times`: the centres of its time steps in seconds, `[time]`
 - `HEAD`, `HEAD_logits`: `[time, classes]`
 - `HEAD_clip`: a head's probabilities of the whole clip, `[classes]`: their mean over time, or the softmax of the mean
-  logits, as the head's `clip_mean` says
+  logits, by the head's `clip_mean`
 - `HEAD_frames`: how many time steps the head has
 """
 
@@ -27,18 +27,18 @@ Values = dict[str, NDArray[Any]]
 
 
 def every_output(spec: NetSpec) -> tuple[str, ...]:
-    """All that an export may give of a net. Raises SoundNetError where a head or layer bears another output's name."""
+    """All outputs that an export can have. Raises SoundNetError if a head or layer has another output's name."""
     names = ['embedding', 'times', *dict.fromkeys((spec.feature_layer, spec.layer_names[-1]))]
     for head in spec.head_names:
         names += [head, f'{head}_logits', f'{head}_clip', f'{head}_frames']
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SoundNetError(f'an export would have two outputs {twice[0]!r}: give the head or layer another name')
+        raise SoundNetError(f'an export would have two outputs {twice[0]!r}. Rename the head or layer')
     return tuple(names)
 
 
 def row_of(spec: NetSpec, name: str) -> str:
-    """The layer or head that an output is made of."""
+    """The layer or head that an output is computed from."""
     if name in ('embedding', 'times'):
         return spec.feature_layer
     kinds = {f'{head}_{kind}': head for head in spec.head_names for kind in ('logits', 'clip', 'frames')}
@@ -46,7 +46,7 @@ def row_of(spec: NetSpec, name: str) -> str:
 
 
 def min_samples(spec: NetSpec, names: Iterable[str]) -> int:
-    """The shortest sound, in samples, of which all these outputs have something to say."""
+    """The shortest sound, in samples, that all these outputs can be computed from."""
     return max(geometry.min_samples(spec, row_of(spec, name)) for name in names)
 
 

@@ -54,7 +54,7 @@ verify.difference = lambda given, wanted: 0.5
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, '')
     said = done.stderr.splitlines()[-1]
-    assert said.startswith('soundnet-export: refused was not kept: imagenet_clip differs by 5.0e-01')
+    assert said.startswith('soundnet-export: refused: not kept, since imagenet_clip differs by 5.0e-01')
     assert not (home / 'refused').exists()
 
 
@@ -66,7 +66,7 @@ verify.difference = lambda given, wanted: 0.5
             ['--model=net', '--out=x', 'net'],
             "unexpected argument 'net'. Pass the net as --model and the folder to write as",
         ),
-        (['--model=net', '--out=x', '--precision=int8'], '--precision is for TFLite files'),
+        (['--model=net', '--out=x', '--precision=int8'], '--precision is for TFLite files. Leave it out'),
         (
             ['--model=net', '--out=x', '--format=tflite', '--length_s=long'],
             '--length_s=long: not a number. Use seconds',
@@ -74,7 +74,7 @@ verify.difference = lambda given, wanted: 0.5
         (['--model=net', '--out=x', '--format=tflite', '--length_s=5'], 'length_s=5 is 5.00 s; imagenet of soundnet8'),
         (['--model=net', '--out=x', '--format=tflite', '--calibration=home2'], 'home2'),
         (['--model=nowhere', '--out=x'], 'nowhere is not a saved net'),
-        (['--model=net', '--out=net', '--format=keras'], 'net exists and is not an export: choose another folder'),
+        (['--model=net', '--out=net', '--format=keras'], 'net: exists and is not an export. Use another folder'),
         (['--model=net', '--out=x', '--clip=gone.wav'], 'gone.wav'),
     ],
 )

@@ -10,10 +10,10 @@ from soundnet_tf.testing import noise
 litert = pytest.importorskip('ai_edge_litert.interpreter')
 
 
-@pytest.mark.parametrize(('many', 'saved', 'largest'), [(2**62, 0.4, 5e-3), (constants.LEAST, 0.65, 5e-2)])
-def test_fewer_bytes_and_nearly_the_numbers(net, tmp_path, monkeypatch, many, saved, largest):
+@pytest.mark.parametrize(('many', 'saved', 'largest'), [(2**62, 0.4, 5e-3), (constants.MIN_SIZE, 0.65, 5e-2)])
+def test_fewer_bytes_and_nearly_the_same_numbers(net, tmp_path, monkeypatch, many, saved, largest):
     """All kernels as float16, and nearly all in 8 bits."""
-    monkeypatch.setattr(constants, 'MANY', many)
+    monkeypatch.setattr(constants, 'MIN_SIZE_8_BIT', many)
     lite.plan(net, 'layers').write(tmp_path)
     whole = (tmp_path / 'model.tflite').read_bytes()
     small = constants.with_small_constants(whole)
@@ -27,7 +27,7 @@ def test_fewer_bytes_and_nearly_the_numbers(net, tmp_path, monkeypatch, many, sa
         assert 0 < difference(outputs[1][name], values) < largest
 
 
-def test_eight_bits_are_half_a_step_off_at_most():
+def test_eight_bits_differ_by_half_a_step_at_most():
     kernel = np.random.default_rng(0).normal(size=(3, 1, 8, 5)).astype(np.float32) * np.array([1, 1e-6, 0])[
         :, None, None, None
     ].astype(np.float32)

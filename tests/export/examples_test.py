@@ -74,7 +74,7 @@ def test_fine_tuning_from_the_module(hub_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_snippet_of_the_docs(hub_folder, tmp_path, monkeypatch):
+def test_the_example_of_the_docs(hub_folder, tmp_path, monkeypatch):
     pytest.importorskip('tensorflow_hub')
     (tmp_path / 'exports').mkdir()
     (tmp_path / 'exports' / 'hub').symlink_to(hub_folder)

@@ -17,7 +17,7 @@ from tests.export.made_clips import clips
 from tests.nets.model_test import OTHERS
 
 
-def test_what_model_json_tells(hub_folder, net, net_folder):
+def test_model_json(hub_folder, net, net_folder):
     facts = json.loads((hub_folder / 'model.json').read_text())
     assert facts['export'] == 'hub'
     assert facts['net']['origin'] == {'run': 'here'}
@@ -46,7 +46,7 @@ def test_what_model_json_tells(hub_folder, net, net_folder):
     ],
     ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'keras, no heads', 'keras, odd'],
 )
-def test_other_forms_give_the_numbers_of_any_net(spec, form, tmp_path):
+def test_other_formats_reproduce_any_net(spec, form, tmp_path):
     if form is onnx:
         pytest.importorskip('onnx')
         pytest.importorskip('onnxruntime')
@@ -56,11 +56,11 @@ def test_other_forms_give_the_numbers_of_any_net(spec, form, tmp_path):
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {f'model.{form.plan(net).form}', 'model.json'}
 
 
-def test_what_differs_is_deleted_and_the_old_export_stays(net, tmp_path):
+def test_a_refused_export_is_deleted_and_the_old_one_stays(net, tmp_path):
     other = enliven(model.build(net.spec, labels=net.labels), seed=3)
     exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
     before = {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
-    with pytest.raises(ExportRefused, match=r'out was not kept: embedding differs by .*2e-04 is allowed') as raised:
+    with pytest.raises(ExportRefused, match=r'out: not kept, since embedding differs by .*2e-04 is allowed') as raised:
         exporter.carry_out(net, lite.plan(other, 'embedding'), tmp_path / 'out')
     assert raised.value.status == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()} == before
@@ -70,18 +70,18 @@ def test_what_differs_is_deleted_and_the_old_export_stays(net, tmp_path):
         (folder / 'model.tflite').write_bytes(b'TFL3, so they say')
 
     broken = dataclasses.replace(lite.plan(net), write=nonsense)
-    with pytest.raises(ExportRefused, match='new was not kept: it cannot be run: '):
+    with pytest.raises(ExportRefused, match='new: not kept, since it cannot be run: '):
         exporter.carry_out(net, broken, tmp_path / 'new')
     assert [path.name for path in tmp_path.iterdir()] == ['out']
 
 
 def test_another_folder_is_not_touched(net, tmp_path):
     (tmp_path / 'letters').mkdir()
-    with pytest.raises(SoundNetError, match='letters exists and is not an export: choose another folder'):
+    with pytest.raises(SoundNetError, match=r'letters: exists and is not an export\. Use another folder'):
         exporter.carry_out(net, lite.plan(net), tmp_path / 'letters')
     exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
     (tmp_path / 'out' / 'thesis.txt').write_text('mine')
-    with pytest.raises(SoundNetError, match=r'out holds thesis\.txt beside the export, which would be lost'):
+    with pytest.raises(SoundNetError, match=r'out: thesis\.txt is not part of the export and would be lost'):
         exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
 
 
@@ -90,12 +90,12 @@ def test_another_folder_is_not_touched(net, tmp_path):
     [
         ((1e-3, 1.0, 1.0), Tolerance(difference=2e-4), 'x differs by 1.0e-03 of its largest value (2e-04 is allowed)'),
         ((float('nan'), 1.0, 1.0), Tolerance(difference=2e-4), 'x differs by nan'),
-        ((0.1, 0.97, 1.0), Tolerance(cosine=0.98), 'x has a cosine of 0.9700 (0.98 is asked)'),
-        ((0.1, 0.99, 0.99), Tolerance(cosine=0.98, clip_cosine=0.999), '0.9900 on the clip (0.999 is asked)'),
+        ((0.1, 0.97, 1.0), Tolerance(cosine=0.98), 'x has a cosine of 0.9700 (0.98 is required)'),
+        ((0.1, 0.99, 0.99), Tolerance(cosine=0.98, clip_cosine=0.999), '0.9900 on the clip (0.999 is required)'),
         ((0.1, float('nan'), 1.0), Tolerance(cosine=0.98), 'x has a cosine of nan'),
     ],
 )
-def test_what_is_past_a_tolerance(values, tolerance, words):
+def test_exceeded_tolerances(values, tolerance, words):
     off, close, on_clip = values
     (said,) = Measured(('noise',), {'x': off}, {'x': close}, {'x': on_clip}, {}).wrong(tolerance)
     assert words in said
@@ -128,7 +128,7 @@ def test_eight_bits_from_a_folder(net_folder, tmp_path):
     )
     assert len(lines) == 4
     assert lines[1].startswith('largest difference from Keras ')
-    assert lines[2].startswith('least cosine to float32 on your clips, as they are and at -40 dBFS, 0.99')
+    assert lines[2].startswith('min cosine to float32 on your clips, as they are and at -40 dBFS: 0.99')
     assert lines[3].startswith('embedding: ')
     facts = saved.read_facts(tmp_path / 'out')
     assert facts['precision'] == 'int8'
@@ -153,26 +153,26 @@ def test_a_folder_that_appears_meanwhile_is_not_touched(net, tmp_path):
         (tmp_path / 'out' / 'thesis.txt').write_text('mine')
         return plan.write(folder)
 
-    with pytest.raises(SoundNetError, match='out exists and is not an export: choose another folder'):
+    with pytest.raises(SoundNetError, match=r'out: exists and is not an export\. Use another folder'):
         exporter.carry_out(net, dataclasses.replace(plan, write=write), tmp_path / 'out')
     assert [path.name for path in tmp_path.rglob('*')] == ['out', 'thesis.txt']
 
 
 @pytest.mark.parametrize('heads', [{'embedding': 4}, {'x': 4, 'x_clip': 4}])
-def test_names_that_mean_two_things(heads, tmp_path):
+def test_ambiguous_names(heads, tmp_path):
     net = model.build(thin_spec(heads=heads))
     for plan in (lite.plan(net, 'layers'), onnx.plan(net), keras_file.plan(net)):
-        with pytest.raises(SoundNetError, match=r'an export would have two outputs .*: give the head or layer another'):
+        with pytest.raises(SoundNetError, match=r'an export would have two outputs .*\. Rename the head or layer'):
             exporter.carry_out(net, plan, tmp_path / 'out')
 
 
-def test_the_fresh_process_sees_nothing_of_the_folder_it_is_started_in(net, tmp_path, monkeypatch):
+def test_the_fresh_process_ignores_the_working_folder(net, tmp_path, monkeypatch):
     (tmp_path / 'zipfile.py').write_text("raise SystemExit('my own zipfile.py')")
     monkeypatch.chdir(tmp_path)
     exporter.carry_out(net, lite.plan(net, 'embedding'), tmp_path / 'out')
 
 
-def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
+def test_a_crashed_process_is_reported(net, tmp_path, monkeypatch):
     script = tmp_path / 'dies'
     script.write_text('#!/bin/sh\nkill -SEGV $$\n')
     script.chmod(0o755)
@@ -184,12 +184,12 @@ def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        ({'format': 'savedmodel'}, "there is no format 'savedmodel': give hub, tflite, keras, onnx"),
+        ({'format': 'savedmodel'}, '--format=savedmodel: unknown. Use hub, tflite, keras, onnx'),
         (
             {'format': 'tflite', 'precision': 'fp16'},
-            "there is no precision 'fp16': give float32, float16, dynamic, int8",
+            '--precision=fp16: unknown. Use float32, float16, dynamic, int8',
         ),
-        ({'format': 'tflite', 'output': 'foo'}, "there is no output 'foo': give tags, embedding, layers"),
+        ({'format': 'tflite', 'output': 'foo'}, '--output=foo: unknown. Use tags, embedding, layers'),
         ({'precision': 'int8'}, '--precision is for TFLite files. Leave it out, or use --format=tflite'),
         ({'calibration': ['rain.wav']}, '--calibration is for TFLite files'),
         (
@@ -206,7 +206,7 @@ def test_a_process_that_dies_is_told_so(net, tmp_path, monkeypatch):
         ),
     ],
 )
-def test_what_no_export_can_be(net_folder, tmp_path, options, words):
+def test_invalid_options(net_folder, tmp_path, options, words):
     with pytest.raises(SoundNetError, match=words):
         export(net_folder, tmp_path / 'out', **options)
 

@@ -212,7 +212,7 @@ def test_layers_of_keras_3(hub_folder, shared, ours):
     assert len(still) <= 4 + 7, still
 
 
-def test_our_layer_frozen_saved_and_wrong(hub_folder, tmp_path):
+def test_our_layer_frozen_saved_and_misused(hub_folder, tmp_path):
     layer = SoundNetLayer(hub_folder)
     before = [np.array(weight) for weight in layer.weights]
     values = layer(BATCH, training=True)
@@ -227,7 +227,7 @@ def test_our_layer_frozen_saved_and_wrong(hub_folder, tmp_path):
         SoundNetLayer(hub_folder, 'imagenet_clip')(BATCH[:, :22_050])
     with pytest.raises(SoundNetError, match="has no output 'conv3'; it has embedding, times, pool5, "):
         SoundNetLayer(hub_folder, 'conv3')
-    with pytest.raises(SoundNetError, match='is no TF-Hub module of this package: write one with soundnet-export'):
+    with pytest.raises(SoundNetError, match=r'not a TF-Hub module of this package\. Write one with soundnet-export'):
         SoundNetLayer(tmp_path)
 
 
@@ -241,13 +241,13 @@ def test_any_other_table(tmp_path):
 
 
 @pytest.mark.parametrize('heads', [{}, {'esc10': 10}], ids=['no heads', 'one'])
-def test_what_a_module_gives(heads):
+def test_outputs_of_a_module(heads):
     names = [f'{head}{kind}' for head in heads for kind in ('', '_logits', '_clip', '_frames')]
     # The feature layer of this net is its last.
     assert truth.every_output(thin_spec(SOUNDNET5, heads)) == ('embedding', 'times', 'conv4', *names)
 
 
-def test_names_that_cannot_be(net):
+def test_ambiguous_names(net):
     spec = NetSpec('n', (Conv('a', 2, 3, 1),), (Head('times', 2, 1),), 'a')
-    with pytest.raises(SoundNetError, match="two outputs 'times': give the head or layer another name"):
+    with pytest.raises(SoundNetError, match=r"two outputs 'times'\. Rename the head or layer"):
         hub.plan(model.build(spec))

@@ -70,7 +70,7 @@ def test_lengths_and_outputs(net):
     assert lite.plan(five, 'layers', length_s=3).outputs == ('conv4', 'imagenet', 'places')
 
 
-def test_any_length_and_batch_where_they_are_dynamic(net, tmp_path):
+def test_dynamic_length_and_batch(net, tmp_path):
     _, content = written(net, tmp_path, 'embedding', 'float32', 'dynamic')
     run, wanted = runner_of(content), model.features(net, ['pool5'])
     for clips_, samples in ((1, geometry.min_samples(net.spec, 'pool5')), (3, 40_001)):
@@ -119,7 +119,7 @@ def test_a_batch_is_never_folded_into_time(net, tmp_path, which):
     assert sorted(tuple(interpreter.get_tensor(o['index']).shape) for o in interpreter.get_output_details()) == shapes
 
 
-def test_eight_bit_weights_leave_the_quiet_of_a_loud_clip(net, tmp_path):
+def test_eight_bit_weights_keep_the_quiet_parts_of_a_loud_clip(net, tmp_path):
     """Values in 8 bits would take their scale from the bark, and lose what follows it."""
     plan, content = written(net, tmp_path, 'embedding', 'dynamic', 5)
     bark = fit_length(0.001 * noise(5), plan.samples)
@@ -138,7 +138,7 @@ def test_eight_bit_weights_leave_the_quiet_of_a_loud_clip(net, tmp_path):
     ],
 )
 def test_how_much_of_a_net_int8_may_keep_in_float(net, layer, ends):
-    found = list(lite._beginnings(geometry.path(net.spec, layer)))
+    found = list(lite._prefixes(geometry.path(net.spec, layer)))
     assert [rows[-1] for rows in found] == ends
     assert all(rows == list(net.spec.layer_names[: len(rows)]) for rows in found)
 
@@ -173,7 +173,7 @@ def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
     with pytest.raises(
         ExportRefused,
         match=r'int8 has a cosine of 0\.9900 to float32 on your clips \(0\.999 required; 20 or more clips would be '
-        r'judged by what users lose\)\. Use more clips of each kind, or another precision',
+        r'judged by their loss\)\. Use more clips of each kind, or another precision',
     ):
         lite.plan(net, 'embedding', 'int8', 2, clips(per_class=4)).write(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -190,7 +190,7 @@ def test_eight_bits_on_real_clips(net, tmp_path):
             assert cosine(run(waveform=waveform[None])['embedding'][0], wanted(waveform)['embedding']) > 0.999
 
 
-def test_class_names_lie_in_the_file(net, tmp_path):
+def test_class_names_are_in_the_file(net, tmp_path):
     written(net, tmp_path, 'tags')
     with zipfile.ZipFile(tmp_path / 'model.tflite') as file:
         assert file.testzip() is None
@@ -205,17 +205,21 @@ def test_class_names_lie_in_the_file(net, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'error', 'words'),
     [
-        (('tags', 'int8'), SoundNetError, 'int8 is set by clips like those that it will hear: pass a folder of them'),
-        (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Give a'),
-        (('embedding', 'float32', float('nan')), SoundNetError, 'length_s=nan is not dynamic, nor seconds up to 3600'),
+        (('tags', 'int8'), SoundNetError, 'int8 needs clips like those in use. Pass a folder of them'),
+        (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Use a'),
+        (
+            ('embedding', 'float32', float('nan')),
+            SoundNetError,
+            'length_s=nan is invalid. Use dynamic, or seconds up to 3600',
+        ),
         (('embedding', 'float32', 0.1), ShortClip, 'length_s=0.1 is 0.10 s; pool5 of soundnet8-thin needs 0.21 s'),
     ],
 )
-def test_what_cannot_be(net, arguments, error, words):
+def test_invalid_plans(net, arguments, error, words):
     with pytest.raises(error, match=words):
         lite.plan(net, *arguments)
 
 
 def test_no_tags_without_heads():
-    with pytest.raises(SoundNetError, match='has no heads, so there are no tags: export the embedding'):
+    with pytest.raises(SoundNetError, match=r'has no heads, so it has no tags\. Use --output=embedding'):
         lite.plan(enliven(model.build(thin_spec(heads={}))))

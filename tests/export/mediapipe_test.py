@@ -46,7 +46,7 @@ def heard(files, sound, rate, tmp_path):
 
 
 @pytest.mark.parametrize(('rate', 'seconds'), [(22_050, 20), (44_100, 12.3), (16_000, 1.5)])
-def test_what_it_says_is_what_the_net_says(files, net, rate, seconds, tmp_path):
+def test_mediapipe_agrees_with_the_net(files, net, rate, seconds, tmp_path):
     sound = tone(seconds, amplitude=0.3, sample_rate=rate)
     windows, vectors = heard(files, sound, rate, tmp_path)
     # A window is what the file takes: 10 s for tags, 1 s for the embedding; the last is filled up with silence.

@@ -26,7 +26,7 @@ def test_the_same_net_loses_nothing(net, tmp_path):
     assert not same.wrong()
 
 
-def test_another_net_is_refused_by_what_is_lost(net, tmp_path):
+def test_another_net_is_refused_by_its_loss(net, tmp_path):
     pytest.importorskip('sklearn')
     other = enliven(model.build(net.spec, labels=net.labels), seed=5)
     # Past any cosine, so that only the clips can tell.
@@ -40,11 +40,11 @@ def test_another_net_is_refused_by_what_is_lost(net, tmp_path):
     assert words.endswith('Use another precision, or for int8 more clips (--calibration)')
     assert not list(tmp_path.iterdir())
     # The cosine decides where there are no clips, and that is said.
-    with pytest.raises(ExportRefused, match=r'or 20 or more clips \(--calibration\): without them its cosine decides'):
+    with pytest.raises(ExportRefused, match=r'or 20 or more clips \(--calibration\): without them the cosine decides'):
         exporter.carry_out(net, lite.plan(other, 'embedding', 'dynamic', 2), tmp_path / 'out')
 
 
-def test_clips_decide_where_there_are_enough(net):
+def test_enough_clips_decide(net):
     few, enough = clips()[: quality.MIN_CLIPS - 1], clips()
     for precision in ('dynamic', 'int8'):
         assert lite.plan(net, 'embedding', precision, 2, few).tolerance == lite.TOLERANCES[precision]
@@ -64,13 +64,13 @@ def test_clips_decide_where_there_are_enough(net):
             1,
             Accuracy(100, 2, 0.9, 0.87),
             [
-                'on pool5, a linear classifier of 2 classes names 90.0% of 100 clips on Keras, 87.0% on the export '
-                '(it may lose 2 points)'
+                'on pool5, a linear classifier of 2 classes has an accuracy of 90.0% on 100 clips with Keras, '
+                '87.0% with the export (a loss of 2 points is allowed)'
             ],
         ),
     ],
 )
-def test_what_may_be_lost(neighbours, accuracy, words):
+def test_limits_of_the_loss(neighbours, accuracy, words):
     assert Quality('pool5', 40, neighbours, accuracy).wrong() == words
 
 
@@ -92,13 +92,13 @@ def test_classes_are_not_needed():
     pytest.importorskip('sklearn')
     features = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
     one = quality._accuracy(features, features, ['sounds'] * 24)
-    assert one == 'no linear classifier was tried: that takes two folders of 4 or more clips (--calibration)'
+    assert one == 'no linear classifier, which needs two folders of 4 or more clips (--calibration)'
     two = quality._accuracy(features, features, [*['a', 'b'] * 11, 'c', 'c'])
     assert isinstance(two, Accuracy)
     assert two.classes == 2
 
 
-def test_an_export_is_not_lost_for_want_of_scikit_learn(monkeypatch):
+def test_an_export_needs_no_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, 'sklearn.pipeline', None)
     said = quality._accuracy(np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32), [*'aaaabbbb'])
-    assert said == "no linear classifier was tried: that takes scikit-learn, pip install 'soundnet_tf[transfer]'"
+    assert said == "no linear classifier, which needs scikit-learn: pip install 'soundnet_tf[transfer]'"

@@ -25,7 +25,7 @@ def test_any_table_is_converted(spec, tmp_path):
     assert outputs == {spec.feature_layer, spec.layer_names[-1], *spec.head_names}
 
 
-def test_signatures_say_what_they_need_and_share_the_weights(net, tmp_path):
+def test_signatures_have_their_min_length_and_share_the_weights(net, tmp_path):
     path = tmp_path / 'net.tflite'
     write_tflite(net, path)
     assert interpreter.Interpreter(str(path)).get_signature_list() == {
@@ -58,13 +58,13 @@ def test_a_file_that_differs_is_not_kept(net, tmp_path, monkeypatch, factor):
         return {**weights, 'conv7': (kernel * np.float32(factor), bias)}
 
     monkeypatch.setattr(tflite, 'folded', wrong)
-    with pytest.raises(ExportRefused, match=r'new\.tflite was not kept: conv7 differs by .* of its largest value'):
+    with pytest.raises(ExportRefused, match=r'new\.tflite: not kept, since conv7 differs by .* of its largest value'):
         write_tflite(net, tmp_path / 'new.tflite', ['pool5', 'conv7'])
     assert [path.name for path in tmp_path.iterdir()] == ['net.tflite']
     assert (tmp_path / 'net.tflite').read_bytes() == before
 
 
-def test_a_saved_net_tells_of_its_file(net, tmp_path):
+def test_model_json_has_the_hash(net, tmp_path):
     folder = saved.save(net, tmp_path / 'net', origin={'run': 'here'})
     path = add_tflite(folder)
     assert path == folder / 'net.tflite'
@@ -74,6 +74,6 @@ def test_a_saved_net_tells_of_its_file(net, tmp_path):
     assert facts['origin'] == {'run': 'here'}
 
 
-def test_an_unknown_layer_is_named(net, tmp_path):
+def test_an_unknown_layer_is_refused(net, tmp_path):
     with pytest.raises(SoundNetError, match="no layer 'conv8'; it has conv1, "):
         write_tflite(net, tmp_path / 'net.tflite', ['pool5', 'conv8'])
