@@ -71,7 +71,7 @@ def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     with tempfile.TemporaryDirectory() as folder:
         net = pathlib.Path(folder) / 'net'
-        saved.save(enliven(model.build(SOUNDNET8)), net)
+        saved.save_net(enliven(model.build(SOUNDNET8)), net)
         add_tflite(net)
         python: dict[str, str | pathlib.Path] = dict.fromkeys([*OURS, *PEERS, 'peak'], sys.executable)
         python |= {kind: BENCH for kind in ELSEWHERE if BENCH.exists()}

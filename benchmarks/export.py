@@ -85,7 +85,7 @@ def speed(net, files, home, rounds):
         runs[f'LiteRT {precision}'] = timed(lambda runner=runner: runner(waveform=waveform))
     worker = None
     if BENCH.exists():
-        add_tflite(saved.save(net, pathlib.Path(home) / 'net'))
+        add_tflite(saved.save_net(net, pathlib.Path(home) / 'net'))
         worker = Worker('openvino', pathlib.Path(home) / 'net', BENCH)
         if worker.works:
             runs['OpenVINO'] = lambda: float(worker.ask(f'1 {SECONDS * SAMPLE_RATE}').split()[0])

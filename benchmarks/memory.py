@@ -82,7 +82,7 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         home = pathlib.Path(home)
         net = enliven(model.build(SOUNDNET8))
-        plain, quick = str(saved.save(net, home / 'plain')), str(saved.save(net, home / 'quick'))
+        plain, quick = str(saved.save_net(net, home / 'plain')), str(saved.save_net(net, home / 'quick'))
         add_tflite(quick)
         five, ten_minutes = str(home / 'five.wav'), str(home / 'ten_minutes.flac')
         soundfile.write(five, noise(5), SAMPLE_RATE)

@@ -54,7 +54,7 @@ def main():
     print('|---' * (len(PARTS) + 4) + '|')
     with tempfile.TemporaryDirectory() as folder:
         top = pathlib.Path(folder)
-        saved.save(enliven(model.build(SOUNDNET8)), top / 'net')
+        saved.save_net(enliven(model.build(SOUNDNET8)), top / 'net')
         for index, (name, (count, seconds)) in enumerate(CASES.items()):
             sounds = top / f'sounds{index}'
             sounds.mkdir()

@@ -17,6 +17,7 @@ from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from soundnet_tf import clips, geometry
+    from soundnet_tf.audio import Short
     from soundnet_tf.errors import (
         BadAudio,
         BadRecord,
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from soundnet_tf.nets.catalog import ModelInfo, list_models
     from soundnet_tf.nets.model import build, features, spec_of
     from soundnet_tf.nets.predictions import decode_predictions, preprocess_input
-    from soundnet_tf.nets.saved import load_net, save
+    from soundnet_tf.nets.saved import load_net, save_net
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
+    'soundnet_tf.audio': ('Short',),
     'soundnet_tf.errors': (
         'BadAudio',
         'BadRecord',
@@ -51,7 +53,7 @@ _HOMES = {
     'soundnet_tf.nets.catalog': ('ModelInfo', 'list_models'),
     'soundnet_tf.nets.model': ('build', 'features', 'spec_of'),
     'soundnet_tf.nets.predictions': ('decode_predictions', 'preprocess_input'),
-    'soundnet_tf.nets.saved': ('load_net', 'save'),
+    'soundnet_tf.nets.saved': ('load_net', 'save_net'),
     'soundnet_tf.spec': ('SOUNDNET5', 'SOUNDNET8', 'NetSpec'),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -66,6 +68,7 @@ __all__ = [
     'MissingTool',
     'ModelInfo',
     'NetSpec',
+    'Short',
     'ShortClip',
     'SoundNet5',
     'SoundNet8',
@@ -84,7 +87,7 @@ __all__ = [
     'load',
     'load_net',
     'preprocess_input',
-    'save',
+    'save_net',
     'spec_of',
 ]
 

@@ -16,7 +16,7 @@ from soundnet_tf.testing import enliven, noise, thin_spec
 @pytest.fixture(scope='module', params=[SOUNDNET8, SOUNDNET5], ids=lambda spec: spec.name)
 def folder(request, tmp_path_factory):
     net = enliven(model.build(thin_spec(request.param)))
-    return str(saved.save(net, tmp_path_factory.mktemp('hear') / 'net'))
+    return str(saved.save_net(net, tmp_path_factory.mktemp('hear') / 'net'))
 
 
 @pytest.fixture(scope='module')

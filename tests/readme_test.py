@@ -45,7 +45,7 @@ def test_the_snippets_run_as_they_stand(tmp_path, monkeypatch, capsys):
     sound = tmp_path / 'demo-run' / 'videos' / 'held_out' / '2-00000.mp4'
     sound.parent.mkdir(parents=True)
     sound.write_bytes(encode(noise(10), 'mp3'))
-    soundnet_tf.save(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
+    soundnet_tf.save_net(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
     monkeypatch.chdir(tmp_path)
     snippets = [part.partition('```')[0] for part in README.split('```python\n')[1:]]
     assert len(snippets) == 3

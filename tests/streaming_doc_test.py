@@ -43,7 +43,7 @@ def test_what_is_kept(spec):
 
 
 def test_the_snippet_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    soundnet_tf.save(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
+    soundnet_tf.save_net(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(TEXT.split('```python\n')[1].partition('```')[0], names)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from soundnet_tf import geometry
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -68,14 +69,9 @@ def truth_of(net: 'SoundNet', names: Iterable[str]) -> Callable[[Waveform], Valu
             outputs = part(waveform[None], training=False)
         values = {name: np.asarray(outputs[layer])[0] for name, layer in keras_names.items()}
         made = {name: _made(spec, name, value) for name, value in values.items()}
-        return {name: _softmax(value) if name in by_logits else value for name, value in made.items()}
+        return {name: softmax(value) if name in by_logits else value for name, value in made.items()}
 
     return run
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    odds = np.exp(logits - logits.max())
-    return odds / odds.sum()
 
 
 def _made(spec: NetSpec, name: str, values: NDArray[np.float32]) -> NDArray[Any]:

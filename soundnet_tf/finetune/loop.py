@@ -119,7 +119,7 @@ class Run:
         better = self._choosing and due and self._best is row
         if better:
             # Before the row is written: a run that is stopped in between repeats the end of the epoch.
-            saved.save(self._state.evaluated, self._out / BEST)
+            saved.save_net(self._state.evaluated, self._out / BEST)
         journal.write_history(self._out, self._rows)
         if better or epoch == recipe.epochs or time.monotonic() - self._saved_at_s > CHECKPOINT_EVERY_S:
             self._save()

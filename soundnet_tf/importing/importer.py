@@ -128,7 +128,7 @@ def _write(net: Any, origin: dict[str, Any], folder: pathlib.Path) -> None:
     from soundnet_tf.export import add_tflite
 
     with storage.whole_folder(folder) as draft:
-        saved.save(net, draft, origin=origin)
+        saved.save_net(net, draft, origin=origin)
         add_tflite(draft)
         (draft / 'MODEL_CARD.md').write_text(card.text(net.spec, origin), encoding='utf-8')
 

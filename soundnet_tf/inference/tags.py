@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.spec import Head
 
 
@@ -55,8 +56,7 @@ def pooled_probabilities(head: Head, mean: NDArray[np.float32]) -> NDArray[np.fl
     """Probabilities `[classes]` from the mean over time of the `pool_inputs`."""
     if head.clip_mean == 'probabilities':
         return mean
-    odds = np.exp(mean - mean.max())
-    return odds / odds.sum()
+    return softmax(mean)
 
 
 def confident_heads(tags: Sequence[Tag], thresholds: Mapping[str, float]) -> dict[str, bool]:

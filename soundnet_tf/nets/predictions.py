@@ -15,6 +15,12 @@ MAX_CHANNELS = 8
 """A longer array with at most so many columns is a recording `[samples, channels]`, not a batch."""
 
 
+def softmax(logits: NDArray[np.floating]) -> NDArray[Any]:
+    """Probabilities over the last axis, in numpy."""
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)
+
+
 def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
     """Mono sounds `[samples]` or `[batch, samples]`, at `sample_rate` in Hz, as input of the nets, of the same rank.
 

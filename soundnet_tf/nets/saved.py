@@ -45,7 +45,7 @@ FORMAT = 1
 """The version of this layout, in model.json."""
 
 
-def save(
+def save_net(
     net: 'keras.Model',
     folder: Path,
     *,

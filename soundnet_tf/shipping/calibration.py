@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets.predictions import softmax
 
 Floats = NDArray[np.floating]
 Booleans = NDArray[np.bool_]
@@ -136,9 +137,7 @@ def _joined(answers: Sequence[Answers]) -> tuple[Floats, NDArray[np.integer], Bo
 
 def probabilities(logits: Floats, temperature: float) -> Floats:
     """`[clips, classes]`: the softmax of `logits / temperature`."""
-    scaled = logits / temperature
-    odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    return softmax(logits / temperature)
 
 
 def confidence(logits: Floats, temperature: float) -> Floats:

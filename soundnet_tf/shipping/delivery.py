@@ -106,7 +106,7 @@ def _fill(
     dtype = 'float16' if halved['float16'] >= halved['float32'] - MOST_LOST else 'float32'
     net = saved.load_net(learned)
     warm(net, calibration.temperature)
-    saved.save(net, folder, origin=_without_paths(saved.read_facts(learned)['origin']), dtype=dtype)
+    saved.save_net(net, folder, origin=_without_paths(saved.read_facts(learned)['origin']), dtype=dtype)
     tflite.add_tflite(folder, dtype)
     (head,) = net.spec.head_names
     credits = attribution.of(terms.data, [clip.path for clip in cv.dataset.clips])
@@ -162,7 +162,7 @@ def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
     for row in rows.of_first_seed(found):
         clips = [decoding.read(cv.dataset.clips[clip].path) for clip in row.clips]
         with tempfile.TemporaryDirectory() as place:
-            folder = saved.save(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')
+            folder = saved.save_net(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')
             tflite.add_tflite(folder, 'float16')
             for net, said in ((row.net, wholes), (folder, halved)):
                 said.append(trials.said(inference.load(net, short='tile'), clips))

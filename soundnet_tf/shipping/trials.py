@@ -14,6 +14,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.inference import files, tags
+from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.shipping import probes
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import Row, of_first_seed
@@ -61,8 +62,7 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
     (head,) = embedder.spec.heads
     heard = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
     logits = np.log(np.maximum([tags.clip_probabilities(head, own.values) for own in heard], np.finfo(np.float32).tiny))
-    odds = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return odds / odds.sum(axis=1, keepdims=True)
+    return softmax(logits / temperature)
 
 
 def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:

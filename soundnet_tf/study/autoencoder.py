@@ -94,7 +94,7 @@ def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec 
         'steps': int(step.numpy()),
         'squared_error': loss if loss < float('inf') else None,
     }
-    return saved.save(trunk, run / 'net', origin=origin)
+    return saved.save_net(trunk, run / 'net', origin=origin)
 
 
 @contextlib.contextmanager

@@ -116,7 +116,7 @@ def train(
     origin |= {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
     if chief:
         with state.ema_weights():
-            saved.save(net, run / 'net', origin=origin)
+            saved.save_net(net, run / 'net', origin=origin)
     return Trained(run / 'net', history, chief)
 
 
@@ -313,7 +313,7 @@ class _Loop:
             best = self.run / 'best'
             before = saved.read_facts(best)['origin']['loss'] if best.exists() else float('inf')
             if metrics['loss'] < before:
-                saved.save(self.state.net, best, origin={'step': step, **metrics})
+                saved.save_net(self.state.net, best, origin={'step': step, **metrics})
         mark = 'the best so far' if metrics['loss'] < before else f'best {before:.4f}'
         tqdm.write(f'step {step}: held-out loss {metrics["loss"]:.4f} ({mark})')
         runs.log_validation(self.run, step, metrics)

@@ -18,7 +18,7 @@ def finetune(*arguments):
 
 def test_a_saved_net_becomes_a_classifier(tmp_path):
     folders(tmp_path / 'pitches', clips=1)
-    saved.save(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')
+    saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')
     flags = [f'--model={tmp_path / "net"}', '--name=bands', '--test_fold=2', '--mix', '--epochs=2', '--crop_s=1.2']
     done = finetune(f'--data={tmp_path / "pitches"}', f'--out={tmp_path / "run"}', *flags)
     assert done.returncode == 0, done.stderr

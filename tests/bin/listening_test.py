@@ -39,7 +39,7 @@ def home(tmp_path_factory):
     """A saved net with net.tflite, and a folder with a long, a short and a bad sound."""
     pytest.importorskip('ai_edge_litert')
     home = tmp_path_factory.mktemp('home')
-    add_tflite(saved.save(enliven(model.build(thin_spec())), home / 'net'))
+    add_tflite(saved.save_net(enliven(model.build(thin_spec())), home / 'net'))
     (home / 'sounds').mkdir()
     soundfile.write(home / 'sounds' / 'long.wav', noise(12), SAMPLE_RATE)
     soundfile.write(home / 'sounds' / 'short.wav', noise(5), SAMPLE_RATE)

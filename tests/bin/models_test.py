@@ -23,7 +23,7 @@ def models(tmp_path):
 
 
 def test_the_table(models, tmp_path):
-    saved.save(model.build(thin_spec(SOUNDNET5)), tmp_path / 'nets' / 'mine')
+    saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'nets' / 'mine')
     status, out, errors = models()
     assert (status, errors) == (0, [])
     assert out[0].split() == ['name', 'heads', 'size', 'licence', 'source', 'accuracy']

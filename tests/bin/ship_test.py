@@ -18,7 +18,7 @@ def ship(*arguments):
 
 def test_from_another_start_only_the_rows(tmp_path):
     folders(tmp_path / 'pitches', clips=1)
-    saved.save(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')
+    saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')
     flags = [f'--model={tmp_path / "net"}', '--epochs=1', '--seeds=1', '--target_precision=0.01']
     done = ship(f'--data={tmp_path / "pitches"}', f'--work={tmp_path / "work"}', *flags)
     assert done.returncode == 0, done.stderr

@@ -26,7 +26,7 @@ def call(*arguments, cwd):
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
     home = tmp_path_factory.mktemp('home')
-    saved.save(enliven(model.build(thin_spec())), home / 'net')
+    saved.save_net(enliven(model.build(thin_spec())), home / 'net')
     for number in range(7):
         folder = home / 'sounds' / 'ab'[number % 2]
         folder.mkdir(parents=True, exist_ok=True)

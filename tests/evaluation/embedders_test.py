@@ -30,7 +30,7 @@ def net():
 def forms(net, tmp_path_factory):
     """The same net in each form; the module as exported ones are: a dict, for a waveform or for a batch."""
     top = tmp_path_factory.mktemp('forms')
-    saved.save(net, top / 'net')
+    saved.save_net(net, top / 'net')
     write_tflite(net, top / 'net.tflite')
     layers = [net.spec.feature_layer, 'conv7', *net.spec.head_names]
     part = model.features(net, layers)

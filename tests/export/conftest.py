@@ -14,7 +14,7 @@ def net():
 
 @pytest.fixture(scope='session')
 def net_folder(net, tmp_path_factory):
-    return saved.save(net, tmp_path_factory.mktemp('saved') / 'net', origin={'run': 'here'})
+    return saved.save_net(net, tmp_path_factory.mktemp('saved') / 'net', origin={'run': 'here'})
 
 
 @pytest.fixture(scope='session')

@@ -65,7 +65,7 @@ def test_a_file_that_differs_is_not_kept(net, tmp_path, monkeypatch, factor):
 
 
 def test_model_json_has_the_hash(net, tmp_path):
-    folder = saved.save(net, tmp_path / 'net', origin={'run': 'here'})
+    folder = saved.save_net(net, tmp_path / 'net', origin={'run': 'here'})
     path = add_tflite(folder)
     assert path == folder / 'net.tflite'
     facts = saved.read_facts(folder)

@@ -54,7 +54,7 @@ def made(tmp_path_factory):
 def trained(tmp_path_factory):
     """A saved net of another task."""
     net = enliven(model.build(dataclasses.replace(SPEC, heads=(Head('imagenet', 5, 4), Head('places', 4, 4)))))
-    return saved.save(net, tmp_path_factory.mktemp('trained') / 'net')
+    return saved.save_net(net, tmp_path_factory.mktemp('trained') / 'net')
 
 
 CHOOSING: dict = {'validation': 0.3, 'keep': 'best'}

@@ -56,7 +56,7 @@ def test_a_head_that_does_not_fit_is_reported():
 
 def test_a_saved_net_keeps_all_but_its_heads(tmp_path):
     start = enliven(model.build(thin_spec()), seed=3)
-    saved.save(start, tmp_path / 'net')
+    saved.save_net(start, tmp_path / 'net')
     net = student.build(student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, tmp_path / 'net')
     assert net.labels == {'pets': ('cat', 'dog', 'owl')}
     given, own = model.variables_of(start), model.variables_of(net)

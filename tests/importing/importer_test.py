@@ -189,7 +189,7 @@ def test_control_characters_are_escaped(tmp_path):
 
 def test_what_was_not_imported_is_not_replaced(tmp_path, home):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
-    own = saved.save(enliven(model.build(TINY8)), tmp_path / 'own')
+    own = saved.save_net(enliven(model.build(TINY8)), tmp_path / 'own')
     write(tmp_path / 'folder', b'dear sir', 'letter.txt')
     for name in ('own', 'folder'):
         with pytest.raises(SoundNetError, match=rf'{name}: exists and was not imported\. Use another folder'):
@@ -220,14 +220,14 @@ def test_user_files_are_not_lost(tmp_path):
 
 def test_a_failed_import_is_not_registered(tmp_path, home, monkeypatch):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
-    save = saved.save
+    save_net = saved.save_net
 
     def full(net, folder, **options):
         if folder.parent == tmp_path:  # the draft of `net`
             raise OSError(28, 'No space left on device')
-        return save(net, folder, **options)
+        return save_net(net, folder, **options)
 
-    monkeypatch.setattr(saved, 'save', full)
+    monkeypatch.setattr(saved, 'save_net', full)
     with pytest.raises(OSError, match='No space left'):
         importing.import_weights(path, tmp_path / 'net', register='mine')
     assert not (home / 'nets' / 'mine').exists()

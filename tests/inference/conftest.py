@@ -15,13 +15,13 @@ def net():
 @pytest.fixture(scope='session')
 def plain_folder(net, tmp_path_factory):
     """A saved net without net.tflite."""
-    return saved.save(net, tmp_path_factory.mktemp('plain') / 'net')
+    return saved.save_net(net, tmp_path_factory.mktemp('plain') / 'net')
 
 
 @pytest.fixture(scope='session')
 def quick_folder(net, tmp_path_factory):
     """The same with net.tflite."""
     pytest.importorskip('ai_edge_litert')
-    folder = saved.save(net, tmp_path_factory.mktemp('quick') / 'net')
+    folder = saved.save_net(net, tmp_path_factory.mktemp('quick') / 'net')
     add_tflite(folder)
     return folder

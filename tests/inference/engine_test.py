@@ -101,7 +101,7 @@ def test_a_net_keeps_its_own_names(tmp_path):
     from soundnet_tf.export import add_tflite
 
     scenes = tuple(f'scene {index}' for index in range(365))
-    folder = saved.save(model.build(thin_spec(heads={'places': 365}), labels={'places': scenes}), tmp_path / 'net')
+    folder = saved.save_net(model.build(thin_spec(heads={'places': 365}), labels={'places': scenes}), tmp_path / 'net')
     assert engine_of(folder).labels == {'places': scenes}
     add_tflite(folder)
     assert engine_of(folder).labels == {'places': scenes}
@@ -155,7 +155,7 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
     folder = shutil.copytree(quick_folder, tmp_path / 'net')
     engine = engine_of(folder)
     engine.run(noise(1), ['pool5'])
-    saved.save(enliven(model.build(net.spec), seed=9), folder)
+    saved.save_net(enliven(model.build(net.spec), seed=9), folder)
     with pytest.raises(SoundNetError, match=r'the net was replaced since it was loaded\. Load it again'):
         engine.open_stream(['pool5'])
 

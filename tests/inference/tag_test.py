@@ -74,7 +74,7 @@ def test_the_whole_clip_by_its_steps(logits, mean):
 @pytest.fixture(scope='module')
 def unsure_folder(net, tmp_path_factory):
     """A saved net whose places are never sure, and whose objects always are."""
-    folder = saved.save(net, tmp_path_factory.mktemp('unsure') / 'net')
+    folder = saved.save_net(net, tmp_path_factory.mktemp('unsure') / 'net')
     facts = saved.read_facts(folder) | {'confidence_threshold': {'places': 1.0, 'imagenet': 0.0}}
     storage.write_json(folder / 'model.json', facts)
     return folder

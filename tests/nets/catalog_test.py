@@ -42,8 +42,8 @@ def test_the_original_is_listed_before_its_conversion(home):
 
 def test_registered_and_listed_nets(home):
     net = model.build(thin_spec(SOUNDNET5))
-    saved.save(net, home / 'nets' / 'mine', origin={'accuracy': {'test': 0.915}, 'licence': 'CC0'})
-    saved.save(net, home / 'nets' / 'soundnet8', origin={'measured': {'ESC-10, %': '89.7 ± 5.9'}, 'licence': 'MIT'})
+    saved.save_net(net, home / 'nets' / 'mine', origin={'accuracy': {'test': 0.915}, 'licence': 'CC0'})
+    saved.save_net(net, home / 'nets' / 'soundnet8', origin={'measured': {'ESC-10, %': '89.7 ± 5.9'}, 'licence': 'MIT'})
     files = {'spec.json': 'a' * 64, 'weights.npz': 'b' * 64}
     entry = {'spec': 'soundnet5', 'origin': 'clips', 'licence': 'CC0', 'files': files}
     nets = {'web': entry | {'source': 'https://example.org/web'}, 'near': entry | {'source': 'nets/mine'}}

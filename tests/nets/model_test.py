@@ -132,7 +132,7 @@ def test_compile_and_fit_with_new_classes(tmp_path):
         [('predictions', ['low', 'mid', 'high'][best])] for best in outputs['predictions'].argmax(axis=1)
     ]
     # A saved net has the table and weights: it gives the time steps, from which the rest of the package pools.
-    again = saved.load_net(saved.save(net, tmp_path / 'learned'))
+    again = saved.load_net(saved.save_net(net, tmp_path / 'learned'))
     steps = model.logits(again)(x)['predictions']
     wanted = keras.ops.softmax(keras.ops.mean(steps, axis=1))
     np.testing.assert_allclose(outputs['predictions'], wanted, rtol=1e-4)

@@ -22,7 +22,7 @@ def net():
 @pytest.mark.parametrize('spec', OTHERS, ids=lambda spec: spec.name)
 def test_round_trip(spec, tmp_path):
     net = enliven(model.build(spec))
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     again = saved.load_net(tmp_path / 'net')
     assert model.spec_of(again) == spec
     for head, values in net(noise(12)[None]).items():
@@ -30,7 +30,7 @@ def test_round_trip(spec, tmp_path):
 
 
 def test_what_the_folder_holds(net, tmp_path):
-    saved.save(net, tmp_path / 'net', origin={'run': 'here'}, dtype='float16')
+    saved.save_net(net, tmp_path / 'net', origin={'run': 'here'}, dtype='float16')
     assert sorted(p.name for p in (tmp_path / 'net').iterdir()) == ['labels', 'model.json', 'spec.json', 'weights.npz']
     assert [p.name for p in tmp_path.iterdir()] == ['net']
     facts = saved.read_facts(tmp_path / 'net')
@@ -43,7 +43,7 @@ def test_what_the_folder_holds(net, tmp_path):
 def test_large_statistics_survive_float16(net, tmp_path):
     variance = model.variables_of(net)['conv1/moving_variance']
     variance.assign(variance + 1e5)
-    saved.save(net, tmp_path / 'net', dtype='float16')
+    saved.save_net(net, tmp_path / 'net', dtype='float16')
     again = model.variables_of(saved.load_net(tmp_path / 'net'))['conv1/moving_variance']
     np.testing.assert_array_equal(again, variance)
 
@@ -52,39 +52,39 @@ def test_nan_is_not_saved(net, tmp_path):
     kernel = model.variables_of(net)['conv3/kernel']
     kernel.assign(kernel * np.nan)
     with pytest.raises(SoundNetError, match='conv3/kernel is NaN or infinite in float32'):
-        saved.save(net, tmp_path / 'net')
+        saved.save_net(net, tmp_path / 'net')
     assert not (tmp_path / 'net').exists()
 
 
 def test_saving_again_replaces_whole(net, tmp_path):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     other = enliven(model.build(thin_spec(SOUNDNET5, heads={'esc10': 10})), seed=1)
-    saved.save(other, tmp_path / 'net')
+    saved.save_net(other, tmp_path / 'net')
     assert model.spec_of(saved.load_net(tmp_path / 'net')) == other.spec
     assert [p.name for p in (tmp_path / 'net' / 'labels').iterdir()] == ['esc10.txt']
 
 
 def test_a_link_stays_one(net, tmp_path):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     (tmp_path / 'link').symlink_to('net')
-    saved.save(net, tmp_path / 'link', origin={'run': 'second'})
+    saved.save_net(net, tmp_path / 'link', origin={'run': 'second'})
     assert (tmp_path / 'link').is_symlink()
     assert saved.read_facts(tmp_path / 'net')['origin'] == {'run': 'second'}
     assert sorted(p.name for p in tmp_path.iterdir()) == ['link', 'net']
 
 
 def test_a_failed_save_leaves_the_old_net(net, tmp_path, monkeypatch):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     before = (tmp_path / 'net' / 'weights.npz').read_bytes()
     monkeypatch.setattr(saved.storage, 'write_json', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'):
-        saved.save(enliven(net, seed=5), tmp_path / 'net')
+        saved.save_net(enliven(net, seed=5), tmp_path / 'net')
     assert (tmp_path / 'net' / 'weights.npz').read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ['net']
 
 
 def test_weights_without_top(net, tmp_path):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     trunk = model.build(net.spec.with_heads({}), name='trunk')
     saved.load_weights(trunk, tmp_path / 'net')
     x = noise(3)[None]
@@ -98,7 +98,7 @@ def test_shapes_are_those_of_the_variables(spec):
 
 
 def test_nothing_is_set_if_anything_does_not_fit(net, tmp_path):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     other = model.build(thin_spec(heads={'imagenet': 7, 'esc10': 3}))
     before = [np.array(v) for v in other.variables]
     with pytest.raises(WeightsMismatch) as caught:
@@ -109,7 +109,7 @@ def test_nothing_is_set_if_anything_does_not_fit(net, tmp_path):
 
 
 def test_weights_of_other_layers_are_refused(net, tmp_path):
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     words = (
         r'weights\.npz does not fit soundnet5: it is from soundnet8-thin, which has other layers '
         r'\(conv5/kernel is unexpected; .*; .*; and \d+ more\)\. Load it with load_net'
@@ -120,7 +120,7 @@ def test_weights_of_other_layers_are_refused(net, tmp_path):
 
 
 def test_damaged_files_are_reported(net, tmp_path):
-    folder = saved.save(net, tmp_path / 'net')
+    folder = saved.save_net(net, tmp_path / 'net')
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
         saved.load_net(tmp_path / 'nowhere')
     (folder / 'weights.npz').write_bytes((folder / 'weights.npz').read_bytes()[:1000])
@@ -144,12 +144,12 @@ def test_only_saved_nets_are_replaced(net, tmp_path):
     (tmp_path / 'letters').mkdir()
     (tmp_path / 'letters' / 'love.txt').write_text('dear')
     with pytest.raises(SoundNetError, match='letters: exists and is not a saved net'):
-        saved.save(net, tmp_path / 'letters')
+        saved.save_net(net, tmp_path / 'letters')
     assert (tmp_path / 'letters' / 'love.txt').read_text() == 'dear'
-    saved.save(net, tmp_path / 'net')
+    saved.save_net(net, tmp_path / 'net')
     (tmp_path / 'net' / 'notes.txt').write_text('mine')
     with pytest.raises(SoundNetError, match=r'net: notes\.txt is not part of the saved net and would be lost'):
-        saved.save(net, tmp_path / 'net')
+        saved.save_net(net, tmp_path / 'net')
 
 
 def test_a_full_disk_is_reported(net, tmp_path, monkeypatch):
@@ -158,13 +158,13 @@ def test_a_full_disk_is_reported(net, tmp_path, monkeypatch):
 
     monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
     with pytest.raises(OSError, match='No space left') as caught:
-        saved.save(net, tmp_path / 'net')
+        saved.save_net(net, tmp_path / 'net')
     assert caught.value.filename == str(tmp_path / 'net')
     assert list(tmp_path.iterdir()) == []
 
 
 def test_model_json_is_readable_text(net, tmp_path):
-    folder = saved.save(net, tmp_path / 'net')
+    folder = saved.save_net(net, tmp_path / 'net')
     assert json.loads((folder / 'model.json').read_text())['format'] == saved.FORMAT
 
 

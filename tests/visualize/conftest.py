@@ -21,7 +21,7 @@ PLACES = ('sea', 'street', '<b>kitchen</b>', 'wood')
 def net(tmp_path_factory):
     """A saved net."""
     net = enliven(model.build(thin_spec(), labels={'places': PLACES}))
-    return saved.save(net, tmp_path_factory.mktemp('net') / 'net')
+    return saved.save_net(net, tmp_path_factory.mktemp('net') / 'net')
 
 
 @pytest.fixture(scope='session')

@@ -356,7 +356,7 @@ def test_no_sound_of_use(net, tmp_path):
 
 
 def test_a_net_without_heads(sounds, tmp_path):
-    net = saved.save(model.build(thin_spec(heads={})), tmp_path / 'net')
+    net = saved.save_net(model.build(thin_spec(heads={})), tmp_path / 'net')
     found = files.find([str(sounds / '001 - tones')])
     with pytest.raises(SoundNetError, match=r'--timeline shows what heads say, and .* has none: leave it out'):
         report.write(load(net), net, found, tmp_path / 'out', report.Wanted(timeline=found[0].path))

@@ -71,7 +71,7 @@ def test_a_clip_is_named_as_the_command_names_it(clip_mean, found, tmp_path):
     # Of two lengths: a clip that is filled up for the one is long enough for the other.
     heads = tuple(Head(name, 6, kernel, 0, 1, clip_mean=clip_mean) for name, kernel in (('far', 8), ('near', 1)))
     own = enliven(model.build(dataclasses.replace(thin_spec(), heads=heads)), seed=3)
-    embedder = load(saved.save(own, tmp_path / 'net'), short='tile')
+    embedder = load(saved.save_net(own, tmp_path / 'net'), short='tile')
     known = Survey.begin(embedder.spec, np.arange(len(found)), ('near',), (), np.zeros(0, int), 3)
     survey.conduct(known, embedder, found, tmp_path / 'survey.npz')
     for number, file in enumerate(found):
