@@ -1,14 +1,14 @@
 """Compute embeddings of sound files: the activations of one layer over time.
 
     soundnet-embed --out=embeddings recordings/
-    soundnet-embed --out=embeddings --layer=conv8 --short=tile recordings/
+    soundnet-embed --out=embeddings --layer=conv8 recordings/
     soundnet-embed --model=runs/first/net --out=embeddings.parquet --format=parquet --pool=mean 'tapes/**/*.mp3'
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 
 Arguments are sound files of any length, folders or globs; --paths_from reads more of them from a file.
 npz: one file per sound in the folder --out, with the inputs' folder structure (rain.wav.npz). Several runs can share
 the folder; if each has its own list of sounds, pass the same --root to all.
-jsonl, parquet: one table, the file --out, with one row per sound. It is rebuilt when the list of sounds changes.
+jsonl, csv, parquet, h5: one table, the file --out. It is rebuilt when the list of sounds changes.
 To resume a stopped run, repeat the command; finished outputs are skipped. Files that cannot be used are reported and
 counted by reason, and the exit status is then 1.
 
