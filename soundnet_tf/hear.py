@@ -22,11 +22,11 @@ from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec
 
 LONGEST_HOP = round(0.05 * SAMPLE_RATE)
-"""Samples between timestamps, at most: the benchmark's events are to be found within 50 ms."""
+"""Maximum samples between timestamps: the benchmark locates events within 50 ms."""
 
 
 class Model(tf.Module):
-    """A net as the benchmark asks for it. Sizes are of one embedding, `sample_rate` is in Hz."""
+    """A net with the attributes that the benchmark requires. `sample_rate` is in Hz."""
 
     sample_rate = SAMPLE_RATE
 
@@ -52,7 +52,7 @@ def timestamp_layer(spec: NetSpec) -> str:
 
 
 def load_model(path: str = '') -> Model:
-    """The saved net in the folder `path`, or of that name; the default one, the original, where none is named."""
+    """The saved net in the folder `path`, or of that name; by default the original."""
     return Model(saved.load_net(lookup.find(path or None)))
 
 
@@ -87,7 +87,7 @@ def _heard(audio: Any, model: Model, layer: str) -> list[Embedding]:
 
 
 def _inside(embedding: Embedding) -> np.ndarray[Any, Any]:
-    """Which steps are centred in the sound; where it is too short for any, the one that is nearest."""
+    """Indices of the steps centred in the sound; if there are none, the nearest one."""
     times = embedding.times
     inside = np.flatnonzero((times >= 0) & (times <= embedding.seconds))
     return inside if inside.size else np.abs(times - embedding.seconds / 2).argmin(keepdims=True)

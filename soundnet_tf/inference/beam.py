@@ -63,7 +63,7 @@ def _tally(counted: Mapping[str, int]) -> Tally:
 
 
 class _Embed(apache_beam.DoFn):
-    """`write.to_folder`: file -> its npz; nothing comes after it."""
+    """`write.to_folder` as a DoFn: a file to its npz; it emits nothing."""
 
     def __init__(self, load: Callable[[], Embedder], facts: write.Facts, folder: str, layer: str) -> None:
         self._load, self._facts, self._folder, self._layer = load, facts, folder, layer

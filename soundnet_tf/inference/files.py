@@ -1,4 +1,4 @@
-"""Many sound files: which ones, what their outputs are called, and a run that a bad file does not stop."""
+"""Many sound files: finding them, naming their outputs, and processing them without stopping at a bad one."""
 
 import codecs
 import collections
@@ -22,14 +22,14 @@ SUFFIXES = tuple(sorted(MEDIA_SUFFIXES))
 
 @dataclasses.dataclass(frozen=True)
 class SoundFile:
-    """`path` as it was given; `name` is the path below the folder that all inputs have in common."""
+    """`path` as specified by the user; `name` is the path below the folder that all inputs share."""
 
     path: str
     name: pathlib.PurePath
 
 
 def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None = None) -> list[SoundFile]:
-    """The named files, those that globs fit, and those in folders at any depth, each once; hidden ones are left out.
+    """The specified files, the matches of globs, and the files in folders at any depth, each once, without hidden ones.
 
     Names begin at `root`, or at the folder that all have in common. Of those that are `listed` a folder may be empty,
     and a glob that fits nothing is a name. What cannot be looked into stands for itself; a folder without sounds beside
@@ -78,7 +78,7 @@ def listed(path: str) -> list[str]:
         raise SoundNetError(f'{path}: list cannot be read ({error.strerror}). Check the path') from None
     if b'\0' in data:
         raise SoundNetError(f'{path}: not a list. Pass a text file with a path on each line')
-    # As the system has names, which may be no UTF-8 and hold any other sign.
+    # File names may contain any bytes, not only UTF-8.
     lines = map(os.fsdecode, data.removeprefix(codecs.BOM_UTF8).split(b'\n'))
     found = [line.removesuffix('\r') for line in lines if line.strip()]
     if not found:
@@ -104,30 +104,30 @@ def _walk(folder: str) -> list[str]:
         folders[:] = sorted(name for name in folders if name[0] != '.')
         sounds = sorted(name for name in names if name[0] != '.' and name.lower().endswith(SUFFIXES))
         found += [os.path.join(parent, name) for name in sounds]
-    # Given as if they were files: reading them says what is wrong with them.
+    # Listed as if they were files, so that reading them reports the error.
     return found + [error.filename for error in unreadable]
 
 
 @dataclasses.dataclass
 class Tally:
-    """What became of the files of a run."""
+    """Counts of the files of a run, by outcome."""
 
     done: int = 0
     skipped: int = 0
     elsewhere: int = 0
-    """Those that another run is at."""
+    """Files that another run is processing."""
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     hours: float = 0.0
-    """Of sound in those that are done."""
+    """Hours of sound in the files that are done."""
 
     @property
     def status(self) -> int:
-        """The exit status of a binary: 1 where a file failed."""
+        """The exit status of a command: 1 if a file failed."""
         return 1 if self.failed else 0
 
     @property
     def files(self) -> int:
-        """All of them."""
+        """The total."""
         return self.done + self.skipped + self.elsewhere + self.failed.total()
 
     def __str__(self) -> str:
@@ -188,7 +188,7 @@ def listen(
 
 
 def _progress(total: int) -> Any:
-    """A bar on terminals, for several files; without one the library need not be loaded either."""
+    """A progress bar on terminals, for several files; tqdm is not imported otherwise."""
     if total < 2 or not sys.stderr.isatty():
         return contextlib.nullcontext()
     import tqdm
@@ -197,7 +197,7 @@ def _progress(total: int) -> Any:
 
 
 def _watched(pieces: Iterator[Waveform], path: str) -> Iterator[Waveform]:
-    """With a bar of its own on terminals, since a long sound takes minutes."""
+    """With a progress bar of its own on terminals, since a long sound takes minutes."""
     import tqdm
 
     heard = 0
@@ -216,7 +216,7 @@ def pace(hours: float, seconds: float) -> str:
 def echo(line: str, *, to_stdout: bool = False) -> None:
     """Print a line on stderr, or on stdout, without breaking the progress bar."""
     stream = sys.stdout if to_stdout else sys.stderr
-    # A file's name may hold what the terminal's encoding lacks.
+    # A file name may contain characters that the terminal cannot encode.
     encoding = stream.encoding or 'utf-8'
     bar = sys.modules.get('tqdm')
     write = bar.tqdm.write if bar else print

@@ -1,4 +1,4 @@
-"""Raw sound that comes through a pipe, as from a microphone."""
+"""Raw samples from a pipe, for example of a microphone."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from soundnet_tf.errors import SoundNetError
 DTYPES = ('int16', 'int32', 'uint8', 'float32')
 
 AT_ONCE = 1 << 16
-"""Bytes that are asked for; what is there already is taken, so that nothing waits for more."""
+"""Maximum bytes per read; a read returns what has arrived, without waiting for more."""
 
 
 def pieces(path: str, channels: int = 1, dtype: str = 'int16') -> Iterator[NDArray[Any]]:

@@ -1,6 +1,6 @@
-"""Sound that comes piece by piece: the numbers of the whole, each as soon as it is settled, in constant memory.
+"""Streaming: the numbers of the whole sound, each as soon as it is final, in constant memory.
 
-A step of a layer is settled when all the samples that it sees were heard (`geometry.final_frames`), so it comes
+A step of a layer is final when all samples in its receptive field have arrived (`geometry.final_frames`), so it comes
 `geometry.latency` after the sound at its centre. What is kept is the input that each part of the net needs again:
 less than one kernel, and a pool, of steps per layer. docs/streaming.md has the table.
 """
@@ -51,14 +51,14 @@ def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
 
 
 def rows_of(spec: NetSpec, layers: Sequence[str]) -> tuple[str, ...]:
-    """The rows of the table that `layers` are made of: the paper's conv8 is all of its heads."""
+    """The rows of the table for `layers`: the paper's conv8 stands for all heads."""
     alias = [] if spec.head_alias in spec.head_names else [spec.head_alias]
     rows = [spec.head_names if layer in alias else (layer,) for layer in layers]
     return tuple(dict.fromkeys(row for names in rows for row in names))
 
 
 def joined(spec: NetSpec, outputs: Outputs, layers: Sequence[str]) -> Outputs:
-    """The outputs of `layers` out of those of their rows: of conv8 its heads' one after the other."""
+    """The outputs of `layers` from those of their rows: conv8 is the concatenation of the heads."""
     return {
         layer: outputs[layer] if layer in outputs else np.concatenate([outputs[head] for head in spec.head_names], 1)
         for layer in layers
@@ -77,25 +77,25 @@ class NetStream:
         self._steps = [_Step(stage, run, widths[stage.source], widths[stage.name]) for stage, run in stages]
 
     def push(self, waveform: Waveform, last: bool = False) -> Outputs:
-        """`[samples]`, from 0 upward, to `[time, channels]` of each layer, of the steps that are settled now."""
+        """`[samples]`, from 0 upward, to `[time, channels]` of each layer, for the steps that are final now."""
         given: dict[str | None, NDArray[np.float32]] = {None: waveform[:, None]}
         for step in self._steps:
             given[step.stage.name] = step.push(given[step.stage.source], last)
         return {layer: given[layer] for layer in self._layers}
 
     def numbers(self) -> int:
-        """How many numbers are kept from push to push."""
+        """How many values are kept between pushes."""
         return sum(step.kept.size for step in self._steps)
 
 
 class _Step:
-    """A stage, and what it still needs of its input."""
+    """A stage, and the part of its input that it still needs."""
 
     def __init__(self, stage: 'Stage', run: Run, channels: int, outputs: int) -> None:
         self.stage, self._run = stage, run
         self.kept = np.zeros([stage.paddings[0], channels], np.float32)
         self._nothing = np.zeros([0, outputs], np.float32)
-        self._skip = 0  # with a stride longer than the kernel: what lies between two steps
+        self._skip = 0  # with a stride longer than the kernel: the samples between two steps
         self._begun = False
 
     def push(self, x: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
@@ -115,7 +115,7 @@ class _Step:
 
 
 class Streams:
-    """Several layers and heads of one sound that comes piece by piece; `NetListener.open_stream` opens it.
+    """Several layers and heads of one streamed sound; `NetListener.open_stream` opens it.
 
     What the pushes and the finish give, joined, is what `NetListener.listen` gives for the whole sound.
     """
@@ -133,7 +133,7 @@ class Streams:
         self._intake, self._name = intake, name
         self._short: Short = short
         self._least = max(geometry.min_samples(spec, layer) for layer in self._layers)
-        # To fill up too short a sound it has to be remembered until it is long enough.
+        # A sound that is too short is extended at the end, so it is kept until it is long enough.
         self._beginning = np.zeros(0 if short == 'error' else self._least, np.float32)
         self._samples = 0
         self._meter = audio.LevelMeter(max(geometry.receptive_field(spec, layer) for layer in layers) / SAMPLE_RATE)
@@ -142,23 +142,23 @@ class Streams:
 
     @property
     def seconds(self) -> float:
-        """How much sound was taken in."""
+        """The length of the sound so far."""
         return self._samples / SAMPLE_RATE
 
     @property
     def silent(self) -> bool:
-        """Whether all that the steps of the last push saw was silence, whatever came before."""
+        """Whether the receptive fields of the steps of the last push were silent, whatever came before."""
         return self._meter.recent_dbfs < SILENCE_DBFS
 
     def push(self, samples: ArrayLike) -> dict[str, Embedding]:
-        """The steps that are settled with these samples, `[n]` or `[n, channels]` with n from 0 upward.
+        """The steps that become final with these samples, `[n]` or `[n, channels]` with n from 0 upward.
 
         Raises BadAudio for what is no sound, SoundNetError once the stream is finished.
         """
         return self._take(samples)
 
     def finish(self) -> dict[str, Embedding]:
-        """The sound is over: the rest. Too short a sound raises ShortClip or is filled up, as the embedder does it."""
+        """The remaining steps, at the end of the sound. A sound that is too short is extended, or raises ShortClip."""
         return self._take([], last=True)
 
     def _take(self, samples: ArrayLike, last: bool = False) -> dict[str, Embedding]:
@@ -200,20 +200,20 @@ class Streams:
 
 
 class Stream:
-    """One layer of a sound that comes piece by piece; `Embedder.stream` opens it."""
+    """One layer of a streamed sound; `Embedder.stream` opens it."""
 
     def __init__(self, streams: Streams, layer: str) -> None:
         self._streams, self._layer = streams, layer
 
     @property
     def seconds(self) -> float:
-        """How much sound was taken in."""
+        """The length of the sound so far."""
         return self._streams.seconds
 
     def push(self, samples: ArrayLike) -> Embedding:
-        """The steps that are settled with these samples, maybe none; see `Streams.push`."""
+        """The steps that become final with these samples, maybe none; see `Streams.push`."""
         return self._streams.push(samples)[self._layer]
 
     def finish(self) -> Embedding:
-        """The steps that are left when the sound is over, maybe none; see `Streams.finish`."""
+        """The remaining steps at the end of the sound, maybe none; see `Streams.finish`."""
         return self._streams.finish()[self._layer]

@@ -14,30 +14,30 @@ from numpy.typing import NDArray
 from soundnet_tf.errors import MissingTool
 
 BYTES_TOGETHER = 1 << 26
-"""Of a Parquet file are put in memory, and written as a group; one row may have more."""
+"""Size in memory of a row group of a Parquet file; a single row may be larger."""
 
 
 class Table(Protocol):
-    """A kind of table, a row for each sound. MissingTool where what it is made with is not installed."""
+    """A table format with a row per sound. Raises MissingTool if its library is not installed."""
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
-        """All rows, of which there is at least one; arrays are lists of numbers, and come after all else."""
+        """Write all rows, at least one; arrays are lists of numbers and come last."""
         ...
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """What a table says under these keys, row by row.
+        """The values of these keys, row by row.
 
         Raises OSError, ValueError, KeyError or TypeError if it is none.
         """
         ...
 
     def text(self, text: str) -> str:
-        """A text as the table keeps it."""
+        """A string as the table stores it."""
         ...
 
 
 class JsonLines:
-    """A line of JSON for each sound."""
+    """A line of JSON per sound."""
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
@@ -45,7 +45,7 @@ class JsonLines:
             file.write(json.dumps(plain)[:-1].encode())
             for key in [key for key in row if key not in plain]:
                 file.write(f', "{key}": ['.encode())
-                # A long sound's numbers are never all text at once.
+                # The values of a long sound are never all in memory as text.
                 for index, value in enumerate(row[key]):
                     file.write((', ' * bool(index) + json.dumps(_digits(value))).encode())
                 file.write(b']')
@@ -54,7 +54,7 @@ class JsonLines:
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         with path.open('rb') as file:
             for head in _heads(file):
-                # What comes first; inside of a text the quotes would have a backslash.
+                # The first occurrence; inside a string the quotes would be escaped.
                 for array in (b', "times": [', b', "values": ['):
                     before, cut, _ = head.partition(array)
                     head = before + b'}' if cut else head
@@ -66,7 +66,7 @@ class JsonLines:
 
 
 def _heads(file: IO[bytes]) -> Iterator[bytes]:
-    """Of each line as much as is read at once, which holds all of it but the arrays."""
+    """The beginning of each line, which has everything but the arrays."""
     while head := file.readline(1 << 16):
         yield head
         while head and not head.endswith(b'\n'):
@@ -74,7 +74,7 @@ def _heads(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _digits(values: NDArray[np.floating]) -> Any:
-    # By way of str: a float32's own shortest digits, which are half as many as the same number's as float64.
+    # Through str: the shortest digits of a float32 are half as many as those of the same float64.
     return [float(str(value)) for value in values] if values.ndim else float(str(values))
 
 
@@ -92,7 +92,7 @@ class Parquet:
         writer = None
         for some in _groups(rows):
             table = self._pyarrow.table({key: self._column([row[key] for row in some]) for key in some[0]})
-            # Numbers that hardly come twice gain nothing from a dictionary, and it takes much memory.
+            # Values hardly repeat, so a dictionary saves nothing and takes much memory.
             writer = writer or self._pyarrow.parquet.ParquetWriter(file, table.schema, use_dictionary=False)
             writer.write_table(table)
         if writer:
@@ -116,7 +116,7 @@ class Parquet:
         yield from self._pyarrow.parquet.read_table(path, columns=list(keys)).select(keys).to_pylist()
 
     def text(self, text: str) -> str:
-        # A file's name may not be UTF-8, which Parquet's texts are.
+        # File names may not be valid UTF-8, which Parquet requires.
         return text.encode(errors='backslashreplace').decode()
 
 

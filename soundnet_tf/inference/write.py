@@ -1,4 +1,4 @@
-"""Embeddings as files: an npz for each sound, or all in one table; whole or not at all."""
+"""Write embeddings: an npz file per sound, or one table; atomically."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
 
 Pool = Literal['none', 'mean', 'max']
-"""What is written: every time step, or their average or maximum."""
+"""Pooling over time; none keeps every time step."""
 
 _POOLS: dict[str, Callable[[Embedding], Any]] = {
     'none': lambda embedding: embedding.values,
@@ -32,13 +32,13 @@ _POOLS: dict[str, Callable[[Embedding], Any]] = {
 FORMATS = ('npz', *table_files.TABLES)
 
 LONGEST_NAME = 255
-"""Bytes that a file's name may have on the usual systems."""
+"""Maximum length of a file name in bytes on the usual systems."""
 
 Facts = Mapping[str, str]
-"""What every output of a run states of how it was listened to."""
+"""The settings that every output of a run records."""
 
 STAMPS = ('source_bytes', 'source_mtime_ns')
-"""How large a sound's file was, and when it was last changed, as the run came to it."""
+"""Size and modification time of the sound file when the run read it."""
 
 
 def embed_files(
@@ -74,7 +74,7 @@ def write(
     pool: str,
     to_npz: Callable[[Facts, str], Tally],
 ) -> Tally:
-    """`embed_files`, where `to_npz` makes the npz files in a folder: `to_folder`, or a cluster that does the same."""
+    """`embed_files`, with `to_npz` to write the npz files of a folder: `to_folder`, or the same on a cluster."""
     if format not in FORMATS:
         raise SoundNetError(f'format={format!r}: must be one of {", ".join(FORMATS)}')
     is_folder = os.path.isdir(out) if os.path.exists(out) else format == 'npz' or out.endswith(os.sep)
@@ -94,11 +94,11 @@ def write(
     if claim is None:
         raise SoundNetError(f'{out}: another run is writing it. Wait for it, or stop it first')
     try:
-        for file in files:  # of a sound that has changed since, and may be bad now
+        for file in files:  # of a sound that has changed since, and may be damaged now
             if not is_finished(npz_path(parts, file), file, facts):
                 npz_path(parts, file).unlink(missing_ok=True)
         tally = to_npz(facts, str(parts))
-        # What was not finished is gone, so what is there is right, of whichever run.
+        # Unfinished files were removed, so what exists is right, whichever run wrote it.
         rows = [path for path in (npz_path(parts, file) for file in files) if path.exists()]
         if rows:
             with storage.whole_file(path) as draft:
@@ -113,14 +113,14 @@ def write(
 
 
 def _parts_of(table: pathlib.Path) -> pathlib.Path:
-    """The folder of a table's rows: beside it, to go on from; of a device or a pipe, one that nobody goes on from."""
+    """The folder of a table's rows: beside it, to resume from; for a device or a pipe, a temporary one."""
     if table.exists() and not table.is_file():
         return pathlib.Path(tempfile.mkdtemp(prefix='soundnet')) / 'parts'
     return table.with_name(f'.{table.name}.parts')
 
 
 def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
-    """An npz for each file that has none yet; of processes that do so at once, each takes what no other is at."""
+    """An npz for each file that has none yet. Concurrent processes share the files among themselves."""
     tally = Tally()
     claims, stamps = dict[SoundFile, storage.Claim](), dict[SoundFile, dict[str, int]]()
 
@@ -137,11 +137,11 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
             if claim is None:
                 tally.skipped += finished
                 tally.elsewhere += not finished
-            elif is_finished(path, file, facts):  # by another, between the two looks
+            elif is_finished(path, file, facts):  # another process finished it between the two checks
                 tally.skipped += 1
                 claim.release()
             else:
-                # Before it is decoded: what changes it meanwhile is seen by the next run.
+                # Before decoding: the next run notices a change in the meantime.
                 claims[file], stamps[file] = claim, stamp(file)
                 yield file
 
@@ -160,8 +160,8 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
 
 
 def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
-    """Whether the table has just these rows, of the sounds as they are. Raises SoundNetError where it is no table."""
-    if not out.is_file():  # a device or a pipe holds nothing
+    """Whether the table has exactly these rows, for the current files. Raises SoundNetError if it is not a table."""
+    if not out.is_file():  # nothing can be read back from a device or a pipe
         return False
     try:
         there = list(table.facts(out, ['path', *facts, *STAMPS]))
@@ -176,7 +176,7 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
 
 
 def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
-    """How every sound of a run is listened to."""
+    """The settings of a run, for each output."""
     if pool not in _POOLS:
         raise SoundNetError(f'pool={pool!r}: must be one of {", ".join(_POOLS)}')
     return {
@@ -192,7 +192,7 @@ def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
 
 
 def stamp(file: SoundFile) -> dict[str, int]:
-    """By which a sound's file is known to be as it was; 0 where there is none."""
+    """Size and modification time, to detect changes; 0 if there is no file."""
     try:
         found = os.stat(file.path)
     except OSError:
@@ -201,7 +201,7 @@ def stamp(file: SoundFile) -> dict[str, int]:
 
 
 def record(embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> dict[str, Any]:
-    """All that is written of one sound, whose path is among the `facts`.
+    """All values written for one sound, whose path is among the `facts`.
 
     `values` is `[time, channels]` with `times` `[time]` in seconds; pooled `[channels]`, without times.
     """
@@ -220,7 +220,7 @@ def record(embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> di
 
 
 def npz_path(out: str | os.PathLike[str], file: SoundFile) -> pathlib.Path:
-    """Where a sound's npz goes: the inputs' own folders below `out`, `a/rain.wav` as `a/rain.wav.npz`."""
+    """The path of a sound's npz: `a/rain.wav` becomes `out/a/rain.wav.npz`."""
     name = file.name.name + '.npz'
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f'{file.name.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.npz'
@@ -228,8 +228,8 @@ def npz_path(out: str | os.PathLike[str], file: SoundFile) -> pathlib.Path:
 
 
 def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> None:
-    """One embedding as an npz, with folders made as needed; `record` says what is in it."""
-    # In memory first: on a full disk the zip's own end would complain once more.
+    """Write one embedding as an npz with the values of `record`."""
+    # In memory first: on a full disk closing the zip would raise a second error.
     npz = io.BytesIO()
     np.savez(npz, **record(embedding, facts, stamped))
     with storage.whole_file(path) as draft:
@@ -237,20 +237,20 @@ def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: M
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `write_npz` wrote: arrays, and plain values for what is single."""
+    """Read what `write_npz` wrote: arrays, and plain values for scalars."""
     with np.load(path, allow_pickle=False) as there:
-        # Each is read from the file as it is asked for.
+        # Each array is read from the file only once.
         return {key: value if value.ndim else value.item() for key, value in there.items()}
 
 
 def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
-    """Whether `path` holds what would be written now: the sound as it is, by weights that are known."""
+    """Whether `path` has what would be written now: the current file, and known weights."""
     there = _stated(path, ['path', *facts, *STAMPS]) if facts['weights_sha256'] else None
     return there is not None and _is_same(there.pop('path'), file.path) and there == {**facts, **stamp(file)}
 
 
 def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | None:
-    """The other sound that `path` holds the embedding of, where that sound is still there.
+    """The other sound whose embedding is in `path`, if that sound still exists.
 
     Raises SoundNetError where it is of the same sound, listened to otherwise: what is finished is not written over.
     """
@@ -277,7 +277,7 @@ def _is_same(path: str, other: str) -> bool:
 
 
 def _stated(path: pathlib.Path, keys: Iterable[str]) -> dict[str, Any] | None:
-    """What an npz of ours says under these keys; None where it is not there, or none of ours."""
+    """The values of these keys in an npz; None if it does not exist or is not ours."""
     try:
         with np.load(path, allow_pickle=False) as there:
             return {key: there[key].item() for key in keys}
