@@ -1,1 +1,1 @@
-"""A made world, in which what is seen and what is heard go together, and the story told with it."""
+"""A demo on a synthetic data set of videos whose picture and sound show the same kind of object."""

@@ -1,4 +1,4 @@
-"""What the student has learned, measured on held-out videos with their own sound and picture."""
+"""Evaluate the ear (the student network) on held-out videos."""
 
 import dataclasses
 import importlib.util
@@ -19,43 +19,43 @@ BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """What eye and ear made of a set of videos, row by row."""
+    """Predictions of the eye and the ear for a set of videos, one row per video."""
 
     ids: list[str]
     kinds: NDArray[np.int64]
-    """What each video is about."""
+    """The true kind of each video, as an index into KINDS."""
     eye: NDArray[np.float32]
     """`[videos, kinds]` probabilities from the frames."""
     ear: NDArray[np.float32]
     """`[videos, kinds]` probabilities from the sound."""
     features: NDArray[np.float32]
-    """`[videos, channels]` of the ear's feature layer, averaged over time."""
+    """`[videos, channels]`: activations of the ear's feature layer, averaged over time."""
 
     @property
     def agreement(self) -> float:
-        """How often the ear names first what the eye names first."""
+        """The share of videos for which the top predictions of ear and eye agree."""
         return float(np.mean(self.ear.argmax(-1) == self.eye.argmax(-1)))
 
     @property
     def eye_right(self) -> float:
-        """How often the eye names first what the video is about."""
+        """Top-1 accuracy of the eye."""
         return float(np.mean(self.eye.argmax(-1) == self.kinds))
 
     @property
     def ear_right(self) -> float:
-        """How often the ear names first what the video is about."""
+        """Top-1 accuracy of the ear."""
         return float(np.mean(self.ear.argmax(-1) == self.kinds))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """`[kinds, kinds]`: of the videos about a row's kind, how many the ear names by the column's."""
+        """`[kinds, kinds]` confusion matrix of the ear: rows are true kinds, columns predictions."""
         counts = np.zeros([len(KINDS), len(KINDS)], np.int64)
         np.add.at(counts, (self.kinds, self.ear.argmax(-1)), 1)
         return counts
 
 
 def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], seconds: float) -> Heard:
-    """Put the sound of every record through the net; what the eye saw comes with the records."""
+    """Run the net on the sound of every record; the eye's probabilities are stored in the records."""
     kind_of = {f'{scene.id}.mp4': KINDS.index(scene.kind) for scene in scenes}
     layer, (head,) = net.spec.feature_layer, net.spec.head_names
     part = model.features(net, [layer, head])
@@ -71,16 +71,16 @@ def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], 
 
 
 def require() -> None:
-    """Raise MissingTool at the start rather than at the end, where the SVM's library is not installed."""
+    """Raise MissingTool early if scikit-learn, which the final SVM needs, is not installed."""
     if importlib.util.find_spec('sklearn') is None:
         raise MissingTool('scikit-learn', 'the demo', 'transfer')
 
 
 def svm_accuracy(learned: Heard, held_out: Heard) -> float:
-    """Accuracy of a linear SVM that learns the kinds from the ear's features: what they hold in plain sight."""
+    """Test accuracy of a linear SVM trained on the ear's features."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    machine = make_pipeline(StandardScaler(), LinearSVC(C=0.01))
-    return float(machine.fit(learned.features, learned.kinds).score(held_out.features, held_out.kinds))
+    classifier = make_pipeline(StandardScaler(), LinearSVC(C=0.01))
+    return float(classifier.fit(learned.features, learned.kinds).score(held_out.features, held_out.kinds))

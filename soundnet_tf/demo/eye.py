@@ -1,6 +1,6 @@
-"""The demo's teacher: a small network that learns from labelled frames alone to name what is seen.
+"""The demo's teacher: a small image classifier, trained on labelled frames without any sound.
 
-It never hears anything. It stands where ImageNet and Places networks stand in the paper.
+It takes the role of the ImageNet and Places networks of the paper.
 """
 
 import os
@@ -16,7 +16,7 @@ from soundnet_tf import storage
 from soundnet_tf.demo import world
 
 PENULTIMATE = 'seen'
-"""The layer before the classes, `[batch, 128]`: what an eye makes of a picture before it names it."""
+"""The layer before the classes, `[batch, 128]`: the features of a picture."""
 
 
 def build(classes: int = len(world.KINDS)) -> keras.Model:
@@ -41,9 +41,9 @@ def learn(
     seed: int,
     classes: int = len(world.KINDS),
 ) -> float:
-    """Train an eye to tell so many classes apart and save it as a Keras file.
+    """Train an image classifier with this number of classes and save it as a Keras file.
 
-    Returns its accuracy on the last tenth of the frames, which it did not see.
+    Returns its accuracy on the last tenth of the frames, which are held out.
     """
     keras.utils.set_random_seed(seed)
     net: Any = build(classes)
@@ -52,7 +52,7 @@ def learn(
     rate: Any = keras.optimizers.schedules.CosineDecay(3e-3, steps)
     net.compile(keras.optimizers.Adam(rate), loss='sparse_categorical_crossentropy')
     net.fit(frames[:-held_out], kinds[:-held_out], batch_size=64, epochs=epochs, verbose=0)
-    with tempfile.TemporaryDirectory() as folder:  # Keras wants a path that ends with .keras
+    with tempfile.TemporaryDirectory() as folder:  # Keras needs a path that ends with .keras
         draft = pathlib.Path(folder) / 'eye.keras'
         net.save(draft)
         storage.write_bytes(path, draft.read_bytes())

@@ -1,7 +1,7 @@
-"""The demo's story: a world is made, an eye learns to see it, an ear learns from the eye, and is put to the test.
+"""The demo: generate videos, train an eye on pictures, train an ear on the eye's predictions, and evaluate the ear.
 
-Everything goes through the package as a user's own videos would: the same records, the same training
-loop, the same saved net. Each step is left out when an earlier run has finished it.
+It uses the same records, training loop and saved net as a user's own videos. Steps that an earlier run finished are
+skipped.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from soundnet_tf.prepare import local, manifest, stages
 from soundnet_tf.training import trainer
 
 SECONDS = 10.0
-"""Of each video: two frames, and two steps of the 5-layer net's head."""
+"""Length of each video: two frames, and two steps of the 5-layer net's head."""
 
 HEAD = 'eye'
 STORY = 'story.json'
@@ -36,7 +36,7 @@ STORY = 'story.json'
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of a world; the default takes under six minutes on two cores."""
+    """Size of the data and of the training; the default takes under six minutes on two cores."""
 
     videos: int = 600
     held_out: int = 160
@@ -48,33 +48,33 @@ class Scale:
     learning_rate: float = 1e-3
     seed: int = 0
     shuffled: bool = False
-    """The control: every picture gets another video's sound to learn from, so there is nothing to learn."""
+    """Control experiment: train on pictures paired with the sound of another video, so there is nothing to learn."""
 
 
 def run(out: str, scale: Scale | None = None) -> Outcome:
-    """Live through the whole journey in the folder `out`, and leave a report there."""
+    """Run all steps in the folder `out` and write a report there."""
     scale, folder = scale or Scale(), pathlib.Path(out)
     ear.require()
     clock = _Clock()
     _agree(folder, scale)
     learned, held_out = scenes(scale.videos, 2 * scale.seed + 1), scenes(scale.held_out, 2 * scale.seed + 2)
-    with clock('a world is made: what is seen and what is heard go together'):
+    with clock('generate videos: picture and sound show the same kind of object'):
         sounds = _others(learned) if scale.shuffled else learned
         world.write_world(folder / 'videos' / 'learned', learned, SECONDS, sounds)
         world.write_world(folder / 'videos' / 'held_out', held_out, SECONDS)
-    with clock('an eye learns from labelled pictures, without any sound'):
+    with clock('train the eye on labelled pictures, without any sound'):
         if not (folder / 'eye.keras').exists():
             pictures, kinds = world.labelled_frames(scale.pictures, 2 * scale.seed + 3)
             right = eye.learn(folder / 'eye.keras', pictures, kinds, scale.epochs, scale.seed)
-            print(f'it names {right:.0%} of the pictures that were kept from it')
-    with clock('videos become records: the sound, and what the eye sees in the frames'):
+            print(f'accuracy on held-out pictures: {right:.0%}')
+    with clock('write records: the sound, and the predictions of the eye for the frames'):
         storage.write_text(folder / 'kinds.txt', '\n'.join(KINDS) + '\n')
         seeing = teachers.parse(f'{HEAD}={folder / "eye.keras"},labels={folder / "kinds.txt"},crop=1')
         settings = stages.Settings(clip_s=SECONDS)
         for part in ('learned', 'held_out'):
             videos = manifest.videos([str(folder / 'videos' / part)])
             print(local.run(videos, [seeing], folder / 'records' / part, settings))
-    with clock('an ear learns from the eye; it hears the sound and never sees a label'):
+    with clock('train the ear on the predictions of the eye: it hears the sound and never sees a label'):
         config = Training(
             steps=scale.steps,
             batch=scale.batch,
@@ -86,21 +86,21 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         net_folder = trainer.train(folder / 'records' / 'learned', experiment, folder / 'run').net
         if not (net_folder / saved.TFLITE).exists():
             tflite.add_tflite(net_folder)
-    with clock('the ear is put to the test on videos that it never heard'):
+    with clock('evaluate the ear on held-out videos'):
         net = saved.load_net(net_folder)
-        practice, test = _listen(net, folder, learned, held_out)
+        train, test = _listen(net, folder, learned, held_out)
         untrained = _listen(model.build(net.spec), folder, learned, held_out)
-    with clock('what the ear hears is drawn: its filters, its units, a map of the videos'):
+    with clock('visualize the ear: its filters, its units, a map of the videos'):
         hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
-    with clock('a net that ships, which knows real sounds alone, listens to the made ones'):
+    with clock('tag the videos with a released net, which was trained on real sounds only'):
         said_by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
-    with clock('the original net, which learned from two million videos, listens to real clips'):
+    with clock('tag real clips with the original net, which was trained on two million videos'):
         said_by_original = shipped.original()
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
         ear_right=test.ear_right,
-        svm_trained=ear.svm_accuracy(practice, test),
+        svm_trained=ear.svm_accuracy(train, test),
         svm_untrained=ear.svm_accuracy(*untrained),
         chance=1 / len(KINDS),
         net=net_folder,
@@ -118,7 +118,7 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
 
 
 class _Clock:
-    """Says what begins, and keeps how long each step took."""
+    """Prints each step as it starts and records how long it takes."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -142,16 +142,16 @@ def _listen(
 
 
 def _others(learned: list[Scene]) -> list[Scene]:
-    """For each scene another one in turn, at random: its sound says nothing about the picture."""
+    """A random other scene for each scene, so its sound carries no information about the picture."""
     order = np.random.default_rng(0).permutation(len(learned))
     partner = dict(zip(order, np.roll(order, 1), strict=True))
     return [learned[partner[index]] for index in range(len(learned))]
 
 
 def _clear(test: ear.Heard) -> str:
-    """A held-out video that eye and ear agree on, the ear surest of all; any if there is none."""
-    sure = test.ear.max(-1) * (test.ear.argmax(-1) == test.eye.argmax(-1))
-    return test.ids[int(sure.argmax())]
+    """The held-out video with the ear's highest confidence where eye and ear agree; any if there is none."""
+    confidence = test.ear.max(-1) * (test.ear.argmax(-1) == test.eye.argmax(-1))
+    return test.ids[int(confidence.argmax())]
 
 
 def _prefix() -> str:
@@ -161,14 +161,14 @@ def _prefix() -> str:
 
 
 def _tag(prefix: str, net: pathlib.Path, clip: pathlib.Path) -> tuple[str, str]:
-    """The command that a user would type, and what it says."""
+    """The command that a user would type, and its output."""
     arguments = [f'--model={net}', '--top=3', str(clip)]
     done = subprocess.run([sys.executable, '-m', 'soundnet_tf.bin.tag', *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise SoundNetError(f'soundnet-tag failed on {clip}: {done.stderr.strip()}')
+        raise SoundNetError(f'{clip}: soundnet-tag failed: {done.stderr.strip()}')
     return f'{prefix}soundnet-tag {" ".join(arguments)}', done.stdout.rstrip()
 
 
 def _agree(folder: pathlib.Path, scale: Scale) -> None:
-    """Begin the folder, or resume a demo of the same scale, whose finished parts are used again."""
+    """Start a new folder, or resume a demo with the same settings and reuse its finished steps."""
     storage.begin(folder / STORY, dataclasses.asdict(scale))

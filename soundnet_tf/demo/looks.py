@@ -1,8 +1,8 @@
-"""How each kind looks: signed distances on a grid of coordinates.
+"""How each kind of object looks: signed distances on a grid of coordinates.
 
-A look is drawn in its own coordinates, x to the right and y down, about one unit from its middle to its rim, and
-gives layers from back to front: the distance to the layer's edge (negative inside) and which of the scene's four
-colours fills it. The colours are the scene's, drawn by lot, so that they tell nothing about the kind.
+A look is drawn in its own coordinates, x to the right and y down, about one unit from its centre to its edge, and
+returns layers from back to front: the distance to the layer's edge (negative inside) and which of the scene's four
+colours fills it. The colours are random for each scene, so they carry no information about the kind.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ BODY, TRIM, DARK, LIGHT = range(4)
 
 
 class Moment(NamedTuple):
-    """What moves a look: the time, how fresh the last beat of its sound is, and the scene's own four numbers."""
+    """What a look depends on: the time, the decay since the last onset, and four parameters of the scene."""
 
     time_s: float
     beat: float
     """1 at an onset of the sound, falling to 0."""
     form: NDArray[np.float64]
-    """Four numbers in [0, 1] that make this bell another than the next one."""
+    """Four numbers in [0, 1] that vary the shape within a kind."""
 
 
 def circle(x: Grid, y: Grid, cx: float, cy: float, radius: float) -> Grid:
@@ -33,7 +33,7 @@ def circle(x: Grid, y: Grid, cx: float, cy: float, radius: float) -> Grid:
 
 
 def oval(x: Grid, y: Grid, cx: float, cy: float, rx: float, ry: float) -> Grid:
-    """An ellipse; the distance is true along its shorter axis."""
+    """An ellipse; the distance is exact along its shorter axis."""
     return (np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2) - 1) * min(rx, ry)
 
 
@@ -60,7 +60,7 @@ def polygon(x: Grid, y: Grid, *corners: tuple[float, float]) -> Grid:
 
 
 def union(*distances: Grid) -> Grid:
-    """What lies in any of the shapes."""
+    """The union of the shapes."""
     return np.minimum.reduce(distances)
 
 

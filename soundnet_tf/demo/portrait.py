@@ -1,4 +1,4 @@
-"""What the ear hears, unit by unit, as a report of the package on the held-out videos."""
+"""Visualize the units of the ear with the package's own report, on the held-out videos."""
 
 import csv
 import io
@@ -17,13 +17,13 @@ from soundnet_tf.inference import files
 from soundnet_tf.visualize import report
 
 VIDEOS = 5
-"""In the sound that is shown over time, one of each kind."""
+"""Number of videos, each of another kind, in the sound shown over time."""
 
 
 def draw(
     folder: pathlib.Path, net: pathlib.Path, run: pathlib.Path, test: Heard, scenes: Sequence[Scene]
 ) -> pathlib.Path:
-    """Write the report `hears` into the demo's folder, with what it needs, and give the path of its page."""
+    """Write the report `hears` and its inputs into the demo's folder, and return the path of its page."""
     videos, given, out = folder / 'videos' / 'held_out', folder / 'given', folder / 'hears'
     wanted = report.Wanted(
         units=24,
@@ -34,17 +34,17 @@ def draw(
         run=str(run),
         evaluation=str(given / 'confusion.json'),
     )
-    for name, data in _given(videos, test, scenes).items():
+    for name, data in _inputs(videos, test, scenes).items():
         path = given / name
-        # The report is made anew where any of them is newer.
+        # The report is written again if any of its inputs is newer.
         if not path.exists() or path.read_bytes() != data:
             storage.write_bytes(path, data)
     report.write(inference.load(net), net, files.find([str(videos)]), out, wanted)
     return out / report.PAGE
 
 
-def _given(videos: pathlib.Path, test: Heard, scenes: Sequence[Scene]) -> dict[str, bytes]:
-    """What the report is given beside the sounds, by the names of the files."""
+def _inputs(videos: pathlib.Path, test: Heard, scenes: Sequence[Scene]) -> dict[str, bytes]:
+    """Inputs of the report other than the sounds, by file name."""
     about, medley = io.StringIO(), io.BytesIO()
     csv.writer(about).writerows(
         [('path', 'label'), *((f'../videos/held_out/{scene.id}.mp4', scene.kind) for scene in scenes)]

@@ -1,4 +1,4 @@
-"""The demo's report: a page that opens from disk, and the same in a few lines of text."""
+"""The demo's report, as one HTML file and as text for the terminal."""
 
 import base64
 import dataclasses
@@ -19,12 +19,12 @@ from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.stages import Settings, extract
 
 SHOWN = 12
-"""How many held-out videos the page plays."""
+"""Number of held-out videos on the page."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What the demo measured, all of it on held-out videos."""
+    """The results of the demo, all measured on held-out videos."""
 
     eye_right: float
     agreement: float
@@ -35,16 +35,16 @@ class Outcome:
     net: pathlib.Path
     report: pathlib.Path
     hears: pathlib.Path
-    """The page of what the ear hears, unit by unit."""
+    """The page that visualizes the units of the ear."""
     shipped: list[shipped.Said]
-    """What a net of ten real classes says to a video of each kind."""
+    """Predictions of a released net, trained on ten classes of real sounds, for a video of each kind."""
     original: list[str]
-    """What the original net says of real clips."""
+    """Predictions of the original net for real clips."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Story:
-    """All that the report tells."""
+    """The contents of the report."""
 
     outcome: Outcome
     test: Heard
@@ -53,7 +53,7 @@ class Story:
     shuffled: bool
     seconds: dict[str, float]
     prefix: str
-    """What stands before a command where the environment's commands are not on the path."""
+    """Path prefix of the commands if they are not on PATH."""
     command: str
     said: str
 
@@ -63,31 +63,31 @@ def text(story: Story) -> str:
     outcome, took = story.outcome, sum(story.seconds.values())
     bars = '\n'.join(f'  {label:<46} {_bar(value)} {value:6.1%}' for label, value in _measures(outcome))
     return f"""
-What came of it, on {len(story.test.ids)} videos that neither eye nor ear had met
+Results on {len(story.test.ids)} held-out videos, seen or heard by neither eye nor ear in training
 
 {bars}
 
 {_moral(story)}
 
-A net that ships has learned ten kinds of real sounds, and never heard this world. It says
+Predictions of a released net, trained on ten classes of real sounds and never on these videos
 
 {_by_shipped(story)}
 
-The original net learned from two million videos of the real world. Of the real clips that ship it says
+Predictions of the original net, trained on two million real videos, for the real clips of this package
 
 {_indented(_by_original(story))}
 
-Ask the ear yourself:
+Try the ear yourself:
 
   $ {story.command}
 {_indented(story.said)}
 
 The page with pictures and sounds:   {outcome.report}
-What each of its units listens for:  {outcome.hears}
+What its units respond to:           {outcome.hears}
 The net, to embed and tag with:      {outcome.net}
 This took {took:.0f} s.
 
-With your own videos, and teachers that know the real world (any TFLite file or Keras model will do):
+With your own videos, and teachers trained on real images (any TFLite file or Keras model):
 
 {_indented(_next(story))}
 """
@@ -97,17 +97,17 @@ def _moral(story: Story) -> str:
     outcome = story.outcome
     if story.shuffled:
         return (
-            f'This was the control: the ear heard {story.videos} videos with the sounds of other videos under the\n'
-            'pictures, so there was nothing to learn, and what it names should be no better than chance.'
+            f'This was the control experiment: the ear heard {story.videos} videos with the sound of other videos,\n'
+            'so there was nothing to learn, and its accuracy should be at chance level.'
         )
     moral = (
-        f'The ear was never told what anything is called. It heard {story.videos} videos and learned to agree with an\n'
+        f'The ear was trained without labels. It heard {story.videos} videos and learned to agree with an\n'
         'eye that watched them.'
     )
     if outcome.svm_trained > outcome.svm_untrained:
         moral += (
-            ' Its features, put through a linear SVM, tell the kinds apart better than those\n'
-            'of the same net before it learned: that is what SoundNet is for.'
+            ' A linear SVM on its features classifies the kinds better than on those of\n'
+            'the same net before training: this is the purpose of SoundNet.'
         )
     return moral
 
@@ -122,11 +122,11 @@ def _by_original(story: Story) -> str:
 
 def _measures(outcome: Outcome) -> list[tuple[str, float]]:
     return [
-        ('the eye names what a video is about', outcome.eye_right),
-        ('the ear names what the eye names', outcome.agreement),
-        ('the ear names what a video is about', outcome.ear_right),
-        ("a linear SVM on the ear's features", outcome.svm_trained),
-        ('the same on the features of the untrained ear', outcome.svm_untrained),
+        ('accuracy of the eye', outcome.eye_right),
+        ('agreement of ear and eye', outcome.agreement),
+        ('accuracy of the ear', outcome.ear_right),
+        ("accuracy of a linear SVM on the ear's features", outcome.svm_trained),
+        ('the same with the untrained ear', outcome.svm_untrained),
         ('chance', outcome.chance),
     ]
 
@@ -141,7 +141,7 @@ def _indented(lines: str) -> str:
 
 
 def write_html(story: Story, path: pathlib.Path) -> None:
-    """One file with everything in it: numbers, confusions, and held-out videos to look at and listen to."""
+    """Write one self-contained file: results, confusion matrix, and held-out videos with sound."""
     measures = ''.join(
         f'<div class="measure"><span>{html.escape(label)}</span>'
         f'<span class="bar"><i style="width:{value:.1%}"></i></span><b>{value:.1%}</b></div>'
@@ -153,23 +153,23 @@ def write_html(story: Story, path: pathlib.Path) -> None:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>An ear that learned from an eye</title><style>{STYLE}</style>
 <main><h1>An ear that learned from an eye</h1>
-<p>A small world was made in which {len(KINDS)} kinds of things are seen and heard. An eye learned to name them from
-pictures. Then an ear, a SoundNet, heard the sound of videos while the eye watched.</p>
+<p>The videos are synthetic and show {len(KINDS)} kinds of objects that can be seen and heard. An eye learned to
+classify them from pictures. Then an ear, a SoundNet, heard the sound of videos while the eye watched.</p>
 <p>{html.escape(_moral(story))}</p>
-<h2>What came of it</h2><p>Measured on {len(story.test.ids)} videos that neither had met.</p>{measures}
-<h2>Listen for yourself</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and what
-each makes of it. The ear knows only the sound; where it is wrong, the border is orange.</p>
+<h2>Results</h2><p>Measured on {len(story.test.ids)} held-out videos.</p>{measures}
+<h2>Examples</h2><p>Held-out videos: the picture that the eye saw, the sound that the ear heard, and the prediction
+of each. The ear gets only the sound; where it is wrong, the border is orange.</p>
 <div class="clips">{clips}</div>
-<p><a href="{html.escape(str(story.outcome.hears.relative_to(story.folder)))}">What each of its units listens for</a>:
-filters, units with the sounds that excite them, and maps of the videos.</p>
-<h2>What the ear takes for what</h2><p>Each row is what videos are about; each column is what the ear says.</p>
+<p><a href="{html.escape(str(story.outcome.hears.relative_to(story.folder)))}">What its units respond to</a>:
+filters, units with the sounds that activate them most, and maps of the videos.</p>
+<h2>Confusion matrix of the ear</h2><p>Rows are true kinds, columns are predictions.</p>
 {_confusion(story.test.confusion)}
-<h2>How it was done</h2><ol>{steps}</ol>
-<h2>What a net that ships says</h2><p>It has learned ten kinds of real sounds, and never heard this world.</p>
+<h2>Steps</h2><ol>{steps}</ol>
+<h2>Predictions of a released net</h2><p>It was trained on ten classes of real sounds, never on these videos.</p>
 <pre>{html.escape(_by_shipped(story))}</pre>
-<h2>What the original net says</h2><p>It learned from two million videos of the real world. Of the real clips that
-ship it says, scenes first:</p><pre>{html.escape(_by_original(story))}</pre>
-<h2>Ask the ear yourself</h2><pre>$ {html.escape(story.command)}
+<h2>Predictions of the original net</h2><p>It was trained on two million real videos. For the real clips of this
+package it predicts, scenes first:</p><pre>{html.escape(_by_original(story))}</pre>
+<h2>Try the ear yourself</h2><pre>$ {html.escape(story.command)}
 {html.escape(story.said)}</pre>
 <h2>With your own videos</h2><pre>{html.escape(_next(story))}</pre></main></html>
 """
@@ -177,7 +177,7 @@ ship it says, scenes first:</p><pre>{html.escape(_by_original(story))}</pre>
 
 
 def _chosen(test: Heard) -> list[int]:
-    """One video of each kind, and then some that the ear gets wrong: a report that shows both."""
+    """One video of each kind, then videos that the ear gets wrong."""
     first = {kind: int(np.flatnonzero(test.kinds == kind)[0]) for kind in np.unique(test.kinds)}
     wrong = np.flatnonzero(
         (test.ear.argmax(-1) != test.kinds) & ~np.isin(np.arange(len(test.kinds)), [*first.values()])
@@ -192,18 +192,18 @@ def _clip(story: Story, row: int) -> str:
     clip: Any = next(extract(video, lambda: video.path, settings, 192, Clock()))
     sound = base64.b64encode(clip.audio).decode()
     picture = base64.b64encode(encoding.png(clip.frames[0])).decode()
-    eye, ear = (_says(values[row]) for values in (test.eye, test.ear))
+    eye, ear = (_top_kinds(values[row]) for values in (test.eye, test.ear))
     about = KINDS[test.kinds[row]]
     verdict = 'right' if test.ear[row].argmax() == test.kinds[row] else 'wrong'
     return (
-        f'<figure class="{verdict}"><img src="data:image/png;base64,{picture}" alt="A frame of a video about: {about}">'
-        f'<audio controls preload="none" aria-label="Sound of a video about: {about}" '
+        f'<figure class="{verdict}"><img src="data:image/png;base64,{picture}" alt="A frame of a video of: {about}">'
+        f'<audio controls preload="none" aria-label="Sound of a video of: {about}" '
         f'src="data:audio/mpeg;base64,{sound}"></audio>'
-        f'<figcaption>about <b>{about}</b><br>eye: {eye}<br>ear: {ear}</figcaption></figure>'
+        f'<figcaption>truth: <b>{about}</b><br>eye: {eye}<br>ear: {ear}</figcaption></figure>'
     )
 
 
-def _says(probabilities: NDArray[np.float32]) -> str:
+def _top_kinds(probabilities: NDArray[np.float32]) -> str:
     best = np.argsort(probabilities)[::-1][:2]
     return ', '.join(f'{KINDS[kind]} {probabilities[kind]:.0%}' for kind in best if probabilities[kind] >= 0.01)
 

@@ -1,4 +1,4 @@
-"""What nets that know real sounds say: one that ships to the made world, and the original to real clips."""
+"""Predictions of nets trained on real sounds: a released net for the demo's videos, the original net for real clips."""
 
 import dataclasses
 import pathlib
@@ -11,7 +11,7 @@ from soundnet_tf.errors import SoundNetError
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """Of one video: what it is about, the best guess, its probability, and whether the net is sure."""
+    """Of one video: its true kind, the top prediction, its probability, and whether the net is confident."""
 
     kind: str
     guess: str
@@ -23,7 +23,7 @@ class Said:
 
 
 def listen(videos: pathlib.Path, scenes: Sequence[Scene]) -> list[Said]:
-    """By a net of ten real classes, of the first video of each kind in the folder `videos`."""
+    """Predictions of a net with ten real classes for the first video of each kind in the folder `videos`."""
     embedder = inference.load('soundnet8-esc10', short='tile')
     first = {scene.kind: scene for scene in reversed(scenes)}
     found = []
@@ -34,7 +34,7 @@ def listen(videos: pathlib.Path, scenes: Sequence[Scene]) -> list[Said]:
 
 
 def original() -> list[str]:
-    """What the original net says of each clip that ships, a line each; or why it cannot be asked."""
+    """Predictions of the original net, one line per clip of the package; or why it cannot be loaded."""
     try:
         embedder = inference.load('soundnet8', short='tile')
     except SoundNetError as error:  # without a network, and without the package that carries its weights
@@ -43,6 +43,6 @@ def original() -> list[str]:
     for name in clips.names():
         tags = embedder.tag_file(clips.path(name), top=2)
         scenes_first = sorted(tags, key=lambda tag: (tag.head != 'places', -tag.probability))
-        said = [f'{labels.short(tag.head, tag.name)} {tag.probability:.0%}' for tag in scenes_first]
-        lines.append(f'{name:<10} {", ".join(said)}')
+        predictions = [f'{labels.short(tag.head, tag.name)} {tag.probability:.0%}' for tag in scenes_first]
+        lines.append(f'{name:<10} {", ".join(predictions)}')
     return lines

@@ -1,4 +1,4 @@
-"""Scenes as values, and what they look like: backgrounds, clutter, and the kinds as actors on a stage."""
+"""Scenes and how to draw them: backgrounds, clutter, and the objects of each kind as actors."""
 
 import zlib
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ KINDS = tuple(LOOKS)
 SIZE = 96
 """Height and width of a picture, in pixels."""
 SPECKLES = 16
-"""How many frames in a row can have different noise: one field of it, seen through a shifted window."""
+"""Number of different noise patterns: windows of one noise field, each shifted by one row."""
 LONGEST_S = 60.0
-"""Pictures know the onsets of their sound up to here."""
+"""Pictures follow the onsets of their sound up to this time."""
 
 Picture = NDArray[np.uint8]
 Colour = NDArray[np.float32]
 Canvas = NDArray[np.float32]
-"""`[3, height, width]`: numpy goes through whole rows of one colour faster than through pixels of three."""
+"""`[3, height, width]`: channels first, because numpy processes whole rows faster than three-element pixels."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Scene:
 
 
 def scenes(count: int, seed: int, company: float = 0.28) -> list[Scene]:
-    """So many scenes, every kind as often as the next to within one; `company` is the share with a second kind."""
+    """`count` scenes with balanced kinds; `company` is the share with a second kind."""
     rng = random(seed, 'scenes')
     order = rng.permutation(np.arange(count) % len(KINDS))
     made = []
@@ -102,7 +102,7 @@ class _Actor:
 
 
 class Stage:
-    """Everything of a scene that stays the same from frame to frame, prepared once."""
+    """Everything in a scene that does not change between frames, prepared once."""
 
     def __init__(self, scene: Scene):
         rng = random(scene.seed, 'stage')
@@ -129,7 +129,7 @@ class Stage:
 
     @staticmethod
     def _clutter(picture: Canvas, rng: np.random.Generator, opacity: float, largest_px: float = 22) -> None:
-        """A disc, ring, block or stroke that means nothing."""
+        """A disc, ring, block or stroke as a distractor."""
         cx, cy, dx, dy = rng.uniform(0, SIZE, 2).tolist() + rng.normal(0, 20, 2).tolist()
         size = rng.uniform(3, largest_px)
         shape = rng.integers(4)

@@ -1,7 +1,8 @@
 """How each kind sounds: `[samples]` float32 at SAMPLE_RATE, synthesised around a list of onsets.
 
-Picture and sound share the onsets: the drumstick falls where the drum is heard. What a single number could tell is
-drawn by lot from ranges that overlap between the kinds: the rate of the onsets, the pitch and the loudness.
+Picture and sound share the onsets: the drumstick falls where the drum is heard. The rate of the
+onsets, the pitch and the loudness are random, from ranges that overlap between the kinds, so that no single one of
+them identifies the kind.
 """
 
 import zlib
@@ -27,19 +28,19 @@ PERIOD_S = {
     'siren': (0.5, 2.0),
     'waves': (1.6, 3.5),
 }
-"""From which range the mean time between two onsets is drawn."""
+"""Range of the mean time between two onsets."""
 
 JITTER = {'clock': 0.0, 'siren': 0.0, 'drum': 0.1, 'bell': 0.1}
-"""How uneven the onsets are, as a share of the period; the other kinds have 0.45."""
+"""How uneven the onsets are, as a share of the period; 0.45 for the other kinds."""
 
 
 def random(seed: int, purpose: str) -> Random:
-    """Numbers for one purpose of one scene: what is drawn for another purpose does not shift them."""
+    """An independent random generator for one purpose of one scene."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
 def onsets(kind: str, seed: int, seconds: float) -> Onsets:
-    """When the kind is struck, in seconds; a longer stretch begins with the onsets of a shorter one."""
+    """Onset times in seconds; the onsets for a longer duration start with those for a shorter one."""
     rng = random(seed, f'onsets of {kind}')
     low, high = PERIOD_S[kind]
     period, start = log_uniform(rng, low, high), rng.uniform(0, 0.8)
@@ -50,7 +51,7 @@ def onsets(kind: str, seed: int, seconds: float) -> Onsets:
 
 
 def log_uniform(rng: Random, low: float, high: float) -> float:
-    """As often between 1 and 2 as between 2 and 4."""
+    """A random number, uniform on a logarithmic scale."""
     return float(low * (high / low) ** rng.random())
 
 
@@ -60,13 +61,13 @@ def moments(seconds: float) -> Waveform:
 
 
 def sine(phase_turns: NDArray[np.floating]) -> Waveform:
-    """A sine; the remainder first, for float32 is coarse for long phases."""
+    """A sine; the phase is reduced modulo 1 first, because float32 is too coarse for large phases."""
     return np.sin((2 * np.pi * (phase_turns % 1)).astype(np.float32))
 
 
 def shaped_noise(rng: Random, samples: int, gain: Callable[[Waveform], NDArray[np.floating]]) -> Waveform:
     """Noise whose spectrum follows `gain(frequencies in Hz)`, with a root mean square of 1."""
-    # A loop of 2 ** 16 samples (3.0 s) costs a sixth of a transform of the whole length.
+    # A loop of 2 ** 16 samples (3.0 s) takes a sixth of the time of a transform of the whole length.
     length = min(1 << 16, 1 << (samples - 1).bit_length())
     frequencies = np.linspace(1, SAMPLE_RATE / 2, length // 2 + 1, dtype=np.float32)
     spectrum = rng.standard_normal(2 * frequencies.size, dtype=np.float32).view(np.complex64) * gain(frequencies)
@@ -80,7 +81,7 @@ def band(middle_hz: float, octaves: float) -> Callable[[Waveform], Waveform]:
 
 
 def strike(times: Onsets, hits: list[Waveform], rng: Random, samples: int, uneven: float = 0.3) -> Waveform:
-    """One of the hits, drawn by lot and a little louder or softer, at each of the times."""
+    """A randomly chosen hit with a random gain at each of the times."""
     sound = np.zeros(samples + max(map(len, hits)), np.float32)
     choices = rng.integers(len(hits), size=times.size)
     gains = np.exp(uneven * rng.standard_normal(times.size)).astype(np.float32)
@@ -90,7 +91,7 @@ def strike(times: Onsets, hits: list[Waveform], rng: Random, samples: int, uneve
 
 
 def table_tone(hz: NDArray[np.floating], loudness: NDArray[np.floating]) -> Waveform:
-    """A tone of changing pitch, with the given loudness of its harmonics: one period, read at the pitch's pace."""
+    """A tone of changing pitch, with the given loudness of its harmonics, by wavetable synthesis."""
     turns = np.arange(1024) / 1024
     period = sum(gain * np.sin(2 * np.pi * (k * turns + k * k * 0.31)) for k, gain in enumerate(loudness, start=1))
     return np.asarray(period, np.float32)[
@@ -234,7 +235,7 @@ SOUNDS: dict[str, Callable[[Random, Onsets, int], Waveform]] = {
 
 
 def surroundings(rng: Random, samples: int) -> Waveform:
-    """What is heard besides: white, pink or brown noise, and in some scenes the hum of the mains."""
+    """Background sound: white, pink or brown noise, and in some scenes the hum of the mains."""
     slope = rng.choice([0.0, 0.5, 1.0])
     noise = shaped_noise(rng, samples, lambda hz: np.maximum(hz, 60) ** np.float32(-slope))
     if rng.random() < 0.25:
@@ -245,7 +246,7 @@ def surroundings(rng: Random, samples: int) -> Waveform:
 
 
 def echo(rng: Random, sound: Waveform) -> Waveform:
-    """A few late and softer copies, as between houses."""
+    """The sound with three delayed, softer copies."""
     delay, decay = int(log_uniform(rng, 0.03, 0.2) * SAMPLE_RATE), rng.uniform(0.2, 0.5)
     echoed = sound.copy()
     for bounce in (1, 2, 3):

@@ -1,7 +1,7 @@
-"""The made world: the sounds of scenes, and videos of what is seen and heard.
+"""Generate the synthetic data set: sounds, labelled pictures and videos of scenes.
 
-A scene is a value; its pictures and its sound follow from it alone. In some scenes a second kind is seen and heard
-too, smaller and softer than the one that the scene is about.
+The pictures and the sound of a scene are determined by its `Scene` value. Some scenes contain a second kind, smaller
+and softer than the main one.
 """
 
 import functools
@@ -23,13 +23,13 @@ from soundnet_tf.demo.synthesis import SOUNDS, echo, log_uniform, onsets, random
 
 FRAMES_PER_SECOND = 4
 FILE_SAMPLE_RATE = 44_100
-"""The videos' sound tracks are stereo at this rate, so that what reads them has to resample and to mix."""
+"""The videos' sound tracks are stereo at this rate, so that readers have to resample and downmix."""
 BATCH = 4
-"""How many videos a process fetches at a time; a world of no more is written without further processes."""
+"""Number of videos per task of a worker process; no more than these are written in the main process."""
 
 
 def sound(scene: Scene, seconds: float = 10.0) -> audio.Waveform:
-    """`[samples]` float32 in [-1, 1] at audio.SAMPLE_RATE: the kind, the other kind softer, and surroundings."""
+    """`[samples]` float32 in [-1, 1] at audio.SAMPLE_RATE: the kind, the other kind softer, and background sound."""
     samples, rng = round(seconds * audio.SAMPLE_RATE), random(scene.seed, 'mix')
     mixed = _voice(scene.kind, scene.seed, seconds, samples)
     if scene.other:
@@ -44,12 +44,12 @@ def sound(scene: Scene, seconds: float = 10.0) -> audio.Waveform:
 
 def _voice(kind: str, seed: int, seconds: float, samples: int) -> audio.Waveform:
     voice = SOUNDS[kind](random(seed, f'sound of {kind}'), onsets(kind, seed, seconds), samples)
-    # Between equal energy, which lets clicks tower, and equal peaks, which drowns them in the surroundings.
+    # A compromise: equal energy makes clicks too loud, equal peaks makes them too quiet against the background.
     return voice / np.sqrt(voice.std() * abs(voice).max() / 3 + 1e-9)
 
 
 def labelled_frames(count: int, seed: int, company: float = 0.28) -> tuple[Picture, NDArray[np.int64]]:
-    """Pictures `[count, 96, 96, 3]` and the index in KINDS of what each shows: one moment of each of so many scenes."""
+    """Pictures `[count, 96, 96, 3]` and the index in KINDS of what each shows: one frame of each of `count` scenes."""
     shown = scenes(count, seed, company)
     times_s = random(seed, 'moments').uniform(0, 10, count)
     frames = np.stack([Stage(scene).frame(time_s) for scene, time_s in zip(shown, times_s, strict=True)])
@@ -57,7 +57,7 @@ def labelled_frames(count: int, seed: int, company: float = 0.28) -> tuple[Pictu
 
 
 def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of: Scene | None = None) -> Path:
-    """Writes an mp4 of the scene, with its own sound or with another scene's; the file appears when it is whole."""
+    """Write an mp4 of the scene, with its own sound or another scene's; the file appears when it is complete."""
     path = Path(path)
     stage = Stage(scene)
     with storage.whole_file(path) as draft, av.open(draft, 'w', format='mp4') as file:
@@ -67,7 +67,7 @@ def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of:
         picture_track.codec_context.thread_count = 1
         if _picture_codec() == 'libx264':
             picture_track.options = {'preset': 'ultrafast', 'crf': '24'}
-        # The careful search for the best coding of a sound takes three times as long.
+        # The default AAC coder takes three times as long.
         sound_track = file.add_stream(
             'aac', rate=FILE_SAMPLE_RATE, layout='stereo', options={'aac_coder': 'fast', 'cutoff': '11025'}
         )
@@ -76,9 +76,13 @@ def write_video(scene: Scene, path: Path | str, seconds: float = 10.0, sound_of:
             picture = stage.frame(index / FRAMES_PER_SECOND)
             file.mux(picture_track.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
         file.mux(picture_track.encode())
-        heard = av.AudioFrame.from_ndarray(_stereo(sound_of or scene, seconds), format='fltp', layout='stereo')
-        heard.sample_rate, heard.pts, heard.time_base = FILE_SAMPLE_RATE, 0, Fraction(1, FILE_SAMPLE_RATE)
-        file.mux(sound_track.encode(heard))
+        audio_frame = av.AudioFrame.from_ndarray(_stereo(sound_of or scene, seconds), format='fltp', layout='stereo')
+        audio_frame.sample_rate, audio_frame.pts, audio_frame.time_base = (
+            FILE_SAMPLE_RATE,
+            0,
+            Fraction(1, FILE_SAMPLE_RATE),
+        )
+        file.mux(sound_track.encode(audio_frame))
         file.mux(sound_track.encode())
     return path
 
@@ -89,7 +93,7 @@ def _picture_codec() -> Literal['libx264', 'mpeg4']:
 
 
 def _stereo(scene: Scene, seconds: float) -> NDArray[np.float32]:
-    """`[2, samples]` at FILE_SAMPLE_RATE: somewhat to the left or to the right."""
+    """`[2, samples]` at FILE_SAMPLE_RATE: panned slightly left or right."""
     mono = audio.resample(sound(scene, seconds), audio.SAMPLE_RATE, FILE_SAMPLE_RATE)
     left_and_right = random(scene.seed, 'place').uniform(0.6, 1, (2, 1)).astype(np.float32)
     return left_and_right * np.clip(mono, -1, 1)
@@ -102,10 +106,10 @@ def write_world(
     sounds: list[Scene] | None = None,
     jobs: int | None = None,
 ) -> list[Path]:
-    """Writes `<scene id>.mp4` for every scene that has none yet, in `jobs` processes, and gives all the paths.
+    """Write `<scene id>.mp4` for every scene that has none yet, in `jobs` processes, and return all the paths.
 
-    `sounds`, one scene for each, puts other scenes' sounds under the pictures. The processes import the caller's main
-    module, as Python's multiprocessing does: a script keeps its work under `if __name__ == '__main__'`.
+    `sounds`, one scene per video, replaces the sound by that of another scene. The processes import the caller's main
+    module, as Python's multiprocessing does: a script must keep its work under `if __name__ == '__main__'`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +118,8 @@ def write_world(
     missing = [row for row in rows if not row[1].exists()]
     jobs = min(jobs or os.cpu_count() or 1, -(-len(missing) // BATCH))
     if jobs > 1:
-        # Processes, for drawing holds the interpreter's lock: two of them are half as fast again as two threads.
-        # Spawned, for a fork would copy TensorFlow's threads in the midst of their work where the parent has loaded it.
+        # Processes, because drawing holds the GIL: two processes are 1.5 times as fast as two threads.
+        # Spawned, because forking is unsafe once the parent has loaded TensorFlow and started its threads.
         with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
             list(tqdm(pool.map(write_video, *zip(*missing, strict=True), chunksize=BATCH), 'videos', len(missing)))
     else:

@@ -1,12 +1,12 @@
-"""A net that ships: measured by leaving folds out, calibrated, tried on sounds that it never met, and described.
+"""Release a net: cross-validate, calibrate, test on out-of-distribution sounds, and write its model card.
 
-rows         leave one fold out, with several seeds; what stops goes on row by row
-calibration  a temperature, and the confidence from which an answer is one
-sounds       made sounds, and clips made worse
-trials       what nets say to all of these
-features     the rows' inner layers under the SVM protocol
-attribution  who made the clips that a net learned from
-delivery     the saved net that ships, in halves, with all that was measured
+rows         leave-one-fold-out cross-validation with several seeds; an interrupted run resumes row by row
+calibration  temperature scaling and the confidence threshold
+probes       synthetic sounds and corrupted clips
+trials       predictions for corrupted, synthetic and out-of-distribution sounds
+features     the inner layers of the rows' nets, evaluated with the SVM protocol
+attribution  authors and licences of the training clips
+delivery     the released net: float16 weights and all measurements
 card         its model card
-shelf        its line in models.json
+shelf        its entry in models.json
 """

@@ -1,4 +1,4 @@
-"""Who made the clips that a net learned from, as the data set's own list beside them tells it."""
+"""Authors and licences of the training clips, read from the list that comes with the data set."""
 
 import itertools
 import os
@@ -13,26 +13,26 @@ LIST = 'ATTRIBUTION.txt'
 _ADDRESS = re.compile(r'https?://[^\s()]+')
 
 _LINE = re.compile(r'- \[(.+?)\]:\s*(.+)')
-"""`- [1-100032-A.ogg]: clip derived from ... by ... [CC0]`, as ESC-10 and ESC-50 have it."""
+"""`- [1-100032-A.ogg]: clip derived from ... by ... [CC0]`, the format of ESC-10 and ESC-50."""
 
 
 def of(data: str | os.PathLike[str], clips: Sequence[str]) -> dict[str, list[str]]:
-    """`attribution`, a line for each clip, by the files' names: `NAME: ...`; `addresses` of the data and its licence.
+    """`attribution`: one line per clip, `FILE NAME: ...`; `addresses`: the URLs of the data and its licence.
 
-    Nothing where there is no such list in the folder of the data. Raises SoundNetError where there is one that lacks a
-    clip: what was used has to be named.
+    Both are empty if the folder of the data has no ATTRIBUTION.txt. Raises SoundNetError if the list lacks a clip:
+    every clip used must be credited.
     """
-    place = pathlib.Path(data)
-    path = (place if place.is_dir() else place.parent) / LIST
+    data = pathlib.Path(data)
+    path = (data if data.is_dir() else data.parent) / LIST
     if not path.is_file():
         return {'attribution': [], 'addresses': []}
     lines = path.read_text(encoding='utf-8').splitlines()
-    told = {found[1]: found[2] for line in lines if (found := _LINE.fullmatch(line.strip()))}
+    credits = {found[1]: found[2] for line in lines if (found := _LINE.fullmatch(line.strip()))}
     names = [pathlib.PurePath(clip).name for clip in clips]
-    lacking = [name for name in names if name not in told]
-    if lacking:
-        more = f', nor {len(lacking) - 1} others' if len(lacking) > 1 else ''
-        raise SoundNetError(f'{path} does not tell whose {lacking[0]} is{more}: complete it')
+    missing = [name for name in names if name not in credits]
+    if missing:
+        more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
+        raise SoundNetError(f'{path}: no entry for {missing[0]}{more}. Add one line per clip')
     head = itertools.takewhile(lambda line: not _LINE.fullmatch(line.strip()), lines)
     addresses = dict.fromkeys(_ADDRESS.findall(' '.join(head)))
-    return {'attribution': [f'{name}: {told[name]}' for name in names], 'addresses': list(addresses)}
+    return {'attribution': [f'{name}: {credits[name]}' for name in names], 'addresses': list(addresses)}

@@ -1,10 +1,10 @@
-"""How far a net's confidence can be believed: a temperature, and the confidence from which an answer is one.
+"""Temperature scaling and the confidence threshold of a net.
 
-Both are fitted on logits of clips that the nets never learned from. What they are worth is measured fold by fold, with
-the values that the other folds give.
+Both are fitted on the logits of held-out clips. They are evaluated fold by fold, each fold with values fitted on the
+other folds.
 
-Temperature: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017); so is the calibration
-error in 15 bins.
+Temperature scaling and the calibration error in 15 bins:
+Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017).
 """
 
 import dataclasses
@@ -22,15 +22,15 @@ Booleans = NDArray[np.bool_]
 
 BINS = 15
 NEVER = 1.0
-"""A threshold that no confidence reaches: a softmax gives less."""
+"""A threshold that no confidence reaches: softmax outputs are below 1."""
 
 COLDEST, HOTTEST = 0.05, 20.0
-"""Between which a temperature is looked for: beyond, all answers are certain, or all alike."""
+"""Search range of the temperature: outside it, the probabilities are practically one-hot or uniform."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answers:
-    """What a net said of clips of a fold that it never met: `logits` `[clips, classes]`, `truth` `[clips]`."""
+    """A net's outputs for the clips of its held-out fold: `logits` `[clips, classes]`, `truth` `[clips]`."""
 
     fold: int
     logits: Floats
@@ -38,15 +38,15 @@ class Answers:
 
     @property
     def right(self) -> Booleans:
-        """`[clips]`."""
+        """`[clips]`: whether the top class is correct."""
         return self.logits.argmax(axis=1) == self.truth
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """The temperature and the threshold that all left-out answers give, and what such values are worth.
+    """The temperature and the threshold fitted on all held-out clips, and how well such values generalize.
 
-    Shares are measured on each fold with values from the other folds, and counted over all.
+    All measurements are taken on each fold with values fitted on the other folds, then pooled.
     """
 
     temperature: float
@@ -54,54 +54,56 @@ class Calibration:
     rule: str
     error_before: float
     error_after: float
-    """Expected calibration error without a temperature and with one."""
+    """Expected calibration error before and after temperature scaling."""
     loss_before: float
     loss_after: float
-    """Mean negative log-likelihood, in nats, likewise."""
+    """Mean negative log-likelihood in nats, before and after temperature scaling."""
     confident: float
-    """The share of answers at or above the threshold."""
+    """The share of predictions at or above the threshold."""
     accuracy_when_confident: float | None
     accuracy_when_not_confident: float | None
-    """None where there is no such answer."""
+    """None if there is no such prediction."""
 
     def __str__(self) -> str:
-        right = (
+        accuracy = (
             ''
             if self.accuracy_when_confident is None
-            else f', and right of {self.accuracy_when_confident:.1%} of these'
+            else f', with accuracy {self.accuracy_when_confident:.1%} on these'
         )
         confident = (
-            f'confident from {self.confidence_threshold:.3f}, of {self.confident:.0%} of the left-out clips{right}'
+            f'confidence threshold {self.confidence_threshold:.3f}: '
+            f'confident on {self.confident:.0%} of the held-out clips{accuracy}'
         )
-        never = f'never confident (there is not {self.rule}; ask for less with --target_precision, or train longer)'
+        fix = 'Pass a lower --target_precision, or train longer'
+        never = f'never confident: no threshold meets the rule ({self.rule}). {fix}'
         return (
             f'temperature {self.temperature:.3f}: calibration error {self.error_before:.1%} before, '
             f'{self.error_after:.1%} after; {never if self.confidence_threshold >= NEVER else confident}'
         )
 
 
-def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
-    """By the answers of at least two folds; of those from the threshold upward a share of `wanted` are right.
+def calibrate(answers: Sequence[Answers], target: float) -> Calibration:
+    """Fit on the outputs for at least two folds; `target` is the accuracy required at or above the threshold.
 
     Raises SoundNetError for fewer folds.
     """
     folds = sorted({own.fold for own in answers})
     if len(folds) < 2:
-        raise SoundNetError(f'calibration needs answers of two left-out folds or more, and has {len(folds)}')
-    told = []
+        raise SoundNetError(f'calibration: needs at least 2 held-out folds, got {len(folds)}. Use data with more folds')
+    measurements = []
     for fold in folds:
         others, own = ([a for a in answers if (a.fold == fold) == is_own] for is_own in (False, True))
-        told.append(_apart(others, own, wanted))
+        measurements.append(_evaluate_fold(others, own, target))
     before, after, confident, right, loss_before, loss_after = (
-        np.concatenate(part) for part in zip(*told, strict=True)
+        np.concatenate(part) for part in zip(*measurements, strict=True)
     )
-    logits, truth, all_right = _joined(answers)
+    logits, truth, all_right = _concatenate(answers)
     temperature = fit_temperature(logits, truth)
-    share = f'{100 * wanted:.3g}%'
+    precision = f'a precision of at least {100 * target:.3g}%'
     return Calibration(
         temperature=temperature,
-        confidence_threshold=threshold(confidence(logits, temperature), all_right, wanted),
-        rule=f'the least confidence from which on at least {share} of the answers to left-out clips are right',
+        confidence_threshold=threshold(confidence(logits, temperature), all_right, target),
+        rule=f'the lowest confidence threshold with {precision} on held-out clips',
         error_before=calibration_error(before, right),
         error_after=calibration_error(after, right),
         loss_before=float(loss_before.mean()),
@@ -112,12 +114,12 @@ def calibrate(answers: Sequence[Answers], wanted: float) -> Calibration:
     )
 
 
-def _apart(others: Sequence[Answers], own: Sequence[Answers], wanted: float) -> tuple[Floats | Booleans, ...]:
-    """Confidence before and after, whether confident, whether right, losses before and after, of each own answer."""
-    logits, truth, right = _joined(others)
+def _evaluate_fold(others: Sequence[Answers], own: Sequence[Answers], target: float) -> tuple[Floats | Booleans, ...]:
+    """Per clip of `own`: confidence before and after, whether confident, whether correct, losses before and after."""
+    logits, truth, right = _concatenate(others)
     temperature = fit_temperature(logits, truth)
-    confidence_threshold = threshold(confidence(logits, temperature), right, wanted)
-    logits, truth, right = _joined(own)
+    confidence_threshold = threshold(confidence(logits, temperature), right, target)
+    logits, truth, right = _concatenate(own)
     before, after = confidence(logits, 1.0), confidence(logits, temperature)
     return (
         before,
@@ -129,7 +131,7 @@ def _apart(others: Sequence[Answers], own: Sequence[Answers], wanted: float) -> 
     )
 
 
-def _joined(answers: Sequence[Answers]) -> tuple[Floats, NDArray[np.integer], Booleans]:
+def _concatenate(answers: Sequence[Answers]) -> tuple[Floats, NDArray[np.integer], Booleans]:
     logits = np.concatenate([own.logits for own in answers])
     truth, right = (np.concatenate([getattr(own, name) for own in answers]) for name in ('truth', 'right'))
     return logits.astype(np.float64), truth, right
@@ -141,7 +143,7 @@ def probabilities(logits: Floats, temperature: float) -> Floats:
 
 
 def confidence(logits: Floats, temperature: float) -> Floats:
-    """`[clips]`: the probability of the best class."""
+    """`[clips]`: the probability of the top class."""
     return probabilities(logits, temperature).max(axis=1)
 
 
@@ -153,15 +155,15 @@ def _losses(logits: Floats, truth: NDArray[np.integer], temperature: float) -> F
 
 
 def fit_temperature(logits: Floats, truth: NDArray[np.integer]) -> float:
-    """The temperature under which the classes of these clips are likeliest, to five digits.
+    """The temperature that minimizes the negative log-likelihood, to five digits.
 
-    By golden section: the loss is convex in 1 / temperature, so it has one valley.
+    By golden-section search: the loss is convex in 1 / temperature, so it has a single minimum.
     """
     low, high = 1 / HOTTEST, 1 / COLDEST
     golden = (math.sqrt(5) - 1) / 2
 
-    def loss(sharpness: float) -> float:
-        return float(_losses(logits, truth, 1 / sharpness).mean())
+    def loss(inverse: float) -> float:
+        return float(_losses(logits, truth, 1 / inverse).mean())
 
     left, right = high - golden * (high - low), low + golden * (high - low)
     at_left, at_right = loss(left), loss(right)
@@ -178,22 +180,22 @@ def fit_temperature(logits: Floats, truth: NDArray[np.integer]) -> float:
 
 
 def calibration_error(confidences: Floats, right: Booleans) -> float:
-    """Expected calibration error: by bins of confidence, how far its mean is from the share of right answers."""
+    """Expected calibration error: the mean gap between confidence and accuracy over the bins, weighted by bin size."""
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
     off = [abs(confidences[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins)]
     return float(sum(off) / len(confidences))
 
 
-def threshold(confidences: Floats, right: Booleans, wanted: float) -> float:
-    """The least of the confidences from which on, all equal ones included, a share of `wanted` of the answers is right.
+def threshold(confidences: Floats, right: Booleans, target: float) -> float:
+    """The lowest confidence at or above which the accuracy is at least `target`; NEVER if there is none.
 
-    NEVER where there is none.
+    Predictions of equal confidence are on the same side of the threshold.
     """
     order = np.argsort(-confidences, kind='stable')
     ordered = confidences[order]
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
-    good = np.flatnonzero(last_of_equals & (shares >= wanted))
+    is_last_of_ties = np.append(ordered[1:] < ordered[:-1], True)
+    good = np.flatnonzero(is_last_of_ties & (shares >= target))
     return float(ordered[good[-1]]) if good.size else NEVER
 
 

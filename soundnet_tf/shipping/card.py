@@ -1,4 +1,4 @@
-"""The model card: what a net is for, what it mishears and where it was never tried, from what model.json tells."""
+"""The model card, written from model.json: intended use, accuracy, confusions, calibration and untested conditions."""
 
 import collections
 import textwrap
@@ -14,8 +14,8 @@ from soundnet_tf.spec import NetSpec
 
 NAME = 'MODEL_CARD.md'
 
-MISHEARD = 6
-"""Confusions that are told one by one."""
+MAX_CONFUSIONS = 6
+"""Confusions that are listed one by one."""
 
 Facts = Mapping[str, Any]
 
@@ -23,13 +23,13 @@ Facts = Mapping[str, Any]
 def write(spec: NetSpec, classes: Sequence[str], facts: Facts) -> str:
     """The card in Markdown."""
     parts = [
-        _what(spec, classes, facts),
-        _worth(facts),
-        _misheard(classes, facts),
-        _sure(facts),
-        _tried(facts),
-        _not_tried(facts),
-        _learned_from(facts),
+        _overview(spec, classes, facts),
+        _accuracy(facts),
+        _confusions(classes, facts),
+        _calibration(facts),
+        _robustness(facts),
+        _untested(facts),
+        _training_data(facts),
     ]
     return '\n\n'.join(part.strip() for part in parts if part) + '\n'
 
@@ -38,17 +38,17 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(' '.join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
-def _what(spec: NetSpec, classes: Sequence[str], facts: Facts) -> str:
+def _overview(spec: NetSpec, classes: Sequence[str], facts: Facts) -> str:
     (head,) = spec.heads
-    least = geometry.min_samples(spec, head.name) / SAMPLE_RATE
+    min_s = geometry.min_samples(spec, head.name) / SAMPLE_RATE
     hop = geometry.hop(spec, head.name) / SAMPLE_RATE
-    what = f"""Names {len(classes)} kinds of sounds: {', '.join(classes)}. The trunk of {spec.name} with a head
-        {head.name} of {head.classes} classes, kernel {head.kernel}: from mono sound at 22,050 Hz to probabilities
-        each {hop:.2f} s; a whole clip's answer is the softmax of its mean logits. The shortest clip has {least:.2f} s.
-        Weights in {facts['weights_dtype']}, under {facts['licence']}."""
-    use = f"""For: trying the package out, a first guess at environmental sound, features ({spec.feature_layer}) to
-        build on. Not for: anything that harms somebody when it is wrong. It knows no other sounds than these
-        {len(classes)} kinds."""
+    what = f"""Classifies sounds into {len(classes)} classes: {', '.join(classes)}. The trunk of {spec.name} with a head
+        {head.name} of {head.classes} classes and kernel size {head.kernel}. Input: mono audio at 22,050 Hz. Output:
+        class probabilities every {hop:.2f} s; the prediction for a whole clip is the softmax of its mean logits. The
+        minimum clip length is {min_s:.2f} s. Weights in {facts['weights_dtype']}, licensed under {facts['licence']}."""
+    use = f"""Intended use: trying out the package, a first guess at environmental sounds, features
+        ({spec.feature_layer}) for other tasks. Do not use it where a wrong prediction can harm somebody. It knows only
+        these {len(classes)} classes."""
     return f"""# {facts['name']}
 
 {_paragraph(what)}
@@ -59,23 +59,23 @@ def _what(spec: NetSpec, classes: Sequence[str], facts: Facts) -> str:
     soundnet-embed --model={facts['name']} --out=embeddings sound.ogg"""
 
 
-def _worth(facts: Facts) -> str:
+def _accuracy(facts: Facts) -> str:
     accuracy, halves = facts['measured']['accuracy'], facts['measured']['halves']
     folds = sorted({row['fold'] for row in accuracy['rows']})
     by_fold = [[row['accuracy'] for row in accuracy['rows'] if row['fold'] == fold] for fold in folds]
     cells = [f'fold {fold}: {100 * sum(own) / len(own):.1f}' for fold, own in zip(folds, by_fold, strict=True)]
     mean, seeds = format_mean_std(accuracy['mean'], accuracy['deviation_over_seeds']), accuracy['seeds']
-    over = f'with {seeds} seeds (mean and deviation over seeds' if seeds > 1 else 'with one seed (the mean'
-    right = f"""Of clips that it had not met, **{mean} %** were named rightly: each fold was left out in turn, {over};
-        {', '.join(cells)}). The net in this folder learned from all folds by the same recipe, so no clip of the data is
-        left to measure it on."""
-    in_halves = f"""In float16 the nets of the first seed name {100 * halves['float16']:.1f} % rightly, in float32
-        {100 * halves['float32']:.1f} % ({halves['clips']} clips; the same answer to
+    over = f'with {seeds} seeds (mean and standard deviation over seeds' if seeds > 1 else 'with one seed (the mean'
+    cross_validation = f"""Accuracy on held-out clips: **{mean} %**, from cross-validation that leaves one fold out,
+        {over}; {', '.join(cells)}). The net in this folder was trained on all folds with the same recipe, so no clip of
+        the data set is left to test it on."""
+    by_dtype = f"""The nets of the first seed have an accuracy of {100 * halves['float16']:.1f} % with float16 weights
+        and {100 * halves['float32']:.1f} % with float32 weights ({halves['clips']} clips; the same prediction for
         {100 * halves['same_answer']:.1f} %)."""
-    return f'## How often it is right\n\n{_paragraph(right)}\n\n{_paragraph(in_halves)}'
+    return f'## Accuracy\n\n{_paragraph(cross_validation)}\n\n{_paragraph(by_dtype)}'
 
 
-def _misheard(classes: Sequence[str], facts: Facts) -> str:
+def _confusions(classes: Sequence[str], facts: Facts) -> str:
     confusion = facts['measured']['confusion']
     wrong = [
         (count / sum(row), classes[truth], classes[answer])
@@ -83,57 +83,58 @@ def _misheard(classes: Sequence[str], facts: Facts) -> str:
         for answer, count in enumerate(row)
         if answer != truth and count
     ]
-    worst = sorted(wrong, reverse=True)[:MISHEARD]
-    told_worst = '\n'.join(f'- {share:.0%} of {truth}: heard as {answer}' for share, truth, answer in worst)
-    over = ', of all seeds' if facts['measured']['accuracy']['seeds'] > 1 else ''
-    return f"""## What it mishears
+    worst = sorted(wrong, reverse=True)[:MAX_CONFUSIONS]
+    listed = '\n'.join(f'- {share:.0%} of {truth}: classified as {answer}' for share, truth, answer in worst)
+    over = ', all seeds' if facts['measured']['accuracy']['seeds'] > 1 else ''
+    return f"""## Confusions
 
-{told_worst or '- nothing, on the clips left out'}
+{listed or '- none on the held-out clips'}
 
-All answers to left-out clips{over}:
+All predictions on held-out clips{over}:
 
 ```
 {confusion_table(classes, confusion)}
 ```"""
 
 
-def _sure(facts: Facts) -> str:
+def _calibration(facts: Facts) -> str:
     own = facts['measured']['calibration']
     (threshold,) = facts['confidence_threshold'].values()
-    warm = f"""Its logits are divided by {own['temperature']:.3f}, which is worked into its head: all forms of the net
-        say the same. The expected calibration error on left-out folds goes from {100 * own['error_before']:.1f} % to
-        {100 * own['error_after']:.1f} %, the loss from {own['loss_before']:.3f} to {own['loss_after']:.3f} nats (the
-        temperature for each fold taken from the others)."""
-    sure = f"""Below a confidence of **{threshold:.3f}** `soundnet-tag` says that it is not sure. That is {own['rule']}.
-        With the value for each fold taken from the others it is sure of {100 * own['confident']:.1f} % of the left-out
-        clips, and {_percent(own['accuracy_when_confident'])} of these answers are right; of the others
-        {_percent(own['accuracy_when_not_confident'])}. It was fitted on whole clips: of single time steps it is a rough
-        guide."""
+    temperature = f"""The logits are divided by a temperature of {own['temperature']:.3f}, which is folded into the
+        weights of the head, so all formats of the net return the same probabilities. The expected calibration error on
+        held-out folds changes from {100 * own['error_before']:.1f} % to {100 * own['error_after']:.1f} %, the loss from
+        {own['loss_before']:.3f} to {own['loss_after']:.3f} nats (the temperature for each fold is fitted on the
+        others)."""
+    confident = f"""Below a confidence of **{threshold:.3f}** `soundnet-tag` prints "not sure". The threshold is
+        {own['rule']}. With the threshold for each fold fitted on the others, the net is confident on
+        {100 * own['confident']:.1f} % of the held-out clips, with an accuracy of
+        {_percent(own['accuracy_when_confident'])} on these and {_percent(own['accuracy_when_not_confident'])} on the
+        others. The threshold was fitted on whole clips: for single time steps it is only a rough guide."""
     if threshold >= NEVER:
-        sure = f'`soundnet-tag` always says that it is not sure: there is not {own["rule"]}.'
-    return f'## How sure it is\n\n{_paragraph(warm)}\n\n{_paragraph(sure)}'
+        confident = f'`soundnet-tag` always prints "not sure": no threshold meets the rule ({own["rule"]}).'
+    return f'## Calibration\n\n{_paragraph(temperature)}\n\n{_paragraph(confident)}'
 
 
-def _tried(facts: Facts) -> str:
-    tried = facts['measured']
-    none = [*tried['made'], *([tried['others']] if 'others' in tried else [])]
-    worse = [[t['kind'], _percent(t['right']), *_surely(t)] for t in tried['worse']]
-    made = [[t['kind'], t['sounds'], *_surely(t), _said(t)] for t in none]
-    about = """Sounds of none of its classes: whatever it names is wrong, and "not sure" is the right answer. The made
-        ones are synthesised by `soundnet_tf.shipping.probes`; some resemble a class."""
-    return f"""## What it says to other sounds
+def _robustness(facts: Facts) -> str:
+    measured = facts['measured']
+    trials = [*measured['made'], *([measured['others']] if 'others' in measured else [])]
+    corrupted = [[t['kind'], _percent(t['right']), *_confidence_cells(t)] for t in measured['worse']]
+    unknown = [[t['kind'], t['sounds'], *_confidence_cells(t), _top_predictions(t)] for t in trials]
+    about = """Sounds of none of its classes: every class is wrong, and "not sure" is the correct output. The synthetic
+        sounds are generated by `soundnet_tf.shipping.probes`; some resemble a class."""
+    return f"""## Corrupted and unknown sounds
 
-Left-out clips, made worse, by the nets of the first seed (the threshold is that of all folds). Bring quiet sound to
-full scale first:
+Corrupted held-out clips, with the nets of the first seed (the threshold is the one fitted on all folds). Normalize
+quiet audio to full scale first:
 
-{_table([['the clip', 'right', 'not sure', 'mean confidence'], *worse])}
+{_table([['clip', 'accuracy', 'not sure', 'mean confidence'], *corrupted])}
 
 {_paragraph(about)}
 
-{_table([['sound', 'tried', 'not sure', 'mean confidence', 'best guesses'], *made])}"""
+{_table([['sound', 'number', 'not sure', 'mean confidence', 'top predictions'], *unknown])}"""
 
 
-def _surely(trial: Facts) -> list[str]:
+def _confidence_cells(trial: Facts) -> list[str]:
     return [_percent(trial['not_sure']), f'{trial["confidence"]:.2f}']
 
 
@@ -142,34 +143,33 @@ def _table(rows: Sequence[Sequence[object]]) -> str:
     return '\n'.join([head, '|---' * len(rows[0]) + '|', *rest])
 
 
-def _not_tried(facts: Facts) -> str:
+def _untested(facts: Facts) -> str:
     real = '' if 'others' in facts['measured'] else 'Real sounds of other classes.'
-    where = f"""{real} Recordings of another kind than its data: there one source is close by, cut to a few seconds that
-        somebody chose. Several of its classes at once, far or reverberant sources, hours of sound from one place,
-        microphones of phones and wearables, other animals, engines and people of its classes than were recorded."""
-    return f'## Where it was never tried\n\n{_paragraph(where)}'
+    conditions = f"""{real} Recordings unlike those of the data set, which have a single close source and were cut by
+        hand to a few seconds. Several of its classes at once, distant or reverberant sources, hours of audio from one
+        place, microphones of phones and wearables, and animals, engines and people that are not in the data set."""
+    return f'## Untested conditions\n\n{_paragraph(conditions)}'
 
 
-def _learned_from(facts: Facts) -> str:
+def _training_data(facts: Facts) -> str:
     credits, recipe = facts['data']['attribution'], facts['origin']['recipe']
-    whose = 'No list of its authors was found beside it.'
+    authors = 'No list of the authors was found with the data.'
     if credits:
         licences = collections.Counter(line.rpartition('[')[2].rstrip(']') for line in credits)
         counts = ', '.join(f'{count} {licence}' for licence, count in licences.most_common())
-        whose = f"""`model.json` names the {len(credits)} clips, their authors and licences ({counts}) under `data`,
-            `attribution`. Addresses of the data and of its licence, as told there:
-            {', '.join(facts['data']['addresses'])}"""
-    how = ', '.join(f'{name} {value}' for name, value in recipe.items())
-    return f"""## Learned from
+        authors = f"""`model.json` lists the {len(credits)} clips, their authors and licences ({counts}) under
+            `data.attribution`. URLs of the data set and its licences: {', '.join(facts['data']['addresses'])}"""
+    settings = ', '.join(f'{name} {value}' for name, value in recipe.items())
+    return f"""## Training data
 
-{_paragraph(f'{facts["data"]["about"]}. {whose}')}
+{_paragraph(f'{facts["data"]["about"]}. {authors}')}
 
-{_paragraph(f'Recipe: {how}.')}"""
+{_paragraph(f'Recipe: {settings}.')}"""
 
 
 def _percent(share: float | None) -> str:
     return '-' if share is None else f'{100 * share:.0f} %'
 
 
-def _said(trial: Facts) -> str:
+def _top_predictions(trial: Facts) -> str:
     return ', '.join(f'{name} {count}' for name, count in trial['said'])

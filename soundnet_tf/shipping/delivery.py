@@ -1,4 +1,4 @@
-"""The net that ships: learned from all folds, its head's temperature worked in, its weights in halves, all told."""
+"""Write the released net: trained on all folds, calibrated, with float16 weights and all measurements."""
 
 import dataclasses
 import os
@@ -23,43 +23,43 @@ from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import CrossValidation, Row
 
 FINAL = 'final'
-"""In the folder of the work: the run that learns from all folds."""
+"""Run folder, inside the work folder, of the training on all folds."""
 
 MOST_BYTES = 8_000_000
-"""Of a file that ships."""
+"""Maximum size of a file of a released net."""
 
-MOST_LOST = 0.005
-"""Halves are taken where not more of the left-out clips' accuracy is lost."""
+MAX_ACCURACY_LOSS = 0.005
+"""Weights are stored in float16 if the accuracy on held-out clips drops by no more than this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What no measurement tells."""
+    """Settings of a release that are not measured."""
 
     data: str | os.PathLike[str]
-    """Where the data set lies, perhaps with a list of who made its clips."""
+    """The data set, optionally with an ATTRIBUTION.txt that credits the authors of its clips."""
     about: str
-    """The data, in words."""
+    """A description of the data."""
     licence: str
     """Of the weights."""
     ood_sounds: Sequence[str] = ()
-    """Files, folders and globs of real sounds of none of the classes."""
+    """Files, folders and globs of real out-of-distribution sounds."""
     default: bool = False
-    """Whether it is the net that is taken where none is named."""
+    """Whether it becomes the default net."""
 
 
 def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
-    """What need not be found out after hours. Raises SoundNetError for a name that is none, and as `deliver` does."""
+    """Fail early, before hours of training. Raises SoundNetError for an invalid model name, and as `deliver` does."""
     if not registry.is_name(out.name):
         raise SoundNetError(f"{out.name}: invalid model name. Use up to 100 letters, digits, '_', '-' or '.'")
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
     attribution.of(terms.data, [clip.path for clip in dataset.clips])
-    learned = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
+    training_ids = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
     for file in files.find(terms.ood_sounds) if terms.ood_sounds else ():
         if not os.path.exists(file.path):
             raise SoundNetError(f'{file.path}: no such file. Check --ood_sounds')
-        if datasets.content(file.path) in learned:
+        if datasets.content(file.path) in training_ids:
             raise SoundNetError(f'{file.path}: is a clip of {dataset.name}. Pass sounds of none of its classes')
 
 
@@ -71,20 +71,20 @@ def deliver(
     out: pathlib.Path,
     terms: Terms,
 ) -> pathlib.Path:
-    """Learn from all folds and write the folder `out`, then its line in the list beside it; return the folder.
+    """Train on all folds, write the folder `out`, add it to the models.json beside it, and return the folder.
 
-    Raises SoundNetError where another run is at it, `out` holds anything else, a file has more than MOST_BYTES, a
-    clip's author is not told, or nothing of `terms.ood_sounds` is usable.
+    Raises SoundNetError if another run uses the work folder, `out` holds anything else, a file is larger than
+    MOST_BYTES, a clip has no attribution, or none of `terms.ood_sounds` is usable.
     """
     check(cv.dataset, out, terms)
     claim = storage.Claim.of(work / FINAL)
     if claim is None:
-        raise SoundNetError(f'another run is at {work / FINAL}: give the command again when it is through')
+        raise SoundNetError(f'{work / FINAL}: another run is using it. Run the command again when it has finished')
     try:
-        learned = cv.learn(work / FINAL, None, 0)
-        with tempfile.TemporaryDirectory(dir=work) as place:
-            folder = pathlib.Path(place) / out.name
-            facts = _fill(folder, cv, found, calibration, learned.net, terms)
+        trained = cv.learn(work / FINAL, None, 0)
+        with tempfile.TemporaryDirectory(dir=work) as temporary:
+            folder = pathlib.Path(temporary) / out.name
+            facts = _fill(folder, cv, found, calibration, trained.net, terms)
             with storage.whole_folder(out) as draft:
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
         shelf.put(out, facts['spec']['name'], terms.about, terms.licence, terms.default)
@@ -98,15 +98,15 @@ def _fill(
     cv: CrossValidation,
     found: Sequence[Row],
     calibration: Calibration,
-    learned: str,
+    trained: str,
     terms: Terms,
 ) -> dict[str, Any]:
-    """The folder of the net that was learned; returns what model.json tells."""
-    halved = halves(cv, found)
-    dtype = 'float16' if halved['float16'] >= halved['float32'] - MOST_LOST else 'float32'
-    net = saved.load_net(learned)
+    """Write the folder of the trained net; returns the contents of model.json."""
+    by_dtype = halves(cv, found)
+    dtype = 'float16' if by_dtype['float16'] >= by_dtype['float32'] - MAX_ACCURACY_LOSS else 'float32'
+    net = saved.load_net(trained)
     warm(net, calibration.temperature)
-    saved.save_net(net, folder, origin=_without_paths(saved.read_facts(learned)['origin']), dtype=dtype)
+    saved.save_net(net, folder, origin=_without_paths(saved.read_facts(trained)['origin']), dtype=dtype)
     tflite.add_tflite(folder, dtype)
     (head,) = net.spec.head_names
     credits = attribution.of(terms.data, [clip.path for clip in cv.dataset.clips])
@@ -116,7 +116,7 @@ def _fill(
         'licence': terms.licence,
         'data': {'about': terms.about, 'folds': list(cv.dataset.folds), **credits},
         'confidence_threshold': {head: calibration.confidence_threshold},
-        'measured': measured(cv, found, calibration) | {'halves': halved},
+        'measured': measured(cv, found, calibration) | {'halves': by_dtype},
     }
     storage.write_json(folder / 'model.json', facts)
     facts['measured'] |= _tried(cv, found, calibration, folder, terms)
@@ -127,13 +127,13 @@ def _fill(
 
 
 def _without_paths(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells of folders of this machine is left out, of the net and of those that it began with."""
+    """Without local paths, for the net and for the nets that it was fine-tuned from."""
     kept = {key: value for key, value in origin.items() if key not in ('started_from', 'trained_on')}
     return kept | {'before': _without_paths(kept['before'])} if kept.get('before') else kept
 
 
 def warm(net: model.SoundNet, temperature: float) -> None:
-    """Divide the logits of the only head by the temperature, in its weights: so every form of the net says the same."""
+    """Fold the temperature into the weights of the only head, so all formats return the same probabilities."""
     (head,) = net.spec.head_names
     own = model.variables_of(net)
     for key in (f'{head}/kernel', f'{head}/bias'):
@@ -141,7 +141,7 @@ def warm(net: model.SoundNet, temperature: float) -> None:
 
 
 def measured(cv: CrossValidation, found: Sequence[Row], calibration: Calibration) -> dict[str, Any]:
-    """What the rows came to, as model.json has it."""
+    """The results of the rows, in the format of model.json."""
     answers = np.concatenate([row.answers.logits.argmax(axis=1) for row in found])
     truth = np.concatenate([row.answers.truth for row in found])
     confusion = np.zeros([len(cv.dataset.classes)] * 2, int)
@@ -154,20 +154,20 @@ def measured(cv: CrossValidation, found: Sequence[Row], calibration: Calibration
 
 
 def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
-    """Accuracy of the first seed's nets on the clips that they never met, from float32 and from halves in LiteRT.
+    """Accuracy of the first seed's nets on held-out clips, with float32 weights and with float16 weights in LiteRT.
 
-    With the share of clips to which both give the same answer, and the greatest difference of a probability.
+    Includes the share of clips with the same prediction, and the largest difference of a probability.
     """
-    wholes, halved, truth = [], [], []
+    float32, float16, truth = [], [], []
     for row in rows.of_first_seed(found):
         clips = [decoding.read(cv.dataset.clips[clip].path) for clip in row.clips]
-        with tempfile.TemporaryDirectory() as place:
-            folder = saved.save_net(saved.load_net(row.net), pathlib.Path(place) / 'net', dtype='float16')
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = saved.save_net(saved.load_net(row.net), pathlib.Path(temporary) / 'net', dtype='float16')
             tflite.add_tflite(folder, 'float16')
-            for net, said in ((row.net, wholes), (folder, halved)):
-                said.append(trials.said(inference.load(net, short='tile'), clips))
+            for net, outputs in ((row.net, float32), (folder, float16)):
+                outputs.append(trials.said(inference.load(net, short='tile'), clips))
         truth.append(row.answers.truth)
-    whole, half, right = (np.concatenate(parts) for parts in (wholes, halved, truth))
+    whole, half, right = (np.concatenate(parts) for parts in (float32, float16, truth))
     return {
         'clips': len(right),
         'float32': float((whole.argmax(axis=1) == right).mean()),
@@ -180,21 +180,21 @@ def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
 def _tried(
     cv: CrossValidation, found: Sequence[Row], calibration: Calibration, folder: pathlib.Path, terms: Terms
 ) -> Mapping[str, Any]:
-    """What was said to sounds that no net had met."""
+    """Results on corrupted, synthetic and out-of-distribution sounds, in the format of model.json."""
     embedder = inference.load(folder, short='tile')
-    tried: dict[str, Any] = {
+    trials_by_kind: dict[str, Any] = {
         'worse': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
         'made': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
     }
     if terms.ood_sounds:
         trial, tally = trials.out_of_distribution(embedder, terms.ood_sounds)
-        tried['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
-    return tried
+        trials_by_kind['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
+    return trials_by_kind
 
 
 def _check_sizes(folder: pathlib.Path) -> None:
     for path in folder.iterdir():
         if path.stat().st_size > MOST_BYTES:
             raise SoundNetError(
-                f'{path} has {path.stat().st_size:,} bytes, and {MOST_BYTES:,} are the most: take a smaller net'
+                f'{path}: {path.stat().st_size:,} bytes, the maximum is {MOST_BYTES:,}. Use a smaller net'
             )

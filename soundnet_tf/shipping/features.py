@@ -1,4 +1,4 @@
-"""The rows' inner layers as features, by the SVM protocol on the fold that a net never met, beside random nets."""
+"""Evaluate inner layers with the SVM protocol on each net's held-out fold, compared with random nets and MFCC."""
 
 import dataclasses
 import functools
@@ -22,9 +22,9 @@ FOLDER, TABLE = 'features', 'features.md'
 
 
 def run(cv: CrossValidation, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']) -> str:
-    """A table, to print, of the feature layer and the last layer of the rows' nets, of random nets, and of MFCC.
+    """A printable table for the feature layer and the last layer of the rows' nets, random nets, and MFCC.
 
-    Each accuracy becomes a file in `work/features` and is not measured again; the table is `work/features.md` too.
+    Each accuracy is cached in a file in `work/features`; the table is also written to `work/features.md`.
     """
     kinds: dict[str, Callable[[Row], AnyEmbedder]] = {
         'trained': lambda row: saved_nets.saved_net(row.net),
@@ -34,7 +34,7 @@ def run(cv: CrossValidation, rows: Sequence[Row], work: pathlib.Path, protocol: 
     for layer in dict.fromkeys((cv.spec.feature_layer, cv.spec.layer_names[-1])):
         own = dataclasses.replace(protocol, layer=layer)
         lines += [_line(f'{layer}, {kind}', rows, cv, own, work, make) for kind, make in kinds.items()]
-    # Chance has no part in MFCC.
+    # MFCC is deterministic, so one seed is enough.
     lines.append(_line('MFCC', of_first_seed(rows), cv, protocol, work, lambda row: Mfcc()))
     text = columns(lines)
     storage.write_text(work / TABLE, text + '\n')
@@ -51,8 +51,8 @@ def _line(
 ) -> list[str]:
     found: dict[int, list[float]] = {}
     for row in rows:
-        met = saved.read_facts(row.net)['weights_sha256'], cv.dataset.fingerprint(), protocol.to_dict()
-        digest = hashlib.sha256(json.dumps(met).encode()).hexdigest()[:8]
+        inputs = saved.read_facts(row.net)['weights_sha256'], cv.dataset.fingerprint(), protocol.to_dict()
+        digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]
         path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}-{digest}.json'
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

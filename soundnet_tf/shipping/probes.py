@@ -1,4 +1,4 @@
-"""Sounds to probe a net with: synthetic ones of none of its classes, and corrupted clips.
+"""Sounds for probing a net: synthetic ones of none of its classes, and corrupted clips.
 
 Waveforms are `[samples]` float32 at 22,050 Hz in [-1, 1].
 """
@@ -13,11 +13,11 @@ from soundnet_tf.demo import synthesis as world
 from soundnet_tf.demo.synthesis import Random, band, moments, random, shaped_noise, sine, table_tone
 
 SECONDS = 5.0
-"""Length of a synthetic sound, as the clips of ESC-10."""
+"""Length of a synthetic sound, the same as the clips of ESC-10."""
 
 
 def speech_like(rng: Random, samples: int) -> Waveform:
-    """Syllables: a gliding voice through three formants that change with each, and hissed consonants between."""
+    """Syllables: a gliding voice through three formants that change with each, with noisy consonants in between."""
     sound, at, pitch_hz = np.zeros(samples, np.float32), 0, world.log_uniform(rng, 90, 240)
     while at < samples:
         length = min(int(rng.uniform(0.1, 0.28) * SAMPLE_RATE), samples - at)
@@ -86,11 +86,11 @@ SYNTHETIC: Mapping[str, Callable[[Random, int], Waveform]] = {
     'music-like': music_like,
     **{f'a made {kind}': _demo_object(kind) for kind in ('bell', 'bird', 'drum', 'engine', 'siren')},
 }
-"""Of none of ESC-10's classes, each by chance and length."""
+"""Sounds of none of ESC-10's classes: functions of a random generator and a number of samples."""
 
 
 def synthetic(kind: str, seed: int) -> Waveform:
-    """One of them, SECONDS long, its root mean square by lot between -36 and -12 dB; silence stays silent."""
+    """One synthetic sound, SECONDS long, at a random RMS level between -36 and -12 dB; silence stays silent."""
     rng = random(seed, kind)
     sound = SYNTHETIC[kind](rng, int(SECONDS * SAMPLE_RATE)).astype(np.float32)
     level = world.log_uniform(rng, 10 ** (-36 / 20), 10 ** (-12 / 20))

@@ -1,4 +1,4 @@
-"""Every fold left out in turn, with several seeds: what a recipe is worth, and the answers that calibration needs."""
+"""Leave-one-fold-out cross-validation with several seeds: accuracy, and the logits that calibration needs."""
 
 import dataclasses
 import pathlib
@@ -39,7 +39,7 @@ class CrossValidation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """A net that never met one fold, what it says of that fold's clips, and which clips these are."""
+    """A net trained without one fold, its outputs for the clips of that fold, and the indices of these clips."""
 
     seed: int
     net: pathlib.Path
@@ -48,25 +48,28 @@ class Row:
 
     @property
     def fold(self) -> int:
-        """The one that was left out."""
+        """The held-out fold."""
         return self.answers.fold
 
     @property
     def accuracy(self) -> float:
-        """The share of the fold's clips that it names rightly."""
+        """Accuracy on the held-out fold."""
         return float(self.answers.right.mean())
 
 
 def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[Row]:
-    """All rows, those that are not finished yet trained now, each in `work/rows/foldF-seedS`.
+    """All rows; those that are not finished are trained, each in `work/rows/foldF-seedS`.
 
-    All folds with one seed come before the next seed. `work/rows.md` tells all finished rows, after each. Several
-    processes may share `work`: each takes rows that no other is at. Raises SoundNetError where the data has no two
-    folds, where a row was begun differently, and at the end where rows were left to others.
+    All folds with one seed come before the next seed. `work/rows.md` lists all finished rows and is updated after
+    each. Several processes may share `work`: each trains rows that no other process is training. Raises SoundNetError
+    if the data has fewer than two folds, if a row was started with other settings, and at the end if other processes
+    are still training rows.
     """
     if len(cv.dataset.folds) < 2:
-        way_out = 'call its files fold-recording-take, or give a CSV with a column fold'
-        raise SoundNetError(f'{cv.dataset.name} has no two folds, so none can be left out: {way_out}')
+        fix = 'Name its files FOLD-RECORDING-TAKE, or pass a CSV with a column `fold`'
+        raise SoundNetError(
+            f'{cv.dataset.name}: cross-validation needs at least 2 folds, got {len(cv.dataset.folds)}. {fix}'
+        )
     rows, elsewhere = list[Row](), list[str]()
     for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)
@@ -81,14 +84,15 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[Row]:
             if claim:
                 claim.release()
         _write_table(cv, seeds, work)
-        print(f'fold {fold} left out, seed {seed}: {rows[-1].accuracy:.1%} of its clips named rightly', flush=True)
+        print(f'fold {fold} held out, seed {seed}: accuracy {rows[-1].accuracy:.1%}', flush=True)
     if elsewhere:
-        raise SoundNetError(f'another run is at {", ".join(elsewhere)}: give the command again when it is through')
+        names = ', '.join(elsewhere)
+        raise SoundNetError(f'{names}: another run is using it. Run the command again when it has finished')
     return rows
 
 
 def _write_table(cv: CrossValidation, seeds: int, work: pathlib.Path) -> None:
-    """Of whoever's rows are finished."""
+    """Includes finished rows of other processes."""
     folders = {pair: _folder(work, *pair) for pair in _pairs(cv.dataset, seeds)}
     rows = [_row(cv, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
     storage.write_text(work / 'rows.md', table(rows, cv.dataset.folds) + '\n')
@@ -100,9 +104,9 @@ def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
 
 def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> Row:
     net = pathlib.Path(cv.learn(folder, fold, seed).net)
-    said = journal.read_held_out(folder)
-    answers = Answers(fold, said['test_logits'], said['test_truth'])
-    return Row(seed, net, tuple(map(int, said['test_clips'])), answers)
+    held_out = journal.read_held_out(folder)
+    answers = Answers(fold, held_out['test_logits'], held_out['test_truth'])
+    return Row(seed, net, tuple(map(int, held_out['test_clips'])), answers)
 
 
 def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
@@ -112,20 +116,20 @@ def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
 
 
 def of_first_seed(rows: Sequence[Row]) -> list[Row]:
-    """A net for each fold: enough for what costs more than an answer."""
+    """One net per fold, for measurements that are too slow for all seeds."""
     first = min(row.seed for row in rows)
     return [row for row in rows if row.seed == first]
 
 
 def by_seed(rows: Sequence[Row], folds: Sequence[int]) -> dict[int, float]:
-    """The mean accuracy over the folds, for each seed of which all folds are there."""
+    """The mean accuracy over the folds, for each seed with all folds finished."""
     seeds = sorted({row.seed for row in rows})
     own = {seed: [row.accuracy for row in rows if row.seed == seed] for seed in seeds}
     return {seed: statistics.fmean(found) for seed, found in own.items() if len(found) == len(folds)}
 
 
 def summary(rows: Sequence[Row], folds: Sequence[int]) -> dict[str, Any]:
-    """Accuracy as model.json has it: the mean over folds, its mean and deviation over seeds, and each row.
+    """Accuracy in the format of model.json: the mean over folds, with mean and deviation over seeds, and each row.
 
     At least one seed must have all folds.
     """
@@ -144,15 +148,15 @@ def format_mean_std(mean: float, deviation: float | None) -> str:
 
 
 def table(rows: Sequence[Row], folds: Sequence[int]) -> str:
-    """A line for each fold, a column for each seed; the mean over folds last, of seeds that have them all."""
+    """One line per fold, one column per seed; last, the mean over folds of the seeds with all folds finished."""
     seeds = sorted({row.seed for row in rows})
     accuracy = {(row.fold, row.seed): f'{100 * row.accuracy:.1f}' for row in rows}
-    lines: list[list[str]] = [['left out', *(f'seed {seed}' for seed in seeds)]]
+    lines: list[list[str]] = [['held out', *(f'seed {seed}' for seed in seeds)]]
     lines += [[f'fold {fold}', *(accuracy.get((fold, seed), '-') for seed in seeds)] for fold in folds]
     means = by_seed(rows, folds)
     lines.append(['mean', *(f'{100 * means[seed]:.1f}' if seed in means else '-' for seed in seeds)])
     if not means:
         return columns(lines)
     found = summary(rows, folds)
-    spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds, its mean and deviation over seeds'
+    spread = 'mean over folds' if found['seeds'] < 2 else 'mean over folds; mean and standard deviation over seeds'
     return f'{columns(lines)}\n\n{format_mean_std(found["mean"], found["deviation_over_seeds"])} % ({spread})'

@@ -1,4 +1,4 @@
-"""The list of the nets that ship, models.json: what `registry` reads."""
+"""models.json, the list of released nets that `registry` reads."""
 
 import pathlib
 import time
@@ -11,7 +11,7 @@ from soundnet_tf.nets import registry
 def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: bool) -> pathlib.Path:
     """List the net in `folder` in the models.json beside it, under the folder's name; return that list's path.
 
-    It becomes the default where there is none yet, or where `default` says so.
+    It becomes the default if there is none yet or if `default` is true.
     """
     path = folder.parent / registry.LIST
     while (claim := storage.Claim.of(path)) is None:
@@ -20,15 +20,15 @@ def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: boo
         nets = read(path)
         entry = {'spec': spec, 'origin': origin, 'licence': licence, 'source': registry.SHIPPED}
         listed = dict(sorted({**nets['nets'], folder.name: {**entry, 'files': hashes(folder)}}.items()))
-        first = folder.name if default else nets.get('default') or folder.name
-        storage.write_json(path, {'default': first, 'nets': listed})
+        default_name = folder.name if default else nets.get('default') or folder.name
+        storage.write_json(path, {'default': default_name, 'nets': listed})
     finally:
         claim.release()
     return path
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-    """The list, empty where there is none. Raises SoundNetError for a damaged one."""
+    """The list, empty if the file does not exist. Raises SoundNetError for an invalid file."""
     return registry.read(path) if path.exists() else {'nets': {}}
 
 

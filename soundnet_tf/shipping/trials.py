@@ -25,18 +25,18 @@ VARIANTS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """Sounds of one kind, and what was said to them."""
+    """A net's predictions for sounds of one kind."""
 
     kind: str
     sounds: int
     not_sure: float
-    """The share of answers below the threshold."""
+    """The share of predictions below the confidence threshold."""
     confidence: float
-    """Mean, of the best class."""
+    """Mean probability of the top class."""
     said: tuple[tuple[str, int], ...]
-    """The three commonest best guesses, and how often."""
+    """The three most frequent predictions, with counts."""
     right: float | None = None
-    """The share of right answers, where there is such a thing."""
+    """Accuracy; None if no class is correct."""
 
 
 def of(
@@ -46,7 +46,7 @@ def of(
     confidence_threshold: float,
     truth: Any = None,
 ) -> Trial:
-    """Of what a net gave for each sound, `[sounds, classes]`; `truth` `[sounds]` where it is known."""
+    """From probabilities `[sounds, classes]`; `truth` is `[sounds]`, or None if no class is correct."""
     best, answers = probabilities.max(axis=1), probabilities.argmax(axis=1)
     names = [classes[int(answer)] for answer in answers]
     common = collections.Counter(names).most_common(3)
@@ -55,13 +55,15 @@ def of(
 
 
 def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperature: float = 1.0) -> NDArray[np.float64]:
-    """`[sounds, classes]`: the only head's probabilities for whole clips, as soundnet-tag has them.
+    """`[sounds, classes]`: the only head's probabilities for whole clips, as soundnet-tag prints them.
 
-    A `temperature` is for nets whose head does not hold it yet: logits are known up to what a softmax does not see.
+    Pass `temperature` for nets whose head is not calibrated yet: the logits are recovered up to a constant per sound.
     """
     (head,) = embedder.spec.heads
-    heard = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
-    logits = np.log(np.maximum([tags.clip_probabilities(head, own.values) for own in heard], np.finfo(np.float32).tiny))
+    outputs = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
+    logits = np.log(
+        np.maximum([tags.clip_probabilities(head, own.values) for own in outputs], np.finfo(np.float32).tiny)
+    )
     return softmax(logits / temperature)
 
 
@@ -101,14 +103,14 @@ def out_of_distribution(embedder: inference.Embedder, paths: Sequence[str]) -> t
     (head,) = embedder.spec.heads
     tally, found = files.Tally(), []
 
-    def done(file: files.SoundFile, heard: Any) -> None:
-        if heard is not None:
-            found.append(tags.clip_probabilities(head, heard[head.name].values))
+    def done(file: files.SoundFile, outputs: Any) -> None:
+        if outputs is not None:
+            found.append(tags.clip_probabilities(head, outputs[head.name].values))
 
-    there = files.find(paths)
-    files.listen(embedder.listener, there, [head.name], done, tally, len(there))
+    listed = files.find(paths)
+    files.listen(embedder.listener, listed, [head.name], done, tally, len(listed))
     if not found:
-        raise SoundNetError(f'--ood_sounds: none of the {len(there)} files can be used. Pass other files')
+        raise SoundNetError(f'--ood_sounds: none of the {len(listed)} files can be used. Pass other files')
     values = np.array(found).reshape(len(found), head.classes)
     return of(
         'real sounds of no class', embedder.labels[head.name], values, embedder.confidence_threshold[head.name]

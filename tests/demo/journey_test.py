@@ -35,7 +35,7 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     assert true.agreement > shuffled.agreement + 0.1
     assert true.svm_trained > true.svm_untrained
     assert page.count('<audio') == report.SHOWN
-    assert f'What each of its units listens for:  {true.hears}' in told
+    assert f'What its units respond to:           {true.hears}' in told
     assert '"name":"vision"' in true.hears.read_text()
     assert f'soundnet-tag --model={true.net}' in page
     assert f'{true.agreement:.1%}' in told

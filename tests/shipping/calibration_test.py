@@ -138,11 +138,11 @@ def test_what_is_measured_on_a_fold_comes_from_the_others():
     assert found.confident == pytest.approx(sure.mean())
     assert found.accuracy_when_confident == pytest.approx(right[sure].mean())
     assert found.accuracy_when_not_confident == pytest.approx(right[~sure].mean())
-    assert 'and right of' in str(found)
+    assert ', with accuracy ' in str(found)
 
 
 def test_one_fold_is_too_few():
-    with pytest.raises(SoundNetError, match='needs answers of two left-out folds or more, and has 1'):
+    with pytest.raises(SoundNetError, match='calibration: needs at least 2 held-out folds, got 1'):
         calibrate([Answers(1, *planted(1.0, clips=20)), Answers(1, *planted(1.0, clips=20))], 0.5)
 
 

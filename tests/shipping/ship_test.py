@@ -88,11 +88,13 @@ def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys
     shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
     claim = storage.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
-        with pytest.raises(SoundNetError, match='another run is at fold1-seed0: give the command again when it is'):
+        with pytest.raises(
+            SoundNetError, match=r'fold1-seed0: another run is using it\. Run the command again when it has finished'
+        ):
             rows.run(way, 1, tmp_path)
     finally:
         claim.release()
-    assert 'fold 2 left out, seed 0: ' in capsys.readouterr().out
+    assert 'fold 2 held out, seed 0: accuracy ' in capsys.readouterr().out
 
 
 def test_a_finished_row_is_nobodys(found, way, work):
@@ -106,7 +108,7 @@ def test_a_finished_row_is_nobodys(found, way, work):
 def test_the_table_has_folds_and_seeds(found):
     second = [dataclasses.replace(row, seed=1, answers=_all_wrong(row.answers)) for row in found]
     text = rows.table([*found, *second[:1]], [1, 2])
-    assert text.splitlines()[0].split() == ['left', 'out', 'seed', '0', 'seed', '1']
+    assert text.splitlines()[0].split() == ['held', 'out', 'seed', '0', 'seed', '1']
     assert text.splitlines()[2].split()[-1] == '-'
     whole = rows.summary([*found, *second], [1, 2])
     first = np.mean([row.accuracy for row in found])
@@ -200,7 +202,7 @@ def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, ow
     assert sorted(path.name for path in work.iterdir()) == there
     claim = storage.Claim.of(work / 'final')
     try:
-        with pytest.raises(SoundNetError, match=r'another run is at .*final: give the command again when it is'):
+        with pytest.raises(SoundNetError, match=r'final: another run is using it\. Run the command again when it'):
             delivery.deliver(way, found, own, work, out, terms)
     finally:
         claim.release()
@@ -223,7 +225,7 @@ def test_no_path_of_this_machine_is_told():
 
 def test_the_card_tells_what_was_measured(shipped):
     text, facts = (shipped / card.NAME).read_text(), saved.read_facts(shipped)
-    assert text.startswith('# tones\n\nNames 3 kinds of sounds: high, low, middle.')
+    assert text.startswith('# tones\n\nClassifies sounds into 3 classes: high, low, middle.')
     assert f'**{facts["confidence_threshold"]["pitches"]:.3f}**' in text
     assert f'**{100 * facts["measured"]["accuracy"]["mean"]:.1f} %**' in text
     for kind in (*(t['kind'] for t in facts['measured']['worse']), 'silence', 'speech-like', 'real sounds of no class'):
@@ -272,7 +274,7 @@ def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp
     facts = saved.read_facts(folder)
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float32'
     monkeypatch.setattr(delivery, 'MOST_BYTES', 1000)
-    with pytest.raises(SoundNetError, match=r'has .* bytes, and 1,000 are the most: take a smaller net'):
+    with pytest.raises(SoundNetError, match=r': .* bytes, the maximum is 1,000\. Use a smaller net'):
         delivery.deliver(way, found, own, work, tmp_path / 'large', terms)
     assert not (tmp_path / 'large').exists()
 
@@ -285,7 +287,7 @@ def test_authors_have_to_be_told(data, tmp_path):
     name = next(data.rglob('*.wav')).name
     assert attribution.of(data / 'clips.csv', [name])['attribution'] == [f'{name}: a tone by nobody [CC0]']
     with pytest.raises(
-        SoundNetError, match=r'ATTRIBUTION\.txt does not tell whose c\.wav is, nor 1 others: complete it'
+        SoundNetError, match=r'ATTRIBUTION\.txt: no entry for c\.wav and 1 more\. Add one line per clip'
     ):
         attribution.of(data, ['b/c.wav', 'd.wav'])
 
@@ -294,7 +296,8 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     clips = tuple(dataclasses.replace(clip, fold=None) for clip in way.dataset.clips)
     without = dataclasses.replace(way, dataset=dataclasses.replace(way.dataset, clips=clips))
     with pytest.raises(
-        SoundNetError, match='pitches has no two folds, so none can be left out: call its files fold-recording-take'
+        SoundNetError,
+        match=r'pitches: cross-validation needs at least 2 folds, got 0\. Name its files FOLD-REC',
     ):
         rows.run(without, 1, tmp_path)
     (tmp_path / 'mine').mkdir()
