@@ -169,7 +169,7 @@ def write(
         index.write('\n')  # the last line of a stopped run may be broken off
         for sound, found in all_made:
             if lost := len(wanted[sound]) - len(found):
-                echo(f'{paths[sound]} was changed while the report was made: {lost} of its excerpts are missing')
+                echo(f'{paths[sound]}: changed while the report was written: {lost} excerpts are missing')
             for facts in found:
                 index.write(json.dumps(facts) + '\n')
                 there[str(facts['id'])] = facts

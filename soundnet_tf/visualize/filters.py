@@ -39,7 +39,7 @@ def read(folder: pathlib.Path, spec: NetSpec) -> Filters:
         with np.load(path, allow_pickle=False) as weights:
             kernel = weights[f'{layer}/kernel']
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
+        raise SoundNetError(f'{path}: cannot read the weights ({error}). Save the model again') from error
     return of(layer, kernel)
 
 

@@ -32,10 +32,12 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
         top = pathlib.Path(path).parent
         known = {os.path.abspath(top / row['path']): row['label'] or None for row in rows}
     except OSError as error:
-        raise SoundNetError(f'{path}: the labels cannot be read ({error.strerror}). Check the path') from None
+        raise SoundNetError(f'{path}: cannot read the labels ({error.strerror}). Check the path') from None
     except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
-        raise SoundNetError(f'{path} is no list of labels: give a CSV with the columns path and label') from None
+        raise SoundNetError(f'{path}: invalid label file. Pass a CSV with the columns path and label') from None
     paths = [os.path.abspath(sound.path) for sound in sounds]
     if known.keys().isdisjoint(paths):
-        raise SoundNetError(f'{path} lists none of the sounds, such as {sounds[0].path}. Paths count from its folder')
+        raise SoundNetError(
+            f'{path}: none of the sounds is listed, for example {sounds[0].path}. Use paths relative to the CSV'
+        )
     return [known.get(one) for one in paths]

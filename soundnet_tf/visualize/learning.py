@@ -46,9 +46,9 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
             chart['lines'].append({'name': head or 'training', 'x': x, 'y': y})
     there = [log for log in LOGS if (pathlib.Path(run) / log).is_file()]
     if there and not charts:
-        raise SoundNetError(f'{run}: {" and ".join(there)} hold no finite number: there is no curve to draw')
+        raise SoundNetError(f'{run}: no finite values in {" or ".join(there)}. Pass the folder of another run')
     if not charts:
-        raise SoundNetError(f'{run} holds no {" and no ".join(LOGS)}: give the folder of a training run')
+        raise SoundNetError(f'{run}: no {", ".join(LOGS)}. Pass the folder of a training run')
     # The total is a head's loss again where there is one head.
     of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
     if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:
@@ -76,7 +76,7 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise SoundNetError(f'{path} cannot be read as the log of a run ({error})') from error
+        raise SoundNetError(f'{path}: invalid training log ({error}). Pass the folder of a training run') from error
 
 
 def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -86,14 +86,14 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     SoundNetError where there is none.
     """
     path = _result(evaluation)
-    wrong = f'{path} holds no confusion matrix'
+    hint = 'Pass the result.json of soundnet-finetune'
     try:
         result = json.loads(path.read_text(encoding='utf-8'))
         classes, given = [str(name) for name in result['classes']], result['confusion']
     except OSError as error:
-        raise SoundNetError(f'{path} cannot be read ({error.strerror}). Give what soundnet-finetune wrote') from None
+        raise SoundNetError(f'{path}: cannot read the evaluation ({error.strerror}). {hint}') from None
     except (ValueError, KeyError, TypeError):
-        raise SoundNetError(f'{wrong}: it needs the keys classes and confusion') from None
+        raise SoundNetError(f'{path}: the keys classes and confusion are required. {hint}') from None
     found = []
     for name, matrix in (given if isinstance(given, dict) else {'': given}).items():
         try:
@@ -101,11 +101,12 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except (ValueError, TypeError):
             counts = np.zeros([0])
         if counts.shape != (len(classes), len(classes)) or not _are_counts(counts):
-            raise SoundNetError(f'{wrong}: {name or "it"} is not {len(classes)} by {len(classes)} numbers of clips')
+            size = f'{len(classes)} x {len(classes)}'
+            raise SoundNetError(f'{path}: {name or "confusion"} is not a {size} matrix of clip counts. {hint}')
         right = float(np.trace(counts) / max(1, counts.sum()))
         found.append({'name': name, 'classes': classes, 'counts': counts.astype(int).tolist(), 'accuracy': right})
     if not found:
-        raise SoundNetError(f'{wrong}: confusion is empty')
+        raise SoundNetError(f'{path}: confusion is empty. {hint}')
     return found
 
 

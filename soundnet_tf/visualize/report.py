@@ -55,7 +55,7 @@ def write(
     # Excerpts of an older report are no sounds of the user's.
     sounds = [sound for sound in sounds if not {out, parts} & {*pathlib.Path(sound.path).resolve().parents}]
     if not sounds:
-        raise SoundNetError(f'there are no sounds but those of the report itself: choose another --out than {out}')
+        raise SoundNetError(f'{out}: all sounds are files of this report. Choose another --out')
     wanted = _settled(embedder, wanted)
     tsne.require()
     mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAPPED])
@@ -76,7 +76,7 @@ def write(
         known = Survey.load(parts / STATE) or _begun(embedder, sounds, mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
-            raise SoundNetError('none of the sounds can be used: there is nothing to show')
+            raise SoundNetError('no usable sounds: all of them failed or are too short. Pass other sounds')
         page.write(parts, contents.of(embedder, sounds, known, given, wanted, parts))
         storage.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.lost})
         _replace(out, parts)
@@ -85,7 +85,7 @@ def write(
 
 def _told_again(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -> files.Tally:
     for sound in about['lost']:
-        files.echo(f'{sounds[sound].path} is of no use, as before')
+        files.echo(f'{sounds[sound].path}: skipped, as in the previous run')
     failed = Counter(about[FAILED])
     return files.Tally(skipped=len(sounds) - failed.total(), failed=failed)
 
@@ -102,9 +102,9 @@ def _require_ours(folder: pathlib.Path) -> None:
     """Raise SoundNetError where a folder is there that is no report, or has something else beside one."""
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if folder.exists() and not folder.is_dir():
-        raise SoundNetError(f'{folder} is a file: choose another --out')
+        raise SoundNetError(f'{folder}: not a folder. Choose another --out')
     if there and not _about(folder):
-        raise SoundNetError(f'{folder} exists and is no report: choose another --out')
+        raise SoundNetError(f'{folder}: exists and is not a report. Choose another --out')
     ours = OURS | DESKTOP
     other = [name for name in there if name not in ours and not _is_draft(name)]
     for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):
@@ -115,7 +115,7 @@ def _require_ours(folder: pathlib.Path) -> None:
             if one.name not in DESKTOP and not _is_draft(one.name) and not excerpts.is_ours(one.name, suffix)
         ]
     if other:
-        raise SoundNetError(f'{folder} holds {other[0]} beside the report, which would be lost: move it elsewhere')
+        raise SoundNetError(f'{folder}: {other[0]} is not part of the report and would be deleted. Move it elsewhere')
 
 
 def _is_draft(name: str) -> bool:
@@ -179,7 +179,7 @@ def _hash(values: Any) -> str:
 def _alone(parts: pathlib.Path) -> Iterator[None]:
     claim = storage.Claim.of(parts)
     if claim is None:
-        raise SoundNetError(f'another run is writing {parts}: wait for it, or stop it first')
+        raise SoundNetError(f'{parts}: another run is writing this report. Wait until it ends, or stop it')
     try:
         yield
     finally:

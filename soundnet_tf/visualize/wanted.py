@@ -67,7 +67,7 @@ class Given:
             if not os.path.exists(path):
                 raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
         if wanted.timeline and not embedder.spec.heads:
-            raise SoundNetError(f'--timeline shows what heads say, and {embedder.spec.name} has none: leave it out')
+            raise SoundNetError(f'--timeline: {embedder.spec.name} has no heads to plot. Omit this flag')
         if wanted.timeline:
             embedder.listener.open_file(wanted.timeline, list(embedder.listener.heads()))
         return cls(
