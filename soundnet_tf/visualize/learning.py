@@ -48,7 +48,7 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
     if there and not charts:
         raise SoundNetError(f'{run}: no finite values in {" or ".join(there)}. Pass the folder of another run')
     if not charts:
-        raise SoundNetError(f'{run}: no {", ".join(LOGS)}. Pass the folder of a training run')
+        raise SoundNetError(f'{run}: no {" or ".join(LOGS)}. Pass the folder of a training run')
     # The total is a head's loss again where there is one head.
     of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
     if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:

@@ -48,7 +48,7 @@ def test_curves_of_finetuning(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, r': no log\.csv, validation\.csv, history\.csv\. Pass the folder of a training run'),
+        (None, r': no log\.csv or validation\.csv or history\.csv\. Pass the folder of a training run'),
         ('step,total\n1,two\n', r'log\.csv: invalid training log \(.*two.*\)'),
         ('total\n1\n', r'log\.csv: invalid training log \('),
         ('step,total\n1,nan\n', r'no finite values in log\.csv\. Pass the folder of another run'),

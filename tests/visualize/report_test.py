@@ -354,7 +354,9 @@ def test_mistakes_are_told_before_listening(small, tmp_path):
 
 def test_no_sound_of_use(net, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
-    with pytest.raises(SoundNetError, match='no usable sounds: all of them failed or are too short. Pass other sounds'):
+    with pytest.raises(
+        SoundNetError, match=r'no usable sounds: all of them failed or are too short\. Pass other sounds'
+    ):
         report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
     assert not (tmp_path / 'out').exists()
 
