@@ -28,14 +28,14 @@ class Digest:
         self.steps = 0
         self.seconds = 0.0
         self._head = next((head for head in spec.heads if head.name == layer), None)
-        self._evidence, self._said = np.zeros(units), 0
+        self._pooled, self._pooled_steps = np.zeros(units), 0
 
     def add(self, part: Embedding) -> None:
         """The next steps of the sound."""
         values, self.seconds = part.values, part.seconds
         if self._head:  # which answers by all steps, those of what was filled up too
-            self._evidence += tags.pool_inputs(self._head, values).sum(axis=0, dtype=np.float64)
-            self._said += len(values)
+            self._pooled += tags.pool_inputs(self._head, values).sum(axis=0, dtype=np.float64)
+            self._pooled_steps += len(values)
         if part.tiled or part.padded:
             own = geometry.final_frames(self._spec, self._layer, round(part.seconds * SAMPLE_RATE))
             values = values[: max(0, own - self.steps)] if own else values
@@ -49,10 +49,10 @@ class Digest:
         self.steps += len(values)
 
     @property
-    def answer(self) -> NDArray[np.float32]:
+    def pooled_probabilities(self) -> NDArray[np.float32]:
         """`[classes]` of a head: what it says of the whole sound, as `soundnet-tag` has it."""
         assert self._head is not None
-        return tags.pooled_probabilities(self._head, (self._evidence / self._said).astype(np.float32))
+        return tags.pooled_probabilities(self._head, (self._pooled / self._pooled_steps).astype(np.float32))
 
     @property
     def mean(self) -> NDArray[np.float32]:
@@ -95,7 +95,7 @@ class Best:
         return {name: getattr(self, name) for name in self._ARRAYS}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> 'Best':
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> 'Best':
         """The inverse of `arrays`."""
         best = cls(0, 0)
         for name in cls._ARRAYS:

@@ -19,7 +19,7 @@ from soundnet_tf.spec import NetSpec
 from soundnet_tf.threads import ahead
 from soundnet_tf.visualize import spectra
 
-SHORTEST = SAMPLE_RATE // 5
+MIN_SAMPLES = SAMPLE_RATE // 5
 """Less than a fifth of a second is a click, of which nothing can be heard or seen."""
 
 PREVIEW = 3 * SAMPLE_RATE
@@ -50,12 +50,12 @@ def is_ours(name: str, suffix: str) -> bool:
     return re.fullmatch(r'\d+-(loudest|-?\d+)-\d+', pathlib.PurePath(name).stem) is not None and name.endswith(suffix)
 
 
-def seen(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
+def window_of(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
     """What a time step of a layer sees of a sound, from the geometry; its beginning may lie before the sound's."""
     samples = geometry.receptive_field(spec, layer)
     start = geometry.first_sample(spec, layer) + frame * geometry.hop(spec, layer)
-    if samples < SHORTEST:
-        start, samples = start - (SHORTEST - samples) // 2, SHORTEST
+    if samples < MIN_SAMPLES:
+        start, samples = start - (MIN_SAMPLES - samples) // 2, MIN_SAMPLES
     return Window(sound, start, samples)
 
 
@@ -142,32 +142,32 @@ def write(
 
     for name in (SOUNDS, PICTURES):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    asked = sorted(set(windows), key=lambda window: (window.sound, window.id))
-    ids = {window.id for window in asked}
+    requested = sorted(set(windows), key=lambda window: (window.sound, window.id))
+    ids = {window.id for window in requested}
     # An earlier run that was stopped may have been asked for others.
     there = {id: facts for id, facts in _read(folder / INDEX).items() if id in ids}
     for path in [*(folder / SOUNDS).iterdir(), *(folder / PICTURES).iterdir()]:
         if path.stem not in ids:
             path.unlink()
     wanted: dict[int, list[Window]] = {}
-    for window in asked:
+    for window in requested:
         if window.id not in there:
             wanted.setdefault(window.sound, []).append(window)
 
-    def made(sound: int) -> tuple[int, list[Facts]]:
+    def write_sound(sound: int) -> tuple[int, list[Facts]]:
         found: list[Facts] = []
         with contextlib.suppress(BadAudio, ShortClip):
             opened = embedder.listener.open_file(paths[sound], layers)
-            found.extend(_written(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
+            found.extend(_write_excerpt(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
         return sound, found
 
     with (
         (folder / INDEX).open('a') as index,
-        contextlib.closing(ahead(made, wanted)) as all_made,
+        contextlib.closing(ahead(write_sound, wanted)) as results,
         tqdm.tqdm(total=len(wanted), unit='file', desc='excerpts', leave=False, disable=None) as bar,
     ):
         index.write('\n')  # the last line of a stopped run may be broken off
-        for sound, found in all_made:
+        for sound, found in results:
             if lost := len(wanted[sound]) - len(found):
                 echo(f'{paths[sound]}: changed while the report was written: {lost} excerpts are missing')
             for facts in found:
@@ -178,7 +178,7 @@ def write(
     return there
 
 
-def _written(one: Cut, folder: pathlib.Path) -> Facts:
+def _write_excerpt(one: Cut, folder: pathlib.Path) -> Facts:
     inner = one.waveform[one.before : one.before + one.samples]
     id = one.window.id
     storage.write_bytes(folder / PICTURES / f'{id}.png', spectra.picture(one.waveform, one.before, one.samples))

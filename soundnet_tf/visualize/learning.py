@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
 
-POINTS = 150
+MAX_POINTS = 150
 """On a curve at most; of more rows some are averaged together."""
 
 LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
 """What soundnet-train and soundnet-finetune write, and the column that counts."""
 
-ASIDE = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
+IGNORED_COLUMNS = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
 """Columns that say how it went, not what was learned."""
 
 
@@ -64,14 +64,14 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
             rows = list(csv.DictReader(file))
         found = []
         for column in rows[0] if rows else ():
-            if column in (counter, *ASIDE):
+            if column in (counter, *IGNORED_COLUMNS):
                 continue
             there = np.array([(float(row[counter]), float(row[column])) for row in rows if row[column]])
             # A net that has diverged has points that are no numbers.
             there = there[np.isfinite(there).all(axis=1)] if there.size else there
             if len(there):
                 x, y = there.T
-                together = -(-len(x) // POINTS)
+                together = -(-len(x) // MAX_POINTS)
                 parts = [slice(at, at + together) for at in range(0, len(x), together)]
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
@@ -89,13 +89,13 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     hint = 'Pass the result.json of soundnet-finetune'
     try:
         result = json.loads(path.read_text(encoding='utf-8'))
-        classes, given = [str(name) for name in result['classes']], result['confusion']
+        classes, confusion = [str(name) for name in result['classes']], result['confusion']
     except OSError as error:
         raise SoundNetError(f'{path}: cannot read the evaluation ({error.strerror}). {hint}') from None
     except (ValueError, KeyError, TypeError):
         raise SoundNetError(f'{path}: the keys classes and confusion are required. {hint}') from None
     found = []
-    for name, matrix in (given if isinstance(given, dict) else {'': given}).items():
+    for name, matrix in (confusion if isinstance(confusion, dict) else {'': confusion}).items():
         try:
             counts = np.array(matrix, float)
         except (ValueError, TypeError):

@@ -17,12 +17,12 @@ TICKS_HZ = (250, 1000, 4000)
 def write(folder: pathlib.Path, data: dict[str, Any]) -> None:
     """Write the page for the data into `folder`, where its pictures and sounds are."""
     ticks = [{'hz': hz, 'height': round(spectra.height(hz), 4)} for hz in TICKS_HZ]
-    told = data | {'axis': {'ticks': ticks, 'range_db': spectra.RANGE_DB}}
+    values = data | {'axis': {'ticks': ticks, 'range_db': spectra.RANGE_DB}}
     files = resources.files('soundnet_tf.visualize').joinpath('page')
     for name in (STYLE, SCRIPT):
         (folder / name).write_bytes(files.joinpath(name).read_bytes())
     text = files.joinpath(HTML).read_text(encoding='utf-8')
-    text = text.replace('{{title}}', html.escape(data['title'])).replace('{{data}}', embedded(told))
+    text = text.replace('{{title}}', html.escape(data['title'])).replace('{{data}}', embedded(values))
     (folder / HTML).write_text(text, encoding='utf-8')
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = 0.9
+DUPLICATE_CORRELATION = 0.9
 """Correlation over the sounds above which two units are near-duplicates: they share four fifths of their variance."""
 
-FEW = 20
+MIN_SOUNDS = 20
 """Sounds below which units are alike by chance, and none is left out for it."""
 
 SILENT = float(np.finfo(np.float32).eps)
@@ -52,7 +52,7 @@ def ranking(values: NDArray[np.float32], responses: NDArray[np.float32], count: 
 
     Of units whose responses `[sounds, units]` are alike, the most selective stays. `values` are `[units, top]`.
     """
-    audible = values[:, 0] > SILENT * values.max(initial=0)
+    active = values[:, 0] > SILENT * values.max(initial=0)
     centred = (responses - responses.mean(axis=0, dtype=float)).T if len(responses) else np.zeros([len(values), 0])
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     directions = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
@@ -60,7 +60,7 @@ def ranking(values: NDArray[np.float32], responses: NDArray[np.float32], count: 
     for unit in np.argsort(-scores(values, responses), kind='stable'):
         if len(kept) == count:
             break
-        own = len(responses) < FEW or (directions[kept] @ directions[unit] < ALIKE).all()
-        if audible[unit] and own:
+        own = len(responses) < MIN_SOUNDS or (directions[kept] @ directions[unit] < DUPLICATE_CORRELATION).all()
+        if active[unit] and own:
             kept.append(int(unit))
     return np.array(kept, np.int64)

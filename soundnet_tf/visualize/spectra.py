@@ -11,11 +11,11 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 WINDOW = 1024
 """Samples that one column of a spectrogram is taken from: 46 ms."""
 
-LOWEST_HZ, HIGHEST_HZ = 50.0, SAMPLE_RATE / 2
+MIN_HZ, MAX_HZ = 50.0, SAMPLE_RATE / 2
 RANGE_DB = 60.0
 """What is so much below the loudest place of a picture is drawn as silence."""
 
-FAINT_DB = -30.0
+MIN_PEAK_DB = -30.0
 """What stays below, as a sine of a ten-thousandth of full scale does, is drawn as silence, loudest place or not."""
 
 SHADES = 64
@@ -35,7 +35,7 @@ def mel(hz: ArrayLike) -> Any:
 
 def height(hz: float) -> float:
     """How high a frequency stands in a spectrogram, from 0 at its foot to 1 at its top."""
-    low, high, at = (float(mel(f)) for f in (LOWEST_HZ, HIGHEST_HZ, hz))
+    low, high, at = (float(mel(f)) for f in (MIN_HZ, MAX_HZ, hz))
     return (at - low) / (high - low)
 
 
@@ -43,7 +43,7 @@ def height(hz: float) -> float:
 def _bands(rows: int) -> NDArray[np.float64]:
     """`[bins, rows]`: each row's share of each bin's power, a triangle on the mel scale, from low to high."""
     bins = mel(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE))
-    centres = np.linspace(mel(LOWEST_HZ), mel(HIGHEST_HZ), rows)
+    centres = np.linspace(mel(MIN_HZ), mel(MAX_HZ), rows)
     # No narrower than the bins stand apart there, or a row would fall between two of them.
     apart = np.interp(centres, bins[1:], np.diff(bins))
     width = np.maximum(centres[1] - centres[0], apart)
@@ -67,7 +67,7 @@ def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int
 def picture(waveform: Waveform, start: int, samples: int, columns: int = 256, rows: int = 96) -> bytes:
     """The spectrogram of a part of a waveform as a PNG file, the lowest frequency at its foot."""
     db = levels(waveform, start, samples, columns, rows)
-    shade = np.clip((db - max(db.max(), FAINT_DB + RANGE_DB)) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
+    shade = np.clip((db - max(db.max(), MIN_PEAK_DB + RANGE_DB)) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
     return encoding.png(shade.round().astype(np.uint8)[::-1], PALETTE)
 
 

@@ -27,7 +27,7 @@ SAVE_EVERY_S = 10.0
 Digests = dict[str, Digest]
 
 
-class Digesting:
+class DigestListener:
     """A Listener that gives digests: a file of any length takes no more memory."""
 
     def __init__(self, embedder: Embedder) -> None:
@@ -39,7 +39,7 @@ class Digesting:
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Digests]:
         """A digest of each layer for each clip."""
-        return [self._of([heard], layers) for heard in self._listener.listen_clips(clips, layers)]
+        return [self._of([embeddings], layers) for embeddings in self._listener.listen_clips(clips, layers)]
 
     def listen_pieces(self, pieces: Iterator[Waveform], layers: Sequence[str], name: str) -> Digests:
         """The same of a sound that comes in pieces."""
@@ -72,7 +72,7 @@ class Survey:
     """By layer, `[mapped, units]`: the mean over time of each sound that is on the map; NaN where it failed."""
     mapped: NDArray[np.int64]
     """`[mapped]`: the numbers of these sounds, rising."""
-    heard: dict[str, NDArray[np.float32]]
+    top_classes: dict[str, NDArray[np.float32]]
     """By head, `[sounds, 2]`: the most probable class of the whole sound, and how probable."""
     seconds: NDArray[np.float64]
     """`[sounds]`: NaN where it failed."""
@@ -83,7 +83,7 @@ class Survey:
     """How many are of no use, by reason."""
 
     @property
-    def lost(self) -> list[int]:
+    def failed_sounds(self) -> list[int]:
         """The numbers of these."""
         return np.flatnonzero(np.isnan(self.seconds[: self.done])).tolist()
 
@@ -109,7 +109,7 @@ class Survey:
             responses=unknown(shown),
             vectors=unknown(maps),
             mapped=mapped,
-            heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
+            top_classes={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
             seconds=np.full(sounds, np.nan),
             recordings=recordings,
         )
@@ -117,7 +117,7 @@ class Survey:
     @property
     def layers(self) -> list[str]:
         """All that the net is asked for."""
-        return list(dict.fromkeys([*self.best, *self.vectors, *self.heard]))
+        return list(dict.fromkeys([*self.best, *self.vectors, *self.top_classes]))
 
     def add(self, digests: Digests | None) -> None:
         """The next sound; None where it is of no use."""
@@ -127,9 +127,9 @@ class Survey:
         self.seconds[sound] = next(iter(digests.values())).seconds
         for layer, best in self.best.items():
             best.add(digests[layer], sound, int(self.recordings[sound]))
-        for head, heard in self.heard.items():
-            said = digests[head].answer
-            heard[sound] = said.argmax(), said.max()
+        for head, top in self.top_classes.items():
+            probabilities = digests[head].pooled_probabilities
+            top[sound] = probabilities.argmax(), probabilities.max()
         row = int(np.searchsorted(self.mapped, sound))
         if row < len(self.mapped) and self.mapped[row] == sound:
             for layer, responses in self.responses.items():
@@ -142,7 +142,7 @@ class Survey:
         arrays = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
         arrays |= {f'responses/{layer}': values for layer, values in self.responses.items()}
         arrays |= {f'vectors/{layer}': values for layer, values in self.vectors.items()}
-        arrays |= {f'heard/{head}': values for head, values in self.heard.items()}
+        arrays |= {f'heard/{head}': values for head, values in self.top_classes.items()}
         with whole_file(path) as draft:
             np.savez(
                 draft,
@@ -162,7 +162,7 @@ class Survey:
                 arrays = {key: there[key] for key in there.files}
             parts = {name: _below(f'{name}/', arrays) for name in ('best', 'responses', 'vectors', 'heard')}
             layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
-            best = {layer: Best.of(_below(f'{layer}/', parts['best'])) for layer in layers}
+            best = {layer: Best.from_arrays(_below(f'{layer}/', parts['best'])) for layer in layers}
             failed = collections.Counter(json.loads(str(arrays['failed'])))
             whole = (arrays['seconds'], arrays['recordings'], int(arrays['done']), failed)
             return cls(best, parts['responses'], parts['vectors'], arrays['mapped'], parts['heard'], *whole)
@@ -188,6 +188,6 @@ def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile
         survey.add(digests)
 
     left = sounds[survey.done :]
-    files.listen(Digesting(embedder), left, survey.layers, done, tally, len(sounds))
+    files.listen(DigestListener(embedder), left, survey.layers, done, tally, len(sounds))
     survey.save(path)
     return tally

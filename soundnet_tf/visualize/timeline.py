@@ -11,13 +11,13 @@ from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.visualize import spectra
 
-LONGEST_S = 120
+MAX_S = 120
 """Of a longer file the beginning is shown: a screen has so many pixels."""
 
-CLASSES = 6
+MAX_CLASSES = 6
 """Of each head, those that are most probable at some moment."""
 
-NOTABLE = 0.02
+MIN_PROBABILITY = 0.02
 """A class that is never so probable is not shown."""
 
 COLUMNS, ROWS = 1200, 128
@@ -34,12 +34,12 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         waveform, own = opened.waveform, opened.samples
     else:
         pieces, own = [], 0
-        while own < LONGEST_S * SAMPLE_RATE and (piece := next(opened, None)) is not None:
+        while own < MAX_S * SAMPLE_RATE and (piece := next(opened, None)) is not None:
             pieces.append(piece)
             own += len(piece)
         waveform = np.concatenate(pieces)
-    whole = len(waveform) <= LONGEST_S * SAMPLE_RATE
-    waveform = waveform[: LONGEST_S * SAMPLE_RATE]
+    whole = len(waveform) <= MAX_S * SAMPLE_RATE
+    waveform = waveform[: MAX_S * SAMPLE_RATE]
     heard = listener.listen(listener.fit(waveform, heads, path), heads, path)
     (folder / FILES[0]).write_bytes(encoding.mp3(waveform))
     (folder / FILES[1]).write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
@@ -55,7 +55,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
 
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
     best = values.max(axis=0)
-    classes = np.argsort(-best, kind='stable')[: max(1, min(CLASSES, int((best >= NOTABLE).sum())))]
+    classes = np.argsort(-best, kind='stable')[: max(1, min(MAX_CLASSES, int((best >= MIN_PROBABILITY).sum())))]
     # From top to bottom as they come up in time.
     classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
     return {

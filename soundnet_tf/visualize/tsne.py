@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from soundnet_tf.errors import MissingTool
 
-FEWEST = 6
+MIN_CLIPS = 6
 """Clips that make a map."""
 
 PERPLEXITY, DIMENSIONS = 30, 50
@@ -27,7 +27,7 @@ def places(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float64] | Non
     lies no further out.
     """
     there = np.isfinite(vectors).all(axis=1)
-    if there.sum() < FEWEST:
+    if there.sum() < MIN_CLIPS:
         return None
     import threadpoolctl  # scikit-learn's own
     from sklearn.decomposition import PCA

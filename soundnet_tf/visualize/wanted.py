@@ -44,7 +44,7 @@ def default_layers(spec: NetSpec) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
+class Inputs:
     """What is read before any sound is heard: a mistake in it costs no time."""
 
     filters: filters.Filters
@@ -62,7 +62,7 @@ class Given:
         sounds: Sequence[files.SoundFile],
         mapped: Sequence[int],
         wanted: Wanted,
-    ) -> 'Given':
+    ) -> 'Inputs':
         for path in filter(None, (sounds[0].path, wanted.timeline)):
             if not os.path.exists(path):
                 raise SoundNetError(f'{path}: there is no such file or folder. Check the path')

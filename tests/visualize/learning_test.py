@@ -18,8 +18,8 @@ def test_curves_of_training(tmp_path):
     lines = {line['name']: line for line in charts['loss']['lines']}
     assert list(lines) == ['a', 'b', 'a validation']
     assert lines['a validation']['y'] == [3, 2]
-    together = -(-1000 // learning.POINTS)
-    assert len(lines['a']['x']) == -(-1000 // together) <= learning.POINTS
+    together = -(-1000 // learning.MAX_POINTS)
+    assert len(lines['a']['x']) == -(-1000 // together) <= learning.MAX_POINTS
     assert lines['a']['x'][:2] == [(together + 1) / 2, together + (together + 1) / 2], 'each the mean of as many steps'
     assert lines['a']['x'] == lines['a']['y']
 

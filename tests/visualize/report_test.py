@@ -93,7 +93,7 @@ def small(net, sounds, tmp_path):
 
 
 def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
-    made = excerpts._written
+    made = excerpts._write_excerpt
 
     def stops(one, folder):
         if len(list((folder / excerpts.SOUNDS).iterdir())) >= 3:
@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
         return made(one, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(excerpts, '_written', stops)
+        patch.setattr(excerpts, '_write_excerpt', stops)
         with pytest.raises(KeyboardInterrupt):
             small()
     assert not (tmp_path / 'out').exists()
@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
 
 def test_other_labels_leave_what_was_heard(small, sounds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(excerpts, '_written', None)
+        patch.setattr(excerpts, '_write_excerpt', None)
         with pytest.raises(TypeError):
             small(top=2)
     rows = [f'{path},tone' for path in (sounds / '001 - tones').iterdir() if path.stem.isdigit()]
@@ -354,9 +354,7 @@ def test_mistakes_are_told_before_listening(small, tmp_path):
 
 def test_no_sound_of_use(net, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
-    with pytest.raises(
-        SoundNetError, match=r'no usable sounds: all of them failed or are too short\. Pass other sounds'
-    ):
+    with pytest.raises(SoundNetError, match=r'no usable sounds: all of them failed or are too short\. Pass other'):
         report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
     assert not (tmp_path / 'out').exists()
 
