@@ -1,4 +1,4 @@
-"""All that the page of a report shows, as plain values; its pictures and sounds are written on the way."""
+"""The data of the report page as JSON-compatible values. Also writes the pictures and sounds."""
 
 import datetime
 import os
@@ -25,7 +25,7 @@ def of(
     wanted: Wanted,
     folder: pathlib.Path,
 ) -> dict[str, Any]:
-    """What the page shows of the sounds of the survey; pictures and sounds go into `folder`."""
+    """Return the data of the page for the surveyed sounds, and write pictures and sounds to `folder`."""
     spec = embedder.spec
     usable = np.flatnonzero(np.isfinite(survey.seconds))
     mapped = survey.mapped[np.isin(survey.mapped, usable)]
@@ -94,7 +94,7 @@ def _net(embedder: Embedder, survey: Survey) -> dict[str, Any]:
 
 
 def _filters(found: filters.Filters) -> dict[str, Any]:
-    step = 4  # of 513 bins: a curve a few centimetres wide
+    step = 4  # every 4th of the 513 bins: the plot is only a few centimetres wide
     return {
         'layer': found.layer,
         'ms': 1000 * found.waves.shape[1] / SAMPLE_RATE,
@@ -145,7 +145,7 @@ def _layer(
 
 
 def _maps(survey: Survey, mapped: Any, previews: Any, written: Any, vision: Any, seed: int) -> dict[str, Any]:
-    """Where each clip lies, by layer and for vision; clips in the order of `clips`."""
+    """Coordinates of each clip per layer and for the vision features, in the order of `clips`."""
     rows = np.isin(survey.mapped, mapped)
     kinds = [('sound', layer, vectors[rows]) for layer, vectors in survey.vectors.items()]
     kinds += [('vision', 'vision', vision[rows])] if vision is not None else []

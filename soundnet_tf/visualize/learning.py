@@ -1,4 +1,4 @@
-"""How a net learned and what it takes for what: the curves of a run, the confusion matrix of an evaluation."""
+"""The learning curves of a training run and the confusion matrices of an evaluation."""
 
 import csv
 import json
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from soundnet_tf.errors import SoundNetError
 
 MAX_POINTS = 150
-"""On a curve at most; of more rows some are averaged together."""
+"""Max points per curve; longer logs are averaged down."""
 
 LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
-"""What soundnet-train and soundnet-finetune write, and the column that counts."""
+"""Logs of soundnet-train and soundnet-finetune, and the column for the x axis."""
 
 IGNORED_COLUMNS = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
-"""Columns that say how it went, not what was learned."""
+"""Columns that are not learning curves."""
 
 
 def files(run: str | None, evaluation: str | None) -> list[pathlib.Path]:
-    """What is read of a run's folder and of an evaluation, whether it is there or not."""
+    """The files read for a run and an evaluation, whether they exist or not."""
     logs = [pathlib.Path(run) / log for log in LOGS] if run else []
     return [*logs, *([_result(evaluation)] if evaluation else [])]
 
@@ -33,7 +33,7 @@ def _result(evaluation: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """A chart for each quantity, with a line for each head and for held-out data. SoundNetError without a log."""
+    """One chart per metric, with a line per head and for validation data. Raises SoundNetError without a log."""
     charts: dict[str, dict[str, Any]] = {}
     for log, counter in LOGS.items():
         for column, x, y in _lines(pathlib.Path(run) / log, counter):
@@ -49,7 +49,7 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
         raise SoundNetError(f'{run}: no finite values in {" or ".join(there)}. Pass the folder of another run')
     if not charts:
         raise SoundNetError(f'{run}: no {" or ".join(LOGS)}. Pass the folder of a training run')
-    # The total is a head's loss again where there is one head.
+    # With a single head, the total equals its loss.
     of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
     if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:
         del charts['total']
@@ -67,7 +67,7 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
             if column in (counter, *IGNORED_COLUMNS):
                 continue
             there = np.array([(float(row[counter]), float(row[column])) for row in rows if row[column]])
-            # A net that has diverged has points that are no numbers.
+            # The loss of a diverged run is NaN or infinite.
             there = there[np.isfinite(there).all(axis=1)] if there.size else there
             if len(there):
                 x, y = there.T
@@ -80,10 +80,10 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
 
 
 def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The confusion matrices in a JSON file with `classes` and `confusion`, or in `result.json` of a folder.
+    """Read the confusion matrices of a JSON file with `classes` and `confusion`, or of `result.json` in a folder.
 
-    `confusion` is a matrix, clips by class a row each and by answer a column each, or several by name. Raises
-    SoundNetError where there is none.
+    `confusion` is a matrix of clip counts (rows are true classes, columns are predictions) or a dict of matrices by
+    name. Raises SoundNetError if there is none.
     """
     path = _result(evaluation)
     hint = 'Pass the result.json of soundnet-finetune'

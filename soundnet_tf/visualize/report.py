@@ -27,32 +27,32 @@ from soundnet_tf.visualize.wanted import Inputs, Wanted, default_layers
 PAGE, ABOUT, STATE = 'index.html', 'report.json', 'survey.npz'
 
 FAILED = 'failed'
-"""A key of what is said of a report once all is there."""
+"""Key in the metadata of a complete report."""
 
 REPORT_FILES = {PAGE, ABOUT, STATE, excerpts.INDEX, excerpts.SOUNDS, excerpts.PICTURES, *page.FILES, *timeline.FILES}
-"""All that may lie in the folder of a report, begun or finished."""
+"""All files of a report folder, complete or not."""
 
 SYSTEM_FILES = {'.DS_Store', 'Thumbs.db', 'desktop.ini'}
-"""What systems leave in folders that somebody looked into: no loss."""
+"""Files that desktop systems create in folders; safe to delete."""
 
 MAX_MAPPED = 1500
-"""Sounds on the map at most, chosen by lot: t-SNE's time and the page grow with them."""
+"""Max sounds on the map, sampled at random: the time for t-SNE and the size of the page grow with them."""
 
 
 def write(
     embedder: Embedder, net: saved.Path, sounds: Sequence[files.SoundFile], out: saved.Path, wanted: Wanted
 ) -> files.Tally:
-    """Write the report of the saved net `net`, which `embedder` listens with, as the folder `out`.
+    """Write a report on the saved model `net`, loaded as `embedder`, to the folder `out`.
 
-    What is made lies in `out`.parts until all is there, and a stopped run goes on from it; an older report is then
-    replaced. Raises SoundNetError, before any sound is heard, for unknown layers, for what cannot be read, and where
-    `out` is something else; MissingTool without scikit-learn.
+    Files are written to `out`.parts until the report is complete, so a stopped run can be resumed; then an older report
+    is replaced. Before processing any sound, raises SoundNetError for unknown layers, unreadable inputs and an `out`
+    that is not a report; MissingTool without scikit-learn.
     """
     out = pathlib.Path(out).resolve()
     parts = out.with_name(f'{out.name}.parts')
     for folder in (out, parts):
         _require_report(folder)
-    # Excerpts of an older report are no sounds of the user's.
+    # Skip the excerpts of an older report.
     sounds = [sound for sound in sounds if not {out, parts} & {*pathlib.Path(sound.path).resolve().parents}]
     if not sounds:
         raise SoundNetError(f'{out}: all sounds are files of this report. Choose another --out')
@@ -66,7 +66,7 @@ def write(
         return _report_previous(about_out, sounds)
     with _exclusive(parts):
         previous = _read_about(parts)
-        if about.items() <= previous.items() and FAILED in previous:  # stopped when all was there
+        if about.items() <= previous.items() and FAILED in previous:  # stopped after the report was complete
             _replace(out, parts)
             return _report_previous(previous, sounds)
         if previous.get('survey') != about['survey']:
@@ -91,7 +91,7 @@ def _report_previous(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -
 
 
 def _read_about(folder: pathlib.Path) -> dict[str, Any]:
-    """What is said of a report; nothing where there is none."""
+    """The metadata of a report; empty if there is none."""
     with contextlib.suppress(OSError, ValueError):
         about = json.loads((folder / ABOUT).read_text())
         return about if isinstance(about, dict) and 'fingerprint' in about else {}
@@ -99,7 +99,7 @@ def _read_about(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _require_report(folder: pathlib.Path) -> None:
-    """Raise SoundNetError where a folder is there that is no report, or has something else beside one."""
+    """Raise SoundNetError if the folder exists and is not a report, or contains other files as well."""
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if folder.exists() and not folder.is_dir():
         raise SoundNetError(f'{folder}: not a folder. Choose another --out')
@@ -119,7 +119,7 @@ def _require_report(folder: pathlib.Path) -> None:
 
 
 def _is_temporary(name: str) -> bool:
-    """Whether a stopped run may have left it, see `storage.whole_file`."""
+    """Whether it may be a leftover of a stopped run, see `storage.whole_file`."""
     return name[0] == '.' and name.endswith('.part')
 
 
@@ -137,9 +137,9 @@ def _fingerprints(
     wanted: Wanted,
     excluded: tuple[pathlib.Path, ...],
 ) -> dict[str, str]:
-    """Hashes of all that listening depends on, `survey`, and all that the report does, `fingerprint`.
+    """Hashes of all inputs of the survey (`survey`) and of the whole report (`fingerprint`).
 
-    Of other files than the net's, their sizes and times count, and whether they may be read; `but` is the report.
+    Model files are hashed by content, other files by size, time and readability. `excluded` is the report itself.
     """
 
     def stamp(path: str | os.PathLike[str] | None) -> Any:
@@ -187,7 +187,7 @@ def _exclusive(parts: pathlib.Path) -> Iterator[None]:
 
 
 def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
-    _require_report(out)  # somebody may have put something there meanwhile
+    _require_report(out)  # files may have been added in the meantime
     for name in (STATE, excerpts.INDEX):
         (parts / name).unlink(missing_ok=True)
     old = _move_aside(out)
@@ -201,9 +201,9 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
 
 
 def _move_aside(folder: pathlib.Path) -> pathlib.Path:
-    """Rename it, where it is there. The name is always the same, so that what a stopped run leaves goes with the next.
+    """Rename the folder if it exists. The name is fixed, so the next run deletes what a stopped run left behind.
 
-    Nothing is ever deleted in place: a folder that lacks half of a report would be taken for the user's own.
+    Nothing is deleted in place: an incomplete report could not be recognized as one.
     """
     aside = folder.with_name(f'.{folder.name}.replaced')
     if folder.exists():

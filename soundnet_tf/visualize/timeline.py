@@ -1,4 +1,4 @@
-"""One sound over time: its waveform and spectrogram, and what the heads make of each moment."""
+"""One sound over time: waveform, spectrogram and class probabilities of the heads."""
 
 import pathlib
 from typing import Any
@@ -12,13 +12,13 @@ from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.visualize import spectra
 
 MAX_S = 120
-"""Of a longer file the beginning is shown: a screen has so many pixels."""
+"""Max length shown, in seconds; only the beginning of a longer file is shown."""
 
 MAX_CLASSES = 6
-"""Of each head, those that are most probable at some moment."""
+"""Max classes per head: those with the highest peak probability."""
 
 MIN_PROBABILITY = 0.02
-"""A class that is never so probable is not shown."""
+"""Classes whose probability never reaches this are omitted."""
 
 COLUMNS, ROWS = 1200, 128
 
@@ -26,7 +26,10 @@ FILES = ('timeline.mp3', 'timeline.png')
 
 
 def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
-    """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
+    """Write `timeline.mp3` and `timeline.png` to `folder`; return the class probabilities.
+
+    Short sounds are padded or repeated.
+    """
     listener = embedder.listener
     heads = list(listener.heads())
     opened = listener.open_file(path, heads)
@@ -56,7 +59,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
     best = values.max(axis=0)
     classes = np.argsort(-best, kind='stable')[: max(1, min(MAX_CLASSES, int((best >= MIN_PROBABILITY).sum())))]
-    # From top to bottom as they come up in time.
+    # Sorted by the time of their peak.
     classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
     return {
         'name': head,

@@ -1,4 +1,4 @@
-"""What is seen of the clips on the map, from files of vision features."""
+"""Vision features of the clips on the map, from files."""
 
 import os
 import pathlib
@@ -12,10 +12,10 @@ from soundnet_tf.inference.files import SoundFile, echo
 
 
 def of_clips(folder: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> NDArray[np.float32]:
-    """`[sounds, channels]`: the mean over frames of FOLDER/NAME.npy `[frames, channels]`; NaN where there is none.
+    """`[sounds, channels]`: the mean over frames of FOLDER/NAME.npy `[frames, channels]`; NaN if missing.
 
-    NAME is the sound's, below the folder that all share, with or without its extension. A file that is of no use is
-    told. Raises SoundNetError where none is there, or files differ in channels.
+    NAME is the path of the sound below the common folder, with or without its extension. Unusable files are reported.
+    Raises SoundNetError if there are none, or if files differ in channels.
     """
     from soundnet_tf.teachers.ready import Folder
     from soundnet_tf.teachers.store import Rows, names

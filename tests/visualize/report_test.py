@@ -218,7 +218,7 @@ def test_names_count_too(net, sounds, tmp_path):
     assert labels() == {'bird', 'dog'}
 
 
-def test_a_lost_file_of_any_name_is_told_again(net, sounds, tmp_path, capsys):
+def test_a_skipped_file_of_any_name_is_reported_again(net, sounds, tmp_path, capsys):
     shutil.copytree(sounds / '001 - tones', tmp_path / 'in')
     (tmp_path / 'in' / os.fsdecode(b'caf\xe9.wav')).write_text('dear sir')
     wanted = report.Wanted(units=1, top=1, layers=('conv7',))
@@ -337,7 +337,7 @@ def test_something_else_is_left_alone(small, tmp_path):
     claim.release()
 
 
-def test_mistakes_are_told_before_listening(small, tmp_path):
+def test_mistakes_are_reported_before_processing(small, tmp_path):
     for changes, words in (
         ({'layers': ('conv9',)}, "has no layer 'conv9'"),
         ({'run': str(tmp_path)}, ': no log.csv'),
@@ -352,7 +352,7 @@ def test_mistakes_are_told_before_listening(small, tmp_path):
         assert not (tmp_path / 'out.parts').exists(), words
 
 
-def test_no_sound_of_use(net, tmp_path):
+def test_no_usable_sounds(net, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
     with pytest.raises(SoundNetError, match=r'no usable sounds: all of them failed or are too short\. Pass other'):
         report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
