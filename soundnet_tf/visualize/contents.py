@@ -51,7 +51,7 @@ def of(
     longest = int(usable[np.argmax(survey.seconds[usable])])
     line, line_name = wanted.timeline or sounds[longest].path, wanted.timeline or str(sounds[longest].name)
     return {
-        'title': f'What {spec.name} hears',
+        'title': f'What {spec.name} responds to',
         'net': _net(embedder, survey),
         'written': datetime.date.today().isoformat(),
         'failed': dict(survey.failed),
@@ -63,8 +63,8 @@ def of(
                 'label': inputs.labels[sound],
                 'seconds': round(float(survey.seconds[sound]), 2),
                 'heard': {
-                    head: [embedder.labels[head][int(heard[sound, 0])], round(float(heard[sound, 1]), 3)]
-                    for head, heard in survey.top_classes.items()
+                    head: [embedder.labels[head][int(top[sound, 0])], round(float(top[sound, 1]), 3)]
+                    for head, top in survey.top_classes.items()
                 },
             }
             for sound in sorted(shown)

@@ -43,7 +43,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         waveform = np.concatenate(pieces)
     whole = len(waveform) <= MAX_S * SAMPLE_RATE
     waveform = waveform[: MAX_S * SAMPLE_RATE]
-    heard = listener.listen(listener.fit(waveform, heads, path), heads, path)
+    outputs = listener.listen(listener.fit(waveform, heads, path), heads, path)
     (folder / FILES[0]).write_bytes(encoding.mp3(waveform))
     (folder / FILES[1]).write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
     return {
@@ -52,7 +52,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         'own_seconds': min(own, len(waveform)) / SAMPLE_RATE,
         'whole': whole,
         'outline': spectra.outline(waveform, COLUMNS // 2),
-        'heads': [_head(embedder, head, heard[head].values, heard[head].times) for head in heads],
+        'heads': [_head(embedder, head, outputs[head].values, outputs[head].times) for head in heads],
     }
 
 
