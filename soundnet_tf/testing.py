@@ -1,4 +1,4 @@
-"""What tests need, shipped so that users can test against us: tones, thin nets, live statistics, small datasets."""
+"""Test helpers, also for tests of your own code: tones, noise, small models, random weights, small datasets."""
 
 import math
 import os
@@ -23,20 +23,20 @@ def tone(seconds: float, hz: float = 440.0, amplitude: float = 0.5, sample_rate:
 
 
 def noise(seconds: float, amplitude: float = 0.1, seed: int = 0) -> Waveform:
-    """White noise, `[samples]` float32, uniform within `amplitude` either way."""
+    """White noise, `[samples]` float32, uniform in [-amplitude, amplitude]."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-amplitude, amplitude, round(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
 def thin_spec(spec: NetSpec = SOUNDNET8, heads: dict[str, int] | None = None, fraction: float = 1 / 16) -> NetSpec:
-    """The true geometry with few filters and few classes, by default 10 objects and 4 scenes."""
+    """The same geometry with fewer filters and classes, by default 10 objects and 4 scenes."""
     return thin(spec, fraction).with_heads({'imagenet': 10, 'places': 4} if heads is None else heads)
 
 
 def enliven(net: 'SoundNet', seed: int = 0) -> 'SoundNet':
-    """Give every variable a random value that keeps activations lively, batch-norm statistics included.
+    """Set every variable to a random value that keeps activations in a useful range, batch-norm statistics included.
 
-    A fresh net has mean 0, variance 1 and bias 0 throughout, which hides mistakes in all of them.
+    A new model has mean 0, variance 1 and bias 0 throughout, which hides bugs in all of them.
     """
     from soundnet_tf.nets import model
 
@@ -51,7 +51,7 @@ def enliven(net: 'SoundNet', seed: int = 0) -> 'SoundNet':
     }
     for key, variable in model.variables_of(net).items():
         value = kinds[key.split('/')[1]](tuple(variable.shape))
-        # conv1 sees samples times 256: without this its statistics would be lost beside the signal.
+        # The input of conv1 is scaled by 256: without this, the signal would dwarf its batch-norm statistics.
         variable.assign(value / 64 if key == 'conv1/kernel' else value)
     return net
 
@@ -65,7 +65,7 @@ def make_records(
     kind: 'Kind' = 'probabilities',
     shards: int = 2,
 ) -> None:
-    """A small dataset whose sounds tell what its teachers see: clip i is a tone of class i modulo the classes."""
+    """Write a small dataset with learnable teacher labels: clip i is a tone of class i modulo the class count."""
     import tensorflow as tf
 
     from soundnet_tf import records

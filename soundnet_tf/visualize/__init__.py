@@ -1,1 +1,1 @@
-"""Seeing what a net hears: a report of pictures and sounds in a folder, which opens from disk."""
+"""Visualize what a model has learned: an HTML report in one folder, which opens from disk."""

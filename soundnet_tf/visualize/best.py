@@ -1,4 +1,4 @@
-"""What is kept of a layer's activations: per sound a digest, per unit the sounds that excite it most."""
+"""Summaries of a layer's activations: a digest per sound, and the top-activating sounds per unit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 
 
 class Digest:
-    """A layer's activations in one sound, taken in part by part: each unit's greatest and when, and their sum.
+    """Running summary of a layer's activations for one sound: max, time of the max and sum, per unit.
 
-    Of a sound that was filled up, steps that see beyond its end are left out where others are there.
+    For a padded or repeated sound, time steps that see beyond its end are ignored, unless there are no others.
     """
 
     def __init__(self, spec: NetSpec, layer: str) -> None:
@@ -23,19 +23,19 @@ class Digest:
         self.best = np.full(units, -np.inf, np.float32)
         """`[units]`."""
         self.frame = np.zeros(units, np.int64)
-        """`[units]`: the time step of the greatest, the first of equals."""
+        """`[units]`: the time step of the max (the first one if tied)."""
         self.total = np.zeros(units)
         self.steps = 0
         self.seconds = 0.0
         self._head = next((head for head in spec.heads if head.name == layer), None)
-        self._evidence, self._said = np.zeros(units), 0
+        self._pooled, self._pooled_steps = np.zeros(units), 0
 
     def add(self, part: Embedding) -> None:
-        """The next steps of the sound."""
+        """Add the next time steps of the sound."""
         values, self.seconds = part.values, part.seconds
-        if self._head:  # which answers by all steps, those of what was filled up too
-            self._evidence += tags.pool_inputs(self._head, values).sum(axis=0, dtype=np.float64)
-            self._said += len(values)
+        if self._head:  # its probabilities average all time steps, including those of the padding
+            self._pooled += tags.pool_inputs(self._head, values).sum(axis=0, dtype=np.float64)
+            self._pooled_steps += len(values)
         if part.tiled or part.padded:
             own = geometry.final_frames(self._spec, self._layer, round(part.seconds * SAMPLE_RATE))
             values = values[: max(0, own - self.steps)] if own else values
@@ -49,22 +49,22 @@ class Digest:
         self.steps += len(values)
 
     @property
-    def answer(self) -> NDArray[np.float32]:
-        """`[classes]` of a head: what it says of the whole sound, as `soundnet-tag` has it."""
+    def pooled_probabilities(self) -> NDArray[np.float32]:
+        """`[classes]`: a head's probabilities for the whole sound, as in `soundnet-tag`."""
         assert self._head is not None
-        return tags.pooled_probabilities(self._head, (self._evidence / self._said).astype(np.float32))
+        return tags.pooled_probabilities(self._head, (self._pooled / self._pooled_steps).astype(np.float32))
 
     @property
     def mean(self) -> NDArray[np.float32]:
-        """`[units]`: the average over time."""
+        """`[units]`: the mean over time."""
         return (self.total / self.steps).astype(np.float32)
 
 
 class Best:
-    """For each unit of a layer the `top` sounds that excite it most, the greatest first; a running choice.
+    """Running list of the `top` sounds that activate each unit of a layer most, in descending order.
 
-    Of several sounds from one recording, the one that excites the unit most stands for it. A sound in which a unit
-    stays silent does not excite it: places may stay empty, with sound -1.
+    Of several sounds from one recording, only the one with the highest activation is kept. Sounds that do not activate
+    a unit are not listed: unused entries have sound -1.
     """
 
     def __init__(self, units: int, top: int) -> None:
@@ -75,9 +75,9 @@ class Best:
         self.frames = np.zeros([units, top], np.int64)
 
     def add(self, digest: Digest, sound: int, recording: int) -> None:
-        """Another sound, by its number, and the number of the recording that it comes from."""
+        """Add a sound by its index and the index of its recording."""
         there = self.recordings == recording
-        # It may only take the place of its own recording, or else the last.
+        # A sound replaces the entry of its own recording, or else the last entry.
         places = np.where(there.any(axis=1), there.argmax(axis=1), -1)
         current = self.values[np.arange(len(places)), places]
         rows = np.flatnonzero((digest.best > current) & (digest.best > 0))
@@ -91,12 +91,12 @@ class Best:
     _ARRAYS = ('values', 'sounds', 'recordings', 'frames')
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that it is, to be saved."""
+        """The state as arrays, for saving."""
         return {name: getattr(self, name) for name in self._ARRAYS}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> 'Best':
-        """The inverse of `arrays`."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> 'Best':
+        """Restore from the result of `arrays`."""
         best = cls(0, 0)
         for name in cls._ARRAYS:
             setattr(best, name, arrays[name])

@@ -1,4 +1,4 @@
-"""All that the page of a report shows, as plain values; its pictures and sounds are written on the way."""
+"""The data of the report page as JSON-compatible values. Also writes the pictures and sounds."""
 
 import datetime
 import os
@@ -14,85 +14,87 @@ from soundnet_tf.inference import Embedder, files
 from soundnet_tf.visualize import excerpts, filters, selectivity, timeline, tsne
 from soundnet_tf.visualize.best import Best
 from soundnet_tf.visualize.survey import Survey
-from soundnet_tf.visualize.wanted import Given, Wanted
+from soundnet_tf.visualize.wanted import Inputs, Wanted
 
 
 def of(
     embedder: Embedder,
     sounds: Sequence[files.SoundFile],
-    known: Survey,
-    given: Given,
+    survey: Survey,
+    inputs: Inputs,
     wanted: Wanted,
     folder: pathlib.Path,
 ) -> dict[str, Any]:
-    """What the page shows of the sounds that are known; pictures and sounds go into `folder`."""
+    """Return the data of the page for the surveyed sounds, and write pictures and sounds to `folder`."""
     spec = embedder.spec
-    usable = np.flatnonzero(np.isfinite(known.seconds))
-    mapped = known.mapped[np.isin(known.mapped, usable)]
-    responses = {layer: values[np.isin(known.mapped, mapped)] for layer, values in known.responses.items()}
-    scores = {layer: selectivity.scores(best.values, responses[layer]) for layer, best in known.best.items()}
+    usable = np.flatnonzero(np.isfinite(survey.seconds))
+    mapped = survey.mapped[np.isin(survey.mapped, usable)]
+    responses = {layer: values[np.isin(survey.mapped, mapped)] for layer, values in survey.responses.items()}
+    scores = {layer: selectivity.scores(best.values, responses[layer]) for layer, best in survey.best.items()}
     chosen = {
-        layer: selectivity.ranking(best.values, responses[layer], wanted.units) for layer, best in known.best.items()
+        layer: selectivity.ranking(best.values, responses[layer], wanted.units) for layer, best in survey.best.items()
     }
     windows = {
-        (layer, unit, place): excerpts.seen(spec, layer, int(best.sounds[unit, place]), int(best.frames[unit, place]))
-        for layer, best in known.best.items()
+        (layer, unit, place): excerpts.window_of(
+            spec, layer, int(best.sounds[unit, place]), int(best.frames[unit, place])
+        )
+        for layer, best in survey.best.items()
         for unit in chosen[layer]
         for place in np.flatnonzero(best.sounds[unit] >= 0)
     }
     previews = {int(sound): excerpts.Window(int(sound), None, excerpts.PREVIEW) for sound in mapped}
     paths = {int(sound): sounds[sound].path for sound in usable}
-    lengths = {int(sound): round(float(known.seconds[sound]) * SAMPLE_RATE) for sound in usable}
+    lengths = {int(sound): round(float(survey.seconds[sound]) * SAMPLE_RATE) for sound in usable}
     every = [*windows.values(), *previews.values()]
-    written = excerpts.write(embedder, paths, lengths, known.layers, every, folder)
+    written = excerpts.write(embedder, paths, lengths, survey.layers, every, folder)
     shown = {window.sound for window in every}
-    longest = int(usable[np.argmax(known.seconds[usable])])
+    longest = int(usable[np.argmax(survey.seconds[usable])])
     line, line_name = wanted.timeline or sounds[longest].path, wanted.timeline or str(sounds[longest].name)
     return {
-        'title': f'What {spec.name} hears',
-        'net': _net(embedder, known),
+        'title': f'What {spec.name} responds to',
+        'net': _net(embedder, survey),
         'written': datetime.date.today().isoformat(),
-        'failed': dict(known.failed),
-        'lost': [str(sounds[sound].name) for sound in known.lost],
+        'failed': dict(survey.failed),
+        'lost': [str(sounds[sound].name) for sound in survey.failed_sounds],
         'short': embedder.listener.short,
         'clips': {
             sound: {
                 'name': str(sounds[sound].name),
-                'label': given.labels[sound],
-                'seconds': round(float(known.seconds[sound]), 2),
+                'label': inputs.labels[sound],
+                'seconds': round(float(survey.seconds[sound]), 2),
                 'heard': {
-                    head: [embedder.labels[head][int(heard[sound, 0])], round(float(heard[sound, 1]), 3)]
-                    for head, heard in known.heard.items()
+                    head: [embedder.labels[head][int(top[sound, 0])], round(float(top[sound, 1]), 3)]
+                    for head, top in survey.top_classes.items()
                 },
             }
             for sound in sorted(shown)
         },
         'excerpts': written,
-        'filters': _filters(given.filters),
+        'filters': _filters(inputs.filters),
         'layers': [
             _layer(embedder, layer, best, scores[layer], chosen[layer], windows, written)
-            for layer, best in known.best.items()
+            for layer, best in survey.best.items()
         ],
-        'maps': _maps(known, mapped, previews, written, given.vision, wanted.seed),
+        'maps': _maps(survey, mapped, previews, written, inputs.vision, wanted.seed),
         'timeline': timeline.write(embedder, line, os.path.basename(line_name), folder) if spec.heads else None,
-        'curves': given.curves,
-        'confusions': given.confusions,
+        'curves': inputs.curves,
+        'confusions': inputs.confusions,
     }
 
 
-def _net(embedder: Embedder, known: Survey) -> dict[str, Any]:
+def _net(embedder: Embedder, survey: Survey) -> dict[str, Any]:
     spec = embedder.spec
     return {
         'name': spec.name,
         'layers': list(spec.layer_names),
         'heads': {head: len(embedder.labels[head]) for head in spec.head_names},
-        'sounds': int(np.isfinite(known.seconds).sum()),
-        'seconds': round(float(np.nansum(known.seconds)), 2),
+        'sounds': int(np.isfinite(survey.seconds).sum()),
+        'seconds': round(float(np.nansum(survey.seconds)), 2),
     }
 
 
 def _filters(found: filters.Filters) -> dict[str, Any]:
-    step = 4  # of 513 bins: a curve a few centimetres wide
+    step = 4  # every 4th of the 513 bins: the plot is only a few centimetres wide
     return {
         'layer': found.layer,
         'ms': 1000 * found.waves.shape[1] / SAMPLE_RATE,
@@ -120,7 +122,7 @@ def _layer(
         'head': names is not None,
         'names': list(names or ()),
         'field': geometry.receptive_field(spec, layer) / SAMPLE_RATE,
-        'shown': max(geometry.receptive_field(spec, layer), excerpts.SHORTEST) / SAMPLE_RATE,
+        'shown': max(geometry.receptive_field(spec, layer), excerpts.MIN_SAMPLES) / SAMPLE_RATE,
         'total': geometry.channels(spec, layer),
         'units': [
             {
@@ -142,10 +144,10 @@ def _layer(
     }
 
 
-def _maps(known: Survey, mapped: Any, previews: Any, written: Any, vision: Any, seed: int) -> dict[str, Any]:
-    """Where each clip lies, by layer and for vision; clips in the order of `clips`."""
-    rows = np.isin(known.mapped, mapped)
-    kinds = [('sound', layer, vectors[rows]) for layer, vectors in known.vectors.items()]
+def _maps(survey: Survey, mapped: Any, previews: Any, written: Any, vision: Any, seed: int) -> dict[str, Any]:
+    """Coordinates of each clip per layer and for the vision features, in the order of `clips`."""
+    rows = np.isin(survey.mapped, mapped)
+    kinds = [('sound', layer, vectors[rows]) for layer, vectors in survey.vectors.items()]
     kinds += [('vision', 'vision', vision[rows])] if vision is not None else []
     found = []
     for kind, name, vectors in kinds:

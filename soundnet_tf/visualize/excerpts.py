@@ -1,4 +1,4 @@
-"""Short parts of sounds: cut out of files of any length, as an MP3, a spectrogram and an outline."""
+"""Excerpts of sound files of any length: an MP3, a spectrogram and a waveform outline for each."""
 
 import contextlib
 import dataclasses
@@ -19,11 +19,11 @@ from soundnet_tf.spec import NetSpec
 from soundnet_tf.threads import ahead
 from soundnet_tf.visualize import spectra
 
-SHORTEST = SAMPLE_RATE // 5
-"""Less than a fifth of a second is a click, of which nothing can be heard or seen."""
+MIN_SAMPLES = SAMPLE_RATE // 5
+"""Min length of an excerpt, 0.2 s: shorter ones sound like a click."""
 
 PREVIEW = 3 * SAMPLE_RATE
-"""Samples of a sound that stand for it on the map."""
+"""Length of the preview of a sound on the map, in samples."""
 
 SOUNDS, PICTURES = 'sounds', 'pictures'
 INDEX = 'excerpts.jsonl'
@@ -33,7 +33,7 @@ Facts = dict[str, float | str]
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Samples of a sound, by its number; with no start, the loudest so many, or the middle of a long file."""
+    """A range of samples of a sound, by index. Without `start`: the loudest part, or the middle of a long file."""
 
     sound: int
     start: int | None
@@ -41,7 +41,7 @@ class Window:
 
     @property
     def id(self) -> str:
-        """What its files are called."""
+        """The stem of its file names."""
         return f'{self.sound}-{"loudest" if self.start is None else self.start}-{self.samples}'
 
 
@@ -50,33 +50,33 @@ def is_ours(name: str, suffix: str) -> bool:
     return re.fullmatch(r'\d+-(loudest|-?\d+)-\d+', pathlib.PurePath(name).stem) is not None and name.endswith(suffix)
 
 
-def seen(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
-    """What a time step of a layer sees of a sound, from the geometry; its beginning may lie before the sound's."""
+def window_of(spec: NetSpec, layer: str, sound: int, frame: int) -> Window:
+    """The receptive field of a time step of a layer. It may start before the sound does."""
     samples = geometry.receptive_field(spec, layer)
     start = geometry.first_sample(spec, layer) + frame * geometry.hop(spec, layer)
-    if samples < SHORTEST:
-        start, samples = start - (SHORTEST - samples) // 2, SHORTEST
+    if samples < MIN_SAMPLES:
+        start, samples = start - (MIN_SAMPLES - samples) // 2, MIN_SAMPLES
     return Window(sound, start, samples)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """A window's sound with `before` samples ahead of it for the spectrogram, and some behind."""
+    """The audio of a window, with `before` samples of context before it for the spectrogram, and some after it."""
 
     window: Window
     start: int
-    """Where it begins in the sound, not before its beginning."""
+    """First sample of the window in the sound, at least 0."""
     samples: int
     waveform: Waveform
     before: int
 
 
 def cut(sound: Clip | Iterable[Waveform], windows: Sequence[Window], total: int) -> Iterator[Cut]:
-    """The windows of a sound of `total` samples; of one that comes in pieces only what is needed is held."""
+    """Cut the windows out of a sound of `total` samples. For a sound read in pieces, only the needed parts are kept."""
     pieces = [sound.waveform] if isinstance(sound, Clip) else sound
     if isinstance(sound, Clip):
         total = len(sound.waveform)
-    # A file may have become shorter since it was listened to.
+    # The file may have become shorter since the survey.
     there = [window for window in windows if window.start is None or window.start < total]
     waiting, at = [_Waiting(window, *_bounds(window, sound, total)) for window in there], 0
     for piece in pieces:
@@ -94,7 +94,7 @@ def cut(sound: Clip | Iterable[Waveform], windows: Sequence[Window], total: int)
 
 @dataclasses.dataclass
 class _Waiting:
-    """A window of which parts are there; `first` to `last` is what the spectrogram needs of the sound."""
+    """A window that is still incomplete; the spectrogram needs the samples from `first` to `last`."""
 
     window: Window
     start: int
@@ -119,7 +119,7 @@ def _bounds(window: Window, sound: Clip | Iterable[Waveform], total: int) -> tup
 
 
 def loudest(waveform: Waveform, samples: int) -> int:
-    """Where the `samples` of the greatest energy begin, to a tenth of a second."""
+    """Start of the `samples` with the highest energy, to the nearest 0.1 s."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
     starts = np.arange(0, len(waveform) - samples + 1, SAMPLE_RATE // 10)
     return int(starts[np.argmax(energy[starts + samples] - energy[starts])])
@@ -133,43 +133,43 @@ def write(
     windows: Iterable[Window],
     folder: pathlib.Path,
 ) -> dict[str, Facts]:
-    """Write the MP3 and the picture of each window below `folder`, those that are there left out; say what each shows.
+    """Write an MP3 and a picture of each window to `folder`, unless they exist, and return the facts by window id.
 
-    By the window's id: `start` and `end` in seconds, and `outline`. `paths` and `lengths`, in samples, are by the
-    sound's number. Excerpts that can no longer be had, since somebody changed the file, are told of.
+    The facts are `start` and `end` in seconds, and `outline`. `paths` and `lengths` (in samples) are by sound index.
+    Excerpts that are missing because a file has changed are reported.
     """
     import tqdm
 
     for name in (SOUNDS, PICTURES):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    asked = sorted(set(windows), key=lambda window: (window.sound, window.id))
-    ids = {window.id for window in asked}
-    # An earlier run that was stopped may have been asked for others.
+    requested = sorted(set(windows), key=lambda window: (window.sound, window.id))
+    ids = {window.id for window in requested}
+    # A stopped run may have written excerpts for other windows.
     there = {id: facts for id, facts in _read(folder / INDEX).items() if id in ids}
     for path in [*(folder / SOUNDS).iterdir(), *(folder / PICTURES).iterdir()]:
         if path.stem not in ids:
             path.unlink()
     wanted: dict[int, list[Window]] = {}
-    for window in asked:
+    for window in requested:
         if window.id not in there:
             wanted.setdefault(window.sound, []).append(window)
 
-    def made(sound: int) -> tuple[int, list[Facts]]:
+    def write_sound(sound: int) -> tuple[int, list[Facts]]:
         found: list[Facts] = []
         with contextlib.suppress(BadAudio, ShortClip):
             opened = embedder.listener.open_file(paths[sound], layers)
-            found.extend(_written(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
+            found.extend(_write_excerpt(one, folder) for one in cut(opened, wanted[sound], lengths[sound]))
         return sound, found
 
     with (
         (folder / INDEX).open('a') as index,
-        contextlib.closing(ahead(made, wanted)) as all_made,
+        contextlib.closing(ahead(write_sound, wanted)) as results,
         tqdm.tqdm(total=len(wanted), unit='file', desc='excerpts', leave=False, disable=None) as bar,
     ):
-        index.write('\n')  # the last line of a stopped run may be broken off
-        for sound, found in all_made:
+        index.write('\n')  # a stopped run may have left an incomplete last line
+        for sound, found in results:
             if lost := len(wanted[sound]) - len(found):
-                echo(f'{paths[sound]} was changed while the report was made: {lost} of its excerpts are missing')
+                echo(f'{paths[sound]}: changed while the report was written: {lost} excerpts are missing')
             for facts in found:
                 index.write(json.dumps(facts) + '\n')
                 there[str(facts['id'])] = facts
@@ -178,7 +178,7 @@ def write(
     return there
 
 
-def _written(one: Cut, folder: pathlib.Path) -> Facts:
+def _write_excerpt(one: Cut, folder: pathlib.Path) -> Facts:
     inner = one.waveform[one.before : one.before + one.samples]
     id = one.window.id
     storage.write_bytes(folder / PICTURES / f'{id}.png', spectra.picture(one.waveform, one.before, one.samples))
@@ -188,7 +188,7 @@ def _written(one: Cut, folder: pathlib.Path) -> Facts:
 
 
 def _read(index: pathlib.Path) -> dict[str, Facts]:
-    """What an earlier run wrote; its last line may be broken off."""
+    """Read the index of an earlier run, whose last line may be incomplete."""
     found = {}
     if index.exists():
         for line in index.read_text().splitlines():

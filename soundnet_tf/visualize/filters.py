@@ -11,18 +11,18 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.spec import SAMPLE_RATE, Conv, NetSpec
 
 FFT = 1024
-"""So finely a kernel's spectrum is drawn, whatever its length."""
+"""FFT length of the spectra, for kernels of any length."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Filters:
-    """The filters of a layer, by centre frequency from low to high."""
+    """The filters of a layer, sorted by centre frequency in ascending order."""
 
     layer: str
     units: NDArray[np.int64]
-    """`[filters]`: their numbers in the net."""
+    """`[filters]`: their indices in the layer."""
     waves: NDArray[np.float32]
-    """`[filters, kernel]`, each brought to a peak of 1."""
+    """`[filters, kernel]`, each scaled to a peak of 1."""
     hz: NDArray[np.float64]
     """`[bins]`, up to half the sample rate."""
     levels_db: NDArray[np.float64]
@@ -32,19 +32,19 @@ class Filters:
 
 
 def read(folder: pathlib.Path, spec: NetSpec) -> Filters:
-    """The filters of the first convolution of a saved net. Raises SoundNetError where its weights cannot be read."""
+    """Read the first-layer filters of a saved model. Raises SoundNetError if its weights cannot be read."""
     layer = next(row.name for row in spec.layers if isinstance(row, Conv))
     path = folder / 'weights.npz'
     try:
         with np.load(path, allow_pickle=False) as weights:
             kernel = weights[f'{layer}/kernel']
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{path} cannot be read ({error}): save the net again') from error
+        raise SoundNetError(f'{path}: cannot read the weights ({error}). Save the model again') from error
     return of(layer, kernel)
 
 
 def of(layer: str, kernel: NDArray[np.floating]) -> Filters:
-    """From a kernel `[steps, 1, filters]`."""
+    """Compute the filters from a kernel `[steps, 1, filters]`."""
     waves = kernel[:, 0].T.astype(np.float64)
     power = abs(np.fft.rfft(waves, FFT)) ** 2 + 1e-30
     hz = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)

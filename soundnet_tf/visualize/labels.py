@@ -1,4 +1,4 @@
-"""What the sounds are about: from a CSV, or from the folders that they lie in."""
+"""Labels of the sounds, from a CSV or from folder names."""
 
 import csv
 import os
@@ -10,11 +10,11 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.files import SoundFile
 
 _NUMBERED = re.compile(r'\d+ *- *(?=\S)')
-"""What precedes the name in class folders that are numbered: `001 - Dog bark`."""
+"""Number prefix of class folders such as `001 - Dog bark`."""
 
 
 def of_folders(sounds: Sequence[SoundFile]) -> list[str | None]:
-    """The folder of each below the one that all share, its number left out; none where they lie in less than two."""
+    """The top folder of each sound below the common folder, without its number. None if there are fewer than two."""
     folders = [sound.name.parts[0] if len(sound.name.parts) > 1 else None for sound in sounds]
     if None in folders or len(set(folders)) < 2:
         return [None] * len(sounds)
@@ -22,9 +22,9 @@ def of_folders(sounds: Sequence[SoundFile]) -> list[str | None]:
 
 
 def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[str | None]:
-    """By the columns path (relative to the CSV) and label; None for a sound that is not listed.
+    """Read the columns path (relative to the CSV) and label; None for a sound that is not listed.
 
-    Raises SoundNetError where the CSV cannot be read, lacks a column, or lists none of the sounds.
+    Raises SoundNetError if the CSV cannot be read, lacks a column, or lists none of the sounds.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:
@@ -32,10 +32,12 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
         top = pathlib.Path(path).parent
         known = {os.path.abspath(top / row['path']): row['label'] or None for row in rows}
     except OSError as error:
-        raise SoundNetError(f'{path}: the labels cannot be read ({error.strerror}). Check the path') from None
+        raise SoundNetError(f'{path}: cannot read the labels ({error.strerror}). Check the path') from None
     except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
-        raise SoundNetError(f'{path} is no list of labels: give a CSV with the columns path and label') from None
+        raise SoundNetError(f'{path}: invalid label file. Pass a CSV with the columns path and label') from None
     paths = [os.path.abspath(sound.path) for sound in sounds]
     if known.keys().isdisjoint(paths):
-        raise SoundNetError(f'{path} lists none of the sounds, such as {sounds[0].path}. Paths count from its folder')
+        raise SoundNetError(
+            f'{path}: none of the sounds is listed, for example {sounds[0].path}. Use paths relative to the CSV'
+        )
     return [known.get(one) for one in paths]

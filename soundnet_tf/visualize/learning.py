@@ -1,4 +1,4 @@
-"""How a net learned and what it takes for what: the curves of a run, the confusion matrix of an evaluation."""
+"""The learning curves of a training run and the confusion matrices of an evaluation."""
 
 import csv
 import json
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
 
-POINTS = 150
-"""On a curve at most; of more rows some are averaged together."""
+MAX_POINTS = 150
+"""Max points per curve; longer logs are averaged down."""
 
 LOGS = {'log.csv': 'step', 'validation.csv': 'step', 'history.csv': 'epoch'}
-"""What soundnet-train and soundnet-finetune write, and the column that counts."""
+"""Logs of soundnet-train and soundnet-finetune, and the column for the x axis."""
 
-ASIDE = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
-"""Columns that say how it went, not what was learned."""
+IGNORED_COLUMNS = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_rate')
+"""Columns that are not learning curves."""
 
 
 def files(run: str | None, evaluation: str | None) -> list[pathlib.Path]:
-    """What is read of a run's folder and of an evaluation, whether it is there or not."""
+    """The files read for a run and an evaluation, whether they exist or not."""
     logs = [pathlib.Path(run) / log for log in LOGS] if run else []
     return [*logs, *([_result(evaluation)] if evaluation else [])]
 
@@ -33,7 +33,7 @@ def _result(evaluation: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """A chart for each quantity, with a line for each head and for held-out data. SoundNetError without a log."""
+    """One chart per metric, with a line per head and for validation data. Raises SoundNetError without a log."""
     charts: dict[str, dict[str, Any]] = {}
     for log, counter in LOGS.items():
         for column, x, y in _lines(pathlib.Path(run) / log, counter):
@@ -46,10 +46,10 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
             chart['lines'].append({'name': head or 'training', 'x': x, 'y': y})
     there = [log for log in LOGS if (pathlib.Path(run) / log).is_file()]
     if there and not charts:
-        raise SoundNetError(f'{run}: {" and ".join(there)} hold no finite number: there is no curve to draw')
+        raise SoundNetError(f'{run}: no finite values in {" or ".join(there)}. Pass the folder of another run')
     if not charts:
-        raise SoundNetError(f'{run} holds no {" and no ".join(LOGS)}: give the folder of a training run')
-    # The total is a head's loss again where there is one head.
+        raise SoundNetError(f'{run}: no {" or ".join(LOGS)}. Pass the folder of a training run')
+    # With a single head, the total equals its loss.
     of_heads = [line['y'] for line in charts.get('loss', {}).get('lines', ()) if 'validation' not in line['name']]
     if 'total' in charts and of_heads == [charts['total']['lines'][0]['y']]:
         del charts['total']
@@ -64,48 +64,49 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
             rows = list(csv.DictReader(file))
         found = []
         for column in rows[0] if rows else ():
-            if column in (counter, *ASIDE):
+            if column in (counter, *IGNORED_COLUMNS):
                 continue
             there = np.array([(float(row[counter]), float(row[column])) for row in rows if row[column]])
-            # A net that has diverged has points that are no numbers.
+            # The loss of a diverged run is NaN or infinite.
             there = there[np.isfinite(there).all(axis=1)] if there.size else there
             if len(there):
                 x, y = there.T
-                together = -(-len(x) // POINTS)
+                together = -(-len(x) // MAX_POINTS)
                 parts = [slice(at, at + together) for at in range(0, len(x), together)]
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise SoundNetError(f'{path} cannot be read as the log of a run ({error})') from error
+        raise SoundNetError(f'{path}: invalid training log ({error}). Pass the folder of a training run') from error
 
 
 def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The confusion matrices in a JSON file with `classes` and `confusion`, or in `result.json` of a folder.
+    """Read the confusion matrices of a JSON file with `classes` and `confusion`, or of `result.json` in a folder.
 
-    `confusion` is a matrix, clips by class a row each and by answer a column each, or several by name. Raises
-    SoundNetError where there is none.
+    `confusion` is a matrix of clip counts (rows are true classes, columns are predictions) or a dict of matrices by
+    name. Raises SoundNetError if there is none.
     """
     path = _result(evaluation)
-    wrong = f'{path} holds no confusion matrix'
+    hint = 'Pass the result.json of soundnet-finetune'
     try:
         result = json.loads(path.read_text(encoding='utf-8'))
-        classes, given = [str(name) for name in result['classes']], result['confusion']
+        classes, confusion = [str(name) for name in result['classes']], result['confusion']
     except OSError as error:
-        raise SoundNetError(f'{path} cannot be read ({error.strerror}). Give what soundnet-finetune wrote') from None
+        raise SoundNetError(f'{path}: cannot read the evaluation ({error.strerror}). {hint}') from None
     except (ValueError, KeyError, TypeError):
-        raise SoundNetError(f'{wrong}: it needs the keys classes and confusion') from None
+        raise SoundNetError(f'{path}: the keys classes and confusion are required. {hint}') from None
     found = []
-    for name, matrix in (given if isinstance(given, dict) else {'': given}).items():
+    for name, matrix in (confusion if isinstance(confusion, dict) else {'': confusion}).items():
         try:
             counts = np.array(matrix, float)
         except (ValueError, TypeError):
             counts = np.zeros([0])
         if counts.shape != (len(classes), len(classes)) or not _are_counts(counts):
-            raise SoundNetError(f'{wrong}: {name or "it"} is not {len(classes)} by {len(classes)} numbers of clips')
+            size = f'{len(classes)} x {len(classes)}'
+            raise SoundNetError(f'{path}: {name or "confusion"} is not a {size} matrix of clip counts. {hint}')
         right = float(np.trace(counts) / max(1, counts.sum()))
         found.append({'name': name, 'classes': classes, 'counts': counts.astype(int).tolist(), 'accuracy': right})
     if not found:
-        raise SoundNetError(f'{wrong}: confusion is empty')
+        raise SoundNetError(f'{path}: confusion is empty. {hint}')
     return found
 
 

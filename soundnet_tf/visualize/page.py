@@ -1,4 +1,4 @@
-"""The page of a report: what stands in `page/`, with the data put into it."""
+"""The page of a report: the template in `page/`, filled with the data."""
 
 import html
 import json
@@ -11,21 +11,21 @@ from soundnet_tf.visualize import spectra
 FILES = HTML, STYLE, SCRIPT = 'index.html', 'report.css', 'report.js'
 
 TICKS_HZ = (250, 1000, 4000)
-"""Frequencies that a spectrogram's axis names."""
+"""Tick labels of the frequency axis of spectrograms."""
 
 
 def write(folder: pathlib.Path, data: dict[str, Any]) -> None:
-    """Write the page for the data into `folder`, where its pictures and sounds are."""
+    """Write the page for the data to `folder`, next to its pictures and sounds."""
     ticks = [{'hz': hz, 'height': round(spectra.height(hz), 4)} for hz in TICKS_HZ]
-    told = data | {'axis': {'ticks': ticks, 'range_db': spectra.RANGE_DB}}
+    values = data | {'axis': {'ticks': ticks, 'range_db': spectra.RANGE_DB}}
     files = resources.files('soundnet_tf.visualize').joinpath('page')
     for name in (STYLE, SCRIPT):
         (folder / name).write_bytes(files.joinpath(name).read_bytes())
     text = files.joinpath(HTML).read_text(encoding='utf-8')
-    text = text.replace('{{title}}', html.escape(data['title'])).replace('{{data}}', embedded(told))
+    text = text.replace('{{title}}', html.escape(data['title'])).replace('{{data}}', embedded(values))
     (folder / HTML).write_text(text, encoding='utf-8')
 
 
 def embedded(data: Any) -> str:
-    """JSON that may stand in a script element: nothing in it, such as a file's name, ends the element."""
+    """JSON that is safe inside a script element: no string in it, such as a file name, can close the element."""
     return json.dumps(data, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')

@@ -1,4 +1,4 @@
-"""Which sounds come from one recording: a unit that is shown with several of them says no more than with one."""
+"""Groups sounds by recording: a unit needs only one example per recording."""
 
 import collections
 import contextlib
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from soundnet_tf.inference.files import SoundFile
 
 _TAKE = re.compile(r'(?<=[-_])[A-Z](?=[-_]|$)')
-"""The letter that tells takes of a recording apart, as in ESC-50: `1-4211-A`, `1-4211-B-12`."""
+"""The letter of a take within a recording, as in ESC-50: `1-4211-A`, `1-4211-B-12`."""
 
 
 def of_sounds(sounds: Sequence[SoundFile]) -> NDArray[np.int64]:
-    """`[sounds]`: a number for each recording.
+    """`[sounds]`: the recording index of each sound.
 
-    Sounds share one if their files are identical, or if their names differ only in the letter of the take or in the
-    extension.
+    Sounds belong to the same recording if their files are identical, or if their names differ only in the letter of the
+    take or in the extension.
     """
     names = [_TAKE.sub('', sound.name.with_suffix('').as_posix()) for sound in sounds]
     numbers: dict[str, int] = {}
@@ -30,7 +30,7 @@ def of_sounds(sounds: Sequence[SoundFile]) -> NDArray[np.int64]:
 
 
 def _originals(paths: Sequence[str]) -> list[int]:
-    """For each file the index of the first with the same bytes. Only files of equal size are read."""
+    """For each file, the index of the first file with the same content. Only files of equal size are read."""
     sizes = [os.path.getsize(path) if os.path.isfile(path) else -1 for path in paths]
     common = collections.Counter(sizes)
     first: dict[bytes, int] = {}

@@ -22,124 +22,124 @@ from soundnet_tf.nets import saved
 from soundnet_tf.version import __version__
 from soundnet_tf.visualize import contents, excerpts, learning, page, recordings, survey, timeline, tsne
 from soundnet_tf.visualize.survey import Survey
-from soundnet_tf.visualize.wanted import Given, Wanted, default_layers
+from soundnet_tf.visualize.wanted import Inputs, Wanted, default_layers
 
 PAGE, ABOUT, STATE = 'index.html', 'report.json', 'survey.npz'
 
 FAILED = 'failed'
-"""A key of what is said of a report once all is there."""
+"""Key in the metadata of a complete report."""
 
-OURS = {PAGE, ABOUT, STATE, excerpts.INDEX, excerpts.SOUNDS, excerpts.PICTURES, *page.FILES, *timeline.FILES}
-"""All that may lie in the folder of a report, begun or finished."""
+REPORT_FILES = {PAGE, ABOUT, STATE, excerpts.INDEX, excerpts.SOUNDS, excerpts.PICTURES, *page.FILES, *timeline.FILES}
+"""All files of a report folder, complete or not."""
 
-DESKTOP = {'.DS_Store', 'Thumbs.db', 'desktop.ini'}
-"""What systems leave in folders that somebody looked into: no loss."""
+SYSTEM_FILES = {'.DS_Store', 'Thumbs.db', 'desktop.ini'}
+"""Files that desktop systems create in folders; safe to delete."""
 
-MAPPED = 1500
-"""Sounds on the map at most, chosen by lot: t-SNE's time and the page grow with them."""
+MAX_MAPPED = 1500
+"""Max sounds on the map, sampled at random: the time for t-SNE and the size of the page grow with them."""
 
 
 def write(
     embedder: Embedder, net: saved.Path, sounds: Sequence[files.SoundFile], out: saved.Path, wanted: Wanted
 ) -> files.Tally:
-    """Write the report of the saved net `net`, which `embedder` listens with, as the folder `out`.
+    """Write a report on the saved model `net`, loaded as `embedder`, to the folder `out`.
 
-    What is made lies in `out`.parts until all is there, and a stopped run goes on from it; an older report is then
-    replaced. Raises SoundNetError, before any sound is heard, for unknown layers, for what cannot be read, and where
-    `out` is something else; MissingTool without scikit-learn.
+    Files are written to `out`.parts until the report is complete, so a stopped run can be resumed; then an older report
+    is replaced. Before processing any sound, raises SoundNetError for unknown layers, unreadable inputs and an `out`
+    that is not a report; MissingTool without scikit-learn.
     """
     out = pathlib.Path(out).resolve()
     parts = out.with_name(f'{out.name}.parts')
     for folder in (out, parts):
-        _require_ours(folder)
-    # Excerpts of an older report are no sounds of the user's.
+        _require_report(folder)
+    # Skip the excerpts of an older report.
     sounds = [sound for sound in sounds if not {out, parts} & {*pathlib.Path(sound.path).resolve().parents}]
     if not sounds:
-        raise SoundNetError(f'there are no sounds but those of the report itself: choose another --out than {out}')
-    wanted = _settled(embedder, wanted)
+        raise SoundNetError(f'{out}: all sounds are files of this report. Choose another --out')
+    wanted = _resolve_layers(embedder, wanted)
     tsne.require()
-    mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAPPED])
-    given = Given.read(embedder, pathlib.Path(net), sounds, mapped.tolist(), wanted)
-    about = _all_of_it(embedder, pathlib.Path(net), sounds, wanted, (out, parts))
-    about_out = _about(out)
+    mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAX_MAPPED])
+    inputs = Inputs.read(embedder, pathlib.Path(net), sounds, mapped.tolist(), wanted)
+    about = _fingerprints(embedder, pathlib.Path(net), sounds, wanted, (out, parts))
+    about_out = _read_about(out)
     if about.items() <= about_out.items() and FAILED in about_out:
-        return _told_again(about_out, sounds)
-    with _alone(parts):
-        began = _about(parts)
-        if about.items() <= began.items() and FAILED in began:  # stopped when all was there
+        return _report_previous(about_out, sounds)
+    with _exclusive(parts):
+        previous = _read_about(parts)
+        if about.items() <= previous.items() and FAILED in previous:  # stopped after the report was complete
             _replace(out, parts)
-            return _told_again(began, sounds)
-        if began.get('survey') != about['survey']:
-            shutil.rmtree(_aside(parts), ignore_errors=True)
+            return _report_previous(previous, sounds)
+        if previous.get('survey') != about['survey']:
+            shutil.rmtree(_move_aside(parts), ignore_errors=True)
             parts.mkdir(parents=True)
         storage.write_json(parts / ABOUT, about)
-        known = Survey.load(parts / STATE) or _begun(embedder, sounds, mapped, wanted)
+        known = Survey.load(parts / STATE) or _new_survey(embedder, sounds, mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
-            raise SoundNetError('none of the sounds can be used: there is nothing to show')
-        page.write(parts, contents.of(embedder, sounds, known, given, wanted, parts))
-        storage.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.lost})
+            raise SoundNetError('no usable sounds: all of them failed or are too short. Pass other sounds')
+        page.write(parts, contents.of(embedder, sounds, known, inputs, wanted, parts))
+        storage.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.failed_sounds})
         _replace(out, parts)
     return tally
 
 
-def _told_again(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -> files.Tally:
+def _report_previous(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -> files.Tally:
     for sound in about['lost']:
-        files.echo(f'{sounds[sound].path} is of no use, as before')
+        files.echo(f'{sounds[sound].path}: skipped, as in the previous run')
     failed = Counter(about[FAILED])
     return files.Tally(skipped=len(sounds) - failed.total(), failed=failed)
 
 
-def _about(folder: pathlib.Path) -> dict[str, Any]:
-    """What is said of a report; nothing where there is none."""
+def _read_about(folder: pathlib.Path) -> dict[str, Any]:
+    """The metadata of a report; empty if there is none."""
     with contextlib.suppress(OSError, ValueError):
         about = json.loads((folder / ABOUT).read_text())
         return about if isinstance(about, dict) and 'fingerprint' in about else {}
     return {}
 
 
-def _require_ours(folder: pathlib.Path) -> None:
-    """Raise SoundNetError where a folder is there that is no report, or has something else beside one."""
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+def _require_report(folder: pathlib.Path) -> None:
+    """Raise SoundNetError if the folder exists and is not a report, or contains other files as well."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if folder.exists() and not folder.is_dir():
-        raise SoundNetError(f'{folder} is a file: choose another --out')
-    if there and not _about(folder):
-        raise SoundNetError(f'{folder} exists and is no report: choose another --out')
-    ours = OURS | DESKTOP
-    other = [name for name in there if name not in ours and not _is_draft(name)]
+        raise SoundNetError(f'{folder}: not a folder. Choose another --out')
+    if names and not _read_about(folder):
+        raise SoundNetError(f'{folder}: exists and is not a report. Choose another --out')
+    allowed = REPORT_FILES | SYSTEM_FILES
+    other = [name for name in names if name not in allowed and not _is_temporary(name)]
     for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):
         inside = sorted((folder / kind).rglob('*')) if (folder / kind).is_dir() else []
         other += [
             one.relative_to(folder).as_posix()
             for one in inside
-            if one.name not in DESKTOP and not _is_draft(one.name) and not excerpts.is_ours(one.name, suffix)
+            if one.name not in SYSTEM_FILES and not _is_temporary(one.name) and not excerpts.is_ours(one.name, suffix)
         ]
     if other:
-        raise SoundNetError(f'{folder} holds {other[0]} beside the report, which would be lost: move it elsewhere')
+        raise SoundNetError(f'{folder}: {other[0]} is not part of the report and would be deleted. Move it elsewhere')
 
 
-def _is_draft(name: str) -> bool:
-    """Whether a stopped run may have left it, see `storage.whole_file`."""
+def _is_temporary(name: str) -> bool:
+    """Whether it may be a leftover of a stopped run, see `storage.whole_file`."""
     return name[0] == '.' and name.endswith('.part')
 
 
-def _settled(embedder: Embedder, wanted: Wanted) -> Wanted:
+def _resolve_layers(embedder: Embedder, wanted: Wanted) -> Wanted:
     spec = embedder.spec
     layers = wanted.layers or (*default_layers(spec), *spec.head_names)
     resolved = dict.fromkeys(map(embedder.listener.resolve_layer, layers))
     return dataclasses.replace(wanted, layers=tuple(resolved))
 
 
-def _all_of_it(
+def _fingerprints(
     embedder: Embedder,
     net: pathlib.Path,
     sounds: Sequence[files.SoundFile],
     wanted: Wanted,
-    but: tuple[pathlib.Path, ...],
+    excluded: tuple[pathlib.Path, ...],
 ) -> dict[str, str]:
-    """Hashes of all that listening depends on, `survey`, and all that the report does, `fingerprint`.
+    """Hashes of all inputs of the survey (`survey`) and of the whole report (`fingerprint`).
 
-    Of other files than the net's, their sizes and times count, and whether they may be read; `but` is the report.
+    Model files are hashed by content, other files by size, time and readability. `excluded` is the report itself.
     """
 
     def stamp(path: str | os.PathLike[str] | None) -> Any:
@@ -150,13 +150,13 @@ def _all_of_it(
 
     def within(top: pathlib.Path) -> list[pathlib.Path]:
         there = [top] if top.is_file() else sorted(one for one in top.rglob('*') if one.is_file())
-        return [one for one in there if not {*one.parents} & {*but}]
+        return [one for one in there if not {*one.parents} & {*excluded}]
 
     decoders = [name for name, decoder in decoding.DECODERS.items() if decoding.installed(decoder)]
     listener = embedder.listener
     listening = [listener.short, listener.decoder, listener.channel, listener.precision, decoders]
     own = [storage.sha256(one) for one in within(net.resolve())]
-    heard = [
+    survey_inputs = [
         __version__,
         own,
         listening,
@@ -168,7 +168,7 @@ def _all_of_it(
     read = [*learning.files(wanted.run, wanted.evaluation), wanted.labels, wanted.vision, wanted.timeline]
     names = [str(sound.name) for sound in sounds]
     shown = [dataclasses.astuple(wanted), names, [stamp(path) for path in read]]
-    return {'survey': _hash(heard), 'fingerprint': _hash([heard, shown])}
+    return {'survey': _hash(survey_inputs), 'fingerprint': _hash([survey_inputs, shown])}
 
 
 def _hash(values: Any) -> str:
@@ -176,10 +176,10 @@ def _hash(values: Any) -> str:
 
 
 @contextlib.contextmanager
-def _alone(parts: pathlib.Path) -> Iterator[None]:
+def _exclusive(parts: pathlib.Path) -> Iterator[None]:
     claim = storage.Claim.of(parts)
     if claim is None:
-        raise SoundNetError(f'another run is writing {parts}: wait for it, or stop it first')
+        raise SoundNetError(f'{parts}: another run is writing this report. Wait until it ends, or stop it')
     try:
         yield
     finally:
@@ -187,10 +187,10 @@ def _alone(parts: pathlib.Path) -> Iterator[None]:
 
 
 def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
-    _require_ours(out)  # somebody may have put something there meanwhile
+    _require_report(out)  # files may have been added in the meantime
     for name in (STATE, excerpts.INDEX):
         (parts / name).unlink(missing_ok=True)
-    old = _aside(out)
+    old = _move_aside(out)
     try:
         os.rename(parts, out)
     except OSError:
@@ -200,10 +200,10 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _aside(folder: pathlib.Path) -> pathlib.Path:
-    """Rename it, where it is there. The name is always the same, so that what a stopped run leaves goes with the next.
+def _move_aside(folder: pathlib.Path) -> pathlib.Path:
+    """Rename the folder if it exists. The name is fixed, so the next run deletes what a stopped run left behind.
 
-    Nothing is ever deleted in place: a folder that lacks half of a report would be taken for the user's own.
+    Nothing is deleted in place: an incomplete report could not be recognized as one.
     """
     aside = folder.with_name(f'.{folder.name}.replaced')
     if folder.exists():
@@ -212,7 +212,9 @@ def _aside(folder: pathlib.Path) -> pathlib.Path:
     return aside
 
 
-def _begun(embedder: Embedder, sounds: Sequence[files.SoundFile], mapped: NDArray[np.int64], wanted: Wanted) -> Survey:
+def _new_survey(
+    embedder: Embedder, sounds: Sequence[files.SoundFile], mapped: NDArray[np.int64], wanted: Wanted
+) -> Survey:
     spec = embedder.spec
     maps = [name for name in spec.layer_names if name in {*wanted.layers, spec.feature_layer}]
     return Survey.begin(spec, recordings.of_sounds(sounds), wanted.layers, maps, mapped, wanted.top)

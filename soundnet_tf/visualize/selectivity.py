@@ -1,22 +1,22 @@
-"""Which units of a layer are worth showing: those that respond strongly, to few sounds, each unlike the others."""
+"""Selects the units to show: strong responses to few sounds, without near-duplicates."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = 0.9
+DUPLICATE_CORRELATION = 0.9
 """Correlation over the sounds above which two units are near-duplicates: they share four fifths of their variance."""
 
-FEW = 20
-"""Sounds below which units are alike by chance, and none is left out for it."""
+MIN_SOUNDS = 20
+"""Min sounds for the near-duplicate check: with fewer, high correlations occur by chance."""
 
 SILENT = float(np.finfo(np.float32).eps)
-"""A response this small relative to the greatest in the layer is what rounding leaves of nothing."""
+"""Responses below this fraction of the layer's max are rounding errors."""
 
 
 def sparseness(responses: NDArray[np.floating]) -> NDArray[np.float64]:
     """`[units]`: lifetime sparseness (Vinje and Gallant, 2000) of responses `[sounds, units]`.
 
-    0 for a unit that responds to all sounds alike, or to none; 1 for one that responds to a single sound.
+    0 for a unit that responds to all sounds equally, or to none; 1 for one that responds to a single sound.
     """
     sounds = max(len(responses), 2)
     total, squares = responses.sum(axis=0, dtype=float), np.square(responses, dtype=float).sum(axis=0)
@@ -25,10 +25,10 @@ def sparseness(responses: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def reach(values: NDArray[np.float32], sounds: int) -> NDArray[np.float64]:
-    """`[units]`: the response that all the sounds a unit is shown with exceed, so that no outlier makes it strong.
+    """`[units]`: the smallest response among the unit's top sounds, so a single outlier does not make it strong.
 
-    `values` `[units, top]` are in falling order. Of few `sounds` only the better half counts: the other half is what
-    it is compared with.
+    `values` `[units, top]` are in descending order. With few `sounds`, only the top half counts: the other half is the
+    baseline.
     """
     place = max(1, min(values.shape[1], sounds // 2)) - 1
     return np.maximum(values[:, place], 0).astype(float)
@@ -37,9 +37,9 @@ def reach(values: NDArray[np.float32], sounds: int) -> NDArray[np.float64]:
 def scores(values: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArray[np.float64]:
     """`[units]`, 0 to 1: sparseness times strength / (1 + strength).
 
-    Sparseness is that of the responses `[sounds, units]`, of which none counts for more than the unit's reach. It has
-    no scale, and is highest for a unit that a rounding error excites once. Strength is the reach relative to the
-    layer's: the mean over its units, weighted by itself, so that units which hardly respond do not lower it.
+    Sparseness is that of the responses `[sounds, units]`, clipped at the unit's reach. It is scale-invariant, and
+    would be highest for a unit with a single rounding error. Strength is the reach relative to the
+    layer's: the mean over its units, weighted by itself, so units with weak responses do not lower it.
     """
     own = reach(values, len(responses))
     typical = np.square(own).sum() / max(own.sum(), np.finfo(float).tiny)
@@ -48,11 +48,11 @@ def scores(values: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArr
 
 
 def ranking(values: NDArray[np.float32], responses: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """The `count` most selective units, the most selective first, without silent units and near-duplicates.
+    """The `count` most selective units in descending order, without silent units and near-duplicates.
 
-    Of units whose responses `[sounds, units]` are alike, the most selective stays. `values` are `[units, top]`.
+    Of units with correlated responses `[sounds, units]`, the most selective is kept. `values` are `[units, top]`.
     """
-    audible = values[:, 0] > SILENT * values.max(initial=0)
+    active = values[:, 0] > SILENT * values.max(initial=0)
     centred = (responses - responses.mean(axis=0, dtype=float)).T if len(responses) else np.zeros([len(values), 0])
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     directions = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
@@ -60,7 +60,7 @@ def ranking(values: NDArray[np.float32], responses: NDArray[np.float32], count: 
     for unit in np.argsort(-scores(values, responses), kind='stable'):
         if len(kept) == count:
             break
-        own = len(responses) < FEW or (directions[kept] @ directions[unit] < ALIKE).all()
-        if audible[unit] and own:
+        own = len(responses) < MIN_SOUNDS or (directions[kept] @ directions[unit] < DUPLICATE_CORRELATION).all()
+        if active[unit] and own:
             kept.append(int(unit))
     return np.array(kept, np.int64)

@@ -1,4 +1,4 @@
-"""Pictures of sound: spectrograms on the mel scale, and the outline of a waveform."""
+"""Mel spectrograms as PNG, and waveform outlines."""
 
 import functools
 from typing import Any
@@ -9,18 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 
 WINDOW = 1024
-"""Samples that one column of a spectrogram is taken from: 46 ms."""
+"""FFT window of a spectrogram in samples, 46 ms."""
 
-LOWEST_HZ, HIGHEST_HZ = 50.0, SAMPLE_RATE / 2
+MIN_HZ, MAX_HZ = 50.0, SAMPLE_RATE / 2
 RANGE_DB = 60.0
-"""What is so much below the loudest place of a picture is drawn as silence."""
+"""Dynamic range: levels this far below the loudest point are drawn as silence."""
 
-FAINT_DB = -30.0
-"""What stays below, as a sine of a ten-thousandth of full scale does, is drawn as silence, loudest place or not."""
+SILENCE_DB = -30.0
+"""Levels below this, such as those of a sine at -80 dBFS, are always drawn as silence."""
 
 SHADES = 64
 _ANCHORS = np.array([(0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)])
-"""Black to purple, orange and cream, lighter all the way: read alike with any colour vision, and in print."""
+"""Black to purple, orange and cream, with increasing lightness: safe for colour blindness and print."""
 
 PALETTE = np.stack([np.interp(np.linspace(0, 5, SHADES), range(6), channel) for channel in _ANCHORS.T], axis=1).astype(
     np.uint8
@@ -29,13 +29,13 @@ PALETTE = np.stack([np.interp(np.linspace(0, 5, SHADES), range(6), channel) for 
 
 
 def mel(hz: ArrayLike) -> Any:
-    """Frequency as the ear spaces it (O'Shaughnessy's formula)."""
+    """Frequency on the mel scale (O'Shaughnessy's formula)."""
     return 2595 * np.log10(1 + np.asarray(hz) / 700)
 
 
 def height(hz: float) -> float:
-    """How high a frequency stands in a spectrogram, from 0 at its foot to 1 at its top."""
-    low, high, at = (float(mel(f)) for f in (LOWEST_HZ, HIGHEST_HZ, hz))
+    """Vertical position of a frequency in a spectrogram, from 0 (bottom) to 1 (top)."""
+    low, high, at = (float(mel(f)) for f in (MIN_HZ, MAX_HZ, hz))
     return (at - low) / (high - low)
 
 
@@ -43,8 +43,8 @@ def height(hz: float) -> float:
 def _bands(rows: int) -> NDArray[np.float64]:
     """`[bins, rows]`: each row's share of each bin's power, a triangle on the mel scale, from low to high."""
     bins = mel(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE))
-    centres = np.linspace(mel(LOWEST_HZ), mel(HIGHEST_HZ), rows)
-    # No narrower than the bins stand apart there, or a row would fall between two of them.
+    centres = np.linspace(mel(MIN_HZ), mel(MAX_HZ), rows)
+    # At least the bin spacing, or a row could fall between two bins.
     apart = np.interp(centres, bins[1:], np.diff(bins))
     width = np.maximum(centres[1] - centres[0], apart)
     shares = np.maximum(1 - abs(bins[:, None] - centres) / width, 0)
@@ -65,14 +65,14 @@ def levels(waveform: Waveform, start: int, samples: int, columns: int, rows: int
 
 
 def picture(waveform: Waveform, start: int, samples: int, columns: int = 256, rows: int = 96) -> bytes:
-    """The spectrogram of a part of a waveform as a PNG file, the lowest frequency at its foot."""
+    """The spectrogram of a part of a waveform as a PNG file, low frequencies at the bottom."""
     db = levels(waveform, start, samples, columns, rows)
-    shade = np.clip((db - max(db.max(), FAINT_DB + RANGE_DB)) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
+    shade = np.clip((db - max(db.max(), SILENCE_DB + RANGE_DB)) / RANGE_DB + 1, 0, 1) * (SHADES - 1)
     return encoding.png(shade.round().astype(np.uint8)[::-1], PALETTE)
 
 
 def outline(waveform: Waveform, columns: int = 96) -> str:
-    """The least and greatest sample of each column as two bytes in hexadecimal digits: 0 is -1, 255 is 1."""
+    """The min and max sample of each column as two bytes in hexadecimal digits: 0 is -1, 255 is 1."""
     # Two columns may share a sample where there are fewer of them.
     starts = (np.arange(columns) * len(waveform)) // columns
     low, high = (reduce.reduceat(waveform, starts) for reduce in (np.minimum, np.maximum))

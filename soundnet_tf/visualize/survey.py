@@ -1,4 +1,4 @@
-"""One pass over all sounds: what excites each unit most, what each clip is like, and what the heads make of it."""
+"""One pass over all sounds: the top sounds of each unit, clip embeddings, and the predictions of the heads."""
 
 import collections
 import contextlib
@@ -27,22 +27,22 @@ SAVE_EVERY_S = 10.0
 Digests = dict[str, Digest]
 
 
-class Digesting:
-    """A Listener that gives digests: a file of any length takes no more memory."""
+class DigestListener:
+    """A Listener that returns digests, so memory does not grow with file length."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._listener, self.decoder = embedder.listener, embedder.listener.decoder
 
     def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
-        """As the net's own listener."""
+        """Same as the model's listener."""
         return self._listener.open_file(path, layers)
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Digests]:
         """A digest of each layer for each clip."""
-        return [self._of([heard], layers) for heard in self._listener.listen_clips(clips, layers)]
+        return [self._of([embeddings], layers) for embeddings in self._listener.listen_clips(clips, layers)]
 
     def listen_pieces(self, pieces: Iterator[Waveform], layers: Sequence[str], name: str) -> Digests:
-        """The same of a sound that comes in pieces."""
+        """The same for a sound read in pieces."""
         streams = self._listener.open_stream(layers, name=name)
 
         def parts() -> Iterator[dict[str, Embedding]]:
@@ -62,29 +62,29 @@ class Digesting:
 
 @dataclasses.dataclass(eq=False)
 class Survey:
-    """What is known of the sounds so far; `done` of them were listened to, in their order."""
+    """The results so far; the first `done` sounds have been processed."""
 
     best: dict[str, Best]
     """By layer and head."""
     responses: dict[str, NDArray[np.float32]]
-    """By layer and head, `[mapped, units]`: the greatest activation in each sound on the map; NaN where it failed."""
+    """By layer and head, `[mapped, units]`: the max activation for each sound on the map; NaN if it failed."""
     vectors: dict[str, NDArray[np.float32]]
-    """By layer, `[mapped, units]`: the mean over time of each sound that is on the map; NaN where it failed."""
+    """By layer, `[mapped, units]`: the mean over time for each sound on the map; NaN if it failed."""
     mapped: NDArray[np.int64]
-    """`[mapped]`: the numbers of these sounds, rising."""
-    heard: dict[str, NDArray[np.float32]]
-    """By head, `[sounds, 2]`: the most probable class of the whole sound, and how probable."""
+    """`[mapped]`: the indices of the sounds on the map, ascending."""
+    top_classes: dict[str, NDArray[np.float32]]
+    """By head, `[sounds, 2]`: the top class of the whole sound, and its probability."""
     seconds: NDArray[np.float64]
-    """`[sounds]`: NaN where it failed."""
+    """`[sounds]`: NaN if it failed."""
     recordings: NDArray[np.int64]
-    """`[sounds]`: the number of the recording that each comes from."""
+    """`[sounds]`: the recording index of each."""
     done: int = 0
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    """How many are of no use, by reason."""
+    """Number of failed sounds, by reason."""
 
     @property
-    def lost(self) -> list[int]:
-        """The numbers of these."""
+    def failed_sounds(self) -> list[int]:
+        """The indices of the failed sounds."""
         return np.flatnonzero(np.isnan(self.seconds[: self.done])).tolist()
 
     @classmethod
@@ -97,7 +97,7 @@ class Survey:
         mapped: NDArray[np.int64],
         top: int,
     ) -> 'Survey':
-        """Nothing known yet of the sounds of these recordings; those that are `mapped` are on the map."""
+        """An empty survey of the sounds of these recordings; the sounds in `mapped` are on the map."""
         sounds = len(recordings)
         units = {layer: geometry.channels(spec, layer) for layer in {*shown, *maps}}
 
@@ -109,27 +109,27 @@ class Survey:
             responses=unknown(shown),
             vectors=unknown(maps),
             mapped=mapped,
-            heard={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
+            top_classes={head: np.zeros([sounds, 2], np.float32) for head in spec.head_names},
             seconds=np.full(sounds, np.nan),
             recordings=recordings,
         )
 
     @property
     def layers(self) -> list[str]:
-        """All that the net is asked for."""
-        return list(dict.fromkeys([*self.best, *self.vectors, *self.heard]))
+        """All layers and heads to compute."""
+        return list(dict.fromkeys([*self.best, *self.vectors, *self.top_classes]))
 
     def add(self, digests: Digests | None) -> None:
-        """The next sound; None where it is of no use."""
+        """Add the next sound; None if it failed."""
         sound, self.done = self.done, self.done + 1
         if digests is None:
             return
         self.seconds[sound] = next(iter(digests.values())).seconds
         for layer, best in self.best.items():
             best.add(digests[layer], sound, int(self.recordings[sound]))
-        for head, heard in self.heard.items():
-            said = digests[head].answer
-            heard[sound] = said.argmax(), said.max()
+        for head, top in self.top_classes.items():
+            probabilities = digests[head].pooled_probabilities
+            top[sound] = probabilities.argmax(), probabilities.max()
         row = int(np.searchsorted(self.mapped, sound))
         if row < len(self.mapped) and self.mapped[row] == sound:
             for layer, responses in self.responses.items():
@@ -138,11 +138,11 @@ class Survey:
                 vectors[row] = digests[layer].mean
 
     def save(self, path: pathlib.Path) -> None:
-        """As an npz, to go on from."""
+        """Save as an npz, to resume from."""
         arrays = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
         arrays |= {f'responses/{layer}': values for layer, values in self.responses.items()}
         arrays |= {f'vectors/{layer}': values for layer, values in self.vectors.items()}
-        arrays |= {f'heard/{head}': values for head, values in self.heard.items()}
+        arrays |= {f'heard/{head}': values for head, values in self.top_classes.items()}
         with whole_file(path) as draft:
             np.savez(
                 draft,
@@ -156,13 +156,13 @@ class Survey:
 
     @classmethod
     def load(cls, path: pathlib.Path) -> 'Survey | None':
-        """What `save` wrote; None where that is not there, or cannot be read."""
+        """Load what `save` wrote; None if it is missing or cannot be read."""
         try:
             with np.load(path, allow_pickle=False) as there:
                 arrays = {key: there[key] for key in there.files}
             parts = {name: _below(f'{name}/', arrays) for name in ('best', 'responses', 'vectors', 'heard')}
             layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
-            best = {layer: Best.of(_below(f'{layer}/', parts['best'])) for layer in layers}
+            best = {layer: Best.from_arrays(_below(f'{layer}/', parts['best'])) for layer in layers}
             failed = collections.Counter(json.loads(str(arrays['failed'])))
             whole = (arrays['seconds'], arrays['recordings'], int(arrays['done']), failed)
             return cls(best, parts['responses'], parts['vectors'], arrays['mapped'], parts['heard'], *whole)
@@ -175,7 +175,7 @@ def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 
 def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile], path: pathlib.Path) -> files.Tally:
-    """Listen to what is left of the sounds, saving to `path` now and then. A bad one is told and counted."""
+    """Process the remaining sounds, saving to `path` periodically. Failed sounds are reported and counted."""
     tally = files.Tally(skipped=survey.done - survey.failed.total(), failed=survey.failed)
     saved_at = time.monotonic()
 
@@ -188,6 +188,6 @@ def conduct(survey: Survey, embedder: Embedder, sounds: Sequence[files.SoundFile
         survey.add(digests)
 
     left = sounds[survey.done :]
-    files.listen(Digesting(embedder), left, survey.layers, done, tally, len(sounds))
+    files.listen(DigestListener(embedder), left, survey.layers, done, tally, len(sounds))
     survey.save(path)
     return tally

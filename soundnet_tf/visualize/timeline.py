@@ -1,4 +1,4 @@
-"""One sound over time: its waveform and spectrogram, and what the heads make of each moment."""
+"""One sound over time: waveform, spectrogram and class probabilities of the heads."""
 
 import pathlib
 from typing import Any
@@ -11,14 +11,14 @@ from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.visualize import spectra
 
-LONGEST_S = 120
-"""Of a longer file the beginning is shown: a screen has so many pixels."""
+MAX_S = 120
+"""Max length shown, in seconds; only the beginning of a longer file is shown."""
 
-CLASSES = 6
-"""Of each head, those that are most probable at some moment."""
+MAX_CLASSES = 6
+"""Max classes per head: those with the highest peak probability."""
 
-NOTABLE = 0.02
-"""A class that is never so probable is not shown."""
+MIN_PROBABILITY = 0.02
+"""Classes whose probability never reaches this are omitted."""
 
 COLUMNS, ROWS = 1200, 128
 
@@ -26,7 +26,10 @@ FILES = ('timeline.mp3', 'timeline.png')
 
 
 def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dict[str, Any]:
-    """Write `timeline.mp3` and `timeline.png` into `folder`; say what the heads hear. A short sound is filled up."""
+    """Write `timeline.mp3` and `timeline.png` to `folder`; return the class probabilities.
+
+    Short sounds are padded or repeated.
+    """
     listener = embedder.listener
     heads = list(listener.heads())
     opened = listener.open_file(path, heads)
@@ -34,13 +37,13 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         waveform, own = opened.waveform, opened.samples
     else:
         pieces, own = [], 0
-        while own < LONGEST_S * SAMPLE_RATE and (piece := next(opened, None)) is not None:
+        while own < MAX_S * SAMPLE_RATE and (piece := next(opened, None)) is not None:
             pieces.append(piece)
             own += len(piece)
         waveform = np.concatenate(pieces)
-    whole = len(waveform) <= LONGEST_S * SAMPLE_RATE
-    waveform = waveform[: LONGEST_S * SAMPLE_RATE]
-    heard = listener.listen(listener.fit(waveform, heads, path), heads, path)
+    whole = len(waveform) <= MAX_S * SAMPLE_RATE
+    waveform = waveform[: MAX_S * SAMPLE_RATE]
+    outputs = listener.listen(listener.fit(waveform, heads, path), heads, path)
     (folder / FILES[0]).write_bytes(encoding.mp3(waveform))
     (folder / FILES[1]).write_bytes(spectra.picture(waveform, 0, len(waveform), COLUMNS, ROWS))
     return {
@@ -49,14 +52,14 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
         'own_seconds': min(own, len(waveform)) / SAMPLE_RATE,
         'whole': whole,
         'outline': spectra.outline(waveform, COLUMNS // 2),
-        'heads': [_head(embedder, head, heard[head].values, heard[head].times) for head in heads],
+        'heads': [_head(embedder, head, outputs[head].values, outputs[head].times) for head in heads],
     }
 
 
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
     best = values.max(axis=0)
-    classes = np.argsort(-best, kind='stable')[: max(1, min(CLASSES, int((best >= NOTABLE).sum())))]
-    # From top to bottom as they come up in time.
+    classes = np.argsort(-best, kind='stable')[: max(1, min(MAX_CLASSES, int((best >= MIN_PROBABILITY).sum())))]
+    # Sorted by the time of their peak.
     classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
     return {
         'name': head,

@@ -1,4 +1,4 @@
-"""What a report shows, and what it is given beside the sounds."""
+"""Options of a report, and its inputs besides the sounds."""
 
 import dataclasses
 import os
@@ -14,16 +14,16 @@ from soundnet_tf.visualize import filters, labels, learning, vision
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What a report shows. Paths that are None leave their part out."""
+    """Options of a report. A section whose path is None is omitted."""
 
     layers: tuple[str, ...] = ()
-    """Whose units are shown, heads among them; by default `default_layers` and the heads."""
+    """Layers and heads to show; by default `default_layers` and all heads."""
     units: int = 64
-    """Of each layer, and classes of each head, the most selective."""
+    """Max units per layer, and classes per head; the most selective ones."""
     top: int = 6
-    """Excerpts of each unit."""
+    """Max excerpts per unit."""
     labels: str | None = None
-    """A CSV with the columns path and label; else the folders that the sounds lie in are their labels."""
+    """A CSV with the columns path and label; by default, labels are the folder names."""
     vision: str | None = None
     """A folder of NAME.npy, `[frames, channels]` of each sound's video."""
     timeline: str | None = None
@@ -31,7 +31,7 @@ class Wanted:
     run: str | None = None
     """The folder of a training run."""
     evaluation: str | None = None
-    """A JSON file, or a folder with `result.json`, that holds a confusion matrix."""
+    """A JSON file, or a folder with `result.json`, with a confusion matrix."""
     seed: int = 0
 
 
@@ -44,8 +44,8 @@ def default_layers(spec: NetSpec) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
-    """What is read before any sound is heard: a mistake in it costs no time."""
+class Inputs:
+    """Inputs read before any sound is processed, so errors are reported early."""
 
     filters: filters.Filters
     labels: list[str | None]
@@ -62,12 +62,12 @@ class Given:
         sounds: Sequence[files.SoundFile],
         mapped: Sequence[int],
         wanted: Wanted,
-    ) -> 'Given':
+    ) -> 'Inputs':
         for path in filter(None, (sounds[0].path, wanted.timeline)):
             if not os.path.exists(path):
                 raise SoundNetError(f'{path}: there is no such file or folder. Check the path')
         if wanted.timeline and not embedder.spec.heads:
-            raise SoundNetError(f'--timeline shows what heads say, and {embedder.spec.name} has none: leave it out')
+            raise SoundNetError(f'--timeline: {embedder.spec.name} has no heads to plot. Omit this flag')
         if wanted.timeline:
             embedder.listener.open_file(wanted.timeline, list(embedder.listener.heads()))
         return cls(

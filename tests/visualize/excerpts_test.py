@@ -22,7 +22,7 @@ SPEC = thin_spec()
 def test_a_unit_sees_its_window_and_nothing_else(net, layer, frame):
     embedder, waveform = load(net), noise(5)
     values = embedder.embed(waveform, SAMPLE_RATE, layer).values[frame]
-    window = excerpts.seen(SPEC, layer, 0, frame)
+    window = excerpts.window_of(SPEC, layer, 0, frame)
     assert window.samples == geometry.receptive_field(SPEC, layer)
     start, end = max(0, window.start), window.start + window.samples
     alone = np.zeros_like(waveform)
@@ -36,8 +36,8 @@ def test_a_unit_sees_its_window_and_nothing_else(net, layer, frame):
 
 
 def test_what_is_too_short_to_be_heard_is_widened():
-    window, field = excerpts.seen(SPEC, 'conv1', 0, 30_000), geometry.receptive_field(SPEC, 'conv1')
-    assert window.samples == excerpts.SHORTEST
+    window, field = excerpts.window_of(SPEC, 'conv1', 0, 30_000), geometry.receptive_field(SPEC, 'conv1')
+    assert window.samples == excerpts.MIN_SAMPLES
     middle = geometry.first_sample(SPEC, 'conv1') + 30_000 * geometry.hop(SPEC, 'conv1') + field / 2
     assert window.start + window.samples / 2 == pytest.approx(middle, abs=1)
 

@@ -43,10 +43,13 @@ def test_a_list_without_labels_is_a_list(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, r'the labels cannot be read \(No such file or directory\)\. Check the path'),
-        ('path,label\na,' + 'x' * 200_000, 'is no list of labels'),
-        ('name,kind\na,b\n', 'is no list of labels: give a CSV with the columns path and label'),
-        ('path,label\nelsewhere.wav,dog\n', r'lists none of the sounds, such as .*1.wav. Paths count from its folder'),
+        (None, r'labels\.csv: cannot read the labels \(No such file or directory\)\. Check the path'),
+        ('path,label\na,' + 'x' * 200_000, r'labels\.csv: invalid label file\.'),
+        ('name,kind\na,b\n', r'labels\.csv: invalid label file\. Pass a CSV with the columns path and label'),
+        (
+            'path,label\nelsewhere.wav,dog\n',
+            r'none of the sounds is listed, for example .*1\.wav\. Use paths relative to the CSV',
+        ),
     ],
 )
 def test_what_is_wrong_with_a_csv(tmp_path, text, words):

@@ -18,8 +18,8 @@ def test_curves_of_training(tmp_path):
     lines = {line['name']: line for line in charts['loss']['lines']}
     assert list(lines) == ['a', 'b', 'a validation']
     assert lines['a validation']['y'] == [3, 2]
-    together = -(-1000 // learning.POINTS)
-    assert len(lines['a']['x']) == -(-1000 // together) <= learning.POINTS
+    together = -(-1000 // learning.MAX_POINTS)
+    assert len(lines['a']['x']) == -(-1000 // together) <= learning.MAX_POINTS
     assert lines['a']['x'][:2] == [(together + 1) / 2, together + (together + 1) / 2], 'each the mean of as many steps'
     assert lines['a']['x'] == lines['a']['y']
 
@@ -48,10 +48,10 @@ def test_curves_of_finetuning(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, 'holds no log.csv and no validation.csv and no history.csv: give the folder of a training run'),
-        ('step,total\n1,two\n', r'log.csv cannot be read as the log of a run .*two'),
-        ('total\n1\n', r'log.csv cannot be read as the log of a run'),
-        ('step,total\n1,nan\n', r'log.csv hold no finite number: there is no curve to draw'),
+        (None, r': no log\.csv or validation\.csv or history\.csv\. Pass the folder of a training run'),
+        ('step,total\n1,two\n', r'log\.csv: invalid training log \(.*two.*\)'),
+        ('total\n1\n', r'log\.csv: invalid training log \('),
+        ('step,total\n1,nan\n', r'no finite values in log\.csv\. Pass the folder of another run'),
     ],
 )
 def test_what_is_wrong_with_a_run(tmp_path, text, words):
@@ -72,15 +72,15 @@ def test_confusions(tmp_path, confusion):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, 'result.json cannot be read'),
-        ('{"classes": ["a"]}', 'holds no confusion matrix: it needs the keys classes and confusion'),
-        ('[1]', 'holds no confusion matrix: it needs the keys'),
-        ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not 2 by 2 numbers of clips'),
-        ('{"classes": ["a"], "confusion": [["x"]]}', 'it is not 1 by 1 numbers of clips'),
-        ('{"classes": ["a"], "confusion": [[0.9]]}', 'it is not 1 by 1 numbers of clips'),
-        ('{"classes": ["a"], "confusion": [[-1]]}', 'it is not 1 by 1 numbers of clips'),
-        ('{"classes": ["a"], "confusion": [[NaN]]}', 'it is not 1 by 1 numbers of clips'),
-        ('{"classes": ["a"], "confusion": {}}', 'holds no confusion matrix: confusion is empty'),
+        (None, r'result\.json: cannot read the evaluation \('),
+        ('{"classes": ["a"]}', r'result\.json: the keys classes and confusion are required\. Pass the result\.json'),
+        ('[1]', r'result\.json: the keys classes and confusion are required'),
+        ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not a 2 x 2 matrix of clip counts'),
+        ('{"classes": ["a"], "confusion": [["x"]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
+        ('{"classes": ["a"], "confusion": [[0.9]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
+        ('{"classes": ["a"], "confusion": [[-1]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
+        ('{"classes": ["a"], "confusion": [[NaN]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
+        ('{"classes": ["a"], "confusion": {}}', r'result\.json: confusion is empty'),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(tmp_path, text, words):

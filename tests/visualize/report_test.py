@@ -76,7 +76,7 @@ def test_finished_before(written, net, sounds, wanted, capsys):
     before = (written / 'index.html').stat().st_mtime_ns
     tally = report.write(load(net, short='tile'), net, files.find([str(sounds)]), written, wanted)
     assert (tally.skipped, tally.done, tally.failed.total()) == (12, 0, 1)
-    assert 'bad.wav is of no use, as before' in capsys.readouterr().err
+    assert 'bad.wav: skipped, as in the previous run' in capsys.readouterr().err
     assert (written / 'index.html').stat().st_mtime_ns == before
 
 
@@ -93,7 +93,7 @@ def small(net, sounds, tmp_path):
 
 
 def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
-    made = excerpts._written
+    made = excerpts._write_excerpt
 
     def stops(one, folder):
         if len(list((folder / excerpts.SOUNDS).iterdir())) >= 3:
@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
         return made(one, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(excerpts, '_written', stops)
+        patch.setattr(excerpts, '_write_excerpt', stops)
         with pytest.raises(KeyboardInterrupt):
             small()
     assert not (tmp_path / 'out').exists()
@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
 
 def test_other_labels_leave_what_was_heard(small, sounds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(excerpts, '_written', None)
+        patch.setattr(excerpts, '_write_excerpt', None)
         with pytest.raises(TypeError):
             small(top=2)
     rows = [f'{path},tone' for path in (sounds / '001 - tones').iterdir() if path.stem.isdigit()]
@@ -163,12 +163,14 @@ def test_what_was_put_in_meanwhile_is_not_lost(small, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(page, 'write', meanwhile)
-        with pytest.raises(SoundNetError, match=r'out holds sounds/mine\.wav beside the report, which would be lost'):
+        with pytest.raises(
+            SoundNetError, match=r'out: sounds/mine\.wav is not part of the report and would be deleted'
+        ):
             small(top=1)
     (tmp_path / 'out' / 'sounds' / 'mine.wav').rename(tmp_path / 'mine.wav')
     assert small(top=1).skipped == 6
     (tmp_path / 'out' / 'film.part').touch()
-    with pytest.raises(SoundNetError, match=r'out holds film\.part beside the report'):
+    with pytest.raises(SoundNetError, match=r'out: film\.part is not part of the report'):
         small()
 
 
@@ -216,7 +218,7 @@ def test_names_count_too(net, sounds, tmp_path):
     assert labels() == {'bird', 'dog'}
 
 
-def test_a_lost_file_of_any_name_is_told_again(net, sounds, tmp_path, capsys):
+def test_a_skipped_file_of_any_name_is_reported_again(net, sounds, tmp_path, capsys):
     shutil.copytree(sounds / '001 - tones', tmp_path / 'in')
     (tmp_path / 'in' / os.fsdecode(b'caf\xe9.wav')).write_text('dear sir')
     wanted = report.Wanted(units=1, top=1, layers=('conv7',))
@@ -258,7 +260,7 @@ def test_a_file_that_becomes_shorter_loses_its_last_excerpts(net, sounds, tmp_pa
     report.write(
         load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=16, top=2, layers=('conv5',))
     )
-    assert re.search(r'was changed while the report was made: \d+ of its excerpts are missing', capsys.readouterr().err)
+    assert re.search(r'changed while the report was written: \d+ excerpts are missing', capsys.readouterr().err)
     data = data_of(tmp_path / 'out')
     shown = {best['excerpt'] for layer in data['layers'] for unit in layer['units'] for best in unit['best']}
     assert shown <= set(data['excerpts'])
@@ -302,16 +304,16 @@ def test_another_report_takes_the_place(small, tmp_path):
 def test_something_else_is_left_alone(small, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'thesis.tex').touch()
-    with pytest.raises(SoundNetError, match='out exists and is no report: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Choose another --out'):
         small()
     (tmp_path / 'out' / 'report.json').write_text('{}')
-    with pytest.raises(SoundNetError, match='out exists and is no report: choose another --out'):
+    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Choose another --out'):
         small()
     assert (tmp_path / 'out' / 'thesis.tex').exists()
     shutil.rmtree(tmp_path / 'out')
     (tmp_path / 'out.parts').mkdir()
     (tmp_path / 'out.parts' / 'notes.txt').touch()
-    with pytest.raises(SoundNetError, match=r'out\.parts exists and is no report'):
+    with pytest.raises(SoundNetError, match=r'out\.parts: exists and is not a report'):
         small()
     shutil.rmtree(tmp_path / 'out.parts')
     (tmp_path / 'out.old').mkdir()
@@ -323,23 +325,25 @@ def test_something_else_is_left_alone(small, tmp_path):
     (tmp_path / 'there').rename(tmp_path / 'out')
     small(top=1)
     (tmp_path / 'out' / 'notes.txt').touch()
-    with pytest.raises(SoundNetError, match=r'out holds notes\.txt beside the report, which would be lost'):
+    with pytest.raises(SoundNetError, match=r'out: notes\.txt is not part of the report and would be deleted'):
         small()
     assert sorted(path.name for path in tmp_path.iterdir()) == ['out', 'out.old']
     shutil.rmtree(tmp_path / 'out')
     claim = storage.Claim.of(tmp_path / 'out.parts')
-    with pytest.raises(SoundNetError, match=r'another run is writing .*out.parts: wait for it, or stop it first'):
+    with pytest.raises(
+        SoundNetError, match=r'out\.parts: another run is writing this report\. Wait until it ends, or stop it'
+    ):
         small()
     claim.release()
 
 
-def test_mistakes_are_told_before_listening(small, tmp_path):
+def test_mistakes_are_reported_before_processing(small, tmp_path):
     for changes, words in (
         ({'layers': ('conv9',)}, "has no layer 'conv9'"),
-        ({'run': str(tmp_path)}, 'holds no log.csv'),
-        ({'evaluation': str(tmp_path / 'no.json')}, 'cannot be read'),
-        ({'labels': str(tmp_path / 'no.csv')}, 'the labels cannot be read'),
-        ({'vision': str(tmp_path)}, 'vision features of none of the sounds'),
+        ({'run': str(tmp_path)}, ': no log.csv'),
+        ({'evaluation': str(tmp_path / 'no.json')}, 'cannot read the evaluation'),
+        ({'labels': str(tmp_path / 'no.csv')}, 'cannot read the labels'),
+        ({'vision': str(tmp_path)}, 'no vision features for any sound'),
         ({'timeline': str(tmp_path / 'no.wav')}, 'there is no such file or folder. Check the path'),
         ({'timeline': __file__}, 'not a sound file'),
     ):
@@ -348,9 +352,9 @@ def test_mistakes_are_told_before_listening(small, tmp_path):
         assert not (tmp_path / 'out.parts').exists(), words
 
 
-def test_no_sound_of_use(net, tmp_path):
+def test_no_usable_sounds(net, tmp_path):
     (tmp_path / 'bad.wav').write_text('dear sir')
-    with pytest.raises(SoundNetError, match='none of the sounds can be used: there is nothing to show'):
+    with pytest.raises(SoundNetError, match=r'no usable sounds: all of them failed or are too short\. Pass other'):
         report.write(load(net), net, files.find([str(tmp_path)]), tmp_path / 'out', report.Wanted())
     assert not (tmp_path / 'out').exists()
 
@@ -358,7 +362,7 @@ def test_no_sound_of_use(net, tmp_path):
 def test_a_net_without_heads(sounds, tmp_path):
     net = saved.save_net(model.build(thin_spec(heads={})), tmp_path / 'net')
     found = files.find([str(sounds / '001 - tones')])
-    with pytest.raises(SoundNetError, match=r'--timeline shows what heads say, and .* has none: leave it out'):
+    with pytest.raises(SoundNetError, match=r'--timeline: .* has no heads to plot\. Omit this flag'):
         report.write(load(net), net, found, tmp_path / 'out', report.Wanted(timeline=found[0].path))
     report.write(load(net), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
     data = data_of(tmp_path / 'out')

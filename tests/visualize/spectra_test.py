@@ -21,8 +21,8 @@ def test_a_tone_is_drawn_at_its_height(hz):
 
 
 def test_heights():
-    assert spectra.height(spectra.LOWEST_HZ) == 0
-    assert spectra.height(spectra.HIGHEST_HZ) == 1
+    assert spectra.height(spectra.MIN_HZ) == 0
+    assert spectra.height(spectra.MAX_HZ) == 1
     assert 0 < spectra.height(250) < spectra.height(1000) < spectra.height(4000) < 1
 
 

@@ -40,7 +40,7 @@ def same(one, other):
     for layer, best in one.best.items():
         np.testing.assert_allclose(best.values, other.best[layer].values, atol=1e-4)
         np.testing.assert_array_equal(best.sounds, other.best[layer].sounds)
-    pairs = ((one.responses, other.responses), (one.vectors, other.vectors), (one.heard, other.heard))
+    pairs = ((one.responses, other.responses), (one.vectors, other.vectors), (one.top_classes, other.top_classes))
     for mine, others in pairs:
         for layer, values in mine.items():
             np.testing.assert_allclose(values, others[layer], atol=1e-4)
@@ -51,10 +51,10 @@ def test_what_is_kept_is_what_the_embedder_hears(whole, net, found):
     good = [number for number, file in enumerate(found) if 'bad' not in file.path]
     assert whole.failed == {'unreadable': 1}
     assert np.flatnonzero(np.isfinite(whole.seconds)).tolist() == good
-    assert ['bad' in found[number].path for number in whole.lost] == [True]
+    assert ['bad' in found[number].path for number in whole.failed_sounds] == [True]
     places = {number: embedder.embed_file(found[number].path, 'places').values for number in good}
     for number, values in places.items():
-        assert whole.heard['places'][number, 0] == values.mean(axis=0).argmax()
+        assert whole.top_classes['places'][number, 0] == values.mean(axis=0).argmax()
     best = whole.best['places']
     for unit in range(4):
         ranked = sorted(good, key=lambda number, unit=unit: -places[number][:, unit].max())[:3]
@@ -75,9 +75,9 @@ def test_a_clip_is_named_as_the_command_names_it(clip_mean, found, tmp_path):
     known = Survey.begin(embedder.spec, np.arange(len(found)), ('near',), (), np.zeros(0, int), 3)
     survey.conduct(known, embedder, found, tmp_path / 'survey.npz')
     for number, file in enumerate(found):
-        if number not in known.lost:
+        if number not in known.failed_sounds:
             for best in embedder.tag_file(file.path, top=1):
-                named, probability = known.heard[best.head][number]
+                named, probability = known.top_classes[best.head][number]
                 assert embedder.labels[best.head][int(named)] == best.name
                 assert probability == pytest.approx(best.probability, abs=1e-4)
 

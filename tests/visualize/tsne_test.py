@@ -39,7 +39,7 @@ def test_clips_without_a_vector_have_no_place():
     vectors = groups()
     vectors[[0, 7]] = np.nan
     assert np.flatnonzero(np.isnan(tsne.places(vectors, 0)).any(axis=1)).tolist() == [0, 7]
-    assert tsne.places(vectors[: tsne.FEWEST], 0) is None
+    assert tsne.places(vectors[: tsne.MIN_CLIPS], 0) is None
 
 
 def test_clips_that_are_all_alike_make_no_map():

@@ -29,19 +29,19 @@ def test_vision_by_name(tmp_path, files, capsys):
     found = vision.of_clips(tmp_path, files)
     np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [np.nan, np.nan]])
     told = capsys.readouterr().err.splitlines()
-    assert [('a/2' in line, 'b/1' in line, 'it is left out of the map' in line) for line in told] == [
+    assert [('a/2' in line, 'b/1' in line, 'omitted from the map' in line) for line in told] == [
         (True, False, True),
         (False, True, True),
     ]
 
 
 def test_what_is_wrong_with_vision(tmp_path, files):
-    with pytest.raises(SoundNetError, match=r'has vision features of none of the sounds: no file .*b/1.wav.npy'):
+    with pytest.raises(SoundNetError, match=r': no vision features for any sound \(no file .*b/1\.wav\.npy'):
         vision.of_clips(tmp_path, files)
     (tmp_path / 'a').mkdir()
     np.save(tmp_path / 'a' / '1.npy', np.zeros([2, 3]))
     np.save(tmp_path / 'a' / '2.npy', np.zeros([2, 4]))
     with pytest.raises(
-        SoundNetError, match=r'features of 3 channels \(a/1\.wav\) and of 4 \(a/2\.wav\)\. Give those of one layer'
+        SoundNetError, match=r'features have 3 channels \(a/1\.wav\) and 4 \(a/2\.wav\)\. Use features of one layer'
     ):
         vision.of_clips(tmp_path, files)
