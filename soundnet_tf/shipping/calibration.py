@@ -103,7 +103,7 @@ def calibrate(answers: Sequence[Answers], target: float) -> Calibration:
     return Calibration(
         temperature=temperature,
         confidence_threshold=threshold(confidence(logits, temperature), all_right, target),
-        rule=f'the lowest confidence threshold with {precision} on held-out clips',
+        rule=f'the lowest one with {precision} on held-out clips',
         error_before=calibration_error(before, right),
         error_after=calibration_error(after, right),
         loss_before=float(loss_before.mean()),
