@@ -13,6 +13,8 @@ from soundnet_tf.errors import SoundNetError
 SMALL = journey.Scale(videos=200, held_out=80, pictures=1500, epochs=8, steps=130)
 
 
+# Two demos: beside other tests and on a busy machine they take ten minutes.
+@pytest.mark.timeout(1800)
 @pytest.mark.slow
 def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, capsys):
     true = journey.run(str(tmp_path / 'true'), SMALL)
