@@ -1,4 +1,4 @@
-"""Work that threads do ahead of whoever needs it, in order."""
+"""Work that threads do ahead of the consumer, in order."""
 
 import collections
 import functools

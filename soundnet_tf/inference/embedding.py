@@ -1,4 +1,4 @@
-"""What goes into a net and what comes out: a clip, the embedding of a layer, and whoever turns one into the other."""
+"""What goes into a net and what comes out: a clip, the embedding of a layer, and what turns one into the other."""
 
 import dataclasses
 import functools

@@ -170,7 +170,7 @@ for _ in range(40):
         (b'\x89HDF\r\n\x1a\n0000', r"unknown kind of weight file \(it begins with b'\\x89HDF"),
         (b'<html>', r'it begins with .*\. Pass a Torch7 \.t7, a numpy \.npy such as sound8\.npy, or a PyTorch \.pth'),
         (b'', 'weights.bin: empty. Download the file again'),
-        (t7_bytes({'a': 1}), 'unknown kind of weight file'),  # a table is no net
+        (t7_bytes({'a': 1}), 'unknown kind of weight file'),  # a table, not a net
         (t7_bytes(Module('nn.ReLU', {})), 'not a net: it has no module with weights'),
         (t7_bytes(Module('nn.Sequential', LOOPED)), r'not a net: 1\.1\.1\.1.* is not a module'),
         (t7_bytes(Module('nn.Sequential', {'modules': {1.5: 2}})), r'damaged: a module is numbered 1\.5'),

@@ -90,7 +90,7 @@ def test_scikit_learn_clones_an_embedder(embedder):
 
 
 def test_stderr_stays_where_it_was(quick_folder):
-    """LiteRT's announcement is silenced by redirecting the process' stderr: never for good, whoever does so at once."""
+    """Several threads may silence LiteRT's announcement at once, by redirecting stderr: it always comes back."""
     code = """
 import os, sys, threading
 import numpy as np

@@ -93,8 +93,8 @@ def test_not_sure_in_all_forms(unsure_folder, wav, capsys, per):
             steps = facts['steps'] if per == 'step' else [facts]
             assert all(step['confident'] == {'places': False, 'imagenet': True} for step in steps)
         else:
-            told = {(row['head'], row['confident']) for row in csv.DictReader(io.StringIO(out))}
-            assert told == {('imagenet', 'yes'), ('places', 'no')}
+            answers = {(row['head'], row['confident']) for row in csv.DictReader(io.StringIO(out))}
+            assert answers == {('imagenet', 'yes'), ('places', 'no')}
 
 
 @pytest.mark.parametrize('per', ['clip', 'step'])

@@ -61,7 +61,7 @@ def test_the_users_list_overrides_what_ships(own, monkeypatch):
 
 
 def test_a_checkout_finds_its_savedmodels(tmp_path):
-    """Python started in a checkout imports its source folder, in which savedmodels is no package."""
+    """Python started in a checkout imports its source folder, where savedmodels is not a package."""
     checkout, top = tmp_path / 'checkout', pathlib.Path(registry.__file__).parents[2]
     shutil.copytree(top / 'soundnet_tf', checkout / 'soundnet_tf', ignore=shutil.ignore_patterns('__pycache__'))
     (checkout / 'savedmodels').mkdir()
