@@ -89,7 +89,9 @@ def write(
     table, path = table_files.TABLES[format](), pathlib.Path(out)
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
-    parts = _parts_of(path)
+    can_resume = path.is_file() or not path.exists()
+    # Nothing is beside a device or a pipe, and nobody resumes from one.
+    parts = path.with_name(f'.{path.name}.parts') if can_resume else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
     claim = storage.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'{out}: another run is writing it. Wait for it, or stop it first')
@@ -109,14 +111,9 @@ def write(
             shutil.rmtree(parts, ignore_errors=True)
     finally:
         claim.release()
+        if not can_resume:
+            shutil.rmtree(parts, ignore_errors=True)
     return tally
-
-
-def _parts_of(table: pathlib.Path) -> pathlib.Path:
-    """The folder of a table's rows: beside it, to resume from; for a device or a pipe, a temporary one."""
-    if table.exists() and not table.is_file():
-        return pathlib.Path(tempfile.mkdtemp(prefix='soundnet')) / 'parts'
-    return table.with_name(f'.{table.name}.parts')
 
 
 def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:

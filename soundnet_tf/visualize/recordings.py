@@ -2,15 +2,14 @@
 
 import collections
 import contextlib
-import hashlib
 import os
-import pathlib
 import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.inference.files import SoundFile
 
 _TAKE = re.compile(r'(?<=[-_])[A-Z](?=[-_]|$)')
@@ -33,11 +32,11 @@ def _originals(paths: Sequence[str]) -> list[int]:
     """For each file, the index of the first file with the same content. Only files of equal size are read."""
     sizes = [os.path.getsize(path) if os.path.isfile(path) else -1 for path in paths]
     common = collections.Counter(sizes)
-    first: dict[bytes, int] = {}
+    first: dict[str, int] = {}
     originals = list(range(len(paths)))
     for index, (path, size) in enumerate(zip(paths, sizes, strict=True)):
         if common[size] > 1:
             # A file that cannot be read is reported when it is decoded.
-            with contextlib.suppress(OSError), pathlib.Path(path).open('rb') as file:
-                originals[index] = first.setdefault(hashlib.file_digest(file, 'sha256').digest(), index)
+            with contextlib.suppress(OSError):
+                originals[index] = first.setdefault(storage.sha256(path), index)
     return originals

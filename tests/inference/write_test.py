@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -230,6 +231,18 @@ def test_csv_and_hdf5_hold_the_same_numbers(embedder, sounds, pool):
             times = [] if pool == 'mean' else wanted.times.tolist()
             assert [float(row['time']) for row in rows if row['time']] == times
             assert times == ([] if pool == 'mean' else group['times'][:].tolist())
+
+
+def test_a_table_through_a_pipe_leaves_nothing_behind(embedder, sounds, tmp_path, monkeypatch):
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(temporary))
+    os.mkfifo('pipe')
+    with subprocess.Popen(['cat', 'pipe'], stdout=subprocess.PIPE, text=True) as reader:
+        assert embed_files(embedder, sounds, 'pipe', 'jsonl').done == 3
+        assert len(reader.stdout.read().splitlines()) == 3
+    assert os.listdir(temporary) == []
+    assert '.pipe.parts' not in os.listdir('.')
 
 
 def test_without_pyarrow(embedder, sounds, monkeypatch):
