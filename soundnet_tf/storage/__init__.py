@@ -1,9 +1,10 @@
-"""Writing to disk, in one place for all rooms: whole or not at all, by one process at a time, with the same settings.
+"""The disk, in one place for all rooms: files appear whole or not at all, and are read whole or with one error.
 
 with storage.whole_file(path) as file:     # takes the place of `path` at the end
 with storage.whole_folder(path) as folder: # the same of a folder
 storage.begin(run / 'run.json', settings)  # begins a run, or goes on with one of the same settings
 storage.Claim.of(output)                   # the right to make an output
+storage.read_json(path)                    # its content, or SoundNetError in one line; see `readers` and `arrays`
 """
 
 import contextlib
@@ -18,6 +19,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.storage.readers import csv_lines as csv_lines
+from soundnet_tf.storage.readers import csv_table as csv_table
+from soundnet_tf.storage.readers import parse_json as parse_json
+from soundnet_tf.storage.readers import printable as printable
+from soundnet_tf.storage.readers import read_json as read_json
+from soundnet_tf.storage.readers import read_text as read_text
+from soundnet_tf.storage.readers import readable as readable
+from soundnet_tf.storage.readers import reason as reason
 
 Path = str | os.PathLike[str]
 
@@ -125,12 +134,9 @@ def begin(
     """
     path = pathlib.Path(path)
     if path.exists():
-        try:
-            before = fixed(json.loads(path.read_text(encoding='utf-8')))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            way_out = f'Use another --out, or remove {path.parent}'
-            raise SoundNetError(f'{path}: cannot be read ({error!r}). {way_out}') from None
-        check_same(path.parent, before, fixed(json.loads(json.dumps(settings))), way_out)
+        remove, now = f'Use another --out, or remove {path.parent}', fixed(json.loads(json.dumps(settings)))
+        with readable(path, remove):
+            check_same(path.parent, fixed(read_json(path, remove)), now, way_out)
     elif path.parent.exists() and (not path.parent.is_dir() or any(path.parent.iterdir())):
         raise SoundNetError(f'{path.parent}: exists and has no {path.name}, so it is not a run. Use another --out')
     write_json(path, settings)
@@ -147,8 +153,8 @@ def check_same(where: Path, before: Any, now: Any, way_out: str = 'Use another -
 
 
 def _differs(key: str, was: Any, now: Any) -> str:
-    text = f'{key} was {"unset" if was is None else was}, is {"unset" if now is None else now}'
-    return text if len(text) < 120 else f'{key} differs'
+    text = printable(f'{key} was {"unset" if was is None else was}, is {"unset" if now is None else now}')
+    return text if len(text) < 120 else f'{printable(key)[:80]} differs'
 
 
 def _flat(values: Any, key: str = '') -> dict[str, Any]:

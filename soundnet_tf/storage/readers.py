@@ -1,0 +1,137 @@
+"""Reading text, JSON and CSV: the content, or one error in one line that names the file.
+
+storage.read_json(path, way_out='Run soundnet-prepare again')
+with storage.readable(path):               # for what is picked out of it
+    seconds = float(values['clip']['seconds'])
+"""
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from soundnet_tf.errors import SoundNetError
+
+Path = str | os.PathLike[str]
+
+MAX_REASON = 200
+"""Characters of a library's message that are repeated."""
+
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,  # of JSON and Unicode too
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,  # RecursionError and NotImplementedError too
+    MemoryError,
+    csv.Error,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What libraries, and expressions such as `values['x'][0]`, raise where a file holds something else."""
+
+
+@contextlib.contextmanager
+def readable(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> Iterator[None]:
+    """Turn what a damaged file raises into one `error`, `PATH: cannot be read (why). Way out`."""
+    try:
+        yield
+    except SoundNetError:
+        raise
+    except DAMAGE as failure:
+        text = f'{printable(os.fspath(path))}: cannot be read ({reason(failure)})'
+        raise error(f'{text}. {way_out}' if way_out else text) from failure
+
+
+def reason(error: BaseException) -> str:
+    """Why something cannot be read, as one short line."""
+    if isinstance(error, RecursionError):
+        return 'nested too deeply'
+    if isinstance(error, MemoryError):
+        return 'too large for the memory'
+    if isinstance(error, UnicodeDecodeError):
+        return f'not text in UTF-8: byte {error.start} is {error.object[error.start]:#04x}'
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return f'no key {printable(repr(error.args[0]))[:MAX_REASON]}'
+    return printable(' '.join(str(error).split()))[:MAX_REASON] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text from a file with control characters escaped, safe for a terminal and one line."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape', 'surrogatepass').decode() for c in text)
+
+
+def read_text(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> str:
+    """The content of a file in UTF-8, with or without a byte order mark; lines end in `\\n`."""
+    with readable(path, way_out, error), open(path, encoding='utf-8-sig') as file:
+        return file.read()
+
+
+def read_json(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, kind: type = dict) -> Any:
+    """The content of a JSON file, whose outermost value is a `kind`."""
+    return parse_json(read_text(path, way_out, error), path, way_out, error, kind)
+
+
+def parse_json(
+    text: str | bytes,
+    source: Path,
+    way_out: str = '',
+    error: type[SoundNetError] = SoundNetError,
+    kind: type = dict,
+) -> Any:
+    """The value of JSON text in UTF-8, a `kind`; errors name `source`."""
+    with readable(source, way_out, error):
+        text = text if isinstance(text, str) else text.decode('utf-8-sig')
+        if not text.strip():
+            raise ValueError('it is empty')
+        values = json.loads(text)
+        if not isinstance(values, kind):
+            names = {dict: 'an object', list: 'a list', str: 'a string', int: 'a whole number'}
+            raise ValueError(f'not {names.get(kind, kind.__name__)} of JSON')
+        return values
+
+
+def csv_lines(
+    path: Path,
+    way_out: str = '',
+    error: type[SoundNetError] = SoundNetError,
+    *,
+    delimiter: str = ',',
+    undecodable: str = 'strict',
+) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line of a CSV file that is not blank, with its number, one by one.
+
+    `undecodable` is what becomes of bytes that are not UTF-8, as in `open(errors=)`.
+    """
+    with readable(path, way_out, error), open(path, newline='', encoding='utf-8-sig', errors=undecodable) as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+
+
+def csv_table(
+    path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, **options: Any
+) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The header of a CSV file, empty for an empty file, and its rows by column, each with its line's number.
+
+    Missing cells are empty; cells beyond the header are left out. `options` are those of `csv_lines`.
+    """
+    lines = csv_lines(path, way_out, error, **options)
+    _, header = next(lines, (0, []))
+    rows = (
+        (number, dict(itertools.zip_longest(header, cells[: len(header)], fillvalue=''))) for number, cells in lines
+    )
+    return header, rows
