@@ -86,7 +86,9 @@ def to_float(samples: ArrayLike) -> NDArray[np.float32]:
     if values.dtype in (np.int16, np.int32):
         return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
     if values.dtype.kind == 'f':
-        return values.astype(np.float32)
+        # What overflows is reported as infinite.
+        with np.errstate(over='ignore'):
+            return values.astype(np.float32)
     raise BadAudio(f'samples of type {values.dtype}. Pass float in [-1, 1], int16, int32 or uint8')
 
 

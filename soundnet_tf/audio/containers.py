@@ -155,8 +155,7 @@ class _Page:
 
 def _pages(data: Any) -> Iterator[_Page]:
     at = 0
-    while data[at : at + 5] == b'OggS\0':
-        head = data[at : at + 27 + 255]
+    while len(head := data[at : at + 27 + 255]) > 27 and head[:5] == b'OggS\0':
         body = at + 27 + head[26]
         end = body + sum(head[27 : 27 + head[26]])
         if end > len(data):
