@@ -40,6 +40,7 @@ ROOT = flags.DEFINE_string(
 )
 DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
+STRICT = cli.strict_flag()
 PRECISION = cli.precision_flag()
 EDGES = cli.edges_flag()
 RUNNER = cli.runner_flag()
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         channel=CHANNEL.value,
         precision=PRECISION.value,
         edges=EDGES.value,
+        strict=STRICT.value,
     )
     shared = (sounds, OUT.value, FORMAT.value, LAYER.value, POOL.value)
     if RUNNER.value:

@@ -48,6 +48,7 @@ MAX_CLIPS = flags.DEFINE_integer('max_clips', None, 'Maximum records per video (
 FRAME_EVERY_S = flags.DEFINE_float('frame_every_s', 5.0, 'Seconds between frames.', lower_bound=0.1)
 MIN_S = flags.DEFINE_float('min_s', 1.0, 'Skip clips with less sound, in seconds.', lower_bound=0.0)
 CHANNEL = cli.channel_flag()
+STRICT = cli.strict_flag()
 SHARDS = flags.DEFINE_integer('shards', None, 'Number of TFRecord files (default: one per 256 videos).', lower_bound=1)
 JOBS = flags.DEFINE_integer('jobs', None, 'Threads that read videos (default: one per core).', lower_bound=1)
 BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames per batch of a teacher.', lower_bound=1)
@@ -102,6 +103,7 @@ def _prepare(videos: 'Sequence[Video]', out: str, texts: tuple[str, ...]) -> Any
         min_s=MIN_S.value,
         audio_format=AUDIO.value,
         channel=CHANNEL.value,
+        strict=STRICT.value,
     )
     shared: dict[str, Any] = {
         'number': SHARDS.value,

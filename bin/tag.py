@@ -30,6 +30,7 @@ PATHS_FROM = cli.paths_from_flag()
 OUT = flags.DEFINE_string('out', None, 'Write the tags to this file, which appears at the end; by default to stdout.')
 DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
+STRICT = cli.strict_flag()
 EDGES = cli.edges_flag()
 PCM = flags.DEFINE_string('pcm', None, 'Tag raw samples live: - for stdin, or the path of a pipe.')
 SAMPLE_RATE = flags.DEFINE_integer('sample_rate', 22_050, 'Sample rate of --pcm in Hz.', lower_bound=1)
@@ -46,7 +47,12 @@ def main(arguments: Sequence[str]) -> int:
 
     def load() -> inference.Embedder:
         return inference.load(
-            MODEL.value, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value, edges=EDGES.value
+            MODEL.value,
+            short=SHORT.value,
+            decoder=DECODER.value,
+            channel=CHANNEL.value,
+            edges=EDGES.value,
+            strict=STRICT.value,
         )
 
     if PCM.value:
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])
     tally = printing.tag_files(load(), sounds, FORMAT.value, TOP.value, PER.value, OUT.value)
-    if len(sounds) > 1 or tally.failed:
+    if len(sounds) > 1 or tally.failed or tally.incomplete:
         files.echo(str(tally))
     return tally.status
 

@@ -190,6 +190,11 @@ def decoder_flag() -> flags.FlagHolder[str]:
     return flags.DEFINE_string('decoder', 'auto', 'Audio decoder: auto, miniaudio, soundfile, pyav or tfio.')
 
 
+def strict_flag() -> flags.FlagHolder[bool]:
+    """--strict."""
+    return flags.DEFINE_boolean('strict', False, 'Refuse incomplete files instead of using what is there.')
+
+
 def channel_flag() -> flags.FlagHolder[Channel]:
     """--channel."""
     help = 'Mono from several channels: the first channel, or their mean.'

@@ -51,6 +51,9 @@ MAX_CHANNELS = 64
 MAX_PEAK = 16
 """Beyond any overshoot: integer samples that were converted to float without scaling."""
 
+MIN_RATE = 1000
+"""Hz. Less is no sound; at 1 Hz, a small file would be hours of it."""
+
 SILENCE_DBFS = -70.0
 """A sound below this level counts as silence."""
 
@@ -83,7 +86,9 @@ def to_float(samples: ArrayLike) -> NDArray[np.float32]:
     if values.dtype in (np.int16, np.int32):
         return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
     if values.dtype.kind == 'f':
-        return values.astype(np.float32)
+        # What overflows is reported as infinite.
+        with np.errstate(over='ignore'):
+            return values.astype(np.float32)
     raise BadAudio(f'samples of type {values.dtype}. Pass float in [-1, 1], int16, int32 or uint8')
 
 
@@ -102,8 +107,8 @@ def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray
 
 def check_rate(sample_rate: Any) -> None:
     """Raise BadAudio unless it is a number of samples per second."""
-    if not isinstance(sample_rate, numbers.Real) or not 0 < float(sample_rate) < 1_000_000:
-        raise BadAudio(f'sample_rate={sample_rate!r}: pass samples per second, such as 44100')
+    if not isinstance(sample_rate, numbers.Real) or not MIN_RATE <= float(sample_rate) < 1_000_000:
+        raise BadAudio(f'sample_rate={sample_rate!r}: pass samples per second, {MIN_RATE} or more, such as 44100')
 
 
 def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RATE) -> NDArray[np.float32]:

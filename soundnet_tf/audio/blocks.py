@@ -1,107 +1,236 @@
-"""Sound files of any length in pieces: the same waveform as `decoding.read`, in constant memory.
+"""One way from any file to its waveform, piece by piece, in constant memory.
 
-The file is never in memory as a whole: `containers` checks it on disk, the decoder returns about a second at a time,
-and each piece is resampled. Only what cannot be decoded in pieces is decoded whole: every format with tensorflow-io,
-some formats with a decoder that was chosen by name, and WAV files of anything but PCM.
+A plain file (`containers.plain`) takes the fastest decoder that reads it exactly as FFmpeg does. FFmpeg reads all
+others, and whatever a fast decoder stumbles over, from there on.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import Channel, Intake, Waveform, containers, decoders, decoding
-from soundnet_tf.audio.containers import AGAIN, Part
-from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded
+from soundnet_tf.audio import SILENCE_DBFS, Channel, Intake, Waveform, containers, decoders, notes, pyav
+from soundnet_tf.audio.containers import AGAIN, Plain
+from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded, Decoder
+from soundnet_tf.audio.notes import Note, Report
+from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio, MissingTool
 
-WHOLE_BYTES = 1 << 20
-"""A smaller file is decoded whole, by the first decoder that succeeds."""
+HEARABLE = 10 ** (SILENCE_DBFS / 20)
+"""A channel whose loudest sample is below this counts as silent."""
 
 
-def read(path: str | os.PathLike[str], decoder: str = 'auto', channel: Channel = 'first') -> Iterator[Waveform]:
-    """The sound file at `path` as pieces `[samples]` that, joined, equal the result of `decoding.read`.
+EMPTY = np.zeros(0, np.float32)
 
-    Raises the same errors; for damage within a long file, only after the pieces before it.
+
+class Sound(Iterator[Waveform]):
+    """The pieces `[samples]` of a file's waveform, and notes on what of it is missing, complete after the last piece.
+
+    Raises BadAudio, one line that begins with the path: for a file that is not sound, where nothing can be decoded,
+    and where a check refuses it, then only after the pieces before it.
+    """
+
+    def __init__(self, pieces: Iterator[Waveform], notes: list[Note], close: Callable[[], None]) -> None:
+        self._pieces, self.notes, self.close = pieces, notes, close
+
+    def __next__(self) -> Waveform:
+        return next(self._pieces)
+
+    def through(self, pieces: Iterator[Waveform]) -> 'Sound':
+        """The same sound by other pieces, which are made from these."""
+        return Sound(pieces, self.notes, self.close)
+
+
+def read(
+    path: str | os.PathLike[str], decoder: str = 'auto', channel: Channel = 'first', check: Report = notes.accept
+) -> Sound:
+    """The file at `path`. `decoder` is a key of DECODERS or 'auto', the fastest one that reads the file.
+
+    `check` sees each note and may raise BadAudio, as `notes.refuse` does.
     """
     path = os.fspath(path)
-    if os.path.isfile(path) and os.path.getsize(path) > WHOLE_BYTES:
-        yield from _long(path, decoder, channel)
-    else:
-        yield decoding.read(path, decoder, channel)
+    return _sound(path, lambda report: _of_path(path, decoder, channel, report), check)
 
 
-def _long(path: str, name: str, channel: Channel) -> Iterator[Waveform]:
-    with decoding.readable(path):
+def of_bytes(
+    data: bytes, name: str, decoder: str = 'auto', channel: Channel = 'first', check: Report = notes.accept
+) -> Sound:
+    """The same of a whole file's bytes; errors begin with `name`."""
+    return _sound(name, lambda report: _of_file(Part.of(data, name), decoder, channel, report), check)
+
+
+def _sound(name: str, pieces: Callable[[Report], Iterator[Waveform]], check: Report) -> Sound:
+    found = list[Note]()
+
+    def report(note: Note) -> None:
+        check(note)
+        found.append(note)
+
+    named = _named(name, pieces(report))
+    return Sound(named, found, named.close)
+
+
+def _named(name: str, pieces: Iterator[Waveform]) -> Generator[Waveform]:
+    try:
+        yield from pieces
+    except BadAudio as error:
+        raise type(error)(f'{name}: {error}') from error.__cause__
+
+
+def _of_path(path: str, decoder: str, channel: Channel, report: Report) -> Iterator[Waveform]:
+    with readable():
         file = open(path, 'rb')  # noqa: SIM115
     with file:
-        part = Part(file)
-        part = part.part(containers.start(part))
-        format = containers.sniff(part[:64])
-        for decoder in _decoders(name, format, part):
-            pieces = _taken(_gathered(_decoded(decoder, part, str(format))), channel, path)
-            try:
-                first = next(pieces, None)
-            except BadAudio:  # another may succeed, and `decoding.read` reports what is wrong
-                continue
-            if first is not None:
-                yield first
-                yield from pieces
-                return
-        yield decoding.read(path, name, channel)
+        with readable():
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise BadAudio('is a device. Pass a sound file')
+            part = Part(file, path) if stat.S_ISREG(mode) else Part.of(file.read(), path)
+        yield from _of_file(part, decoder, channel, report)
 
 
-def _decoders(name: str, format: str | None, part: Part) -> Iterator[decoders.StreamingDecoder]:
-    """The requested decoders that can read such a file in pieces."""
-    if format == 'wav' and not containers.is_pcm(part):
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Turn errors of reading a file into BadAudio."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise BadAudio('no such file. Check the path') from None
+    except IsADirectoryError:
+        raise BadAudio('is a folder. Pass a sound file') from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadAudio):
+            raise
+        raise BadAudio(f'cannot be read ({pyav.reason(error)}). Check the path and its permissions') from None
+
+
+def _of_file(file: Part, decoder: str, channel: Channel, report: Report) -> Iterator[Waveform]:
+    if not len(file):
+        raise BadAudio(containers.unknown(file))
+    try:
+        yield from _waveform(_gathered(_decoded(file, decoder, report)), channel, report)
+    except OSError as error:
+        raise BadAudio(f'cannot be read ({pyav.reason(error)}). Check the path and its permissions') from None
+
+
+def _decoded(file: Part, name: str, report: Report) -> Iterator[Decoded]:
+    """Samples `[samples, channels]` at the file's own rate, which may change midway."""
+    if name != 'auto':
+        decoders.named(name)
+    for link in containers.ogg_links(containers.sound_of(file)):
+        plain = containers.plain(link)
+        if name != 'auto':
+            yield from _with_chosen(DECODERS[name], link, plain, report)
+        elif plain and (fast := _fast(plain)):
+            yield from _with_fast(fast, link, plain, report)
+        else:
+            yield from pyav.blocks(link, report)
+
+
+def _fast(plain: Plain) -> Decoder | None:
+    return next((one for one in DECODERS.values() if plain.format in one.streams and decoders.installed(one)), None)
+
+
+def _with_chosen(decoder: Decoder, file: Part, plain: Plain | None, report: Report) -> Iterator[Decoded]:
+    if decoder.name == 'pyav' and (not plain or plain.ffmpeg):
+        # FFmpeg takes tags behind an MP3 for a part of it.
+        yield from pyav.blocks(file.part(0, plain.end) if plain else file, report)
         return
-    requested = DECODERS.values() if name == 'auto' else [DECODERS[name]] if name in DECODERS else []
-    for one in requested:
-        if isinstance(one, decoders.StreamingDecoder) and format in one.streams and decoders.installed(one):
-            yield one
+    if not plain or plain.format not in decoder.formats or not (plain.ffmpeg or decoder.name == 'soundfile'):
+        kind = plain.format.upper() if plain else 'this file: it is not plain, or damaged'
+        raise BadAudio(f"{decoder.name} does not read {kind}. Use decoder='auto'")
+    yield from _checked(decoder, file, plain)
 
 
-def _decoded(decoder: decoders.StreamingDecoder, part: Part, format: str) -> Iterator[Decoded]:
+def _with_fast(decoder: Decoder, file: Part, plain: Plain, report: Report) -> Iterator[Decoded]:
+    """What the fast decoder gives, and from where it fails on what FFmpeg does."""
+    given = 0
+    try:
+        for samples, rate in _checked(decoder, file, plain):
+            given += len(samples)
+            yield samples, rate
+        return
+    except (BadAudio, MissingTool):
+        if not plain.ffmpeg:
+            raise
+    for samples, rate in pyav.blocks(file, report):
+        left = samples[given:]
+        given = max(0, given - len(samples))
+        if len(left):
+            yield left, rate
+
+
+def _checked(decoder: Decoder, file: Part, plain: Plain) -> Iterator[Decoded]:
     total = 0
     try:
-        end, min_samples = containers.extent(part, format)
-        for samples, sample_rate in decoder.blocks(part.part(0, end), format):
+        for samples, rate in decoder.blocks(file.part(0, plain.end), plain.format):
             total += len(samples)
-            yield samples, sample_rate
-        decoders.check_length(total, max(min_samples, 1))
-    except BadAudio as error:
-        raise BadAudio(f'{part.path}: {error}') from None
-    except MissingTool:
+            yield samples, rate
+    except (BadAudio, MissingTool):
         raise
     except Exception as error:  # every library has errors of its own
-        raise BadAudio(f'{part.path}: {decoders.damaged(decoder.name, error)}') from error
+        raise decoders.damaged(decoder.name, error) from error
+    decoders.check_length(total, max(plain.min_samples, 1))
 
 
 def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
-    """The same in larger pieces, to save calls: decoders return as little as 576 samples at a time."""
-    waiting, count, rate = [], 0, 0
-    for samples, rate in decoded:
-        waiting.append(samples)
-        count += len(samples)
-        if count >= BLOCK:
-            yield np.concatenate(waiting), rate
+    """The same in larger pieces of one rate and as many channels: decoders may give 576 samples at a time."""
+    waiting, count, kind, failure = list[NDArray[np.float32]](), 0, (0, 0), list[BadAudio]()
+    for samples, rate in _until(failure, decoded):
+        now = rate, samples.shape[1]
+        if waiting and (now != kind or count >= BLOCK):
+            yield np.concatenate(waiting), kind[0]
             waiting, count = [], 0
+        kind, count = now, count + len(samples)
+        waiting.append(samples)
     if waiting:
-        yield np.concatenate(waiting), rate
+        yield np.concatenate(waiting), kind[0]
+    for error in failure:
+        raise error
 
 
-def _taken(decoded: Iterable[Decoded], channel: Channel, path: str) -> Iterator[Waveform]:
-    intake = None
-    for samples, sample_rate in decoded:
-        intake = intake or Intake(sample_rate, channel, path)
+def _until(failure: list[BadAudio], decoded: Iterable[Decoded]) -> Iterator[Decoded]:
+    """What comes before a failure, which is kept, so that sound before damage is used."""
+    try:
+        yield from decoded
+    except BadAudio as error:
+        failure.append(error)
+
+
+def _waveform(decoded: Iterable[Decoded], channel: Channel, report: Report) -> Iterator[Waveform]:
+    """At 22,050 Hz and mono, each stretch of one rate and as many channels resampled by itself."""
+    intake, kind, loudest, failure = None, (0, 0), np.zeros(2), list[BadAudio]()
+    for samples, rate in _until(failure, decoded):
+        now = rate, samples.shape[1]
+        if intake is None or now != kind:
+            if intake:
+                yield _pushed(intake, last=True)
+            with _named_later():
+                intake, kind = Intake(rate, channel, ''), now
+        if channel == 'first' and samples.size:
+            peaks = np.abs(samples).max(axis=0)
+            loudest = np.maximum(loudest, [peaks[0], peaks.max()])
         yield _pushed(intake, samples)
     if intake:
-        yield _pushed(intake, np.zeros(0, np.float32), last=True)
+        yield _pushed(intake, last=True)
+    for error in failure:
+        raise error
+    if loudest[0] < HEARABLE <= loudest[1]:
+        report(Note('the first channel is silent, another is not: use --channel=mean', incomplete=False))
 
 
-def _pushed(intake: Intake, samples: NDArray[np.float32], last: bool = False) -> Waveform:
-    try:
+def _pushed(intake: Intake, samples: NDArray[np.float32] = EMPTY, last: bool = False) -> Waveform:
+    with _named_later():
         return intake.push(samples, last)
+
+
+@contextlib.contextmanager
+def _named_later() -> Iterator[None]:
+    """Errors about samples of a file, whose name comes with `_named`."""
+    try:
+        yield
     except BadAudio as error:
-        raise BadAudio(f'{error}. {AGAIN}') from None
+        raise BadAudio(f'{str(error).removeprefix(": ")}. {AGAIN}') from None

@@ -1,77 +1,84 @@
-"""The format of a sound file, and whether the file is complete, from its bytes, before anything is decoded.
+"""Which files are plain: complete, and of a format that fast decoders read exactly as FFmpeg does.
 
-Decoders treat damaged files differently, from an error to silence. With the checks here, all of them
-reject the same files.
+Only plain files take a fast decoder; FFmpeg's demuxers decide about all others. So nothing here has to understand a
+file, only to notice that it is out of the ordinary.
 """
 
+import collections
+import dataclasses
 import functools
-import io
-from collections.abc import Callable
-from typing import Any, BinaryIO
+import itertools
+from collections.abc import Iterator
+from typing import Any
 
+from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio
 
 AGAIN = 'Copy or download it again, or leave it out'
 
 
-def sniff(data: bytes) -> str | None:
-    """The format by its first bytes, or None.
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    """What is known of a plain file: mp3, wav, aiff, flac, ogg (Vorbis) or opus."""
 
-    One of mp3, wav, aiff, flac, ogg (Vorbis), opus (in Ogg), m4a (any MP4), mkv (any Matroska, as WebM is), aac, asf
-    (WMA, WMV), avi, flv, mpeg or mpegts.
+    format: str
+    end: int
+    """Where its sound ends, in bytes."""
+    min_samples: int = 1
+    """A decoder must give as many."""
+    ffmpeg: bool = True
+    """Whether FFmpeg reads it too."""
+
+
+def plain(data: Any) -> Plain | None:
+    """What a plain file is, or None; `data` is anything that slices like bytes.
+
+    Raises BadAudio for what no decoder reads right.
     """
-    if data[:4] in (b'RIFF', b'RF64') and data[8:12] == b'WAVE':
-        return 'wav'
-    if data[:4] == b'FORM' and data[8:12] in (b'AIFF', b'AIFC'):
-        return 'aiff'
-    if data[:4] == b'fLaC':
-        return 'flac'
-    if data[:4] == b'OggS':
-        return 'opus' if data[28:36] == b'OpusHead' else 'ogg'
-    if data[4:8] == b'ftyp':
-        return 'm4a'
-    if data[:4] == b'\x1aE\xdf\xa3':
-        return 'mkv'
-    if data[:3] == b'ID3' or mp3_frame(data[:3]):
-        return 'mp3'
-    return next((name for name, fits in _FFMPEG.items() if fits(data)), None)
+    head = data[:12]
+    if head[:4] == b'RIFF' and head[8:] == b'WAVE':
+        return _plain_wav(data)
+    if head[:4] == b'RIFX':  # FFmpeg does not swap its bytes
+        return Plain('wav', len(data), ffmpeg=False)
+    if head[:4] == b'FORM' and head[8:] in (b'AIFF', b'AIFC'):
+        return Plain('aiff', len(data)) if 8 + int.from_bytes(head[4:8], 'big') <= len(data) else None
+    if head[:4] == b'fLaC':  # the last 36 bits of the stream's own description; 0 if its writer did not know
+        samples = int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
+        return Plain('flac', len(data), samples) if samples else None
+    if head[:4] == b'OggS':
+        return _plain_ogg(data)
+    return _plain_mp3(data)
 
 
-_FFMPEG: dict[str, Callable[[bytes], bool]] = {
-    'aac': lambda data: data[:1] == b'\xff' and len(data) > 1 and data[1] & 0xF6 == 0xF0,
-    'asf': lambda data: data[:8] == bytes.fromhex('3026b2758e66cf11'),
-    'avi': lambda data: data[:4] == b'RIFF' and data[8:12] == b'AVI ',
-    'flv': lambda data: data[:4] == b'FLV\x01',
-    'mpeg': lambda data: data[:4] == b'\x00\x00\x01\xba',
-    'mpegts': lambda data: data[:1] == data[188:189] == b'\x47',
-}
-"""By the name of FFmpeg's demuxer: formats that PyAV alone reads."""
-
-FFMPEG_ONLY = frozenset(_FFMPEG)
+def sound_of(file: Part) -> Part:
+    """The file without the tags at its start, and the zeros that some writers pad them with."""
+    return file.part(start(file))
 
 
-def whole(data: bytes, format: str) -> tuple[bytes, int]:
-    """What to decode of the file, and the min number of samples in it. Raises BadAudio if it is cut short."""
-    end, samples = extent(data, format)
-    return data[:end], samples
+def start(data: Any) -> int:
+    """Where the sound begins, after any ID3 tags; `data` is anything that slices like bytes."""
+    at = 0
+    while data[at : at + 3] == b'ID3' and len(data) - at > 10:
+        at += 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, data[at + 6 : at + 10], 0)
+        while (zeros := data[at : at + 4096]) and not zeros.strip(b'\0'):
+            at += len(zeros)
+        at += len(zeros) - len(zeros.lstrip(b'\0'))
+    return min(at, len(data))
 
 
-def extent(data: Any, format: str) -> tuple[int, int]:
-    """As `whole`, with the end of the sound instead of its bytes; `data` is anything that slices like bytes."""
-    if format == 'flac':  # the last 36 bits of the stream's own description; 0 if its writer did not know
-        return len(data), int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
-    if format == 'wav':
-        _check_wav(data)
-    if format == 'mp3':
-        return _mp3_frames(data)
-    stated = {'aiff': _aiff_size, 'mkv': _mkv_size}.get(format, len)(data)
-    if stated > len(data):
-        raise BadAudio(f'cut short: its header states {stated:,} bytes, the file has {len(data):,}. {AGAIN}')
-    return len(data), 0
+def stated_bytes(data: Any) -> int:
+    """The file's length according to its header, 0 where it does not state one: RIFF, AIFF, Wave64 and Matroska."""
+    head = data[:24]
+    if head[:4] in (b'RIFF', b'FORM'):
+        size = int.from_bytes(head[4:8], 'little' if head[:4] == b'RIFF' else 'big')
+        # Sizes beyond are those of writers that did not know the length.
+        return 8 + size if size < UNKNOWN_SIZE else 0
+    if head[:4] == b'riff':
+        return int.from_bytes(head[16:24], 'little')
+    return _mkv_size(data) if head[:4] == b'\x1aE\xdf\xa3' else 0
 
 
-def _aiff_size(data: Any) -> int:
-    return 8 + int.from_bytes(data[4:8], 'big')
+UNKNOWN_SIZE = 0x7FFF_0000
 
 
 def _mkv_size(data: Any) -> int:
@@ -89,109 +96,105 @@ def _mkv_size(data: Any) -> int:
     return end
 
 
-def _wav_chunks(data: Any) -> dict[bytes, tuple[int, int]]:
-    """Where each chunk's content begins, and its stated size in bytes."""
+@dataclasses.dataclass(frozen=True)
+class WavHeader:
+    """Of a WAV: the format code, channels, bytes of a sample, bits, and the stated and true bytes of its sound."""
+
+    kind: int
+    channels: int
+    width: int
+    bits: int
+    stated: int
+    there: int
+
+
+def wav_header(data: Any) -> WavHeader | None:
+    """None if it has no format, or no sound."""
     chunks, at = {}, 12
     while at + 8 <= len(data) and b'data' not in chunks:
         size = int.from_bytes(data[at + 4 : at + 8], 'little')
         chunks[data[at : at + 4]] = at + 8, size
         at += 8 + size + size % 2
-    return chunks
-
-
-def _check_wav(data: Any) -> None:
-    chunks = _wav_chunks(data)
     if b'data' not in chunks or b'fmt ' not in chunks:
-        raise BadAudio(f'cut short: a WAV header without sound after it. {AGAIN}')
-    start, size = chunks[b'data']
-    there = len(data) - start
-    if not size:
-        raise BadAudio(f'no samples, according to its header. {AGAIN}')
-    if there < size < 0x7FFF_0000:  # sizes beyond are those of writers that did not know the length
-        raise BadAudio(f'cut short: its header states {size:,} bytes of sound, the file has {there:,}. {AGAIN}')
+        return None
+    at, stated = chunks[b'data']
+    fmt = chunks[b'fmt '][0]
+    numbers = [int.from_bytes(data[fmt + i : fmt + i + 2], 'little') for i in (0, 2, 12, 14, 24)]
+    kind, channels, block, bits, extensible = numbers
+    kind = extensible if kind == 0xFFFE else kind
+    return WavHeader(kind, channels, block // max(1, channels), bits, stated, len(data) - at)
 
 
-def is_int32(data: bytes) -> bool:
-    """Whether a WAV holds 32-bit integers."""
-    kind, bits = _wav_kind(data)
-    return kind == 1 and bits == 32
+def _plain_wav(data: Any) -> Plain | None:
+    header = wav_header(data)
+    if header and header.kind == 1 and header.width > -(-header.bits // 8):
+        if (header.bits, header.width) != (24, 4):
+            raise BadAudio(f'{header.bits} bits in {header.width} bytes are not supported. Save it as 16-bit WAV')
+        # FFmpeg takes these for floats.
+        return Plain('wav', len(data), ffmpeg=False)
+    if not header or not 0 < header.stated <= header.there or len(data) > 0xFFFF_FFFF:
+        return None
+    known = header.width in (1, 2, 3, 4) if header.kind == 1 else header.kind == 3 and header.width in (4, 8)
+    return Plain('wav', len(data)) if known else None
 
 
-def is_pcm(data: Any) -> bool:
-    """Whether a WAV holds PCM, integer or float; it may hold MP3 and other formats."""
-    return _wav_kind(data)[0] in (1, 3)
+@dataclasses.dataclass(frozen=True)
+class _Page:
+    """Of an Ogg file: where it begins and ends, and its header."""
+
+    start: int
+    end: int
+    flags: int
+    number: int
+    content: bytes
+
+    @property
+    def begins(self) -> bool:
+        return bool(self.flags & 2)
 
 
-def _wav_kind(data: Any) -> tuple[int, int]:
-    """The format code of a WAV, 0 if it has none, and the bits per sample."""
-    start, _ = _wav_chunks(data).get(b'fmt ', (len(data), 0))
-    kind, bits = data[start : start + 2], data[start + 14 : start + 16]
-    kind = data[start + 24 : start + 26] if kind == b'\xfe\xff' else kind
-    return int.from_bytes(kind, 'little'), int.from_bytes(bits, 'little')
-
-
-def without_id3(data: bytes) -> bytes:
-    """Without the tags at the start, and the zeros that some writers pad them with."""
-    return data[start(data) :]
-
-
-def start(data: Any) -> int:
-    """Where the sound begins, after any tags; `data` is anything that slices like bytes."""
+def _pages(data: Any) -> Iterator[_Page]:
     at = 0
-    while data[at : at + 3] == b'ID3' and len(data) - at > 10:
-        at += 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, data[at + 6 : at + 10], 0)
-        while (zeros := data[at : at + 4096]) and not zeros.strip(b'\0'):
-            at += len(zeros)
-        at += len(zeros) - len(zeros.lstrip(b'\0'))
-    return min(at, len(data))
+    while len(head := data[at : at + 27 + 255]) > 27 and head[:5] == b'OggS\0':
+        body = at + 27 + head[26]
+        end = body + sum(head[27 : 27 + head[26]])
+        if end > len(data):
+            return
+        yield _Page(at, end, head[5], int.from_bytes(head[18:22], 'little'), data[body : body + 8])
+        at = end
 
 
-class Part:
-    """An open file, or its bytes from `start` to `end`, sliced like bytes and read like a file, in constant memory."""
+def ogg_links(file: Part) -> list[Part]:
+    """The links of a chained Ogg file: recordings one after the other, each with its own rate and channels."""
+    starts, last = [0], None
+    for page in _pages(file):
+        if page.begins and last and not last.begins:
+            starts.append(page.start)
+        last = page
+    # What is no page at the end belongs to the last link.
+    return [file.part(*edges) for edges in itertools.pairwise([*starts, len(file)])]
 
-    _window = 1 << 20
 
-    def __init__(self, file: BinaryIO, start: int = 0, end: int | None = None) -> None:
-        self.path = file.name
-        self._file, self._start, self._at = file, start, 0
-        self._length = (file.seek(0, io.SEEK_END) if end is None else end) - start
-        self._cached, self._from = b'', 0
+def ogg_ends(data: Any) -> bool:
+    """Whether an Ogg file has its last page."""
+    last = collections.deque(_pages(data), maxlen=1)
+    return bool(last and last[0].flags & 4)
 
-    def part(self, start: int, end: int | None = None) -> 'Part':
-        """A part of this part."""
-        return Part(self._file, self._start + start, self._start + (self._length if end is None else end))
 
-    def __repr__(self) -> str:  # libraries put it into their messages
-        return self.path
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, wanted: slice) -> bytes:
-        begin, end, _ = wanted.indices(self._length)
-        end = max(begin, end)
-        if not self._from <= begin <= end <= self._from + len(self._cached):
-            self._file.seek(self._start + begin)
-            self._cached, self._from = self._file.read(max(self._window, end - begin)), begin
-        return self._cached[begin - self._from : end - self._from]
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, as of any file."""
-        rest = max(0, self._length - self._at)
-        size = rest if size < 0 else min(size, rest)
-        self._file.seek(self._start + self._at)
-        data = self._file.read(size)
-        self._at += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """To another place, as in any file."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
+def _plain_ogg(data: Any) -> Plain | None:
+    """One stream of Vorbis or Opus, without a missing page, to its last one."""
+    pages = _pages(data)
+    first = last = next(pages, None)
+    if not first or not first.begins:
+        return None
+    for page in pages:
+        if page.begins or not last or page.number != last.number + 1:
+            return None
+        last = page
+    if not last or not last.flags & 4 or last.end != len(data):
+        return None
+    format = {b'\x01vorbis': 'ogg', b'OpusHead': 'opus'}.get(first.content[: 8 if first.content[:1] == b'O' else 7])
+    return Plain(format, len(data)) if format else None
 
 
 _KBITS = {  # by MPEG version: by the header's four bits, layer III; 0 (free) and 15 are not supported
@@ -223,23 +226,81 @@ def _mp3_rate(header: bytes) -> int:
     return (44_100, 48_000, 32_000, 0)[header[2] >> 2 & 3] >> {0x18: 0, 0x10: 1, 0x00: 2}[header[1] & 0x18]
 
 
-def _mp3_frames(data: Any) -> tuple[int, int]:
-    """Where the last whole frame ends, and the min number of samples in all of them."""
-    end, samples = 0, 0
+def mp3_stated_s(data: Any) -> float:
+    """The length in seconds that the tag in the first frame states, 0 without one."""
+    head = data[:256]
+    frame, frames, at = mp3_frame(head[:3]), _tagged_frames(head), _tag(head)
+    if not frame or not frames:
+        return 0.0
+    # The encoder's own part, behind the optional ones, has 12 bits each of delay and of padding.
+    flags = head[at + 7]
+    at += 29 + sum(size for bit, size in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
+    trimmed = int.from_bytes(head[at : at + 3], 'big')
+    return (frames * frame[1] - (trimmed >> 12) - (trimmed & 4095)) / _mp3_rate(head)
+
+
+def _tagged_frames(data: Any) -> int:
+    head, at = data[:76], _tag(data)
+    return int.from_bytes(head[at + 8 : at + 12], 'big') if at and head[at + 7] & 1 else 0
+
+
+def _tag(data: Any) -> int:
+    head = data[:64]
+    return max(head.find(b'Xing'), head.find(b'Info'), 0)
+
+
+def _plain_mp3(data: Any) -> Plain | None:
+    """Frames of one layout from the first byte on, as many as the tag says, and none after them."""
+    if len(data) <= Part._window:
+        data = data[:]  # quicker to slice
+    layout, end, samples, frames = mp3_layout(data[:4]) if mp3_frame(data[:3]) else None, 0, 0, 0
     while (frame := mp3_frame(data[end : end + 3])) and end + frame[0] <= len(data):
-        end, samples = end + frame[0], samples + frame[1]
-    rest = data[end : end + 8]
-    if not samples:
-        raise BadAudio(f'cut short: no whole MP3 frame. {AGAIN}')
-    if len(data) - end > 4096 and not rest.startswith((b'TAG', b'APETAGEX', b'LYRICS', b'ID3')):
-        raise BadAudio(f'damaged at byte {end:,} of {len(data):,}: no MP3 frame begins there. {AGAIN}')
+        if mp3_layout(data[end : end + 4]) != layout:
+            return None
+        end, samples, frames = end + frame[0], samples + frame[1], frames + 1
+    rest = data[end : end + Part._window]
+    # The tag's own frame may be counted or not.
+    if not samples or b'VBRI' in data[:64] or (_tagged_frames(data) or frames) not in (frames, frames - 1):
+        return None
+    if end + len(rest) < len(data) or any(mp3_frame(rest[at : at + 3]) for at in _places(rest, b'\xff')):
+        return None
     # The tag's own frame, the encoder's delay and the padding are trimmed: less than four frames together.
-    return end, samples - 4 * 1152
+    return Plain('mp3', end, max(1, samples - 4 * 1152))
+
+
+def _places(data: bytes, what: bytes) -> Iterator[int]:
+    at = data.find(what)
+    while at >= 0:
+        yield at
+        at = data.find(what, at + 1)
 
 
 def true_tag(data: bytes) -> bytes:
     """An MP3 whose tag states its true size, since libsndfile prints a warning about a cut file."""
-    at = max(data.find(b'Xing', 0, 64), data.find(b'Info', 0, 64))
-    if sniff(data) != 'mp3' or at < 0 or data[at + 7] & 3 != 3:
+    at = _tag(data) if mp3_frame(data[:3]) else 0
+    if not at or data[at + 7] & 3 != 3:
         return data
     return data[: at + 12] + len(data).to_bytes(4, 'big') + data[at + 16 :]
+
+
+def looks_like_sound(data: Any) -> bool:
+    """Whether a file begins as a known format does: for messages alone."""
+    head = data[:12]
+    magic = head[:4] in (b'RIFF', b'RF64', b'FORM', b'fLaC', b'OggS', b'\x1aE\xdf\xa3') or head[4:8] == b'ftyp'
+    return magic or head[:3] == b'ID3' or bool(mp3_frame(head[:3]))
+
+
+PLAYLISTS = (b'#EXTM3U', b'ffconcat', b'[playlist]', b'v=0\r\n', b'v=0\n', b'<?xml', b'<MPD', b'<playlist', b'<asx')
+
+
+def unknown(data: Any) -> str:
+    """What is wrong with a file that nothing here reads."""
+    head = data[:16]
+    if not head:
+        return f'the file is empty. {AGAIN}'
+    text = data[:512].lstrip(b'\xef\xbb\xbf \r\n\t').lower()
+    if text.startswith(tuple(mark.lower() for mark in PLAYLISTS)):
+        return 'a list of other files, not a sound file. Pass those files themselves'
+    start = head.decode('latin-1').strip().partition('\n')[0].strip()
+    what = f'it begins with the text {start!r}' if start.isprintable() else f'it begins with bytes {head[:8].hex(" ")}'
+    return f'not a sound file, or damaged at its start: {what}. Use a sound or video file that FFmpeg reads'

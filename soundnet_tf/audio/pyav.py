@@ -1,8 +1,62 @@
-"""PyAV, loaded at first use: FFmpeg's libraries without a program on the machine."""
+"""FFmpeg's libraries through PyAV, without a program on the machine: what decides what a file is, and where it ends.
 
+FFmpeg opens nothing but the named file: no playlists, no lists of other files, no devices, no other protocols.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterator
 from typing import Any
 
-from soundnet_tf.errors import MissingTool
+import numpy as np
+from numpy.typing import NDArray
+
+from soundnet_tf.audio import containers, to_float
+from soundnet_tf.audio.containers import AGAIN
+from soundnet_tf.audio.notes import Note, Report
+from soundnet_tf.audio.part import Part
+from soundnet_tf.errors import BadAudio, MissingTool
+
+DEMUXERS = (
+    '3g2 3gp aa aac aax ac3 ac4 aiff amr amrnb amrwb ape asf au avi avr caf codec2 dff dsf dss dts dtshd dv eac3 f4v '
+    'flac flv g722 gsm gxf iff ircam ivf kux latm live_flv loas lxf m4a matroska mj2 mlp mmf mov mp2 mp3 mp4 mpc mpc8 '
+    'mpeg mpegts mpegtsraw mpegvideo mxf nistsphere nsv nut ogg oma opus osq paf pva pvf qcp qoa rm rso sbc shn siff '
+    'smk sox spdif spx svag tak thp truehd tta tty vivo voc vqf w64 wav wavarc wc3movie webm wsd wtv wv wve xa xwma'
+)
+"""Formats whose files are complete in themselves."""
+
+ONLY_ITSELF = {'format_whitelist': ','.join(DEMUXERS.split()), 'protocol_whitelist': 'file'}
+
+GAP_S, JUMP_S = 0.1, 60.0
+"""Time stamps jitter: longer gaps than the first are filled with silence, but not longer ones than the second."""
+
+JUMP = 'time stamps jump ahead, nothing filled in'
+"""The note on one, which matters to pictures."""
+
+RESTART_S = -1.0
+"""Time stamps that fall back so far begin anew, as where recordings were joined."""
+
+BLOCK_S = 1.0
+"""Silence is given in blocks of at most this length."""
+
+TRIMMED = ('mov', 'ogg')
+"""The length that these state leaves out the codec's padding at the end."""
+
+PADDING = 2048
+"""Samples at most that a codec pads; many more mean that the stated length is wrong."""
+
+STATED = (*TRIMMED, 'aiff', 'ape', 'au', 'caf', 'flac', 'tak', 'tta', 'voc', 'w64', 'wav', 'wv')
+"""Formats whose files state the length of their sound; others let FFmpeg estimate it."""
+
+TAGS = (b'ID3', b'TAG', b'APETAGEX', b'LYRICS')
+"""What stands between joined MP3 files is no sound."""
+
+SHORT_S = 0.05
+"""Less than this is not worth a note."""
+
+
+class NoSound(BadAudio):
+    """A file without a sound track."""
 
 
 def library(purpose: str) -> Any:
@@ -16,3 +70,189 @@ def library(purpose: str) -> Any:
     # while this one holds it and waits for them.
     av.logging.set_level(None)
     return av
+
+
+@dataclasses.dataclass
+class Media:
+    """An open file and its best stream of a kind; None where it has none, or FFmpeg does not know its codec."""
+
+    container: Any
+    stream: Any
+
+    @property
+    def start_s(self) -> float:
+        """The start time of the file in seconds; all times are relative to it."""
+        return (self.container.start_time or 0) / 1_000_000
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+
+def opened(source: str | os.PathLike[str] | Part, kind: str, **options: str) -> Media:
+    """Open a file for its 'audio' or 'video'. Raises FFmpeg's errors, which are OSErrors and ValueErrors."""
+    av = library('reading sound and videos')
+    # FFmpeg takes `12:30.mp4` for an address.
+    file = source if isinstance(source, Part) else f'file:{os.path.abspath(source)}'
+    container: Any = av.open(file, 'r', metadata_errors='ignore', options=ONLY_ITSELF | options)
+    wanted = container.streams.best(kind)
+    for stream in container.streams:
+        if stream is not wanted:
+            # Most formats then skip its data.
+            stream.discard = type(stream.discard).all
+    if wanted is not None and wanted.codec_context is None:
+        wanted = None
+    if wanted is not None:
+        # Files are read in parallel; threads within each would only use memory.
+        wanted.thread_type, wanted.codec_context.thread_count = 'NONE', 1
+    return Media(container, wanted)
+
+
+def blocks(file: Part, report: Report) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """The sound of any file that FFmpeg reads: `[samples, channels]` and their rate, again and again.
+
+    Gaps in the time stamps are filled with silence; what cannot be decoded, or is missing at the end, is reported.
+    Beside pictures, the sound begins when the file does. Raises NoSound, and BadAudio where nothing can be decoded.
+    """
+    av = library('reading this file')
+    try:
+        media = opened(file, 'audio')
+    except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
+        raise BadAudio(_unopened(file, error)) from None
+    try:
+        if media.stream is None:
+            raise NoSound('no sound track that FFmpeg can decode. Use a file with sound')
+        yield from _Track(file, media, report).blocks()
+    finally:
+        media.close()
+
+
+def _unopened(file: Part, error: BaseException) -> str:
+    if not containers.looks_like_sound(file):
+        return containers.unknown(file)
+    return f'damaged: FFmpeg cannot open it ({reason(error)}). {AGAIN}'
+
+
+def reason(error: BaseException) -> str:
+    """An error of FFmpeg's in a few words."""
+    return ' '.join(str(getattr(error, 'strerror', None) or error or type(error).__name__).split())[:160]
+
+
+class _Track:
+    """The sound track of an open file, as it is decoded."""
+
+    def __init__(self, file: Part, media: Media, report: Report) -> None:
+        self._file, self._media, self._report = file, media, report
+        self._rate, self._heard_s, self._lost_s, self._lost = 0, 0.0, 0.0, ''
+        # The time stamp that belongs to the next sample, and how late the first one came.
+        self._next_s, self._lead_s = 0.0, 0.0
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
+        total, beyond = 0, list[NDArray[np.float32]]()
+        for block in self._timed():
+            total += len(block)
+            over = total - round((self._stated_s() + self._lead_s) * self._rate) if self._is(*TRIMMED) else 0
+            if 0 < over <= PADDING < total:
+                kept = max(0, len(block) - over)
+                beyond, block = [*beyond, block[kept:]], block[:kept]
+            elif beyond:
+                beyond, block = [], np.concatenate([*beyond, block])
+            self._heard_s += len(block) / self._rate
+            yield block, self._rate
+        if not total:
+            why = f'damaged: FFmpeg cannot decode it ({self._lost})' if self._lost else 'no samples in it'
+            raise BadAudio(f'{why}. {AGAIN}')
+        self._check_end()
+
+    def _timed(self) -> Iterator[NDArray[np.float32]]:
+        """Decoded blocks, with silence in gaps."""
+        for frame in self._decoded():
+            samples, late_s, first = _samples(frame), self._late_s(frame), not self._rate
+            self._rate = frame.sample_rate
+            length_s = len(samples) / self._rate
+            if late_s > JUMP_S:
+                self._report(Note(JUMP, self._heard_s, late_s))
+            elif first:
+                self._lead_s = late_s
+                samples = samples[max(0, -round(late_s * self._rate)) :]
+            elif late_s > GAP_S:
+                self._report(Note('a gap, filled with silence', self._heard_s, late_s))
+            if late_s > (0 if first else GAP_S) and late_s <= JUMP_S:
+                yield from self._silence(round(late_s * self._rate), samples.shape[1])
+            if first or late_s > GAP_S or late_s < RESTART_S:
+                self._next_s = frame.time or 0.0
+            self._next_s += length_s
+            yield samples
+
+    def _late_s(self, frame: Any) -> float:
+        """How much later a frame comes than the end of the one before; one without a time follows it."""
+        if frame.time is None:
+            return 0.0
+        if not self._rate:
+            # Sound alone begins with itself.
+            seen = any(stream.type == 'video' for stream in self._media.container.streams)
+            self._next_s = self._media.start_s if seen else frame.time
+        return frame.time - self._next_s
+
+    def _silence(self, samples: int, channels: int) -> Iterator[NDArray[np.float32]]:
+        size = round(BLOCK_S * self._rate)
+        for at in range(0, samples, size):
+            yield np.zeros([min(size, samples - at), channels], np.float32)
+
+    def _decoded(self) -> Iterator[Any]:
+        """FFmpeg's frames; what it cannot decode is left out, counted, and reported once there is sound after it."""
+        error = library('reading this file').error.FFmpegError
+        stream = self._media.stream
+        try:
+            for packet in self._media.container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except error as why:
+                    if bytes(packet)[:8].startswith(TAGS):
+                        continue
+                    self._lost = reason(why)
+                    self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
+                    continue
+                for frame in frames:
+                    if self._lost and self._rate:
+                        self._report(Note('damaged, left out', self._heard_s, self._lost_s))
+                        self._lost, self._lost_s = '', 0.0
+                    yield frame
+        except (error, OSError) as why:
+            self._lost = reason(why)
+
+    def _stated_s(self) -> float:
+        """The length of the sound according to the file, 0 where it does not say."""
+        stream, container = self._media.stream, self._media.container
+        if self._is('caf') and stream.frames:
+            return stream.frames / self._rate
+        if self._is(*STATED) and stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if self._is('mp3'):
+            return containers.mp3_stated_s(self._file)
+        alone = len(container.streams) == 1 and self._is('matroska', 'flv')
+        return (container.duration or 0) / 1_000_000 if alone else 0.0
+
+    def _is(self, *formats: str) -> bool:
+        return any(format in formats for format in self._media.container.format.name.split(','))
+
+    def _check_end(self) -> None:
+        stated, there = containers.stated_bytes(self._file), len(self._file)
+        missing_s = max(self._stated_s() + self._lead_s - self._heard_s, 0.0)
+        if missing_s < SHORT_S and stated > there:
+            missing_s = self._heard_s * (stated / there - 1)
+        if missing_s >= SHORT_S:
+            self._report(Note('cut short', self._heard_s, missing_s))
+        elif self._is('ogg') and not containers.ogg_ends(self._file):
+            self._report(Note('cut short', self._heard_s))
+        elif self._lost:
+            self._report(Note('damaged at the end', self._heard_s, self._lost_s))
+        header = containers.wav_header(self._file) if self._file[:4] == b'RIFF' else None
+        if header and not header.stated:
+            self._report(Note('its header was never finished: read to the end of the file'))
+
+
+def _samples(frame: Any) -> NDArray[np.float32]:
+    """A PyAV audio frame as `[samples, channels]` in [-1, 1], packed or planar."""
+    values = frame.to_ndarray()
+    return to_float(values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels))

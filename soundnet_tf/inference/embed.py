@@ -30,6 +30,7 @@ class Embedder:
         'error' raises ShortClip.
       decoder: which library reads sound files; a name of `decoding.DECODERS`, or 'auto'.
       channel: which channel of several is used, 'first' as the authors did, or 'mean'.
+      strict: whether files of which something is missing are refused; else what is there is used, with a warning.
       facts: what is known about the net's origin; the model.json of a saved net.
     """
 
@@ -40,9 +41,10 @@ class Embedder:
         short: Short = 'tile',
         decoder: str = 'auto',
         channel: Channel = 'first',
+        strict: bool = False,
         facts: Mapping[str, Any] | None = None,
     ):
-        self.listener = NetListener(engine, short, decoder, channel)
+        self.listener = NetListener(engine, short, decoder, channel, strict)
         """For several layers at once and long sounds in pieces, as the commands need them."""
         self.facts = dict(facts or {})
 
@@ -152,6 +154,7 @@ def load(
     channel: Channel = 'first',
     precision: 'Precision' = 'float32',
     edges: Edges = 'drop',
+    strict: bool = False,
 ) -> Embedder:
     """An Embedder of a saved net, by its folder or name (see `list_models`); options as in `Embedder`.
 
@@ -165,4 +168,5 @@ def load(
     """
     folder = lookup.find(name_or_path)
     engine = engine_of(folder, precision, edges)
-    return Embedder(engine, short=short, decoder=decoder, channel=channel, facts=saved.read_facts(folder))
+    facts = saved.read_facts(folder)
+    return Embedder(engine, short=short, decoder=decoder, channel=channel, strict=strict, facts=facts)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from soundnet_tf import audio
 from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
+from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 
 Path = str | os.PathLike[str]
@@ -22,10 +23,14 @@ InputError = BadAudio | ShortClip | MissingTool
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
-    """A sound that is processed in one piece: its waveform, extended where it was too short, and its own length."""
+    """A sound that is processed in one piece: its waveform, extended where it was too short, and its own length.
+
+    `notes` say what of its file is missing.
+    """
 
     waveform: Waveform
     samples: int
+    notes: Sequence[Note] = ()
 
     @functools.cached_property
     def level_dbfs(self) -> float:

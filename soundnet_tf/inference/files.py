@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from soundnet_tf.audio import MEDIA_SUFFIXES, SAMPLE_RATE, Waveform
+from soundnet_tf.audio import MEDIA_SUFFIXES, SAMPLE_RATE, Waveform, notes
+from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
 from soundnet_tf.inference import listening
 from soundnet_tf.inference.embedding import Listener, Timed
@@ -116,6 +117,8 @@ class Tally:
     skipped: int = 0
     elsewhere: int = 0
     """Files that another run is processing."""
+    incomplete: int = 0
+    """Files of which something is missing, among those done."""
     failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     hours: float = 0.0
     """Hours of sound in the files that are done."""
@@ -131,7 +134,7 @@ class Tally:
         return self.done + self.skipped + self.elsewhere + self.failed.total()
 
     def __str__(self) -> str:
-        parts = [f'{self.done} done']
+        parts = [f'{self.done} done' + (f' ({self.incomplete} incomplete)' if self.incomplete else '')]
         if self.skipped:
             parts.append(f'{self.skipped} skipped, finished before')
         if self.elsewhere:
@@ -157,9 +160,9 @@ def listen(
 ) -> None:
     """Call `done` with the results of each file, or with None where the file cannot be used.
 
-    Such a file is reported on stderr in one line and counted; every other error ends the run, and so does the lack of
-    a decoder that was specified by name, since no file can be read without it. `files` may be an iterator that leaves
-    out some of the `total` and counts them in the `tally`.
+    Such a file is reported on stderr in one line and counted, and so is an incomplete one. Every other error ends the
+    run, and so does the lack of a decoder that was specified by name, since no file can be read without it. `files`
+    may be an iterator that leaves out some of the `total` and counts them in the `tally`.
     """
     taken: collections.deque[SoundFile] = collections.deque()
 
@@ -168,9 +171,14 @@ def listen(
             taken.append(file)
             yield file.path
 
+    def report(path: str, found: Sequence[Note]) -> None:
+        for line in notes.lines(found):
+            echo(f'{path}: {line}')
+        tally.incomplete += any(note.incomplete for note in found)
+
     began = time.monotonic()
     with _progress(total) as bar:
-        for result in listening.listen_paths(listener, paths(), layers, _watched):
+        for result in listening.listen_paths(listener, paths(), layers, _watched, report):
             file = taken.popleft()
             if isinstance(result, Exception):
                 done(file, None)

@@ -5,6 +5,7 @@ constant memory, and of clips as a batch.
 """
 
 import contextlib
+import dataclasses
 import itertools
 import os
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import audio, geometry
-from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks, notes
 from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path, join
 from soundnet_tf.inference.engine import Edges, Engine
@@ -26,7 +27,12 @@ class NetListener:
     """Listens with an engine; see `Embedder` for the arguments. Implements `embedding.Listener`."""
 
     def __init__(
-        self, engine: Engine, short: Short = 'tile', decoder: str = 'auto', channel: Channel = 'first'
+        self,
+        engine: Engine,
+        short: Short = 'tile',
+        decoder: str = 'auto',
+        channel: Channel = 'first',
+        strict: bool = False,
     ) -> None:
         if short not in get_args(Short):
             raise SoundNetError(f"short={short!r}: must be 'error', 'tile' or 'pad'")
@@ -36,6 +42,7 @@ class NetListener:
         self.short: Short = short
         self.decoder = decoder
         self.channel: Channel = channel
+        self.strict = strict
 
     @property
     def spec(self) -> NetSpec:
@@ -82,13 +89,14 @@ class NetListener:
         """A sound file decoded: a clip, or the pieces of a file that is too long to be processed in one piece."""
         layers = [self.resolve_layer(layer) for layer in layers]
         max_samples = SAMPLE_RATE * self._engine.max_clip_s(rows_of(self.spec, layers))
-        pieces, taken, samples = blocks.read(path, self.decoder, self.channel), [], 0
-        for piece in pieces:
+        sound = blocks.read(path, self.decoder, self.channel, notes.check_of(self.strict))
+        taken, samples = [], 0
+        for piece in sound:
             taken.append(piece)
             samples += len(piece)
             if samples > max_samples:
-                return itertools.chain(taken, pieces)
-        return self.fit(np.concatenate(taken) if len(taken) > 1 else taken[0], layers, os.fspath(path))
+                return sound.through(itertools.chain(taken, sound))
+        return dataclasses.replace(self.fit(np.concatenate(taken), layers, os.fspath(path)), notes=sound.notes)
 
     def open_samples(
         self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str = 'the clip'
@@ -129,8 +137,11 @@ class NetListener:
         return self.listen(self.open_samples(samples, sample_rate, layers), layers)
 
     def listen_file(self, path: Path, layers: Sequence[str]) -> Embeddings:
-        """The embeddings of a sound file."""
-        return self.listen(self.open_file(path, layers), layers, os.fspath(path))
+        """The embeddings of a sound file. What of it is missing is logged."""
+        opened = self.open_file(path, layers)
+        embeddings = self.listen(opened, layers, os.fspath(path))
+        notes.log(path, notes.of(opened))
+        return embeddings
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Embeddings]:
         """The embeddings of each clip, computed as one batch, which takes the memory of as many of the longest."""

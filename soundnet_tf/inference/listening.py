@@ -5,7 +5,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from soundnet_tf import threads
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform, notes
+from soundnet_tf.audio.blocks import Sound
+from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 from soundnet_tf.inference.embedding import Clip, InputError, Listener, Opened, Timed
 
@@ -18,6 +20,9 @@ CLIPS_WAITING = 64
 FILLED = 1.1
 """In a batch the longest clip is at most so much longer than the shortest: all cost what the longest does."""
 
+Report = Callable[[str, Sequence[Note]], None]
+"""A path, and the notes on its file."""
+
 Watch = Callable[[Iterator[Waveform], str], Iterator[Waveform]]
 """The pieces of a long sound, and its name, to the same pieces."""
 
@@ -25,12 +30,16 @@ Result = TypeVar('Result', bound=Timed)
 
 
 def listen_paths(
-    listener: Listener[Result], paths: Iterable[str], layers: Sequence[str], watched: Watch | None = None
+    listener: Listener[Result],
+    paths: Iterable[str],
+    layers: Sequence[str],
+    watched: Watch | None = None,
+    report: Report = notes.log,
 ) -> Generator[dict[str, Result] | InputError]:
     """The results of each file, in order, with the numbers of each alone; for a bad one, what is wrong with it.
 
     `paths` may be an iterator: it is read a little ahead of the results. A sound that is long enough to come in
-    pieces is read through `watched`.
+    pieces is read through `watched`. `report` is called with each path and the notes on what of the file is missing.
     """
 
     def opened(path: str) -> tuple[str, Opened | InputError]:
@@ -38,25 +47,30 @@ def listen_paths(
             sound = listener.open_file(path, layers)
         except (BadAudio, ShortClip, MissingTool) as error:
             return path, error
-        return path, watched(sound, path) if watched and isinstance(sound, Iterator) else sound
+        return path, sound.through(watched(sound, path)) if watched and isinstance(sound, Sound) else sound
 
     with contextlib.closing(threads.ahead(opened, paths)) as sounds:
-        yield from listen_opened(listener, sounds, layers)
+        yield from listen_opened(listener, sounds, layers, report)
 
 
 def listen_opened(
-    listener: Listener[Result], sounds: Iterable[tuple[str, Opened | InputError]], layers: Sequence[str]
+    listener: Listener[Result],
+    sounds: Iterable[tuple[str, Opened | InputError]],
+    layers: Sequence[str],
+    report: Report = notes.log,
 ) -> Iterator[dict[str, Result] | InputError]:
     """The results of each named sound: clips in batches, what comes in pieces through a stream."""
     waiting: list[Clip | InputError] = []
     for name, sound in sounds:
         if not isinstance(sound, Iterator):
+            report(name, notes.of(sound))
             waiting.append(sound)
         if isinstance(sound, Iterator) or _is_full(waiting):
             yield from _listen_clips(listener, waiting, layers)
             waiting = []
         if isinstance(sound, Iterator):
             yield _listen_pieces(listener, sound, layers, name)
+            report(name, notes.of(sound))
     yield from _listen_clips(listener, waiting, layers)
 
 

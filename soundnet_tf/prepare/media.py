@@ -1,11 +1,12 @@
-"""Media files through PyAV, without an installed ffmpeg."""
+"""Reading the media files of videos, and the reasons why one gives no samples."""
 
 import contextlib
-import os
 from collections.abc import Iterator
-from typing import Any
 
 from soundnet_tf.audio import pyav
+from soundnet_tf.audio.notes import Incomplete
+from soundnet_tf.audio.pyav import NoSound
+from soundnet_tf.errors import BadAudio
 
 
 class Unusable(Exception):
@@ -22,43 +23,25 @@ def unreadable(error: OSError) -> Unusable:
     return Unusable('missing' if gone else 'unreadable', error.strerror or str(error))
 
 
-def library() -> Any:
-    """PyAV. Raises MissingTool if it is not installed."""
-    return pyav.library('reading videos')
-
-
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[None]:
     """Turn any error of reading a media file into Unusable."""
-    av = library()
+    av = pyav.library('reading videos')
     try:
-        yield
+        with open(path, 'rb') as file:
+            empty = not file.read(1)
     except OSError as error:
         raise unreadable(error) from None
-    except (av.error.FFmpegError, ValueError, ArithmeticError, MemoryError) as error:
-        # ValueError, including BadAudio: unsupported sample and pixel formats.
-        # The others: headers that state gigabytes, or rates of 0.
-        with contextlib.suppress(OSError):
-            if os.path.getsize(path) == 0:
-                raise Unusable('damaged', 'the file is empty') from None
-        raise Unusable('damaged', getattr(error, 'strerror', None) or str(error) or type(error).__name__) from None
-
-
-def opened(path: str, kind: str) -> tuple[Any, Any]:
-    """A container and its best stream of a `kind`, 'audio' or 'video'; None if it has none."""
-    # FFmpeg reads `12:30.mp4` as an address, but never an absolute path.
-    container = library().open(os.path.abspath(path), metadata_errors='ignore')
-    wanted = container.streams.best(kind)
-    for stream in container.streams:
-        if stream is not wanted:
-            # Most formats then skip its data.
-            stream.discard = type(stream.discard).all
-    if wanted is not None:
-        # Videos are read in parallel; threads within each would only use memory.
-        wanted.thread_type, wanted.codec_context.thread_count = 'NONE', 1
-    return container, wanted
-
-
-def start_s(container: Any) -> float:
-    """The start time of a container in seconds; all times are relative to it."""
-    return (container.start_time or 0) / 1_000_000
+    if empty:
+        raise Unusable('damaged', 'the file is empty')
+    try:
+        yield
+    except NoSound as error:
+        raise Unusable('no sound track', str(error).removeprefix(f'{path}: ')) from None
+    except Incomplete as error:
+        raise Unusable('incomplete', str(error).removeprefix(f'{path}: incomplete: ')) from None
+    except BadAudio as error:
+        raise Unusable('damaged', str(error).removeprefix(f'{path}: ')) from None
+    except (av.error.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
+        # Unsupported pixel formats, headers that state gigabytes, or rates of 0.
+        raise Unusable('damaged', pyav.reason(error)) from None

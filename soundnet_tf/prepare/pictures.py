@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf.prepare import media
+from soundnet_tf.audio import pyav
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.teachers import Frame
 
@@ -41,17 +41,18 @@ class Pictures:
 
     def __init__(self, path: str, side: int) -> None:
         self._path, self._side = path, side
-        self._container: Any = None
+        self._media: pyav.Media | None = None
         self._may_jump, self._wanted_s = True, 0.0
 
     def _open(self) -> None:
         self.close()
-        self._container, self._stream = media.opened(self._path, 'video')
+        self._media = pyav.opened(self._path, 'video')
+        self._container, self._stream = self._media.container, self._media.stream
         if self._stream is None:
             raise Unusable('no picture')
         if self._stream.disposition & type(self._stream.disposition).attached_pic:
             raise Unusable('no picture', 'only a cover')
-        self._start_s, self._time_base = media.start_s(self._container), float(self._stream.time_base)
+        self._start_s, self._time_base = self._media.start_s, float(self._stream.time_base)
         formats = self._container.format.name.split(',')
         self._jumps = self._may_jump and any(format in TIMED for format in formats)
         if self._jumps and 'matroska' in formats:
@@ -62,8 +63,8 @@ class Pictures:
 
     def close(self) -> None:
         """Close the file, which `at` opens when it is first called."""
-        if self._container:
-            self._container.close()
+        if self._media:
+            self._media.close()
 
     def at(self, times: Sequence[float]) -> tuple[Frame, ...]:
         """The frame on screen at each time, in seconds; the first or last frame outside the video's times.
@@ -72,7 +73,7 @@ class Pictures:
         """
         if not self._side:
             return ()
-        if not self._container:
+        if not self._media:
             self._open()
         return tuple(self._picture(self._at(time)) for time in times)
 

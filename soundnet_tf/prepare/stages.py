@@ -32,7 +32,7 @@ FRAMES_PER_BATCH = 64
 
 TOO_SHORT = 'too short'
 
-FAILURES = frozenset({'damaged', 'missing', 'unreadable', 'not fetched', 'no posteriors'})
+FAILURES = frozenset({'damaged', 'incomplete', 'missing', 'unreadable', 'not fetched', 'no posteriors'})
 """Reasons that a user can fix; the others are properties of the videos."""
 
 
@@ -47,6 +47,8 @@ class Settings:
     """Max per video; the paper used one."""
     audio_format: AudioFormat = 'mp3'
     channel: Channel = 'first'
+    strict: bool = False
+    """Whether videos of whose sound something is missing are left out."""
 
     def __post_init__(self) -> None:
         if not (0 < self.frame_every_s <= self.clip_s < math.inf and self.min_s >= 0):
@@ -81,6 +83,8 @@ class Clip:
     frame_times: tuple[float, ...]
     """From the start of the clip."""
     frames: tuple[Frame, ...]
+    missing_s: float = 0.0
+    """Seconds of its sound that were missing, or filled with silence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +129,14 @@ def extract(
     samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
         path = file()
-        waveforms, pictures = sound.waveforms(path, samples, settings.channel), Pictures(path, side)
+        waveforms = sound.waveforms(path, samples, settings.channel, settings.strict)
+        pictures = Pictures(path, side)
         with media.reading(path), contextlib.closing(waveforms), contextlib.closing(pictures):
             some = itertools.islice(clock.each(pace.SOUND, waveforms), settings.most_clips)
             for index, waveform in enumerate(some):
                 unfit = _unfit(waveform, settings)
                 if not unfit:
-                    yield _clip(video, index, start_s, waveform, pictures, settings, clock)
+                    yield _clip(video, index, start_s, waveform, waveforms.missing_s(), pictures, settings, clock)
                 elif not (index and unfit[0] == TOO_SHORT):
                     # The short rest of a video is not worth reporting.
                     yield Skipped(clip_id(video, start_s), video.path, *unfit)
@@ -154,6 +159,7 @@ def _clip(
     index: int,
     start_s: float,
     waveform: Waveform,
+    missing_s: float,
     pictures: Pictures,
     settings: Settings,
     clock: Clock,
@@ -165,7 +171,7 @@ def _clip(
         fit = encoding.statable(waveform) if settings.audio_format == 'mp3' else waveform
         encoded = sound.encode(fit, settings.audio_format)
     first_frame = index * len(unit_middles(settings.clip_s, settings.frame_every_s))
-    return Clip(video, start_s, first_frame, encoded, len(fit), times, frames)
+    return Clip(video, start_s, first_frame, encoded, len(fit), times, frames, missing_s)
 
 
 def labelled(
@@ -219,6 +225,7 @@ def _sample(
         audio_format=settings.audio_format,
         samples=clip.samples,
         start_s=clip.start_s,
+        missing_s=clip.missing_s,
         frame_times=clip.frame_times,
         posteriors=posteriors,
         kinds=kinds,

@@ -115,7 +115,7 @@ def test_inspect(home, capsys):
     assert main('--inspect=out/records-00000-of-00001.tfrecord') == 0
     said = capsys.readouterr().out
     assert said.count('  sound     ') == 2
-    assert '  scenes    at  1.51 s: class 3 25.0%' in said
+    assert '  scenes    at  1.50 s: class 3 25.0%' in said
 
 
 def test_under_beam(home, capsys, monkeypatch):

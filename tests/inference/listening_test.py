@@ -100,9 +100,15 @@ def test_a_long_file_that_is_damaged_in_the_middle(plain_folder, tmp_path):
     data = bytearray(path.read_bytes())
     data[-len(data) // 4 : -len(data) // 4 + 2000] = bytes(2000)
     path.write_bytes(data)
-    (heard,) = listening.listen_paths(load(plain_folder).listener, [str(path)], ['pool5'])
-    assert isinstance(heard, BadAudio)
-    assert str(heard).startswith(f'{path}: ')
+    reported = {}
+    (heard,) = listening.listen_paths(load(plain_folder).listener, [str(path)], ['pool5'], report=reported.__setitem__)
+    assert heard['pool5'].seconds == pytest.approx(200, abs=0.01)
+    (note,) = reported[str(path)]
+    assert note.what == 'a gap, filled with silence'
+    assert note.at_s == pytest.approx(150, abs=1)
+    (refused,) = listening.listen_paths(load(plain_folder, strict=True).listener, [str(path)], ['pool5'])
+    assert isinstance(refused, BadAudio)
+    assert str(refused).startswith(f'{path}: incomplete: a gap, filled with silence (0.')
 
 
 def test_files_are_decoded_a_little_ahead(paths):

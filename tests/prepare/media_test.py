@@ -156,20 +156,20 @@ def test_files_whose_names_look_like_addresses(tmp_path, monkeypatch):
         (lambda path: None, 'missing: No such file or directory'),
         (lambda path: path.mkdir(), 'unreadable: Is a directory'),
         (lambda path: path.touch(), 'damaged: the file is empty'),
-        (lambda path: path.write_text('dear sir\n' * 50), 'damaged: Invalid data found when processing input'),
         (
-            lambda path: path.write_bytes(made.video(path, 8).read_bytes()[: path.stat().st_size // 2]),
-            'damaged: Invalid data',
+            lambda path: path.write_text('dear sir\n' * 50),
+            "not a sound file, or damaged at its start: .* text 'dear",
         ),
         (
-            lambda path: path.write_bytes(
-                made.video(path, 8, options={'movflags': 'faststart'}).read_bytes()[: path.stat().st_size // 2]
-            ),
-            'damaged: Invalid data',
+            lambda path: path.write_bytes(made.video(path, 8).read_bytes()[: path.stat().st_size // 2]),
+            r'damaged: FFmpeg cannot open it \(Invalid data',
         ),
         (lambda path: made.video(path, 0, 3), 'no sound track'),
         (lambda path: made.video(path, 3, 0), 'no picture'),
-        (lambda path: made.video(path, 2, 99, sound_at_s=70, format='matroska', fps=1), 'jumps ahead by 70 s'),
+        (
+            lambda path: made.video(path, 2, 99, sound_at_s=70, format='matroska', fps=1),
+            r'time stamps jump ahead.*\(70\.',
+        ),
         (lambda path: made.video(path, 2, size=(640, 16)), 'no picture: frames of 640 by 16 pixels'),
     ],
 )

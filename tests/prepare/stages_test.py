@@ -84,9 +84,15 @@ def test_the_short_rest_of_a_long_video_is_dropped(tmp_path):
 def test_what_comes_before_the_damage_is_used(tmp_path):
     path = made.video(tmp_path / 'a.mp4', 30, options={'movflags': 'faststart'}, fps=1)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    *clips, skipped = extract(path, clip_s=5)
-    assert len(clips) >= 2
-    assert skipped == Skipped(f'it#t={5 * len(clips)}', str(path), 'damaged', skipped.detail)
+    clips = extract(path, clip_s=5)
+    assert 3 <= len(clips) <= 5
+    assert [clip.missing_s for clip in clips[:-1]] == [0] * (len(clips) - 1)
+    there = sum(clip.samples for clip in clips) / SAMPLE_RATE
+    assert there + clips[-1].missing_s == pytest.approx(30, abs=0.1)
+    *strictly, skipped = extract(path, clip_s=5, strict=True)
+    assert [clip.audio for clip in strictly] == [clip.audio for clip in clips[: len(strictly)]]
+    assert skipped == Skipped(f'it#t={5 * len(strictly)}', str(path), 'incomplete', skipped.detail)
+    assert re.match(r'cut short \([\d.]+ s, at [\d.]+ s\)\. Copy or download it again', skipped.detail)
 
 
 def test_sound_that_sets_in_late(tmp_path):

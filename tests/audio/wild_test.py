@@ -1,0 +1,326 @@
+"""Files as people have them, against what FFmpeg plays of them: the same length and the same sound, or one line."""
+
+import fractions
+import io
+import struct
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from soundnet_tf.audio import SAMPLE_RATE, blocks, containers, decoding, notes
+from soundnet_tf.audio.part import Part
+from soundnet_tf.errors import BadAudio
+
+RATE = 22_050
+TIME = np.arange(3 * RATE) / RATE
+LOW, HIGH = (0.4 * np.sin(2 * np.pi * hz * TIME).astype(np.float32) for hz in (440, 2000))
+BOTH = np.concatenate([LOW, HIGH])
+
+
+def muxed(sound, codec, format, rate=RATE, channels=1, gap=None, **options):
+    """A file by FFmpeg; `gap` is (packet, seconds): from that packet on, time stamps are that much later."""
+    out = io.BytesIO()
+    with av.open(out, 'w', format=format, options=options) as container:
+        layout = 'stereo' if channels == 2 else 'mono'
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream.bit_rate = 96_000
+        stream.codec_context.open()
+        frame = av.AudioFrame.from_ndarray(np.repeat(sound[None], channels, 0), format='fltp', layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, fractions.Fraction(1, RATE)
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(stream.codec_context.format.name, layout, rate, size)
+        frames = [*resampler.resample(frame), *resampler.resample(None), None]
+        for number, packet in enumerate(packet for frame in frames for packet in stream.encode(frame)):
+            late = int(gap[1] / packet.time_base) if gap and number >= gap[0] else 0
+            packet.dts = packet.pts if packet.dts is None else packet.dts
+            packet.pts, packet.dts, packet.stream = packet.pts + late, packet.dts + late, stream
+            container.mux(packet)
+    return out.getvalue()
+
+
+def played(data):
+    """The first channel, at 22,050 Hz, by FFmpeg's own calls."""
+    with av.open(io.BytesIO(data)) as container:
+        parts, rate = [], 0
+        for packet in container.demux(audio=0):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                continue
+            for frame in frames:
+                values, rate = frame.to_ndarray(), frame.sample_rate
+                values = values[0] if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)[:, 0]
+                parts.append(values / {'u': 128, 's': 2.0 ** (8 * frame.format.bytes - 1)}.get(frame.format.name[0], 1))
+                parts[-1] -= frame.format.name[0] == 'u'
+    return soxr.resample(np.concatenate(parts).astype(np.float32), rate, SAMPLE_RATE)
+
+
+def heard(data, **options):
+    sound = blocks.of_bytes(data, 'rain.any', **options)
+    waveform = np.concatenate(list(sound))
+    return waveform, sound.notes
+
+
+def same(one, other, alike=0.999):
+    """Within 50 ms of the same length, and correlated; codecs' delays apart."""
+    assert abs(len(one) - len(other)) <= 0.05 * SAMPLE_RATE
+    size = 1 << (len(one) + len(other)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)))
+    assert product.max() / np.linalg.norm(one) / np.linalg.norm(other) > alike
+
+
+CONTAINERS = [
+    ('libmp3lame', 'mp3'), ('libmp3lame', 'matroska'), ('libmp3lame', 'avi'), ('libmp3lame', 'mov'), ('mp2', 'mp2'),
+    ('mp2', 'mpeg'), ('aac', 'mp4'), ('aac', 'mov'), ('aac', 'ipod'), ('aac', '3gp'), ('aac', 'adts'),
+    ('aac', 'mpegts'), ('aac', 'flv'), ('aac', 'matroska'), ('aac', 'nut'), ('aac', 'latm'), ('wmav2', 'asf'),
+    ('flac', 'flac'), ('flac', 'ogg'), ('flac', 'matroska'), ('alac', 'ipod'), ('tta', 'tta'), ('wavpack', 'wv'),
+    ('pcm_s16le', 'wav'), ('pcm_s24le', 'wav'), ('pcm_s32le', 'wav'), ('pcm_f32le', 'wav'), ('pcm_f64le', 'wav'),
+    ('pcm_u8', 'wav'), ('pcm_mulaw', 'wav'), ('pcm_alaw', 'wav'), ('adpcm_ms', 'wav'), ('adpcm_ima_wav', 'wav'),
+    ('pcm_s16be', 'aiff'), ('pcm_s24be', 'aiff'), ('pcm_s16le', 'caf'), ('pcm_s16be', 'au'), ('pcm_s16le', 'w64'),
+    ('pcm_s16le', 'mov'), ('pcm_s16le', 'matroska'), ('pcm_s16le', 'avi'), ('libvorbis', 'ogg'),
+    ('libvorbis', 'webm'), ('pcm_u8', 'voc'), ('ac3', 'ac3'), ('ac3', 'mpegts'), ('eac3', 'eac3'), ('libopus', 'ogg'),
+    ('libopus', 'webm'), ('libopus', 'mp4'), ('libspeex', 'ogg'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('codec', 'format'), CONTAINERS)
+@pytest.mark.parametrize('channels', [1, 2])
+def test_every_codec_and_container(codec, format, channels):
+    rate = 48_000 if codec in ('ac3', 'eac3', 'libopus') else 16_000 if codec == 'libspeex' else RATE
+    try:
+        data = muxed(BOTH, codec, format, rate, channels)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f'this FFmpeg writes no {codec} in {format}: {error}')
+    waveform, found = heard(data)
+    same(waveform, played(data))
+    assert not found
+    assert len(waveform) == pytest.approx(len(BOTH), abs=0.11 * SAMPLE_RATE)
+
+
+@pytest.mark.parametrize(('codec', 'format'), CONTAINERS[::2])
+def test_cut_files_are_read_to_their_end(codec, format):
+    try:
+        data = muxed(BOTH, codec, format)
+        cut = data[: len(data) * 2 // 3]
+        wanted = played(cut)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        pytest.skip(f'{codec} in {format}: {error}')
+    waveform, found = heard(cut)
+    same(waveform, wanted)
+    if format not in ('mp2', 'adts', 'mpegts', 'latm', 'asf', 'mpeg', 'voc', 'nut'):  # these state no length
+        missing_s = sum(note.seconds for note in found)
+        assert found
+        assert not missing_s or len(waveform) / SAMPLE_RATE + missing_s == pytest.approx(6, abs=0.25)
+        with pytest.raises(BadAudio, match=r'^rain\.any: incomplete: .* s\)\. Copy or download it again'):
+            decoding.decode(cut, 'rain.any', strict=True)
+
+
+def chunk(name, data, size=None):
+    return name + struct.pack('<I', len(data) if size is None else size) + data + b'\0' * (len(data) % 2)
+
+
+def wav(data, kind=1, bits=16, width=2, size=None, riff=None, head=b'RIFF', before=b'', rate=RATE):
+    about = struct.pack('<HHIIHH', kind, 1, rate, rate * width, width, bits)
+    body = b'WAVE' + before + chunk(b'fmt ', about) + chunk(b'data', data, size)
+    return head + struct.pack('<I', len(body) if riff is None else riff) + body
+
+
+PCM = (BOTH * 32767).astype('<i2').tobytes()
+UNKNOWN = 0xFFFFFFFF
+DS64 = chunk(b'ds64', struct.pack('<QQQI', len(PCM) + 72, len(PCM), len(PCM) // 2, 0))
+
+
+TWENTY = (BOTH * 524287).astype('<i4') << 4
+BIG_ENDIAN = (
+    struct.pack('>4sI8sIHHIIHH', b'RIFX', 36 + len(PCM), b'WAVEfmt ', 16, 1, 1, RATE, RATE * 2, 2, 16)
+    + struct.pack('>4sI', b'data', len(PCM))
+    + (BOTH * 32767).astype('>i2').tobytes()
+)
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        wav(PCM, size=UNKNOWN, riff=UNKNOWN),
+        wav(PCM, size=UNKNOWN, head=b'RF64', riff=UNKNOWN, before=DS64),
+        wav(PCM, size=UNKNOWN, head=b'BW64', riff=UNKNOWN, before=DS64),
+        wav(PCM, before=chunk(b'LIST', b'INFOodd') + chunk(b'bext', bytes(602))),
+        wav(PCM) + chunk(b'LIST', b'INFO' + bytes(3000)),
+        wav(((BOTH * 8388607).astype('<i4') << 8).tobytes(), bits=24, width=4),
+        wav(TWENTY.view('u1').reshape(-1, 4)[:, :3].tobytes(), bits=20, width=3),
+        wav(BOTH.astype('<f8').tobytes(), kind=3, bits=64, width=8),
+        BIG_ENDIAN,
+    ],
+    ids=['unknown size', 'rf64', 'bw64', 'chunks before', 'chunks after', '24 in 4', '20 in 3', 'double', 'rifx'],
+)  # fmt: skip
+def test_wav_headers(data):
+    waveform, found = heard(data)
+    assert not found
+    np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
+
+
+def test_a_recorder_that_died():
+    waveform, (note,) = heard(wav(PCM, size=0, riff=0))
+    np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
+    assert note.what == 'its header was never finished: read to the end of the file'
+
+
+@pytest.mark.parametrize('decoder', ['auto', 'pyav', 'soundfile'])
+def test_samples_that_no_decoder_reads_right_are_refused(decoder):
+    half = wav(BOTH.astype('<f2').tobytes(), kind=3, bits=16, width=2)
+    with pytest.raises(BadAudio, match=r'^rain\.any: (no sound track that FFmpeg|soundfile does not read)'):
+        heard(half, decoder=decoder)
+    wide = wav(((BOTH * 524287).astype('<i4') << 12).tobytes(), bits=20, width=4)
+    with pytest.raises(BadAudio, match=r'^rain\.any: 20 bits in 4 bytes are not supported\. Save it as 16-bit WAV'):
+        heard(wide, decoder=decoder)
+
+
+ONE, TWO = (muxed(sound, 'libmp3lame', 'mp3', write_xing='0', id3v2_version='0') for sound in (LOW, HIGH))
+TAGGED = muxed(HIGH, 'libmp3lame', 'mp3')
+ID3 = b'ID3\3\0\0\0\0\0\x0a' + bytes(10)
+NOISE = np.random.default_rng(0).integers(0, 255, 3000, np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        ONE + TWO,
+        ONE + ID3 + TWO,
+        ONE + b'TAG' + bytes(125) + TWO,
+        ONE + TAGGED,
+        muxed(LOW, 'libmp3lame', 'mp3') + TAGGED,
+        ID3 + bytes(500) + ONE + ID3 + TWO + b'TAG' + bytes(125),
+        bytes(1000) + ONE + TWO,
+        NOISE + ONE + TWO,
+        b'HTTP/1.0 200 OK\r\nicy-name:radio\r\n\r\n' + ONE + TWO,
+    ],
+    ids=['joined', 'id3 between', 'tag between', 'tagged', 'both tagged', 'all tags', 'zeros', 'noise', 'http'],
+)
+def test_mp3_streams(data):
+    waveform, found = heard(data)
+    same(waveform, played(data))
+    assert not found
+    halves = [np.abs(np.fft.rfft(half)).argmax() * SAMPLE_RATE / len(half) for half in np.array_split(waveform, 2)]
+    assert halves == pytest.approx([440, 2000], abs=2)
+
+
+def test_mp3_with_a_hole():
+    middle = len(ONE) // 2
+    waveform, found = heard(ONE[:middle] + NOISE + ONE[middle:])
+    assert len(waveform) == pytest.approx(len(LOW), abs=0.15 * SAMPLE_RATE)
+    assert {note.what for note in found} <= {'damaged, left out', 'a gap, filled with silence'}
+    assert found
+
+
+def ogg(sound, subtype='VORBIS', rate=RATE, channels=1):
+    out = io.BytesIO()
+    soundfile.write(out, np.repeat(sound[:, None], channels, 1), rate, format='OGG', subtype=subtype)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ('links', 'seconds'),
+    [
+        ([(LOW, 'VORBIS', RATE, 1), (HIGH, 'VORBIS', RATE, 1)], 6),
+        ([(LOW, 'VORBIS', RATE, 1), (np.repeat(HIGH, 2), 'VORBIS', 44_100, 2)], 6),
+        ([(LOW, 'OPUS', 24_000, 1), (HIGH, 'VORBIS', RATE, 2)], 3 + 3 * RATE / 24_000),
+        ([(LOW[:RATE], 'VORBIS', RATE, 1)] * 5 + [(HIGH, 'VORBIS', RATE, 1)], 8),
+    ],
+)
+def test_chained_ogg(links, seconds):
+    data = b''.join(ogg(*link) for link in links)
+    waveform, found = heard(data)
+    assert not found
+    assert len(waveform) / SAMPLE_RATE == pytest.approx(seconds, abs=0.05)
+    np.testing.assert_array_equal(waveform, np.concatenate([heard(ogg(*link))[0] for link in links]))
+    assert len(containers.ogg_links(Part.of(data, ''))) == len(links)
+    with_libsndfile, _ = heard(data, decoder='soundfile')
+    np.testing.assert_array_equal(with_libsndfile, waveform)
+
+
+def test_an_ogg_file_with_a_missing_page():
+    sound = (LOW + np.random.default_rng(0).normal(0, 0.1, len(LOW))).astype(np.float32)
+    data = ogg(sound)
+    at = data.index(b'OggS', len(data) // 2)
+    broken = data[:at] + data[data.index(b'OggS', at + 4) :]
+    assert containers.plain(data)
+    assert not containers.plain(broken)
+    waveform, found = heard(broken)
+    assert found
+    assert len(waveform) == pytest.approx(len(sound), abs=0.05 * SAMPLE_RATE)
+
+
+@pytest.mark.parametrize('format', ['mp4', 'mov', 'matroska', 'flv'])
+@pytest.mark.parametrize('gap_s', [0.2, 2.0])
+def test_gaps_in_time_stamps_are_silence(format, gap_s):
+    data = muxed(BOTH, 'aac', format, gap=(65, gap_s))
+    waveform, (note,) = heard(data)
+    assert len(waveform) / SAMPLE_RATE == pytest.approx(6 + gap_s, abs=0.1)
+    assert (note.what, note.seconds) == ('a gap, filled with silence', pytest.approx(gap_s, abs=0.06))
+    middle = waveform[round((note.at_s + 0.05) * SAMPLE_RATE) : round((note.at_s + gap_s - 0.05) * SAMPLE_RATE)]
+    assert abs(middle).max() < 1e-3
+    with pytest.raises(BadAudio, match=rf'incomplete: a gap, filled with silence \({gap_s:.1f}'):
+        heard(data, check=notes.refuse)
+
+
+def test_quicktime_without_a_file_type():
+    data = bytearray(muxed(LOW, 'aac', 'mov'))
+    size = struct.unpack('>I', data[:4])[0]
+    at = data.find(b'stco') + 8
+    for index in range(struct.unpack('>I', data[at : at + 4])[0]):
+        place = at + 4 + 4 * index
+        data[place : place + 4] = struct.pack('>I', struct.unpack('>I', data[place : place + 4])[0] - size)
+    waveform, found = heard(bytes(data[size:]))
+    np.testing.assert_array_equal(waveform, heard(muxed(LOW, 'aac', 'mov'))[0])
+    assert not found
+
+
+def test_a_silent_first_channel_is_reported(caplog):
+    stereo = np.stack([np.zeros_like(LOW), LOW], axis=1)
+    out = io.BytesIO()
+    soundfile.write(out, stereo, RATE, format='WAV')
+    line = 'the first channel is silent, another is not: use --channel=mean'
+    assert notes.lines(heard(out.getvalue())[1]) == [line]
+    decoding.decode(out.getvalue(), 'rain.wav', strict=True)
+    assert f'rain.wav: {line}' in caplog.text
+    assert not heard(out.getvalue(), channel='mean')[1]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10.0,\nfile://{path}\n#EXT-X-ENDLIST\n',
+        "ffconcat version 1.0\nfile '{path}'\n",
+        '[playlist]\nFile1={path}\nNumberOfEntries=1\n',
+        '<?xml version="1.0"?><MPD><BaseURL>{path}</BaseURL></MPD>',
+        'v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=audio 5004 RTP/AVP 0\n',
+    ],
+)
+def test_lists_of_other_files_are_refused(text, tmp_path):
+    (tmp_path / 'private.ts').write_bytes(muxed(LOW, 'aac', 'mpegts'))
+    for name in ('list.m3u8', 'list.mp4', 'list.wav'):
+        (tmp_path / name).write_text(text.format(path=tmp_path / 'private.ts'))
+        for decoder in ('auto', 'pyav'):
+            with pytest.raises(BadAudio, match='a list of other files, not a sound file'):
+                decoding.read(tmp_path / name, decoder)
+
+
+def test_silence_of_many_channels_in_a_small_file_takes_little_memory(tmp_path):
+    with soundfile.SoundFile(tmp_path / 'a.flac', 'w', 8_000, 8, format='FLAC') as file:
+        for _ in range(15):
+            file.write(np.zeros([60 * 8_000, 8], np.float32))
+    assert (tmp_path / 'a.flac').stat().st_size < 1 << 20
+    code = (
+        'import resource, sys; from soundnet_tf.audio import blocks\n'
+        'start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
+        'print(sum(map(len, blocks.read(sys.argv[1]))), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)'
+    )
+    done = subprocess.run([sys.executable, '-c', code, tmp_path / 'a.flac'], capture_output=True, text=True, check=True)
+    samples, kib = map(int, done.stdout.split())
+    assert samples == 900 * SAMPLE_RATE
+    assert kib < 100_000, 'as much as 230 MB would be all samples'
