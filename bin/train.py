@@ -65,14 +65,12 @@ def main(arguments: Sequence[str]) -> int | None:
     elif experiment.training.distribution == 'multiworker':
         return workers.watch()
     from soundnet_tf.export import tflite
-    from soundnet_tf.nets import saved
     from soundnet_tf.training import trainer
 
     trained = trainer.train(RECORDS.value, experiment, OUT.value)
     if not trained.chief:
         return
-    if not (trained.net / saved.TFLITE).exists():
-        tflite.add_tflite(trained.net)
+    tflite.ensure_tflite(trained.net)
     print(f'the net is in {trained.net}')
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from soundnet_tf import geometry, records
+from soundnet_tf import geometry, records, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
@@ -82,19 +82,34 @@ def train(
     spec = _student(spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
+    with storage.claimed(run) if chief else contextlib.nullcontext():
+        return _train(folder, experiment, run, spec, chosen, card)
+
+
+def _train(
+    folder: records.Path,
+    experiment: Experiment,
+    run: pathlib.Path,
+    spec: NetSpec,
+    chosen: tf.distribute.Strategy,
+    card: records.Card,
+) -> Trained:
+    """Start or resume a run; the chief has claimed its folder."""
+    config, chief = experiment.training, strategies.is_chief(chosen)
     if chief:
         runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
-
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
         labels = records.read_labels(folder)
         net = model.build(spec, labels={head: labels[head] for head in spec.head_names})
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
-    checkpoints.restore()
-    if state.done >= config.steps and (run / 'net').is_dir():
-        print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
-        return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
+    if checkpoints.restore() is not None and chief:
+        # A run may be stopped between its last checkpoint and its net, which is then that of an earlier run, or none.
+        if state.done >= config.steps and (runs.saved_origin(run / 'net') or {}).get('steps') == state.done:
+            print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
+            return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
+        print(f'{run}: resuming from step {state.done} of {config.steps}')
     lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
@@ -113,8 +128,8 @@ def train(
         if lost:
             print(lost)
     origin = {'trained_on': str(folder), 'experiment': experiment.to_dict(), 'steps': state.done}
-    origin |= {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
     if chief:
+        origin |= {f'loss_{head}': loss for head, loss in runs.last_losses(run, spec.head_names).items()}
         with state.ema_weights():
             saved.save_net(net, run / 'net', origin=origin)
     return Trained(run / 'net', history, chief)
