@@ -38,7 +38,7 @@ from absl import flags
 from soundnet_tf import cli
 
 if TYPE_CHECKING:
-    from soundnet_tf.prepare.manifest import Video
+    from soundnet_tf.prepare.manifest import Skipped, Video
 
 OUT = flags.DEFINE_string('out', None, 'The folder for the records (required).')
 TEACHER = flags.DEFINE_multi_string('teacher', None, 'A teacher, as above; repeat for more (required).')
@@ -82,15 +82,16 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf.prepare import manifest
 
     # Sound files are enough for precomputed posteriors; where frames are needed they are skipped and listed.
-    videos = manifest.videos(arguments, MEDIA_SUFFIXES)
-    report = _prepare(videos, OUT.value, tuple(TEACHER.value))
+    left_out: list[manifest.Skipped] = []
+    videos = manifest.videos(arguments, MEDIA_SUFFIXES, left_out.append)
+    report = _prepare(videos, left_out, OUT.value, tuple(TEACHER.value))
     if report.pace:
         print(report.pace, file=sys.stderr)
     print(report)
     return 1 if report.failures else 0
 
 
-def _prepare(videos: 'Sequence[Video]', out: str, texts: tuple[str, ...]) -> Any:
+def _prepare(videos: 'Sequence[Video]', left_out: 'Sequence[Skipped]', out: str, texts: tuple[str, ...]) -> Any:
     # Loads TensorFlow, so the flags are checked first.
     from soundnet_tf import teachers
     from soundnet_tf.prepare import local, stages
@@ -108,6 +109,7 @@ def _prepare(videos: 'Sequence[Video]', out: str, texts: tuple[str, ...]) -> Any
         'frames_per_batch': BATCH.value,
         'fetches_per_s': FETCH_PER_S.value,
         'retry': RETRY.value,
+        'left_out': left_out,
     }
     make_teachers = functools.partial(teachers.parse_all, texts)
     if RUNNER.value:

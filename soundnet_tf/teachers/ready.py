@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
 from soundnet_tf.teachers import hdf5, released
@@ -39,7 +40,13 @@ class ReadyTeacher:
 
     def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
         """Per view the rows of its frames, as far as they exist, or the reason why not."""
-        return [self._of(view) for view in views]
+        return [self._of_any(view) for view in views]
+
+    def _of_any(self, view: View) -> NDArray[np.float32] | str:
+        try:
+            return self._of(view)
+        except Exception as error:  # of one damaged file, which concerns one video
+            return f'{type(error).__name__}: {storage.reason(error)}'
 
     def _of(self, view: View) -> NDArray[np.float32] | str:
         found = self.store.find(view.id)
