@@ -4,13 +4,14 @@ Exits: 0 done; 1 some inputs failed; 2 a user's mistake, wrong flags included; 1
 Without a reader of stderr the work goes on, and its messages are dropped.
 """
 
+import contextlib
 import errno
 import io
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal, TypeVar, get_args, overload
 
@@ -274,3 +275,41 @@ def beam_options(runner: str, more: Sequence[str]) -> Any:
         return parsed
     except SystemExit:
         raise SoundNetError(f'{" ".join(more)}: not options of {runner}. Check what follows --') from None
+
+
+def run_beam(runner: str, options: Sequence[str], build: Callable[[Any], object]) -> Any:
+    """Run the Apache Beam pipeline that `build` fills, to its end; returns its result.
+
+    Raises SoundNetError, with what is missing, where there is no such runner, or it cannot be started.
+    """
+    import apache_beam
+
+    with _starting(runner):
+        pipeline = apache_beam.Pipeline(options=beam_options(runner, options))
+    build(pipeline)
+    # Runners in this process do all the work in this call: what it raises is of the work.
+    in_process = 'Direct' in runner or runner == 'FnApiRunner'
+    with contextlib.nullcontext() if in_process else _starting(runner):
+        result = pipeline.run()
+    result.wait_until_finish()
+    return result
+
+
+@contextlib.contextmanager
+def _starting(runner: str) -> Iterator[None]:
+    """Turn any error into SoundNetError; Beam's warnings, such as of downloads, would hide it."""
+    import logging
+
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except SoundNetError:
+        raise
+    except Exception as error:
+        reason = ' '.join(str(error).split())
+        raise SoundNetError(
+            f'{runner}: cannot be started ({type(error).__name__}: {reason[:300]}). '
+            "Install or pass what is missing (the runner's options follow --), or use --runner=DirectRunner"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)

@@ -56,24 +56,25 @@ def run(
         classes = shards.classes_of(loaded)
         todo = shards.missing(layout.parts, classes, retry)
         waiting = [(path, video) for path, members in todo.items() for video in members]
-        pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))
-        samples = (
-            pipeline
-            | 'videos' >> apache_beam.Create(waiting)
-            | 'spread' >> apache_beam.Reshuffle()
-            | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
-            | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
-        )
-        # Shards without videos are written too.
-        empty = pipeline | 'shards' >> apache_beam.Create([(path, None) for path in todo])
-        _ = (
-            (samples, empty)
-            | apache_beam.Flatten()
-            | 'gather' >> apache_beam.GroupByKey()
-            | 'write' >> apache_beam.ParDo(_Write(todo, classes))
-        )
-        result = pipeline.run()
-        result.wait_until_finish()
+
+        def build(pipeline: Any) -> None:
+            samples = (
+                pipeline
+                | 'videos' >> apache_beam.Create(waiting)
+                | 'spread' >> apache_beam.Reshuffle()
+                | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
+                | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
+            )
+            # Shards without videos are written too.
+            empty = pipeline | 'shards' >> apache_beam.Create([(path, None) for path in todo])
+            _ = (
+                (samples, empty)
+                | apache_beam.Flatten()
+                | 'gather' >> apache_beam.GroupByKey()
+                | 'write' >> apache_beam.ParDo(_Write(todo, classes))
+            )
+
+        result = cli.run_beam(runner, options, build)
         timing = pace.table(_seconds(result), {}, len(waiting))
         return shards.finish(folder, layout, len(videos), loaded, settings, timing, left_out)
 
