@@ -179,7 +179,7 @@ def test_whatever_the_server_does_what_arrives_is_right(files, tmp_path, data):
         (Fault(429, {'Retry-After': '7200'}),
          'HTTP 429 Too Many Requests; retry after 7,200 s'),
         (Fault(302, {'Location': '/v.mp4'}), 'too many redirects'),
-        (Fault(302, {'Location': 'ftp://x/v.mp4'}), 'invalid address'),
+        (Fault(302, {'Location': 'ftp://x/v.mp4'}), 'redirected to an address that is not http:// or https://'),
         (Fault(headers={'Content-Type': 'text/html; charset=utf-8'}),
          'the server sent an HTML page instead of the file'),
         (Fault(headers={'Content-Encoding': 'gzip'}), 'the server compressed it (gzip), which was not requested'),
@@ -481,3 +481,42 @@ def test_a_killed_download_resumes(files, tmp_path):
     files.files['/v.mp4'].always = Fault()
     assert fetch(files, tmp_path, sha256='').read_bytes() == BODY
     assert files.sent() == len(BODY) - there
+
+
+@pytest.mark.parametrize(
+    ('text', 'seconds'),
+    [
+        ('9' * 5000, 21_600),
+        ('99999999', 21_600),
+        ('120', 120),
+        ('-5', 0),
+        ('nan', 0),
+        ('inf', 0),
+        ('Fri, 31 Dec 99999 23:59:59 GMT', 0),
+        ('Fri, 31 Dec 9999 23:59:59 GMT', 21_600),
+        ('Fri, 31 Dec 1901 23:59:59 GMT', 0),
+        ('\u0663', 0),
+        ('', 0),
+    ],
+)
+def test_absurd_waits_are_bounded(text, seconds):
+    response = requests.Response()
+    response.headers['Retry-After'] = text
+    assert client._retry_after_s(response) == seconds
+
+
+@pytest.mark.parametrize(
+    ('text', 'count'),
+    [('12', 12), ('9' * 5000, download.MAX_BYTES), ('-1', None), ('1e3', None), ('\u0663', None), ('', None)],
+)
+def test_absurd_lengths_are_bounded(text, count):
+    assert download._count(text) == count
+    assert download._range(f'bytes 0-5/{text}')[1] in (count, None)
+
+
+def test_only_the_web_is_requested(files, tmp_path):
+    with pytest.raises(client.PermanentError, match='not an address that starts with http:// or https://'):
+        client.Client(per_second=1, timeout_s=1).request('GET', 'file:///etc/passwd')
+    for address in ('file:///etc/passwd', 'ftp://x/y', 'data:,x'):
+        files.files['/v.mp4'] = File(BODY, always=Fault(302, {'Location': address}))
+        assert why_not(files, tmp_path) == 'redirected to an address that is not http:// or https://'
