@@ -256,8 +256,8 @@ def read_card(folder: Path, whole: bool = True) -> Card:
             raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
         card = Card(**{**values, 'parts': tuple(values.get('parts', ()))})
-        if card.ends[-1] != card.shards:
-            raise ValueError(f'{card.shards} shards, in parts up to {card.ends[-1]}')
+        if card.ends[-1] != card.shards or list(card.ends) != sorted({int(end) for end in card.ends}):
+            raise ValueError(f'{card.shards} shards, in parts up to {card.ends}')
         shards = shard_paths(folder, *card.ends) if whole else []
         missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,7 +14,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
 from soundnet_tf.teachers import hdf5, released
 from soundnet_tf.teachers.hdf5 import Hdf5
-from soundnet_tf.teachers.options import Wanted, outline, read_labels
+from soundnet_tf.teachers.options import Wanted, outline, read_labels, refuse_background
 from soundnet_tf.teachers.store import Rows, Store, names, probable
 from soundnet_tf.teachers.view import View
 
@@ -122,6 +122,11 @@ def _explored(wanted: Wanted, named: tuple[str, ...], store: Folder | Hdf5, sour
         return None
 
     found = store.first(glance)
+    if found is None and named:
+        # Whether they would fit without their first name.
+        classes = len(named) - 1
+        if store.first(lambda rows: None if isinstance(rows, str) or rows.misfit(classes) else True):
+            refuse_background(wanted.name, wanted.where, named, classes, wanted.options)
     if found is None:
         raise SoundNetError(
             f'teacher {wanted.name}: {wanted.where} has {holds} of shape [frames, {len(named) or "classes"}]{wrong}'

@@ -27,6 +27,8 @@ import tensorflow as tf
 from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import saved
+from soundnet_tf.records import folders
+from soundnet_tf.records.folders import Folders
 from soundnet_tf.training.checkpoints import writing
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
@@ -37,14 +39,14 @@ CHANGEABLE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every'
 PACKAGES = ('tensorflow', 'keras', 'numpy', 'soundnet_tf', 'miniaudio', 'tensorflow-io')
 
 
-def fingerprint(folder: records.Path) -> str:
-    """Identifies a dataset by its card and the summaries of its shards, or their sizes where there is no summary.
+def fingerprint(folder: Folders) -> str:
+    """Identifies a dataset by its cards and the summaries of its shards, or their sizes where there is no summary.
 
     Damage to a shard with a summary does not change it.
     """
     digest = hashlib.sha256()
-    shards = records.shard_paths(folder, records.read_card(folder, whole=False).shards)
-    for path in (f'{os.fspath(folder)}/{records.CARD}', *(f'{os.path.splitext(shard)[0]}.json' for shard in shards)):
+    cards = [f'{one}/{records.CARD}' for one in folders.folders_of(folder)]
+    for path in (*cards, *(f'{os.path.splitext(shard)[0]}.json' for shard in folders.paths_of(folder))):
         if tf.io.gfile.exists(path):
             with tf.io.gfile.GFile(path, 'rb') as file:
                 digest.update(file.read())
@@ -54,12 +56,12 @@ def fingerprint(folder: records.Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: records.Path) -> None:
+def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: Folders) -> None:
     """Start a run folder, or resume it. Raises SoundNetError if it was started with other settings."""
     about = {
         'experiment': experiment,
         'spec': spec,
-        'data': {'folder': str(data), 'sha256': fingerprint(data)},
+        'data': {'folder': ', '.join(folders.folders_of(data)), 'sha256': fingerprint(data)},
         'versions': {name: _version(name) for name in PACKAGES},
         'command': sys.argv,
     }

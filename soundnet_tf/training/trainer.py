@@ -23,7 +23,8 @@ from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
 from soundnet_tf.nets import model, saved
-from soundnet_tf.records import batches
+from soundnet_tf.records import batches, folders
+from soundnet_tf.records.folders import Folders
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.training import runs, strategies
 from soundnet_tf.training.checkpoints import Checkpoints
@@ -57,13 +58,13 @@ class Trained:
 
 
 def train(
-    folder: records.Path,
+    folder: Folders,
     experiment: Experiment,
     run: records.Path,
     spec: NetSpec | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Trained:
-    """Distil the teachers of the dataset in `folder` into a net, in the run folder `run`.
+    """Distil the teachers of the dataset in `folder`, one or several, into a net, in the run folder `run`.
 
     `spec` and `strategy` override the experiment's net and `distribution`. The net gets a head for each
     teacher, with the kernel and stride of the first head of the spec. Resumes from the last checkpoint
@@ -78,7 +79,7 @@ def train(
     strategies.check(chosen, config.batch)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    card = records.read_card(folder, whole=not config.skip_bad_records)
+    card = folders.read_card(folder, whole=not config.skip_bad_records)
     spec = _student(spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
@@ -87,7 +88,7 @@ def train(
 
 
 def _train(
-    folder: records.Path,
+    folder: Folders,
     experiment: Experiment,
     run: pathlib.Path,
     spec: NetSpec,
@@ -100,7 +101,7 @@ def _train(
         runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
-        labels = records.read_labels(folder)
+        labels = records.read_labels(folders.folders_of(folder)[0])
         net = model.build(spec, labels={head: labels[head] for head in spec.head_names})
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
@@ -127,7 +128,11 @@ def _train(
     finally:
         if lost:
             print(lost)
-    origin = {'trained_on': str(folder), 'experiment': experiment.to_dict(), 'steps': state.done}
+    origin = {
+        'trained_on': ', '.join(folders.folders_of(folder)),
+        'experiment': experiment.to_dict(),
+        'steps': state.done,
+    }
     if chief:
         origin |= {f'loss_{head}': loss for head, loss in runs.last_losses(run, spec.head_names).items()}
         with state.ema_weights():
@@ -142,21 +147,21 @@ def _failed_worker(strategy: tf.distribute.Strategy, error: str) -> str:
     return f'worker {others[0]} failed or cannot be reached' if others else 'a worker failed or cannot be reached'
 
 
-def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Training) -> NetSpec:
+def _student(spec: NetSpec, card: records.Card, folder: Folders, config: Training) -> NetSpec:
     """The spec with a head for each teacher. Raises SoundNetError if the settings do not fit the records."""
-    teachers = config.teachers or tuple(card.teachers)
+    teachers, named = config.teachers or tuple(card.teachers), ', '.join(folders.folders_of(folder))
     if not teachers:
-        raise SoundNetError(f'{folder}: the records have no teacher. Prepare them with --teacher')
+        raise SoundNetError(f'{named}: the records have no teacher. Prepare them with --teacher')
     if unknown := sorted((set(teachers) | set(config.weights)) - set(card.teachers)):
-        raise SoundNetError(f'{folder}: no teacher {unknown[0]!r}. Use {", ".join(card.teachers)}')
+        raise SoundNetError(f'{named}: no teacher {unknown[0]!r}. Use {", ".join(card.teachers)}')
     if idle := sorted(set(config.weights) - set(teachers)):
         raise SoundNetError(f'weights: {idle[0]!r} is not one of the teachers in use, {", ".join(teachers)}')
     if taken := sorted(set(spec.layer_names) & set(teachers)):
         raise SoundNetError(
-            f'{folder}: teacher {taken[0]!r} has the name of a layer. Prepare the records with another name'
+            f'{named}: teacher {taken[0]!r} has the name of a layer. Prepare the records with another name'
         )
     if config.held_out >= card.shards:
-        raise SoundNetError(f'{folder}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
+        raise SoundNetError(f'{named}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
     spec = spec.with_heads({name: card.teachers[name].classes for name in teachers})
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
@@ -168,7 +173,7 @@ def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Tr
 
 def _batches(
     strategy: tf.distribute.Strategy,
-    folder: records.Path,
+    folder: Folders,
     card: records.Card,
     config: Training,
     done: int,
@@ -202,7 +207,7 @@ def _batches(
 
 
 def _validation(
-    folder: records.Path, card: records.Card, config: Training, lost: batches.SkippedRecords
+    folder: Folders, card: records.Card, config: Training, lost: batches.SkippedRecords
 ) -> tf.data.Dataset | None:
     """One pass over the clips of the held-out shards."""
     if not config.held_out:
