@@ -6,8 +6,8 @@ r"""Convert videos to TFRecords: their sound, and the predictions of visual teac
 
 Arguments are folders, globs, video files, web addresses, or CSV manifests with a column `path` (a file or an address;
 optionally also `id` and `sha256`). A video longer than --clip_s gives several records. To resume a stopped run, repeat
-the command. Videos without a record are counted by reason and listed in OUT/skipped.csv; the exit status is 1 if any
-was damaged or missing.
+the command; with more videos, they are added. Videos without a record, and bad rows of manifests, are counted by reason
+and listed in OUT/skipped.csv; the exit status is 1 if any was damaged or missing.
 
 A teacher is NAME=SOURCE[,option=value...]; NAME is also the name of the net's head:
   imagenet=net.tflite,labels=names.txt      a TFLite file (a first class `background` is dropped)
@@ -48,7 +48,9 @@ MAX_CLIPS = flags.DEFINE_integer('max_clips', None, 'Maximum records per video (
 FRAME_EVERY_S = flags.DEFINE_float('frame_every_s', 5.0, 'Seconds between frames.', lower_bound=0.1)
 MIN_S = flags.DEFINE_float('min_s', 1.0, 'Skip clips with less sound, in seconds.', lower_bound=0.0)
 CHANNEL = cli.channel_flag()
-SHARDS = flags.DEFINE_integer('shards', None, 'Number of TFRecord files (default: one per 256 videos).', lower_bound=1)
+SHARDS = flags.DEFINE_integer(
+    'shards', None, 'Number of TFRecord files, of new videos (default: one per 256).', lower_bound=1
+)
 JOBS = flags.DEFINE_integer('jobs', None, 'Threads that read videos (default: one per core).', lower_bound=1)
 BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames per batch of a teacher.', lower_bound=1)
 DOWNLOADS = flags.DEFINE_string('downloads', None, 'Keep downloaded videos here (default: delete them after use).')

@@ -70,12 +70,12 @@ def videos(
         good, bad = 0, list[Skipped]()
         for line, video in _expand(source, suffixes):
             wrong = video if isinstance(video, Skipped) else _misfit(video, line, found)
-            if not wrong:
+            if isinstance(video, Video) and wrong is None:
                 good += 1
                 found.setdefault(video.id, video)
-            elif skip is None:
+            elif wrong and skip is None:
                 raise SoundNetError(f'{source}: {wrong.detail}')
-            else:
+            elif wrong:
                 bad.append(wrong)
         if bad and not good:
             said = '; '.join(wrong.detail for wrong in bad[:3])
@@ -83,7 +83,8 @@ def videos(
             raise SoundNetError(f'{source}: no video can be used ({said}{more}). Fix them, or pass others')
         if not good:
             raise SoundNetError(f'{source}: no videos. Pass a folder, a glob, a video or a CSV with a path column')
-        for wrong in bad if skip else ():
+        for wrong in bad:
+            assert skip is not None
             skip(dataclasses.replace(wrong, detail=f'{source}: {wrong.detail}'))
     return sorted(found.values(), key=operator.attrgetter('id'))
 
@@ -183,8 +184,8 @@ def _manifest(path: pathlib.Path) -> Iterator[tuple[int, Video | Skipped]]:
         padded = [*row, *blank]
         given, id, sha256 = (cells.plain(padded[index]).strip() for index in at)
         if wrong := _wrong(given, id, sha256, row, len(columns)):
-            named = [text.encode(errors='replace').decode() for text in (id, given)]
-            yield number, Skipped(*named, BAD_ROW, f'line {number} {wrong}')
+            id, given = (text.encode(errors='replace').decode() for text in (id, given))
+            yield number, Skipped(id, given, BAD_ROW, f'line {number} {wrong}')
         else:
             local = given if is_remote(given) else os.path.normpath(os.path.join(folder, given))
             yield number, Video(id or given, local, sha256.lower())

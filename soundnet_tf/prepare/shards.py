@@ -149,7 +149,9 @@ class _Summary:
         values = storage.parse_json(text, _summary(path))
         with storage.readable(_summary(path)):
             return cls(
-                *(int(values[name]) for name in ('records', 'samples', 'bytes')),
+                int(values['records']),
+                int(values['samples']),
+                int(values['bytes']),
                 [int(size) for size in values['sizes']],
                 {name: {int(key): int(count) for key, count in top.items()} for name, top in values['top1'].items()},
                 [

@@ -14,7 +14,9 @@ Folders = records.Path | Sequence[records.Path]
 
 def folders_of(folders: Folders) -> list[str]:
     """The folders of a dataset. Raises BadRecord if one is given twice."""
-    found = [os.fspath(folders)] if isinstance(folders, str | os.PathLike) else list(map(os.fspath, folders))
+    found = (
+        [os.fspath(folders)] if isinstance(folders, str | os.PathLike) else [os.fspath(folder) for folder in folders]
+    )
     for index, folder in enumerate(found):
         if os.path.realpath(folder) in map(os.path.realpath, found[:index]):
             raise BadRecord(f'{folder}: given twice. Pass each folder of records once')

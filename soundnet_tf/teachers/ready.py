@@ -12,6 +12,7 @@ from soundnet_tf import labels as label_files
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
+from soundnet_tf.storage import arrays
 from soundnet_tf.teachers import hdf5, released
 from soundnet_tf.teachers.hdf5 import Hdf5
 from soundnet_tf.teachers.options import Wanted, outline, read_labels, refuse_background
@@ -84,15 +85,9 @@ class Folder:
 def _open(path: pathlib.Path) -> Rows | str | None:
     """The memory-mapped array of a file; the reason if it cannot be read; None if there is no file."""
     try:
-        values = np.load(path, mmap_mode='r', allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, EOFError) as error:
-        return f'{path}: cannot be read ({error})'
-    if not isinstance(values, np.ndarray):
-        values.close()
-        return f'{path}: an archive of arrays, not [frames, classes] of numbers'
-    return Rows(values, str(path))
+        return Rows(arrays.read_npy(path, mapped=True), str(path))
+    except SoundNetError as error:
+        return None if isinstance(error.__cause__, FileNotFoundError) else str(error)
 
 
 def load(wanted: Wanted) -> ReadyTeacher:
