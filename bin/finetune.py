@@ -11,7 +11,6 @@ of the other commands.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -82,7 +81,6 @@ def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:
     from soundnet_tf.evaluation import text_tables
     from soundnet_tf.export import tflite
     from soundnet_tf.finetune import fit
-    from soundnet_tf.nets import saved
 
     result = fit.finetune(
         dataset,
@@ -98,8 +96,7 @@ def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:
     )
     for name, confusion in result.confusion.items():
         print(f'\n{name} clips by class and answer\n{text_tables.confusion_table(result.classes, confusion)}')
-    if not (pathlib.Path(result.net) / saved.TFLITE).exists():
-        tflite.add_tflite(result.net)
+    tflite.ensure_tflite(result.net)
     print(f'\n{result}')
 
 

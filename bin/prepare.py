@@ -6,8 +6,8 @@ r"""Convert videos to TFRecords: their sound, and the predictions of visual teac
 
 Arguments are folders, globs, video files, web addresses, or CSV manifests with a column `path` (a file or an address;
 optionally also `id` and `sha256`). A video longer than --clip_s gives several records. To resume a stopped run, repeat
-the command. Videos without a record are counted by reason and listed in OUT/skipped.csv; the exit status is 1 if any
-was damaged or missing.
+the command; with more videos, they are added. Videos without a record, and bad rows of manifests, are counted by reason
+and listed in OUT/skipped.csv; the exit status is 1 if any was damaged or missing.
 
 A teacher is NAME=SOURCE[,option=value...]; NAME is also the name of the net's head:
   imagenet=net.tflite,labels=names.txt      a TFLite file (a first class `background` is dropped)
@@ -38,7 +38,7 @@ from absl import flags
 from soundnet_tf import cli
 
 if TYPE_CHECKING:
-    from soundnet_tf.prepare.manifest import Video
+    from soundnet_tf.prepare.manifest import Skipped, Video
 
 OUT = flags.DEFINE_string('out', None, 'The folder for the records (required).')
 TEACHER = flags.DEFINE_multi_string('teacher', None, 'A teacher, as above; repeat for more (required).')
@@ -49,7 +49,9 @@ FRAME_EVERY_S = flags.DEFINE_float('frame_every_s', 5.0, 'Seconds between frames
 MIN_S = flags.DEFINE_float('min_s', 1.0, 'Skip clips with less sound, in seconds.', lower_bound=0.0)
 CHANNEL = cli.channel_flag()
 STRICT = cli.strict_flag()
-SHARDS = flags.DEFINE_integer('shards', None, 'Number of TFRecord files (default: one per 256 videos).', lower_bound=1)
+SHARDS = flags.DEFINE_integer(
+    'shards', None, 'Number of TFRecord files, of new videos (default: one per 256).', lower_bound=1
+)
 JOBS = flags.DEFINE_integer('jobs', None, 'Threads that read videos (default: one per core).', lower_bound=1)
 BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames per batch of a teacher.', lower_bound=1)
 DOWNLOADS = flags.DEFINE_string('downloads', None, 'Keep downloaded videos here (default: delete them after use).')
@@ -83,15 +85,16 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf.prepare import manifest
 
     # Sound files are enough for precomputed posteriors; where frames are needed they are skipped and listed.
-    videos = manifest.videos(arguments, MEDIA_SUFFIXES)
-    report = _prepare(videos, OUT.value, tuple(TEACHER.value))
+    left_out: list[manifest.Skipped] = []
+    videos = manifest.videos(arguments, MEDIA_SUFFIXES, left_out.append)
+    report = _prepare(videos, left_out, OUT.value, tuple(TEACHER.value))
     if report.pace:
         print(report.pace, file=sys.stderr)
     print(report)
     return 1 if report.failures else 0
 
 
-def _prepare(videos: 'Sequence[Video]', out: str, texts: tuple[str, ...]) -> Any:
+def _prepare(videos: 'Sequence[Video]', left_out: 'Sequence[Skipped]', out: str, texts: tuple[str, ...]) -> Any:
     # Loads TensorFlow, so the flags are checked first.
     from soundnet_tf import teachers
     from soundnet_tf.prepare import local, stages
@@ -110,6 +113,7 @@ def _prepare(videos: 'Sequence[Video]', out: str, texts: tuple[str, ...]) -> Any
         'frames_per_batch': BATCH.value,
         'fetches_per_s': FETCH_PER_S.value,
         'retry': RETRY.value,
+        'left_out': left_out,
     }
     make_teachers = functools.partial(teachers.parse_all, texts)
     if RUNNER.value:

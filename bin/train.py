@@ -13,13 +13,19 @@ environment variable TF_CONFIG (docs/training.md).
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 
 from absl import flags
 
 from soundnet_tf import cli, config, experiments
 
-RECORDS = flags.DEFINE_string('records', None, 'The folder that soundnet-prepare wrote.', required=True)
+RECORDS = flags.DEFINE_multi_string(
+    'records',
+    None,
+    'A folder that soundnet-prepare wrote; several with equal teachers: a,b, or repeated.',
+    required=True,
+)
 OUT = cli.out_flag('The run folder.')
 EXPERIMENT = flags.DEFINE_enum('experiment', 'default', list(experiments.EXPERIMENTS), 'The settings; see above.')
 SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: two small steps of a thin net.')
@@ -56,8 +62,11 @@ def main(arguments: Sequence[str]) -> int | None:
     experiment = experiments.named(EXPERIMENT.value)
     experiment = experiments.smoke(experiment) if SMOKE.value else experiment
     experiment = config.override(experiment, [*values, *(SET.value or [])])
-    if empty := [flag for flag in (RECORDS, OUT) if not flag.value]:
-        raise SoundNetError(f'--{empty[0].name} is empty. Pass a folder')
+    # A folder's name may have commas.
+    folders = [part for text in RECORDS.value for part in ([text] if os.path.isdir(text) else text.split(','))]
+    for name, values in (('records', folders), ('out', [OUT.value])):
+        if not all(values):
+            raise SoundNetError(f'--{name} is empty. Pass a folder')
     from soundnet_tf.training import workers
 
     if workers.IS_CHILD:
@@ -65,14 +74,12 @@ def main(arguments: Sequence[str]) -> int | None:
     elif experiment.training.distribution == 'multiworker':
         return workers.watch()
     from soundnet_tf.export import tflite
-    from soundnet_tf.nets import saved
     from soundnet_tf.training import trainer
 
-    trained = trainer.train(RECORDS.value, experiment, OUT.value)
+    trained = trainer.train(folders, experiment, OUT.value)
     if not trained.chief:
         return
-    if not (trained.net / saved.TFLITE).exists():
-        tflite.add_tflite(trained.net)
+    tflite.ensure_tflite(trained.net)
     print(f'the net is in {trained.net}')
 
 

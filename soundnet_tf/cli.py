@@ -1,10 +1,12 @@
 """What every command shares: flags, parsing, `--help`, `--version`, exit statuses, and errors in one line.
 
-Exits: 0 done; 1 some inputs failed; 2 a user's mistake, wrong flags included; 130 interrupted.
+Exits: 0 done; 1 some inputs failed; 2 a user's mistake, wrong flags included; 130 interrupted; 141 stdout was closed.
+Without a reader of stderr the work goes on, and its messages are dropped.
 """
 
 import contextlib
 import errno
+import io
 import os
 import re
 import signal
@@ -65,9 +67,9 @@ def run(
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            with _closed_stdout_is_fine():
-                return main(argv[1:])
-            return 0
+            status = main(argv[1:])
+            sys.stdout.flush()
+            return status
         except SoundNetError as error:
             _complain(command, str(error))
             if isinstance(error, LostWorker):
@@ -76,6 +78,8 @@ def run(
                 os._exit(error.status)
             return error.status
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and not error.filename:
+                return _closed_stdout()
             if not error.filename and error.errno != errno.ENOSPC:
                 raise
             where = f'{error.filename}: ' if error.filename else ''
@@ -85,6 +89,14 @@ def run(
             _complain(command, f'stopped; {str(stop) or "finished outputs are kept"}')
             return 130
 
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
+        # The work goes on where nobody reads its progress any more.
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Unbroken(sys.stderr.fileno(), 'wb', closefd=False)),
+            sys.stderr.encoding,
+            sys.stderr.errors,
+            line_buffering=True,
+        )
     # Cluster schedulers stop a job with SIGTERM: save what can be saved, as at Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
@@ -97,18 +109,28 @@ def _command(script: str) -> str:
 
 
 def _print_and_exit(text: str) -> None:
-    with _closed_stdout_is_fine():
+    try:
         print(text, flush=True)
+    except BrokenPipeError:
+        sys.exit(_closed_stdout())
     sys.exit(0)
 
 
-@contextlib.contextmanager
-def _closed_stdout_is_fine() -> Iterator[None]:
-    """End without an error if the reader of stdout closed it, as `head` does; Python would report it at exit."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _closed_stdout() -> int:
+    """The status of a command that stops since the reader of its stdout did, as `head` does: that of SIGPIPE."""
+    # Python would report it at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+class _Unbroken(io.FileIO):
+    """A file that discards what is written once its reader is gone."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -258,3 +280,41 @@ def beam_options(runner: str, more: Sequence[str]) -> Any:
         return parsed
     except SystemExit:
         raise SoundNetError(f'{" ".join(more)}: not options of {runner}. Check what follows --') from None
+
+
+def run_beam(runner: str, options: Sequence[str], build: Callable[[Any], object]) -> Any:
+    """Run the Apache Beam pipeline that `build` fills, to its end; returns its result.
+
+    Raises SoundNetError, with what is missing, where there is no such runner, or it cannot be started.
+    """
+    import apache_beam
+
+    with _starting(runner):
+        pipeline = apache_beam.Pipeline(options=beam_options(runner, options))
+    build(pipeline)
+    # Runners in this process do all the work in this call: what it raises is of the work.
+    in_process = 'Direct' in runner or runner == 'FnApiRunner'
+    with contextlib.nullcontext() if in_process else _starting(runner):
+        result = pipeline.run()
+    result.wait_until_finish()
+    return result
+
+
+@contextlib.contextmanager
+def _starting(runner: str) -> Iterator[None]:
+    """Turn any error into SoundNetError; Beam's warnings, such as of downloads, would hide it."""
+    import logging
+
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except SoundNetError:
+        raise
+    except Exception as error:
+        reason = ' '.join(str(error).split())
+        raise SoundNetError(
+            f'{runner}: cannot be started ({type(error).__name__}: {reason[:300]}). '
+            "Install or pass what is missing (the runner's options follow --), or use --runner=DirectRunner"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)

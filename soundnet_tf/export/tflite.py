@@ -8,6 +8,7 @@ An input `[1, None]` would silently fold a batch into time; so the input is `[ba
 
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,11 +66,20 @@ def write_tflite(
 
 def add_tflite(folder: str | os.PathLike[str], precision: Precision = 'float32') -> pathlib.Path:
     """Add `net.tflite` to a saved net, so that `load` needs no TensorFlow; model.json has its hash."""
-    path = pathlib.Path(folder) / saved.TFLITE
-    difference = write_tflite(saved.load_net(folder), path, precision=precision)
-    facts = {'sha256': storage.sha256(path), 'weights': precision, 'difference': difference}
-    storage.write_json(path.with_name('model.json'), {**saved.read_facts(folder), 'tflite': facts})
-    return path
+    # The folder is replaced whole, so that no file in it is ever without its hash, nor half written.
+    with storage.whole_folder(folder) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns('.*'))
+        path = draft / saved.TFLITE
+        difference = write_tflite(saved.load_net(folder), path, precision=precision)
+        facts = {'sha256': storage.sha256(path), 'weights': precision, 'difference': difference}
+        storage.write_json(draft / 'model.json', {**saved.read_facts(folder), 'tflite': facts})
+    return pathlib.Path(folder) / saved.TFLITE
+
+
+def ensure_tflite(folder: str | os.PathLike[str]) -> None:
+    """Add `net.tflite` to a saved net that has none, or one that model.json does not know."""
+    if not ((pathlib.Path(folder) / saved.TFLITE).exists() and saved.read_facts(folder).get('tflite')):
+        add_tflite(folder)
 
 
 def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]], precision: Precision) -> bytes:

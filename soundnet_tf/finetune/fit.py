@@ -90,56 +90,57 @@ def finetune(
         raise SoundNetError('keep=best needs validation clips. Set validation=0.2, or keep=last')
     start = None if start is None else lookup.find(start)
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
-    finished = journal.read_result(out)
-    if finished is None:
-        _require(recipe)
-    before = saved.read_facts(start).get('origin', {}) if start is not None else {}
-    if test_fold is not None:
-        check_unseen(dataset, [test_fold], before)
-    spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
-    about = {
-        'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
-        'start_sha256': saved.read_facts(start)['weights_sha256'] if start is not None else None,
-        'spec': spec.to_dict(),
-        'recipe': recipe.to_dict(),
-        'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
-        'seed': seed,
-    }
-    storage.begin(out / journal.RUN, about)
-    if finished is not None:
-        # The folder may have been moved.
-        return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
-    paths = [clip.path for clip in dataset.clips]
-    decoded = waveforms.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
-    keras.utils.set_random_seed(seed)
-    state = make_state(student.build(spec, dataset, start), recipe)
-    run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
-    epoch = run.train()
-    run.refit()
-    found = run.evaluate()
-    arrays: dict[str, Any] = {}
-    for name, scores in found.items():
-        arrays[f'{name}_clips'] = parts.held_out[name]
-        arrays |= {f'{name}_truth': scores.truth, f'{name}_logits': scores.values}
-    journal.write_held_out(out, arrays)
-    accuracy = {name: scores.accuracy for name, scores in found.items()}
-    facts = {
-        'epoch': epoch,
-        'accuracy': accuracy,
-        'started_from': str(start) if start is not None else None,
-        # This net, and nets fine-tuned from it, must not be evaluated on these clips.
-        'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
-        'before': before,
-    }
-    origin = {key: value for key, value in about.items() if key != 'spec'} | facts
-    net = saved.save_net(state.evaluated, out / 'net', origin=origin)
-    confusion = {name: scores.confusion for name, scores in found.items()}
-    result = Result(str(net), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
-    journal.write_result(out, dataclasses.asdict(result))
-    # Only needed to resume.
-    for folder in (BEST, CHECKPOINTS):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    return result
+    with storage.claimed(out):
+        finished = journal.read_result(out)
+        if finished is None:
+            _require(recipe)
+        before = saved.read_facts(start).get('origin', {}) if start is not None else {}
+        if test_fold is not None:
+            check_unseen(dataset, [test_fold], before)
+        spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
+        about = {
+            'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
+            'start_sha256': saved.read_facts(start)['weights_sha256'] if start is not None else None,
+            'spec': spec.to_dict(),
+            'recipe': recipe.to_dict(),
+            'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
+            'seed': seed,
+        }
+        storage.begin(out / journal.RUN, about)
+        if finished is not None:
+            # The folder may have been moved.
+            return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})
+        paths = [clip.path for clip in dataset.clips]
+        decoded = waveforms.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
+        keras.utils.set_random_seed(seed)
+        state = make_state(student.build(spec, dataset, start), recipe)
+        run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
+        epoch = run.train()
+        run.refit()
+        found = run.evaluate()
+        arrays: dict[str, Any] = {}
+        for name, scores in found.items():
+            arrays[f'{name}_clips'] = parts.held_out[name]
+            arrays |= {f'{name}_truth': scores.truth, f'{name}_logits': scores.values}
+        journal.write_held_out(out, arrays)
+        accuracy = {name: scores.accuracy for name, scores in found.items()}
+        facts = {
+            'epoch': epoch,
+            'accuracy': accuracy,
+            'started_from': str(start) if start is not None else None,
+            # This net, and nets fine-tuned from it, must not be evaluated on these clips.
+            'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
+            'before': before,
+        }
+        origin = {key: value for key, value in about.items() if key != 'spec'} | facts
+        net = saved.save_net(state.evaluated, out / 'net', origin=origin)
+        confusion = {name: scores.confusion for name, scores in found.items()}
+        result = Result(str(net), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
+        journal.write_result(out, dataclasses.asdict(result))
+        # Only needed to resume.
+        for folder in (BEST, CHECKPOINTS):
+            shutil.rmtree(out / folder, ignore_errors=True)
+        return result
 
 
 def _require(recipe: Recipe) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.training.runs import saved_origin
 
 RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
 
@@ -66,9 +67,9 @@ def read_held_out(out: pathlib.Path) -> dict[str, NDArray[Any]]:
 
 
 def read_result(out: pathlib.Path) -> dict[str, Any] | None:
-    """The result of a finished run; None while it is not finished."""
+    """The result of a finished run; None while it is not finished, or if its net is damaged."""
     path = out / RESULT
-    return _read(path) if path.exists() and (out / 'net').is_dir() else None
+    return _read(path) if path.exists() and saved_origin(out / 'net') is not None else None
 
 
 def write_result(out: pathlib.Path, result: Mapping[str, Any]) -> None:

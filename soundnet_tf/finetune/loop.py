@@ -52,7 +52,8 @@ class Run:
         self._step = make_step(state, recipe, self._crops, seed)
         self._scorer = Scorer(state.evaluated, recipe)
         self._checkpoints = Checkpoints(state.checkpoint(), out / CHECKPOINTS)
-        self._checkpoints.restore()
+        if self._checkpoints.restore() is not None:
+            print(f'{out}: resuming from step {state.done} of {recipe.epochs * self._crops.steps}')
         self._rows = journal.read_history(out, self._epochs_done)
         self._saved_at_s = time.monotonic()
 

@@ -1,6 +1,7 @@
 """Embedding on a cluster: the same functions as on one machine, as a pipeline of Apache Beam."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from soundnet_tf import cli
 from soundnet_tf.errors import MissingTool
@@ -40,15 +41,15 @@ def embed_files(
     layer = embedder.listener.resolve_layer(layer)
 
     def to_npz(facts: write.Facts, folder: str) -> Tally:
-        pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))
-        _ = (
-            pipeline
-            | 'files' >> apache_beam.Create(list(files))
-            | 'spread' >> apache_beam.Reshuffle()
-            | 'embed' >> apache_beam.ParDo(_Embed(load, facts, folder, layer))
-        )
-        result = pipeline.run()
-        result.wait_until_finish()
+        def build(pipeline: Any) -> None:
+            _ = (
+                pipeline
+                | 'files' >> apache_beam.Create(list(files))
+                | 'spread' >> apache_beam.Reshuffle()
+                | 'embed' >> apache_beam.ParDo(_Embed(load, facts, folder, layer))
+            )
+
+        result = cli.run_beam(runner, options, build)
         counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
         return _tally({counter.key.metric.name: counter.result for counter in counters})
 

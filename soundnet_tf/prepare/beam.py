@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from soundnet_tf import cli, records
+from soundnet_tf import cli
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
@@ -40,6 +40,7 @@ def run(
     frames_per_batch: int = stages.FRAMES_PER_BATCH,
     fetches_per_s: float = 10.0,
     retry: bool = False,
+    left_out: Sequence[Skipped] = (),
     runner: str = 'DirectRunner',
     options: Sequence[str] = (),
 ) -> Report:
@@ -51,31 +52,31 @@ def run(
     """
     settings, folder = settings or Settings(), out.rstrip('/')
     loaded = teachers()
-    paths = records.shard_paths(folder, number or shards.number_of(videos))
-    with plan.lock(folder, plan.of(videos, loaded, settings, len(paths))):
+    with plan.lock(folder, videos, loaded, settings, number) as layout:
         classes = shards.classes_of(loaded)
-        todo = shards.missing(paths, videos, classes, retry)
-        waiting = [(index, video) for index, members in todo.items() for video in members]
-        pipeline = apache_beam.Pipeline(options=cli.beam_options(runner, options))
-        samples = (
-            pipeline
-            | 'videos' >> apache_beam.Create(waiting)
-            | 'spread' >> apache_beam.Reshuffle()
-            | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
-            | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
-        )
-        # Shards without videos are written too.
-        empty = pipeline | 'shards' >> apache_beam.Create([(index, None) for index in todo])
-        _ = (
-            (samples, empty)
-            | apache_beam.Flatten()
-            | 'gather' >> apache_beam.GroupByKey()
-            | 'write' >> apache_beam.ParDo(_Write(paths, todo, classes))
-        )
-        result = pipeline.run()
-        result.wait_until_finish()
+        todo = shards.missing(layout.parts, classes, retry)
+        waiting = [(path, video) for path, members in todo.items() for video in members]
+
+        def build(pipeline: Any) -> None:
+            samples = (
+                pipeline
+                | 'videos' >> apache_beam.Create(waiting)
+                | 'spread' >> apache_beam.Reshuffle()
+                | 'sound and frames' >> apache_beam.ParDo(_Extract(settings, stages.side_of(loaded), fetches_per_s))
+                | 'teachers' >> apache_beam.ParDo(_Label(teachers, settings, frames_per_batch))
+            )
+            # Shards without videos are written too.
+            empty = pipeline | 'shards' >> apache_beam.Create([(path, None) for path in todo])
+            _ = (
+                (samples, empty)
+                | apache_beam.Flatten()
+                | 'gather' >> apache_beam.GroupByKey()
+                | 'write' >> apache_beam.ParDo(_Write(todo, classes))
+            )
+
+        result = cli.run_beam(runner, options, build)
         timing = pace.table(_seconds(result), {}, len(waiting))
-        return shards.finish(folder, paths, len(videos), loaded, settings, timing)
+        return shards.finish(folder, layout, len(videos), loaded, settings, timing, left_out)
 
 
 def _seconds(result: Any) -> dict[str, float]:
@@ -92,7 +93,7 @@ class _Clock(Clock):
 
 
 class _Extract(apache_beam.DoFn):
-    """`stages.extract`: (shard, video) -> (shard, clip or skipped) ..."""
+    """`stages.extract`: (path, video) -> (path, clip or skipped) ..."""
 
     def __init__(self, settings: Settings, side: int, fetches_per_s: float) -> None:
         self._settings, self._side, self._fetches_per_s = settings, side, fetches_per_s
@@ -106,16 +107,16 @@ class _Extract(apache_beam.DoFn):
     def teardown(self) -> None:
         self._open.close()
 
-    def process(self, element: tuple[int, Video]) -> Iterator[tuple[int, Clip | Skipped]]:
-        shard, video = element
+    def process(self, element: tuple[str, Video]) -> Iterator[tuple[str, Clip | Skipped]]:
+        path, video = element
         file = functools.partial(stages.fetched, video, self._fetcher, self._clock)
         for clip in stages.extract(video, file, self._settings, self._side, self._clock):
-            yield shard, clip
+            yield path, clip
         self._fetcher.discard(video)
 
 
 class _Label(apache_beam.DoFn):
-    """`stages.label`: (shard, clip or skipped) -> (shard, sample or skipped), frames of many clips together."""
+    """`stages.label`: (path, clip or skipped) -> (shard, sample or skipped), frames of many clips together."""
 
     def __init__(self, teachers: Callable[[], Sequence[Teacher]], settings: Settings, frames: int) -> None:
         self._make, self._settings, self._frames = teachers, settings, frames
@@ -124,14 +125,14 @@ class _Label(apache_beam.DoFn):
         self._teachers, self._clock = self._make(), _Clock()
 
     def start_bundle(self) -> None:
-        self._waiting: list[tuple[int, Clip]] = []
+        self._waiting: list[tuple[str, Clip]] = []
 
-    def process(self, element: tuple[int, Clip | Skipped]) -> Iterator[tuple[int, Sample | Skipped]]:
-        shard, clip = element
+    def process(self, element: tuple[str, Clip | Skipped]) -> Iterator[tuple[str, Sample | Skipped]]:
+        path, clip = element
         if isinstance(clip, Skipped):
-            yield shard, clip
+            yield path, clip
             return
-        self._waiting.append((shard, clip))
+        self._waiting.append((path, clip))
         if stages.is_full((clip for _, clip in self._waiting), self._frames):
             yield from self._label()
 
@@ -139,25 +140,22 @@ class _Label(apache_beam.DoFn):
         for labelled in self._label():
             yield WindowedValue(labelled, GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
-    def _label(self) -> Iterator[tuple[int, Sample | Skipped]]:
+    def _label(self) -> Iterator[tuple[str, Sample | Skipped]]:
         if self._waiting:
-            numbers, clips = zip(*self._waiting, strict=True)
+            paths, clips = zip(*self._waiting, strict=True)
             self._waiting = []
-            yield from zip(numbers, stages.label(clips, self._teachers, self._settings, self._clock), strict=True)
+            yield from zip(paths, stages.label(clips, self._teachers, self._settings, self._clock), strict=True)
 
 
 class _Write(apache_beam.DoFn):
     """(shard, samples and skipped) -> a file."""
 
-    def __init__(
-        self, paths: Sequence[str], retried: Mapping[int, Sequence[Video]], classes: Mapping[str, int]
-    ) -> None:
-        self._paths, self._retried, self._classes = paths, retried, classes
+    def __init__(self, retried: Mapping[str, Sequence[Video]], classes: Mapping[str, int]) -> None:
+        self._retried, self._classes = retried, classes
 
-    def process(self, element: tuple[int, Iterable[Sample | Skipped | None]]) -> None:
-        shard, samples = element
-        path = self._paths[shard]
-        before = shards.kept(path, self._classes, self._retried[shard])
+    def process(self, element: tuple[str, Iterable[Sample | Skipped | None]]) -> None:
+        path, samples = element
+        before = shards.kept(path, self._classes, self._retried[path])
         # A runner may run this twice at once: each run has its own draft, and the last one renames an equal file.
         draft = f'{path}.{uuid.uuid4().hex}.part'
         made = (sample for sample in samples if sample is not None)

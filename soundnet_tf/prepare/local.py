@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar, cast
 
 from tqdm import tqdm
 
-from soundnet_tf import records
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.pace import Clock
@@ -45,22 +44,23 @@ def run(
     downloads: str | None = None,
     fetches_per_s: float = 10.0,
     retry: bool = False,
+    left_out: Sequence[Skipped] = (),
 ) -> Report:
-    """Prepare a dataset of the videos in the folder `out`, or resume a stopped run.
+    """Prepare a dataset of the videos in the folder `out`, resume a stopped run, or add videos to a dataset.
 
-    `number` is the number of shards, `jobs` of threads that read videos; a teacher's batch has about
-    `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
+    `number` is the number of shards of videos that are new, `jobs` of threads that read videos; a teacher's batch has
+    about `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
     `out/downloads` until their shard is written. `retry` repeats the failed videos of finished shards.
-    Raises SoundNetError if `out` was started with other videos, teachers or settings, if another run
+    `left_out` is listed with the videos that give no record.
+    Raises SoundNetError if `out` was started with other teachers or settings, if another run
     is writing to it, or if it cannot be written.
     """
     settings = settings or Settings()
     folder, jobs = os.fspath(out).rstrip('/'), jobs or len(os.sched_getaffinity(0))
-    paths = records.shard_paths(folder, number or shards.number_of(videos))
     clock = Clock()
-    with plan.lock(folder, plan.of(videos, teachers, settings, len(paths))):
+    with plan.lock(folder, videos, teachers, settings, number) as layout:
         classes, side = shards.classes_of(teachers), stages.side_of(teachers)
-        todo = shards.missing(paths, videos, classes, retry)
+        todo = shards.missing(layout.parts, classes, retry)
         waiting = [video for members in todo.values() for video in members]
         bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
         place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote(folder) else f'{folder}/downloads')
@@ -71,14 +71,14 @@ def run(
                 return stages.extract(*item, settings, side, clock)
 
             with contextlib.closing(_ahead(pool, extract, files.ahead(waiting), 2 * jobs)) as taken:
-                for index, members in todo.items():
+                for path, members in todo.items():
                     clips = _counted(itertools.islice(taken, len(members)), bar)
                     samples = stages.labelled(clips, teachers, settings, clock, frames_per_batch)
-                    before = shards.kept(paths[index], classes, members)
-                    shards.write(paths[index], itertools.chain(before, samples), clock)
+                    before = shards.kept(path, classes, members)
+                    shards.write(path, itertools.chain(before, samples), clock)
                     files.done_with(members)
         timing = pace.table(clock.seconds, {'fetching': DOWNLOADS, 'reading': jobs}, len(waiting))
-        return shards.finish(folder, paths, len(videos), teachers, settings, timing)
+        return shards.finish(folder, layout, len(videos), teachers, settings, timing, left_out)
 
 
 class _Files:

@@ -1,8 +1,12 @@
-"""The videos, teachers and settings of a dataset, saved so that a stopped run resumes only with the same ones."""
+"""The videos, teachers and settings of a dataset, saved so that a stopped run resumes only with the same ones.
+
+Videos may be added later: they go into a new part, with shards of its own, and finished shards stay as they are.
+"""
 
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,59 +21,153 @@ from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
 PLAN, LOCK = 'plan.json', 'lock'
-WAY_OUT = 'Use another --out, or the same videos, teachers and settings'
+WAY_OUT = 'Use another --out, or the same teachers and settings'
+
+VIDEOS_PER_SHARD = 256
+MIN_SHARDS = 8
+"""So that a small run that is stopped does not start over."""
 
 
-def of(videos: Sequence[Video], teachers: Sequence[Teacher], settings: Settings, shards: int) -> dict[str, Any]:
-    """Everything that determines the records."""
-    listed = (f'{video.id}\t{video.path}\t{video.sha256}' for video in videos)
-    return {
-        'videos': {'count': len(videos), 'sha256': _digest(listed)},
-        'teachers': {
-            teacher.name: {'source': teacher.source, 'kind': teacher.kind, 'labels_sha256': _digest(teacher.labels)}
-            for teacher in teachers
-        },
-        'settings': dataclasses.asdict(settings),
-        'shards': shards,
-    }
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Shards that were planned at once, and those of their videos that are still listed."""
+
+    paths: Sequence[str]
+    videos: Sequence[Video]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The parts of a dataset, and how many of their videos are no longer listed."""
+
+    parts: Sequence[Part]
+    removed: int = 0
+
+    @property
+    def paths(self) -> list[str]:
+        """All shards, in order."""
+        return [path for part in self.parts for path in part.paths]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Per part, the number of its last shard plus one."""
+        return tuple(itertools.accumulate(len(part.paths) for part in self.parts))
 
 
 @contextlib.contextmanager
-def lock(folder: str, plan: dict[str, Any]) -> Iterator[None]:
-    """Start a folder with its plan, or resume one with the same plan, and lock it against other runs.
+def lock(
+    folder: str,
+    videos: Sequence[Video],
+    teachers: Sequence[Teacher],
+    settings: Settings,
+    number: int | None = None,
+) -> Iterator[Layout]:
+    """Start a folder, resume one of the same teachers and settings, or add videos to it; lock it against other runs.
 
-    Buckets have no locks: there, you must not start two runs at once. Raises SoundNetError if the folder
-    is locked, has another plan or cannot be written.
+    `number` is that of the shards of the videos that are new. Buckets have no locks: there, you must not start two
+    runs at once. Raises SoundNetError if the folder is locked, was started with other settings, has a video of another
+    path, or cannot be written.
     """
+    # Through JSON, like the saved ones.
+    fixed = json.loads(json.dumps({'teachers': _about(teachers), 'settings': dataclasses.asdict(settings)}))
     with contextlib.ExitStack() as held:
         try:
-            before = _begin(folder, plan, held)
-        except json.JSONDecodeError as error:
-            raise SoundNetError(f'{folder}/{PLAN}: damaged ({error}). Remove {folder} to start over') from error
+            layout = _begin(folder, videos, fixed, number, held)
         except tf.errors.OpError as error:
             raise SoundNetError(f'{folder}: cannot be written ({records.words(error)}). Use another --out') from error
         except OSError as error:
             raise SoundNetError(f'{folder}: cannot be written ({error.strerror}). Use another --out') from error
-        # Through JSON, like the saved one.
-        storage.check_same(folder, before, json.loads(json.dumps(plan)), WAY_OUT)
-        yield
+        yield layout
 
 
-def _begin(folder: str, plan: dict[str, Any], held: contextlib.ExitStack) -> Any:
-    """The plan that the folder was started with; this one, if it is new."""
-    path = f'{folder}/{PLAN}'
+def _about(teachers: Sequence[Teacher]) -> dict[str, Any]:
+    return {
+        teacher.name: {'source': teacher.source, 'kind': teacher.kind, 'labels_sha256': _digest(teacher.labels)}
+        for teacher in teachers
+    }
+
+
+def _begin(
+    folder: str, videos: Sequence[Video], fixed: dict[str, Any], number: int | None, held: contextlib.ExitStack
+) -> Layout:
+    path, planned = f'{folder}/{PLAN}', list[Any]()
     tf.io.gfile.makedirs(folder)
     if not is_remote(folder):
         # A separate file, which is never replaced, and opened for writing, since network disks need that for a lock.
         file = pathlib.Path(folder, LOCK).open('ab')  # noqa: SIM115  held until the run ends
         if not storage.lock(held.enter_context(file)):
             raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
-    if not tf.io.gfile.exists(path):
-        if records.listed(folder, 'records-*'):
-            raise SoundNetError(f'{folder}: has records but no {PLAN}. Use another --out')
-        records.write_text(path, json.dumps(plan, indent=2) + '\n')
-    with tf.io.gfile.GFile(path) as file:
-        return json.loads(file.read())
+    if tf.io.gfile.exists(path):
+        way_out = f'Remove {folder} to start over'
+        before = storage.parse_json(_read(path), path, way_out)
+        with storage.readable(path, way_out):
+            planned = [(int(part['shards']), str(part['sha256'])) for part in before.pop('parts')]
+        storage.check_same(folder, before, fixed, WAY_OUT)
+    elif records.listed(folder, 'records-*'):
+        raise SoundNetError(f'{folder}: has records but no {PLAN}. Use another --out')
+    listed, members, removed = {video.id: video for video in videos}, list[list[Video]](), 0
+    for index, (_, digest) in enumerate(planned):
+        known = _read_list(folder, index, digest)
+        members.append([listed.pop(video.id) for video in known if video.id in listed])
+        removed += len(known) - len(members[-1])
+        _check_unchanged(folder, members[-1], {video.id: video for video in known})
+    if listed or not planned:
+        shards = number or (-(-len(listed) // VIDEOS_PER_SHARD) if planned else number_of(videos))
+        # The list first: a plan never has a part without one.
+        digest = _write_list(folder, len(planned), list(listed.values()))
+        planned.append((shards, digest))
+        members.append(list(listed.values()))
+        parts = [{'shards': shards, 'sha256': digest} for shards, digest in planned]
+        records.write_text(path, json.dumps({'parts': parts, **fixed}, indent=2) + '\n')
+    elif number and number not in {shards for shards, _ in planned}:
+        raise SoundNetError(
+            f'{folder}: started with other settings (shards was {planned[0][0]}, is {number}). {WAY_OUT}'
+        )
+    ends = list(itertools.accumulate(shards for shards, _ in planned))
+    paths, begins = records.shard_paths(folder, *ends), [0, *ends]
+    return Layout([Part(paths[a:b], some) for a, b, some in zip(begins, ends, members, strict=False)], removed)
+
+
+def number_of(videos: Sequence[Video]) -> int:
+    """The default number of shards of a new dataset."""
+    return max(MIN_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
+
+
+def _check_unchanged(folder: str, videos: Sequence[Video], known: dict[str, Video]) -> None:
+    changed = [video for video in videos if video != known[video.id]]
+    if changed:
+        was, now = known[changed[0].id], changed[0]
+        what = f'the path {was.path}, now {now.path}' if was.path != now.path else 'another sha256'
+        raise SoundNetError(
+            f'{folder}: {len(changed)} videos have another path or sha256 than when they were added; {now.id} had '
+            f'{what}. '
+            'Use other ids for them, or another --out'
+        )
+
+
+def _list_path(folder: str, part: int) -> str:
+    return f'{folder}/videos-{part:05d}.jsonl'
+
+
+def _write_list(folder: str, part: int, videos: Sequence[Video]) -> str:
+    """The list of a part, a line of JSON per video: ASCII, whatever bytes a file's name has."""
+    lines = [json.dumps([video.id, video.path, video.sha256]) for video in videos]
+    records.write_text(_list_path(folder, part), ''.join(f'{line}\n' for line in lines))
+    return _digest(lines)
+
+
+def _read_list(folder: str, part: int, digest: str) -> list[Video]:
+    path, way_out = _list_path(folder, part), f'Remove {folder} to start over'
+    with storage.readable(path, way_out):
+        lines = _read(path).decode().splitlines() if tf.io.gfile.exists(path) else []
+        if _digest(lines) != digest:
+            raise ValueError('it is not the list that was written')
+        return [Video(*json.loads(line)) for line in lines]
+
+
+def _read(path: str) -> bytes:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        return file.read()
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -12,24 +12,22 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
+from google.protobuf.message import EncodeError
 
-from soundnet_tf import records
+from soundnet_tf import records, storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord, SoundNetError
-from soundnet_tf.prepare import pace, stages
+from soundnet_tf.prepare import cells, pace, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.plan import Layout, Part
 from soundnet_tf.prepare.stages import Settings, Skipped
 from soundnet_tf.records import Sample
 from soundnet_tf.teachers import Teacher
 
 SKIPPED = 'skipped.csv'
-VIDEOS_PER_SHARD = 256
-MIN_SHARDS = 8
-"""So that a small run that is stopped does not start over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Report:
     records: int
     hours: float
     skipped: tuple[Skipped, ...]
+    removed: int = 0
+    """Videos that are no longer listed; their records stay."""
     pace: str = dataclasses.field(default='', compare=False)
 
     @property
@@ -58,6 +58,8 @@ class Report:
         if self.skipped:
             counts = ', '.join(f'{count} {reason}' for reason, count in self.reasons.items())
             line += f'; {len(self.skipped)} skipped: {counts} (listed in {self.folder}/{SKIPPED})'
+        if self.removed:
+            line += f'; {_count(self.removed, "video")} no longer listed, whose records stay'
         return line
 
 
@@ -65,36 +67,32 @@ def _count(number: int, thing: str) -> str:
     return f'{number:,} {thing}' if number == 1 else f'{number:,} {thing}s'
 
 
-def number_of(videos: Sequence[Video]) -> int:
-    """The default number of shards."""
-    return max(MIN_SHARDS, -(-len(videos) // VIDEOS_PER_SHARD))
-
-
-def missing(
-    paths: Sequence[str], videos: Iterable[Video], classes: Mapping[str, int], retry: bool = False
-) -> dict[int, list[Video]]:
-    """The missing shards, by number, and the videos of each.
+def missing(parts: Iterable[Part], classes: Mapping[str, int], retry: bool = False) -> dict[str, list[Video]]:
+    """The missing shards, by path, and the videos of each.
 
     With `retry` also the shards with failures, with only those videos that failed and have no record.
     """
-    todo: dict[int, list[Video]] = {}
-    failed: dict[int, set[str]] = {}
-    for index, path in enumerate(paths):
-        summary = _finished(path, classes)
-        if summary is None:
-            todo[index] = []
-        elif retry and (failures := _failed(path, summary)):
-            todo[index], failed[index] = [], failures
-    for video in videos:
-        index = records.shard_of(video.id, len(paths))
-        if index in todo and (index not in failed or video.id in failed[index]):
-            todo[index].append(video)
+    todo: dict[str, list[Video]] = {}
+    for part in parts:
+        failed: dict[str, set[str]] = {}
+        for path in part.paths:
+            summary = _finished(path, classes)
+            if summary is None:
+                todo[path] = []
+            elif retry and (failures := _failed(path, summary)):
+                failed[path] = failures
+        for video in part.videos:
+            path = part.paths[records.shard_of(video.id, len(part.paths))]
+            if path in failed and video.id in failed[path]:
+                todo.setdefault(path, []).append(video)
+            elif path in todo and path not in failed:
+                todo[path].append(video)
     return todo
 
 
-def _failed(path: str, summary: Mapping[str, Any]) -> set[str]:
+def _failed(path: str, summary: '_Summary') -> set[str]:
     """The ids of videos that failed and have no record."""
-    failures = {stages.video_id(skip['id']) for skip in summary['skipped'] if skip['reason'] in stages.FAILURES}
+    failures = {stages.video_id(skip.id) for skip in summary.skipped if skip.reason in stages.FAILURES}
     return failures and failures - {stages.video_id(sample.id) for sample in records.read_shard(path, {})}
 
 
@@ -105,34 +103,29 @@ def kept(path: str, classes: Mapping[str, int], retried: Sequence[Video]) -> Ite
         return
     yield from records.read_shard(path, classes)
     retrying = {video.id for video in retried}
-    yield from (skip for skip in map(_skipped, summary['skipped']) if stages.video_id(skip.id) not in retrying)
+    yield from (skip for skip in summary.skipped if stages.video_id(skip.id) not in retrying)
 
 
-def _skipped(values: Mapping[str, str]) -> Skipped:
-    return Skipped(**values)
-
-
-def _finished(path: str, classes: Mapping[str, int]) -> dict[str, Any] | None:
+def _finished(path: str, classes: Mapping[str, int]) -> '_Summary | None':
     """The summary of a complete shard; None if the shard or its summary is missing or damaged."""
     try:
-        with tf.io.gfile.GFile(_summary(path)) as file:
-            summary = json.loads(file.read())
-        if tf.io.gfile.stat(path).length == summary['bytes']:
+        summary = _Summary.read(path)
+        if tf.io.gfile.stat(path).length == summary.bytes:
             return summary
         # A retry stopped between its two steps: the shard is complete, its summary is the old one.
         return _summarise_again(path, summary, classes)
-    except (tf.errors.OpError, BadRecord, ValueError, KeyError, TypeError):
+    except (tf.errors.OpError, SoundNetError):
         return None
 
 
-def _summarise_again(path: str, before: Mapping[str, Any], classes: Mapping[str, int]) -> dict[str, Any]:
+def _summarise_again(path: str, before: '_Summary', classes: Mapping[str, int]) -> '_Summary':
     summary, made = _Summary(), set()
     for sample in records.read_shard(path, classes):
         summary.add(sample, len(records.encode(sample)))
         made.add(stages.video_id(sample.id))
-    summary.skipped = [skip for skip in before['skipped'] if stages.video_id(skip['id']) not in made]
+    summary.skipped = [skip for skip in before.skipped if stages.video_id(skip.id) not in made]
     summary.write(path)
-    return dataclasses.asdict(summary)
+    return summary
 
 
 @dataclasses.dataclass
@@ -146,7 +139,26 @@ class _Summary:
     """Of the records, in bytes: with them, any record can be read directly."""
     top1: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
     """How many clips have each class as their top 1, by teacher."""
-    skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    skipped: list[Skipped] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: str) -> '_Summary':
+        """That of the shard `path`. Raises SoundNetError if it is damaged, and OpError if there is none."""
+        with tf.io.gfile.GFile(_summary(path), 'rb') as file:
+            text = file.read()
+        values = storage.parse_json(text, _summary(path))
+        with storage.readable(_summary(path)):
+            return cls(
+                int(values['records']),
+                int(values['samples']),
+                int(values['bytes']),
+                [int(size) for size in values['sizes']],
+                {name: {int(key): int(count) for key, count in top.items()} for name, top in values['top1'].items()},
+                [
+                    Skipped(*(str(skip[field.name]) for field in dataclasses.fields(Skipped)))
+                    for skip in values['skipped']
+                ],
+            )
 
     def add(self, sample: Sample, size: int) -> None:
         self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
@@ -192,10 +204,14 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
             writer = tf.io.TFRecordWriter(draft)
         for sample in samples:
             if isinstance(sample, Skipped):
-                summary.skipped.append(dataclasses.asdict(sample))
+                summary.skipped.append(sample)
                 continue
             with clock.at(pace.WRITE), writing(path):
-                record = records.encode(sample)
+                try:
+                    record = records.encode(sample)
+                except (BadRecord, ValueError, TypeError, EncodeError) as error:
+                    summary.skipped.append(stages.unexpected(sample.id, sample.source, error))
+                    continue
                 writer.write(record)
             summary.add(sample, len(record))
         with writing(path):
@@ -214,26 +230,33 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
 
 
 def finish(
-    folder: str, paths: Sequence[str], videos: int, teachers: Sequence[Teacher], settings: Settings, timing: str
+    folder: str,
+    layout: Layout,
+    videos: int,
+    teachers: Sequence[Teacher],
+    settings: Settings,
+    timing: str,
+    left_out: Sequence[Skipped] = (),
 ) -> Report:
-    """Write the card and skipped.csv, once all shards exist."""
-    count, samples, skipped = 0, 0, []
+    """Write the card and skipped.csv, which begins with what was `left_out` before, once all shards exist."""
+    count, samples, skipped = 0, 0, list(left_out)
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
-    for path in paths:
+    for path in layout.paths:
         about = _finished(path, classes_of(teachers))
         if about is None:
             raise SoundNetError(f'{path}: missing or damaged. Run the same command again')
-        count, samples = count + about['records'], samples + about['samples']
-        skipped.extend(map(_skipped, about['skipped']))
-        for name, counts in about['top1'].items():
-            top1[name].update({int(index): number for index, number in counts.items()})
-    report = Report(folder, videos, count, round(samples / SAMPLE_RATE / 3600, 4), tuple(skipped), timing)
+        count, samples = count + about.records, samples + about.samples
+        skipped.extend(about.skipped)
+        for name, counts in about.top1.items():
+            top1[name].update(counts)
+    hours = round(samples / SAMPLE_RATE / 3600, 4)
+    report = Report(folder, videos, count, hours, tuple(skipped), layout.removed, timing)
     with writing(folder):
         for draft in records.listed(folder, '*.part'):
             tf.io.gfile.remove(draft)
         records.write_text(f'{folder}/{SKIPPED}', _table(skipped))
         labels = {teacher.name: teacher.labels for teacher in teachers}
-        records.write_card(folder, _card(report, teachers, settings, len(paths), top1), labels)
+        records.write_card(folder, _card(report, teachers, settings, layout.ends, top1), labels)
     return report
 
 
@@ -241,7 +264,7 @@ def _card(
     report: Report,
     teachers: Sequence[Teacher],
     settings: Settings,
-    shards: int,
+    ends: tuple[int, ...],
     top1: Mapping[str, collections.Counter[int]],
 ) -> records.Card:
     about = {}
@@ -257,10 +280,11 @@ def _card(
         settings.frame_every_s,
         settings.clip_s,
         report.records,
-        shards,
+        ends[-1],
         report.videos,
         report.hours,
         report.reasons,
+        parts=ends if len(ends) > 1 else (),
     )
 
 
@@ -268,5 +292,5 @@ def _table(skipped: Sequence[Skipped]) -> str:
     text = io.StringIO(newline='')
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['id', 'path', 'reason', 'detail'])
-    writer.writerows([skip.id, skip.path, skip.reason, skip.detail] for skip in skipped)
+    writer.writerows(map(cells.neutral, (skip.id, skip.path, skip.reason, skip.detail)) for skip in skipped)
     return text.getvalue().encode(errors='replace').decode()

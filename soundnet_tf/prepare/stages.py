@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform, encoding
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.prepare import media, pace, sound
-from soundnet_tf.prepare.manifest import CLIP_MARK, Video, is_remote
+from soundnet_tf.prepare.manifest import BAD_ROW, CLIP_MARK, REFUSED, Skipped, Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
 from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.records import AudioFormat, Kind, Sample
 from soundnet_tf.teachers import Frame, Teacher, View
+from soundnet_tf.web.client import Stopped
 
 SILENCE = 1e-4
 """A sound track whose loudest sample is below this (-80 dB) is silent."""
@@ -30,9 +32,11 @@ SILENCE = 1e-4
 FRAMES_PER_BATCH = 64
 """VGG16 needs about 15 MB of memory for each."""
 
-TOO_SHORT = 'too short'
+TOO_SHORT, ERROR = 'too short', 'error'
 
-FAILURES = frozenset({'damaged', 'incomplete', 'missing', 'unreadable', 'not fetched', 'no posteriors'})
+FAILURES = frozenset(
+    {'damaged', 'incomplete', 'missing', 'unreadable', 'not fetched', 'no posteriors', BAD_ROW, REFUSED, ERROR}
+)
 """Reasons that a user can fix; the others are properties of the videos."""
 
 
@@ -87,16 +91,6 @@ class Clip:
     """Seconds of its sound that were missing, or filled with silence."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Skipped:
-    """A video or clip without a record: `reason` is counted, `detail` is listed."""
-
-    id: str
-    path: str
-    reason: str
-    detail: str = ''
-
-
 def clip_id(video: Video, start_s: float) -> str:
     """The video's own id for its first clip; `ID#t=20` for the one that starts at 20 s, as in web addresses."""
     return f'{video.id}{CLIP_MARK}{start_s:.10g}' if start_s else video.id
@@ -124,11 +118,21 @@ def extract(
     """The clips of a video, one after the other, with one of them in memory.
 
     `file` returns the path of the video's file, or raises Unusable; frames have `side` pixels on
-    their shorter side, 0 for no frames. Clips before damage are used.
+    their shorter side, 0 for no frames. Clips before damage are used. An exception of any other kind concerns this
+    video alone; only those of `file`, such as a full disk, and missing packages concern the run.
     """
     samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
         path = file()
+    except media.Unusable as error:
+        yield Skipped(video.id, video.path, error.reason, error.detail)
+        return
+    except (OSError, Stopped, MissingTool):
+        raise
+    except Exception as error:
+        yield unexpected(video.id, video.path, error)
+        return
+    try:
         waveforms = sound.waveforms(path, samples, settings.channel, settings.strict)
         pictures = Pictures(path, side)
         with media.reading(path), contextlib.closing(waveforms), contextlib.closing(pictures):
@@ -143,6 +147,15 @@ def extract(
                 start_s = (index + 1) * samples / SAMPLE_RATE
     except media.Unusable as error:
         yield Skipped(clip_id(video, start_s), video.path, error.reason, error.detail)
+    except MissingTool:
+        raise
+    except Exception as error:
+        yield unexpected(clip_id(video, start_s), video.path, error)
+
+
+def unexpected(id: str, path: str, error: Exception) -> Skipped:
+    """A video or clip whose handling raised what nobody expected: a defect, which must not end the run."""
+    return Skipped(id, path, ERROR, f'{type(error).__name__}: {storage.reason(error)}')
 
 
 def _unfit(waveform: Waveform, settings: Settings) -> tuple[str, str] | None:

@@ -21,6 +21,7 @@ A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json
 import dataclasses
 import fnmatch
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -96,6 +97,13 @@ class Card:
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """The number of videos, or clips of them, without a record, by reason."""
     sample_rate: int = SAMPLE_RATE
+    parts: tuple[int, ...] = ()
+    """Where videos were added later: per part, the number of its last shard plus one."""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """As `parts`, for a single part too."""
+        return self.parts or (self.shards,)
 
 
 def encode(sample: Sample) -> bytes:
@@ -179,7 +187,7 @@ def read(folder: Path) -> Iterator[Sample]:
     """Every record of a dataset, shard by shard, for inspection; training uses `batches`."""
     card = read_card(folder)
     teachers = {name: teacher.classes for name, teacher in card.teachers.items()}
-    for path in shard_paths(folder, card.shards):
+    for path in shard_paths(folder, *card.ends):
         yield from read_shard(path, teachers)
 
 
@@ -201,9 +209,13 @@ def shard_of(id: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], 'big') % shards
 
 
-def shard_paths(folder: Path, shards: int) -> list[str]:
-    """The shards' files, in order."""
-    return [f'{os.fspath(folder)}/records-{index:05d}-of-{shards:05d}.tfrecord' for index in range(shards)]
+def shard_paths(folder: Path, *ends: int) -> list[str]:
+    """The shards' files, in order; each part of a dataset, which ends before shard `end`, has names of its own."""
+    return [
+        f'{os.fspath(folder)}/records-{index:05d}-of-{end:05d}.tfrecord'
+        for begin, end in itertools.pairwise((0, *ends))
+        for index in range(begin, end)
+    ]
 
 
 def listed(folder: Path, pattern: str) -> list[str]:
@@ -248,8 +260,10 @@ def read_card(folder: Path, whole: bool = True) -> Card:
         if schema != SCHEMA:
             raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
-        card = Card(**values)
-        shards = shard_paths(folder, card.shards) if whole else []
+        card = Card(**{**values, 'parts': tuple(values.get('parts', ()))})
+        if card.ends[-1] != card.shards or list(card.ends) != sorted({int(end) for end in card.ends}):
+            raise ValueError(f'{card.shards} shards, in parts up to {card.ends}')
+        shards = shard_paths(folder, *card.ends) if whole else []
         missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRecord(f'{path}: invalid dataset card ({error}). Run soundnet-prepare again') from error

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from soundnet_tf import records
 from soundnet_tf.audio import SAMPLE_RATE, containers, decoding, to_float
 from soundnet_tf.errors import BadAudio, BadRecord
-from soundnet_tf.records import Card, Sample, tfrecords
+from soundnet_tf.records import Card, Sample, folders, tfrecords
+from soundnet_tf.records.folders import Folders
 
 
 class SkippedRecords:
@@ -43,7 +44,7 @@ class SkippedRecords:
 
 
 def batches(
-    folder: records.Path,
+    folder: Folders,
     *,
     samples: int,
     batch: int,
@@ -77,16 +78,17 @@ def batches(
     `repeat`, it is only left out). A damaged record is an error, or also skipped with `skip_bad`.
     """
     decoding.require(decoder)
-    card = records.read_card(folder, whole=not skip_bad)
+    card = folders.read_card(folder, whole=not skip_bad)
+    named = ', '.join(folders.folders_of(folder))
     if not card.records:
-        raise BadRecord(f'{folder}: no records, all videos were skipped. See skipped.csv')
+        raise BadRecord(f'{named}: no records, all videos were skipped. See skipped.csv')
     skipped = skipped if skipped is not None else SkippedRecords()
-    paths = records.shard_paths(folder, card.shards)
+    paths = folders.paths_of(folder)
     chosen = paths if shards is None else [paths[shard] for shard in shards]
     index = tfrecords.index(chosen, skipped.add if skip_bad else None)
     if not len(index):
         way_out = 'Hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'Run soundnet-prepare again'
-        raise BadRecord(f'{folder}: {len(chosen)} of {len(paths)} shards have no records. {way_out}')
+        raise BadRecord(f'{named}: {len(chosen)} of {len(paths)} shards have no records. {way_out}')
     source = _Source(card, index, seed if repeat else None, decoder, skip_bad, skipped)
     if not skip_bad:
         # Detects the card of another dataset.

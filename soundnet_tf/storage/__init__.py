@@ -4,6 +4,7 @@ with storage.whole_file(path) as file:     # takes the place of `path` at the en
 with storage.whole_folder(path) as folder: # the same of a folder
 storage.begin(run / 'run.json', settings)  # begins a run, or goes on with one of the same settings
 storage.Claim.of(output)                   # the right to make an output
+with storage.claimed(run):                 # the right to write to a folder
 storage.read_json(path)                    # its content, or SoundNetError in one line; see `readers` and `arrays`
 """
 
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import tempfile
@@ -29,6 +31,11 @@ from soundnet_tf.storage.readers import readable as readable
 from soundnet_tf.storage.readers import reason as reason
 
 Path = str | os.PathLike[str]
+
+CLAIM = '.claim'
+"""In a folder that a run writes to."""
+
+_DRAFT = re.compile(r'\.\w+\.part(\.old)?')
 
 
 @contextlib.contextmanager
@@ -137,7 +144,7 @@ def begin(
         remove, now = f'Use another --out, or remove {path.parent}', fixed(json.loads(json.dumps(settings)))
         with readable(path, remove):
             check_same(path.parent, fixed(read_json(path, remove)), now, way_out)
-    elif path.parent.exists() and (not path.parent.is_dir() or any(path.parent.iterdir())):
+    elif path.parent.exists() and (not path.parent.is_dir() or set(os.listdir(path.parent)) - {CLAIM}):
         raise SoundNetError(f'{path.parent}: exists and has no {path.name}, so it is not a run. Use another --out')
     write_json(path, settings)
 
@@ -193,7 +200,11 @@ class Claim:
     def of(cls, output: pathlib.Path) -> 'Claim | None':
         """A claim of the output, or None where another process has it. Folders are made as needed."""
         # By its hash: a name may be as long as a system allows.
-        path = output.with_name(f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim')
+        return cls.at(output.with_name(f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim'))
+
+    @classmethod
+    def at(cls, path: pathlib.Path) -> 'Claim | None':
+        """A claim whose file is `path`, or None where another process has it. Folders are made as needed."""
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             file = path.open('ab')
@@ -215,3 +226,25 @@ def _is_at(file: IO[Any], path: pathlib.Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
+
+
+@contextlib.contextmanager
+def claimed(folder: pathlib.Path) -> Iterator[None]:
+    """Write to a folder, alone: what a killed run left half written there is removed first.
+
+    Raises SoundNetError while another process writes to it, and if it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SoundNetError(f'{folder}: exists and is not a folder. Use another path')
+    claim = Claim.at(folder / CLAIM)
+    if claim is None:
+        raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
+    try:
+        for path in [path for path in folder.rglob('.*.part*') if _DRAFT.fullmatch(path.name)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        yield
+    finally:
+        claim.release()
+        # Nothing was written, such as for wrong settings.
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -39,7 +39,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
 from soundnet_tf.teachers import networks, ready
 from soundnet_tf.teachers.networks import Run
-from soundnet_tf.teachers.options import number, read_labels, take_apart
+from soundnet_tf.teachers.options import number, read_labels, refuse_background, take_apart
 from soundnet_tf.teachers.ready import ReadyTeacher
 from soundnet_tf.teachers.view import Frame, View
 
@@ -131,6 +131,7 @@ def network_teacher(
         what = 'NaN' if outputs.ndim == 2 else f'{[1, *outputs.shape[1:]]} for a frame, not [1, classes]'
         raise SoundNetError(f'teacher {name}: {source} returns {what}. Use another network')
     classes = outputs.shape[1]
+    refuse_background(name, source, names, classes, options)
     drop = None
     if 'drop' in options or (names and names[0].lower() == 'background'):
         drop = int(number(name, options, 'drop', 0, classes - 1, 0))

@@ -103,6 +103,17 @@ def read_labels(name: str, options: Mapping[str, str]) -> tuple[str, ...]:
         ) from None
 
 
+def refuse_background(
+    teacher: str, source: str, names: Sequence[str], classes: int, options: Mapping[str, str]
+) -> None:
+    """Raise SoundNetError for names that begin with a class `background` which the teacher does not have."""
+    if len(names) == classes + 1 and names[0].lower() == 'background':
+        raise SoundNetError(
+            f'teacher {teacher}: {source} has {classes:,} classes, but {options["labels"]} has {len(names):,} names, '
+            f'of which the first, {names[0]}, is none of them. Remove its first line'
+        )
+
+
 def fingerprint(path: pathlib.Path) -> str:
     """The first digits of the SHA-256 of a file, or of a folder's files and their names."""
     digest = hashlib.sha256()

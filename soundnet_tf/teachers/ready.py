@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
+from soundnet_tf.storage import arrays
 from soundnet_tf.teachers import hdf5, released
 from soundnet_tf.teachers.hdf5 import Hdf5
-from soundnet_tf.teachers.options import Wanted, outline, read_labels
+from soundnet_tf.teachers.options import Wanted, outline, read_labels, refuse_background
 from soundnet_tf.teachers.store import Rows, Store, names, probable
 from soundnet_tf.teachers.view import View
 
@@ -39,7 +41,13 @@ class ReadyTeacher:
 
     def look(self, views: Sequence[View]) -> list[NDArray[np.float32] | str]:
         """Per view the rows of its frames, as far as they exist, or the reason why not."""
-        return [self._of(view) for view in views]
+        return [self._of_any(view) for view in views]
+
+    def _of_any(self, view: View) -> NDArray[np.float32] | str:
+        try:
+            return self._of(view)
+        except Exception as error:  # of one damaged file, which concerns one video
+            return f'{type(error).__name__}: {storage.reason(error)}'
 
     def _of(self, view: View) -> NDArray[np.float32] | str:
         found = self.store.find(view.id)
@@ -77,15 +85,9 @@ class Folder:
 def _open(path: pathlib.Path) -> Rows | str | None:
     """The memory-mapped array of a file; the reason if it cannot be read; None if there is no file."""
     try:
-        values = np.load(path, mmap_mode='r', allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, EOFError) as error:
-        return f'{path}: cannot be read ({error})'
-    if not isinstance(values, np.ndarray):
-        values.close()
-        return f'{path}: an archive of arrays, not [frames, classes] of numbers'
-    return Rows(values, str(path))
+        return Rows(arrays.read_npy(path, mapped=True), str(path))
+    except SoundNetError as error:
+        return None if isinstance(error.__cause__, FileNotFoundError) else str(error)
 
 
 def load(wanted: Wanted) -> ReadyTeacher:
@@ -115,6 +117,11 @@ def _explored(wanted: Wanted, named: tuple[str, ...], store: Folder | Hdf5, sour
         return None
 
     found = store.first(glance)
+    if found is None and named:
+        # Whether they would fit without their first name.
+        classes = len(named) - 1
+        if store.first(lambda rows: None if isinstance(rows, str) or rows.misfit(classes) else True):
+            refuse_background(wanted.name, wanted.where, named, classes, wanted.options)
     if found is None:
         raise SoundNetError(
             f'teacher {wanted.name}: {wanted.where} has {holds} of shape [frames, {len(named) or "classes"}]{wrong}'

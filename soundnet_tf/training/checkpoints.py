@@ -1,14 +1,30 @@
 """Checkpoints of a run: written atomically, restored from the newest one that can be read."""
 
+import contextlib
 import pathlib
 import re
+import shutil
 import tempfile
+from collections.abc import Iterator
 
 import tensorflow as tf
 
+from soundnet_tf import records
 from soundnet_tf.errors import SoundNetError
 
 KEPT = 3
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Turn write errors of a run, such as a full disk, into SoundNetError."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = records.words(error) if isinstance(error, tf.errors.OpError) else error.strerror
+        raise SoundNetError(
+            f'{path}: cannot be written ({reason}). Free some space or fix the path, and run the same command to resume'
+        ) from error
 
 
 class Checkpoints:
@@ -27,7 +43,12 @@ class Checkpoints:
         return sorted(int(name[1]) for name in names if name)
 
     def restore(self) -> int | None:
-        """Restore the newest checkpoint that can be read, and print which cannot. Returns its step, or None."""
+        """Restore the newest checkpoint that can be read, and print which cannot. Returns its step, or None.
+
+        Removes what a run left that was killed while it saved.
+        """
+        if self._chief:
+            self._remove_drafts()
         damaged: list[int] = []
         for step in reversed(self.steps()):
             try:
@@ -54,13 +75,24 @@ class Checkpoints:
             with tempfile.TemporaryDirectory(prefix='soundnet') as temporary:
                 self._what.write(f'{temporary}/step-{step}')
             return
-        self._what.write(str(self._folder / f'step-{step}'))
+        path = self._folder / f'step-{step}'
+        try:
+            with writing(path):
+                self._what.write(str(path))
+        except SoundNetError:
+            self._remove(step)
+            self._remove_drafts()
+            raise
         for old in self.steps()[:-KEPT]:
             self._remove(old)
 
     def _remove(self, step: int) -> None:
         for path in self._folder.glob(f'step-{step}.*'):
             path.unlink()
+
+    def _remove_drafts(self) -> None:
+        for path in self._folder.glob('step-*_temp'):
+            shutil.rmtree(path, ignore_errors=True)
 
     def __str__(self) -> str:
         return ', '.join(str(self._folder / f'step-{step}') for step in self.steps()) or 'none'

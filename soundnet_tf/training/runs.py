@@ -15,6 +15,7 @@ import io
 import os
 import pathlib
 import signal
+import statistics
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ from typing import Any
 import tensorflow as tf
 
 from soundnet_tf import records, storage
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import saved
+from soundnet_tf.records import folders
+from soundnet_tf.records.folders import Folders
+from soundnet_tf.training.checkpoints import writing
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
@@ -33,14 +39,14 @@ CHANGEABLE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every'
 PACKAGES = ('tensorflow', 'keras', 'numpy', 'soundnet_tf', 'miniaudio', 'tensorflow-io')
 
 
-def fingerprint(folder: records.Path) -> str:
-    """Identifies a dataset by its card and the summaries of its shards, or their sizes where there is no summary.
+def fingerprint(folder: Folders) -> str:
+    """Identifies a dataset by its cards and the summaries of its shards, or their sizes where there is no summary.
 
     Damage to a shard with a summary does not change it.
     """
     digest = hashlib.sha256()
-    shards = records.shard_paths(folder, records.read_card(folder, whole=False).shards)
-    for path in (f'{os.fspath(folder)}/{records.CARD}', *(f'{os.path.splitext(shard)[0]}.json' for shard in shards)):
+    cards = [f'{one}/{records.CARD}' for one in folders.folders_of(folder)]
+    for path in (*cards, *(f'{os.path.splitext(shard)[0]}.json' for shard in folders.paths_of(folder))):
         if tf.io.gfile.exists(path):
             with tf.io.gfile.GFile(path, 'rb') as file:
                 digest.update(file.read())
@@ -50,12 +56,12 @@ def fingerprint(folder: records.Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: records.Path) -> None:
+def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: Folders) -> None:
     """Start a run folder, or resume it. Raises SoundNetError if it was started with other settings."""
     about = {
         'experiment': experiment,
         'spec': spec,
-        'data': {'folder': str(data), 'sha256': fingerprint(data)},
+        'data': {'folder': ', '.join(folders.folders_of(data)), 'sha256': fingerprint(data)},
         'versions': {name: _version(name) for name in PACKAGES},
         'command': sys.argv,
     }
@@ -75,6 +81,17 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def saved_origin(folder: pathlib.Path) -> dict[str, Any] | None:
+    """The origin of a saved net whose weights are those that were written; None of any other folder."""
+    try:
+        facts = saved.read_facts(folder)
+        if storage.sha256(folder / saved.WEIGHTS) == facts['weights_sha256'] and saved.is_net(folder):
+            return facts['origin']
+    except (SoundNetError, OSError, KeyError):
+        pass
+    return None
 
 
 def log_validation(run: pathlib.Path, step: int, metrics: Mapping[str, float]) -> None:
@@ -116,33 +133,47 @@ class Log:
     """Scalars by step, as CSV and for TensorBoard. A resumed run drops the rows after its checkpoint."""
 
     def __init__(self, run: pathlib.Path, done: int) -> None:
-        path, kept = run / LOG, []
-        if path.exists():
-            with path.open(newline='') as file:
-                # The last row may be incomplete after a crash.
-                kept = [row for row in csv.reader(file) if row[:1] == ['step'] or (row and row[0].isdigit())]
-        _write_csv(path, (row for row in kept if row[0] == 'step' or int(row[0]) <= done))
+        self._path = run / LOG
+        kept = _log_rows(self._path)
+        _write_csv(self._path, (row for row in kept if row[0] == 'step' or int(row[0]) <= done))
         self._has_header = bool(kept)
-        self._file = path.open('a', newline='')
+        self._file = self._path.open('a', newline='')
         self._board = tf.summary.create_file_writer(str(run / BOARD))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write one row; the names must be the same in every call."""
         writer = csv.writer(self._file)
-        if not self._has_header:
-            writer.writerow(['step', *scalars])
-            self._has_header = True
-        writer.writerow([step, *(f'{value:.6g}' for value in scalars.values())])
-        with self._board.as_default():
+        with writing(self._path), self._board.as_default():
+            if not self._has_header:
+                writer.writerow(['step', *scalars])
+                self._has_header = True
+            writer.writerow([step, *(f'{value:.6g}' for value in scalars.values())])
             for name, value in scalars.items():
                 tf.summary.scalar(name, value, step=step)
 
     def flush(self) -> None:
         """Write buffered rows to disk."""
-        self._file.flush()
-        self._board.flush()
+        with writing(self._path):
+            self._file.flush()
+            self._board.flush()
 
     def close(self) -> None:
-        self.flush()
-        self._file.close()
-        self._board.close()
+        """Write buffered rows to disk, and close the files."""
+        with writing(self._path), self._file:
+            self._board.close()
+
+
+def last_losses(run: pathlib.Path, heads: Iterable[str]) -> dict[str, float]:
+    """The mean loss of each head over the last 50 steps in the log, also those before a stop."""
+    header, *rows = _log_rows(run / LOG) or [[]]
+    losses = [dict(zip(header, row, strict=False)) for row in rows[-50:]]
+    return {head: statistics.fmean(float(row[f'loss/{head}']) for row in losses) for head in heads}
+
+
+def _log_rows(path: pathlib.Path) -> list[list[str]]:
+    """The header and the rows of the log; the last row may be incomplete after a crash, and is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline='') as file:
+        rows = [row for row in csv.reader(file) if row[:1] == ['step'] or (row and row[0].isdigit())]
+    return [row for row in rows if len(row) == len(rows[0])]

@@ -18,12 +18,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from soundnet_tf import geometry, records
+from soundnet_tf import geometry, records, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.config import Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
 from soundnet_tf.nets import model, saved
-from soundnet_tf.records import batches
+from soundnet_tf.records import batches, folders
+from soundnet_tf.records.folders import Folders
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.training import runs, strategies
 from soundnet_tf.training.checkpoints import Checkpoints
@@ -57,13 +58,13 @@ class Trained:
 
 
 def train(
-    folder: records.Path,
+    folder: Folders,
     experiment: Experiment,
     run: records.Path,
     spec: NetSpec | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> Trained:
-    """Distil the teachers of the dataset in `folder` into a net, in the run folder `run`.
+    """Distil the teachers of the dataset in `folder`, one or several, into a net, in the run folder `run`.
 
     `spec` and `strategy` override the experiment's net and `distribution`. The net gets a head for each
     teacher, with the kernel and stride of the first head of the spec. Resumes from the last checkpoint
@@ -78,23 +79,38 @@ def train(
     strategies.check(chosen, config.batch)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    card = records.read_card(folder, whole=not config.skip_bad_records)
+    card = folders.read_card(folder, whole=not config.skip_bad_records)
     spec = _student(spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
+    with storage.claimed(run) if chief else contextlib.nullcontext():
+        return _train(folder, experiment, run, spec, chosen, card)
+
+
+def _train(
+    folder: Folders,
+    experiment: Experiment,
+    run: pathlib.Path,
+    spec: NetSpec,
+    chosen: tf.distribute.Strategy,
+    card: records.Card,
+) -> Trained:
+    """Start or resume a run; the chief has claimed its folder."""
+    config, chief = experiment.training, strategies.is_chief(chosen)
     if chief:
         runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
-
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
-        labels = records.read_labels(folder)
+        labels = records.read_labels(folders.folders_of(folder)[0])
         net = model.build(spec, labels={head: labels[head] for head in spec.head_names})
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
-    checkpoints.restore()
-    if state.done >= config.steps and (run / 'net').is_dir():
-        print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
-        return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
+    if checkpoints.restore() is not None and chief:
+        # A run may be stopped between its last checkpoint and its net, which is then that of an earlier run, or none.
+        if state.done >= config.steps and (runs.saved_origin(run / 'net') or {}).get('steps') == state.done:
+            print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
+            return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
+        print(f'{run}: resuming from step {state.done} of {config.steps}')
     lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
@@ -112,9 +128,13 @@ def train(
     finally:
         if lost:
             print(lost)
-    origin = {'trained_on': str(folder), 'experiment': experiment.to_dict(), 'steps': state.done}
-    origin |= {f'loss_{head}': float(np.mean(values[-50:])) for head, values in history.items() if values}
+    origin = {
+        'trained_on': ', '.join(folders.folders_of(folder)),
+        'experiment': experiment.to_dict(),
+        'steps': state.done,
+    }
     if chief:
+        origin |= {f'loss_{head}': loss for head, loss in runs.last_losses(run, spec.head_names).items()}
         with state.ema_weights():
             saved.save_net(net, run / 'net', origin=origin)
     return Trained(run / 'net', history, chief)
@@ -127,21 +147,21 @@ def _failed_worker(strategy: tf.distribute.Strategy, error: str) -> str:
     return f'worker {others[0]} failed or cannot be reached' if others else 'a worker failed or cannot be reached'
 
 
-def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Training) -> NetSpec:
+def _student(spec: NetSpec, card: records.Card, folder: Folders, config: Training) -> NetSpec:
     """The spec with a head for each teacher. Raises SoundNetError if the settings do not fit the records."""
-    teachers = config.teachers or tuple(card.teachers)
+    teachers, named = config.teachers or tuple(card.teachers), ', '.join(folders.folders_of(folder))
     if not teachers:
-        raise SoundNetError(f'{folder}: the records have no teacher. Prepare them with --teacher')
+        raise SoundNetError(f'{named}: the records have no teacher. Prepare them with --teacher')
     if unknown := sorted((set(teachers) | set(config.weights)) - set(card.teachers)):
-        raise SoundNetError(f'{folder}: no teacher {unknown[0]!r}. Use {", ".join(card.teachers)}')
+        raise SoundNetError(f'{named}: no teacher {unknown[0]!r}. Use {", ".join(card.teachers)}')
     if idle := sorted(set(config.weights) - set(teachers)):
         raise SoundNetError(f'weights: {idle[0]!r} is not one of the teachers in use, {", ".join(teachers)}')
     if taken := sorted(set(spec.layer_names) & set(teachers)):
         raise SoundNetError(
-            f'{folder}: teacher {taken[0]!r} has the name of a layer. Prepare the records with another name'
+            f'{named}: teacher {taken[0]!r} has the name of a layer. Prepare the records with another name'
         )
     if config.held_out >= card.shards:
-        raise SoundNetError(f'{folder}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
+        raise SoundNetError(f'{named}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
     spec = spec.with_heads({name: card.teachers[name].classes for name in teachers})
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
@@ -153,7 +173,7 @@ def _student(spec: NetSpec, card: records.Card, folder: records.Path, config: Tr
 
 def _batches(
     strategy: tf.distribute.Strategy,
-    folder: records.Path,
+    folder: Folders,
     card: records.Card,
     config: Training,
     done: int,
@@ -187,7 +207,7 @@ def _batches(
 
 
 def _validation(
-    folder: records.Path, card: records.Card, config: Training, lost: batches.SkippedRecords
+    folder: Folders, card: records.Card, config: Training, lost: batches.SkippedRecords
 ) -> tf.data.Dataset | None:
     """One pass over the clips of the held-out shards."""
     if not config.held_out:

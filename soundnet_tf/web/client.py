@@ -1,5 +1,6 @@
 """HTTP requests at a limited rate, and readable errors."""
 
+import re
 import ssl
 import threading
 import time
@@ -11,11 +12,13 @@ import urllib3.exceptions
 from urllib3.util import Retry
 
 from soundnet_tf.version import __version__
+from soundnet_tf.web import words
 
 USER_AGENT = f'soundnet_tf/{__version__} {requests.utils.default_user_agent()}'
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be temporary."""
-MAX_BACKOFF_S = 60.0
+MAX_BACKOFF_S, MAX_WAIT_S = 60.0, 21_600.0
+"""The longest wait between tries, and the longest that a server may request."""
 
 ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 """What a request, or reading its response, may raise."""
@@ -41,11 +44,12 @@ class Client:
     """Sends requests; safe to use from many threads.
 
     It sends up to `per_second` requests, over all threads. A server that is silent for `timeout_s` has
-    failed. `close` wakes waiting threads, which then raise `Stopped`.
+    failed. `close` wakes waiting threads, which then raise `Stopped`. No error holds `secret`, in whatever encoding a
+    server sends it back.
     """
 
-    def __init__(self, *, per_second: float, timeout_s: float, backoff_s: float = 1.0):
-        self.timeout_s = timeout_s
+    def __init__(self, *, per_second: float, timeout_s: float, backoff_s: float = 1.0, secret: str = ''):
+        self.timeout_s, self.secret = timeout_s, secret
         self._every_s, self._backoff_s = 1 / per_second, backoff_s
         self._lock, self._next = threading.Lock(), 0.0
         self._closed = threading.Event()
@@ -62,6 +66,8 @@ class Client:
 
     def request(self, method: str, url: str, expected: Collection[int] = (200,), **options: Any) -> requests.Response:
         """The response, if its status is expected. Raises RetryableError or PermanentError."""
+        if not re.match('https?://', url, re.IGNORECASE):
+            raise PermanentError('not an address that starts with http:// or https://')
         self.turn()
         if not hasattr(self._sessions, 'one'):
             self._sessions.one = requests.Session()
@@ -73,10 +79,14 @@ class Client:
         if response.status_code in expected:
             return response
         response.close()
-        status = f'HTTP {response.status_code} {response.reason or ""}'.strip()
+        status = self.said(f'HTTP {response.status_code} {response.reason or ""}')
         if response.status_code in TEMPORARY:
             raise RetryableError(status, _retry_after_s(response))
         raise PermanentError(status)
+
+    def said(self, text: str) -> str:
+        """A server's text for a message."""
+        return words.said(text, self.secret)
 
     def failure(self, error: Exception) -> RetryableError | PermanentError:
         """The error to raise for an exception, without the address, which may contain a key."""
@@ -84,21 +94,23 @@ class Client:
         late = (requests.Timeout, urllib3.exceptions.TimeoutError)
         for cause in causes:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return PermanentError(f'certificate not accepted ({cause.verify_message})')
+                return PermanentError(f'certificate not accepted ({self.said(cause.verify_message)})')
             # In urllib3, NewConnectionError is a subclass of a timeout.
             if isinstance(cause, late) and not isinstance(cause, urllib3.exceptions.NewConnectionError):
                 return RetryableError(f'timed out after {self.timeout_s:g} s')
         if isinstance(error, requests.TooManyRedirects):
             return PermanentError('too many redirects')
+        if isinstance(error, requests.exceptions.InvalidSchema):
+            return PermanentError('redirected to an address that is not http:// or https://')
         # requests raises ValueError for invalid addresses.
         if isinstance(error, ValueError):
             return PermanentError('invalid address')
-        words = [
+        reasons = [
             cause.strerror or str(cause)
             for cause in causes
             if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
         ]
-        return RetryableError(f'cannot be reached ({words[-1].lower() if words else "no answer"})')
+        return RetryableError(f'cannot be reached ({self.said(reasons[-1].lower()) if reasons else "no answer"})')
 
     def backoff_s(self, tried: int) -> float:
         """How long to wait after this many tries."""
@@ -127,7 +139,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _retry_after_s(response: requests.Response) -> float:
+    """What the server requests, a number of seconds or a date, within reason."""
+    text = response.headers.get('Retry-After', '0').strip()
+    if text.isdecimal() and len(text) > 9:
+        return MAX_WAIT_S
     try:
-        return Retry().parse_retry_after(response.headers.get('Retry-After', '0'))
-    except urllib3.exceptions.HTTPError:
+        return min(max(Retry().parse_retry_after(text), 0.0), MAX_WAIT_S)
+    # The latter are of dates that no clock has.
+    except (urllib3.exceptions.HTTPError, ValueError, OverflowError, TypeError, OSError):
         return 0.0

@@ -10,9 +10,11 @@ from typing import IO, Any
 
 import requests
 
+from soundnet_tf.web import words
 from soundnet_tf.web.client import ERRORS, Client, PermanentError, RetryableError, times
 
 CHUNK_BYTES = 1 << 18
+MAX_BYTES = (1 << 63) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +104,7 @@ class Download:
         tag = headers.get('ETag', '')
         # Only a strong ETag guarantees equal bytes.
         self._tag.write_text(tag if tag.startswith('"') else headers.get('Last-Modified', ''), 'latin-1')
-        length = headers.get('Content-Length', '')
-        self._total = int(length) if length.isdecimal() else None
+        self._total = _count(headers.get('Content-Length', ''))
 
     def _discard(self) -> None:
         # First the bytes, then the tag, so that the tag never belongs to other bytes.
@@ -115,7 +116,9 @@ class Download:
         if re.match(r'text/html|application/xhtml', headers.get('Content-Type', '').strip(), re.IGNORECASE):
             raise PermanentError('the server sent an HTML page instead of the file')
         if re.search('gzip|deflate|br|zstd|compress', headers.get('Content-Encoding', ''), re.IGNORECASE):
-            raise PermanentError(f'the server compressed it ({headers["Content-Encoding"]}), which was not requested')
+            raise PermanentError(
+                f'the server compressed it ({words.said(headers["Content-Encoding"])}), which was not requested'
+            )
         self._check_size(self._total or 0)
 
     def _check_size(self, size: int) -> None:
@@ -149,5 +152,11 @@ class Download:
 
 def _range(text: str) -> tuple[int | None, int | None]:
     """First byte and total of a Content-Range; None if missing."""
-    found = re.match(r'bytes\s+(?:(\d+)-\d+|\*)/(?:(\d+)|\*)', text.strip(), re.IGNORECASE)
-    return (int(found[1]) if found and found[1] else None, int(found[2]) if found and found[2] else None)
+    found = re.fullmatch(r'bytes\s+(?:(\d+)-\d+|\*)/(?:(\d+)|\*)', text.strip(), re.IGNORECASE)
+    return (_count(found[1] or ''), _count(found[2] or '')) if found else (None, None)
+
+
+def _count(text: str) -> int | None:
+    """A number of bytes; None for anything else. More digits than any file has are the largest number."""
+    digits = re.fullmatch('[0-9]+', text.strip())
+    return min(int(digits[0][:20]), MAX_BYTES) if digits else None

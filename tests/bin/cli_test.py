@@ -1,5 +1,6 @@
 """What all commands share: names, --version, headings in --help, and the choices of shared flags."""
 
+import os
 import subprocess
 import sys
 from typing import get_args
@@ -61,3 +62,31 @@ def test_runner_options_are_taken_from_the_command_line(monkeypatch):
     assert cli.take_runner_options() == []
     with pytest.raises(SoundNetError, match='need a runner'):
         cli.check_runner_options(['--flink_master=h'], None)
+
+
+LOUD = """
+import pathlib, sys
+from soundnet_tf import cli
+
+def main(arguments):
+    for _ in range(2):
+        print('progress', file=sys.stderr)
+    pathlib.Path('done').touch()
+    if arguments:
+        print('result')
+
+cli.run(main, '__main__', '')
+"""
+
+
+@pytest.mark.parametrize(('arguments', 'status'), [([], 0), (['print'], 141)])
+def test_without_readers_the_work_goes_on_and_a_lost_result_is_no_success(tmp_path, arguments, status):
+    """As in `2>&1 | head -c1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, '-c', LOUD, *arguments]
+    done = subprocess.run(
+        command, stdout=writer, stderr=writer, check=False, cwd=tmp_path, env=os.environ | {'PYTHONPATH': str(ROOT)}
+    )
+    os.close(writer)
+    assert (done.returncode, (tmp_path / 'done').exists()) == (status, True)

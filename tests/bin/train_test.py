@@ -24,8 +24,10 @@ def train(*arguments):
 
 
 def test_a_run_ends_with_a_net(tmp_path):
-    make_records(tmp_path / 'records', count=4, seconds=5)
-    done = train(f'--records={tmp_path / "records"}', f'--out={tmp_path / "run"}', *FLAGS)
+    for name in ('records', 'more, of it'):
+        make_records(tmp_path / name, count=2, seconds=5)
+    folders = [f'--records={tmp_path / name}' for name in ('records', 'more, of it')]
+    done = train(*folders, f'--out={tmp_path / "run"}', *FLAGS)
     assert done.returncode == 0, done.stderr
     assert 'AutoGraph' not in done.stderr  # which tells of code that it could not read
     assert done.stdout.strip() == f'the net is in {tmp_path / "run" / "net"}'

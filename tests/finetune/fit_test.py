@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 import soundnet_tf
+from soundnet_tf import storage
 from soundnet_tf.audio import decoding
 from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
 from soundnet_tf.evaluation import datasets
@@ -176,7 +178,9 @@ def test_a_damaged_checkpoint_is_skipped(made, whole, tmp_path, monkeypatch, cap
     *_, last = sorted((tmp_path / 'parts' / 'checkpoints').glob('*.data*'), key=os.path.getmtime)
     os.truncate(last, 1000)
     assert same(whole.net, finetune(made, ALL, tmp_path / 'parts', spec=SPEC, **CHOOSING).net)
-    assert 'Resuming from the previous checkpoint' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'Resuming from the previous checkpoint' in said
+    assert re.search(r'parts: resuming from step \d+ of \d+\n', said)
 
 
 def stopping(real, at, error):
@@ -270,6 +274,11 @@ def test_invalid_calls_are_reported(made, trained, tmp_path):
     assert not (tmp_path / 'run').exists()
     with pytest.raises(SoundNetError, match=r'exists and has no run\.json, so it is not a run\. Use another --out'):
         finetune(made, SHORT, trained)
+    with (
+        storage.claimed(tmp_path / 'run'),
+        pytest.raises(SoundNetError, match=r'run: another run is writing to it\. Wait for it, or stop it first'),
+    ):
+        finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
     finetune(made, SHORT, tmp_path / 'run', spec=SPEC)
     with pytest.raises(
         SoundNetError, match=r'other settings \(recipe epochs was 3, is 4; seed was 0, is 1\)\. Use another --out'

@@ -174,3 +174,20 @@ def test_stages_are_the_same_functions(beam, monkeypatch, videos, tmp_path):
         monkeypatch.setattr(stages, name, lambda *a, plain=plain, name=name: (called.append(name), plain(*a))[1])
     beam.run(videos[3:5], teachers, str(tmp_path / 'out'), SETTINGS, number=1)
     assert set(called) == {'extract', 'label'}
+
+
+@pytest.mark.parametrize(
+    ('runner', 'words'),
+    [
+        ('NoRunner', r'ValueError: Unexpected pipeline runner: NoRunner\. Valid values are '),
+        ('no.such.Runner', "ModuleNotFoundError: No module named 'no'"),
+        ('FlinkRunner', 'flink-job-server.jar'),
+    ],
+)
+def test_a_runner_that_cannot_be_started_is_one_line(beam, runner, words):
+    options = ['--flink_job_server_jar=/nowhere/flink-job-server.jar'] if runner == 'FlinkRunner' else []
+    with pytest.raises(SoundNetError, match=words) as caught:
+        cli.run_beam(runner, options, lambda pipeline: pipeline | importlib.import_module('apache_beam').Create([1]))
+    assert str(caught.value).startswith(f'{runner}: cannot be started (')
+    assert str(caught.value).endswith('follow --), or use --runner=DirectRunner')
+    assert '\n' not in str(caught.value)

@@ -1,10 +1,13 @@
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from soundnet_tf.audio import MEDIA_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.manifest import Video, is_remote, videos
+from soundnet_tf.prepare import cells
+from soundnet_tf.prepare.manifest import Video, is_remote, refusal, videos
 
 
 @pytest.fixture
@@ -60,12 +63,11 @@ def test_addresses_stay_as_they_are(home):
         'title,path,id,tags\n'
         '"a, b",https://x.org/../y.mp4?a=1#b,,p q\n'
         ',gs://bucket/b.mp4,bee\n'
-        ',videos/../videos/b.mp4,,,much,more\n'
+        ',videos/../videos/b.mp4,,,,\n'
     )
-    assert videos(['list.csv', 'HTTP://x/y', 'file:///b.mp4']) == [
+    assert videos(['list.csv', 'HTTP://x/y']) == [
         Video('HTTP://x/y', 'HTTP://x/y'),
         Video('bee', 'gs://bucket/b.mp4'),
-        Video('file:///b.mp4', 'file:///b.mp4'),
         Video('https://x.org/../y.mp4?a=1#b', 'https://x.org/../y.mp4?a=1#b'),
         Video('videos/../videos/b.mp4', str(home / 'videos/b.mp4')),
     ]
@@ -119,10 +121,15 @@ def test_a_name_that_is_not_utf8(home):
         (['header.csv'], 'header.csv: no column path \\(its columns are file, id\\)'),
         (['blank.csv'], 'blank.csv: no column path \\(it is empty\\)'),
         (['gap.csv'], 'gap.csv: line 3 has no path'),
-        (['latin.csv'], 'latin.csv: cannot be read as UTF-8 CSV'),
+        (['latin.csv'], 'latin.csv: line 2 is not UTF-8'),
+        (['utf16.csv'], r'utf16.csv: no column path \(its columns are .*\). Add a header line'),
+        (['quote.csv'], 'quote.csv: line 4 has a line break or a zero byte in its path or id. Close its quotes'),
+        (['wide.csv'], 'wide.csv: line 3 has 4 cells for 2 columns. Quote cells that have commas'),
+        (['/dev/zero'], '/dev/zero: a device or a file of the system'),
+        (['file:///x.mp4'], 'file:///x.mp4: file:///x.mp4: file:// is not read. Use a path, or http://, https://'),
         (['none.csv'], 'none.csv: no videos'),
         (['sum.csv'], "sum.csv: line 4 has the sha256 'abc', not 64 hex digits"),
-        (['twice.csv'], 'https://x/y: listed twice, with different sha256'),
+        (['twice.csv'], 'twice.csv: line 3 lists the same path again, with another sha256'),
         (['https://x/y.CSV'], 'https://x/y.CSV: a manifest must be a local file. Download it'),
     ],
 )
@@ -136,6 +143,9 @@ def test_mistakes_are_reported(home, sources, words):
     (home / 'gap.csv').write_text('path,id\na.mp4,a\n,b\n')
     (home / 'sum.csv').write_text('path,title,sha256\na.mp4,"two\nlines",\nb.mp4,,abc\n')
     (home / 'twice.csv').write_text(f'path,sha256\nhttps://x/y,{"0" * 64}\nhttps://x/y,{"1" * 64}\n')
+    (home / 'utf16.csv').write_bytes('path\na.mp4\n'.encode('utf-16'))
+    (home / 'quote.csv').write_text('path\n"a.mp4\nb.mp4\nc.mp4')
+    (home / 'wide.csv').write_text('path,title\na.mp4,a,\nb.mp4,one, two,three\n')
     (home / 'latin.csv').write_bytes('path\ngröße.mp4\n'.encode('latin-1'))
     with pytest.raises(SoundNetError, match=words):
         videos(sources)
@@ -147,3 +157,88 @@ def test_ids_that_look_like_clips(tmp_path):
         SoundNetError, match=r"the id 'https://x/y.mp4#t=20' has #t=, which marks clips. Use another id"
     ):
         videos([str(tmp_path / 'list.csv')])
+
+
+def test_rows_that_cannot_be_used_are_listed_all_at_once(home):
+    (home / 'list.csv').write_bytes(
+        b'path,id,sha256\n'
+        b'a.mp4,a,\n'
+        b',b,\n'
+        b'c.mp4,a,\n'
+        b'd.mp4,d,abc\n'
+        b'e.mp4,e,,f\n'
+        b'list.m3u8,g,\n'
+        b'/proc/self/mem,h,\n'
+        b'rtsp://x/y,i,\n'
+        b'\xff.mp4,j,\n'
+        b'k.mp4,k#t=3,\n'
+        b'a.mp4,a,\n'
+    )
+    skipped = []
+    assert videos(['list.csv', 'videos/b.mp4'], skip=skipped.append) == [
+        Video('a', f'{home}/a.mp4'),
+        Video('b.mp4', f'{home}/videos/b.mp4'),
+    ]
+    lists = 'a list of other files (.m3u8), which are not opened. List the files themselves'
+    addresses = 'rtsp:// is not read. Use a path, or http://, https://, gs://, s3://, hdfs://'
+    assert [(row.id, row.path, row.reason, row.detail) for row in skipped] == [
+        ('b', '', 'bad row', 'list.csv: line 3 has no path'),
+        ('a', f'{home}/c.mp4', 'bad row', f"list.csv: line 4 has the id 'a' of {home}/a.mp4"),
+        ('d', 'd.mp4', 'bad row', "list.csv: line 5 has the sha256 'abc', not 64 hex digits"),
+        ('e', 'e.mp4', 'bad row', 'list.csv: line 6 has 4 cells for 3 columns. Quote cells that have commas'),
+        ('g', f'{home}/list.m3u8', 'refused', f'list.csv: line 7: {home}/list.m3u8: {lists}'),
+        ('h', '/proc/self/mem', 'refused', 'list.csv: line 8: /proc/self/mem: a device or a file of the system'),
+        ('i', 'rtsp://x/y', 'refused', f'list.csv: line 9: rtsp://x/y: {addresses}'),
+        ('j', '?.mp4', 'bad row', 'list.csv: line 10 is not UTF-8'),
+        (
+            'k#t=3', f'{home}/k.mp4', 'bad row',
+            "list.csv: line 11: the id 'k#t=3' has #t=, which marks clips. Use another id",
+        ),
+    ]  # fmt: skip
+
+
+def test_no_good_row_is_an_error(home):
+    (home / 'list.csv').write_text('path,id\n' + ',x\n' * 5)
+    with pytest.raises(
+        SoundNetError,
+        match=r'^list\.csv: no video can be used \(line 2 has no path; line 3 has no path; line 4 has no path; '
+        r'and 2 more\)\. Fix them, or pass others$',
+    ):
+        videos(['list.csv'], skip=[].append)
+
+
+@pytest.mark.parametrize(
+    ('path', 'refused'),
+    [
+        ('/a/x.mp4', False),
+        ('/dev/shm/x.mp4', False),
+        ('/devices/x.mp4', False),
+        ('/a/x.pls', True),
+        ('/a/x.MPD', True),
+        ('/a/x.sdp', True),
+        ('/dev/video0', True),
+        ('/sys/x', True),
+        ('/dev', True),
+        ('https://x/y.mp4?list=z.m3u', False),
+        ('HTTPS://x/y.m3u8?a=b.mp4', True),
+        ('https://x/y%2Em3u8', True),
+        ('gs://x/y.mp4', False),
+        ('FILE:///etc/passwd', True),
+        ('concat://a|b', True),
+        ('http://[x', True),
+    ],
+)
+def test_what_is_refused(path, refused):
+    assert bool(refusal(path)) is refused
+
+
+@given(st.text() | st.from_regex("^'*[=+@\t\r-]"))
+def test_cells_are_never_formulas_and_are_read_back(cell):
+    written = cells.neutral(cell)
+    assert written[:1] not in ('=', '+', '-', '@', '\t', '\r')
+    assert cells.plain(written) == cell
+
+
+def test_skipped_rows_can_be_a_manifest(home):
+    (home / 'list.csv').write_text("path,id\n'=x.mp4,'-1\n''=y.mp4,'z\n")
+    assert videos(['list.csv']) == [Video("'z", f"{home}/'=y.mp4"), Video('-1', f'{home}/=x.mp4')]

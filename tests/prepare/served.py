@@ -19,6 +19,7 @@ class Fault:
     status: int = 0
     headers: dict = dataclasses.field(default_factory=dict)
     body: bytes = b'sorry'
+    reason: str | None = None  # in the first line of the answer
     drop_after: int | None = None  # bytes of the body, then the connection is cut
     stall_after: int | None = None  # bytes of the body, then nothing more comes
     slow_s: float = 0.0  # between pieces of the body
@@ -89,8 +90,8 @@ class Quiet(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, status, headers, body):
-        self.send_response(status)
+    def answer(self, status, headers, body, reason=None):
+        self.send_response(status, reason)
         for name, value in ({'Content-Length': len(body)} | headers).items():
             self.send_header(name, str(value))
         self.end_headers()
@@ -202,7 +203,7 @@ class Flickr(Quiet):
         if self.server.faults:
             fault = self.server.faults.pop(0)
             if fault is not None:
-                return self.answer(fault.status or 200, fault.headers, fault.body)
+                return self.answer(fault.status or 200, fault.headers, fault.body, fault.reason)
         if asked['api_key'] != 'secret-key':
             said = {'stat': 'fail', 'code': 100, 'message': 'Invalid API Key (Key has invalid format)'}
         else:

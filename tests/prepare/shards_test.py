@@ -11,6 +11,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import shards
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.plan import Layout, Part
 from soundnet_tf.prepare.stages import Settings, Skipped
 from soundnet_tf.records import Sample
 from tests.prepare import made
@@ -32,10 +33,10 @@ def test_the_card(tmp_path, folder):
     paths = records.shard_paths(folder, 2)
     silent = Skipped('c.mp4', '/c.mp4', 'silent', 'the loudest sample, "0"')
     shards.write(paths[0], [sample('a', 1), silent, sample('b', 1, seconds=4)], Clock())
-    assert shards.missing(paths, [Video('a', 'a')], CLASSES).keys() == {1}
+    assert shards.missing([Part(paths, [Video('a', 'a')])], CLASSES).keys() == {paths[1]}
     shards.write(paths[1], [sample('d', 2)], Clock())
-    assert not shards.missing(paths, [], CLASSES)
-    report = shards.finish(folder, paths, 4, [made.teacher()], Settings(), 'quick')
+    assert not shards.missing([Part(paths, [])], CLASSES)
+    report = shards.finish(folder, Layout([Part(paths, [])]), 4, [made.teacher()], Settings(), 'quick')
     assert str(report) == (
         f'3 records (0.00 h) of 4 videos in {folder}; 1 skipped: 1 silent (listed in {folder}/skipped.csv)'
     )
@@ -56,7 +57,7 @@ def test_files_of_a_killed_run_are_removed(tmp_path):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a')], Clock())
     (tmp_path / 'records-00000-of-00001.tfrecord.0123.part').write_text('half')
-    shards.finish(str(tmp_path), [path], 1, [made.teacher()], Settings(), '')
+    shards.finish(str(tmp_path), Layout([Part([path], [])]), 1, [made.teacher()], Settings(), '')
     assert not list(tmp_path.glob('*.part'))
 
 
@@ -77,6 +78,7 @@ from soundnet_tf import records
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import shards
 from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.plan import Layout, Part
 from tests.prepare.shards_test import sample
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -135,7 +137,7 @@ def test_a_damaged_summary_does_not_count(tmp_path, torn):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a', 3)], Clock())
     (tmp_path / 'records-00000-of-00001.json').write_text(torn)
-    assert shards.missing([path], [Video('a', 'a')], CLASSES) == {0: [Video('a', 'a')]}
+    assert shards.missing([Part([path], [Video('a', 'a')])], CLASSES) == {path: [Video('a', 'a')]}
 
 
 def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, monkeypatch):
@@ -147,13 +149,13 @@ def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, m
         raise KeyboardInterrupt
 
     retried = [Video('b', '/b'), Video('c', '/c')]
-    assert shards.missing([path], [Video('a', '/a'), *retried], CLASSES, retry=True) == {0: retried}
+    assert shards.missing([Part([path], [Video('a', '/a'), *retried])], CLASSES, retry=True) == {path: retried}
     with monkeypatch.context() as patch:
         patch.setattr(shards._Summary, 'write', killed)
         with pytest.raises(KeyboardInterrupt):
             shards.write(path, [*shards.kept(path, CLASSES, retried), sample('b', 1), failed[1]], Clock())
-    assert shards.missing([path], [Video('a', '/a'), *retried], CLASSES) == {}
-    report = shards.finish(str(tmp_path), [path], 3, [made.teacher()], Settings(), '')
+    assert shards.missing([Part([path], [Video('a', '/a'), *retried])], CLASSES) == {}
+    report = shards.finish(str(tmp_path), Layout([Part([path], [])]), 3, [made.teacher()], Settings(), '')
     assert (report.records, report.reasons) == (2, {'missing': 1})
     assert records.read_card(tmp_path).teachers['scenes'].top1 == {'white': 0.5, 'green': 0.5}
 
@@ -169,7 +171,7 @@ def test_a_kill_where_there_were_no_records_before(tmp_path, monkeypatch):
         patch.setattr(shards._Summary, 'write', killed)
         with pytest.raises(KeyboardInterrupt):
             shards.write(path, [sample('b', 1)], Clock())
-    report = shards.finish(str(tmp_path), [path], 1, [made.teacher()], Settings(), '')
+    report = shards.finish(str(tmp_path), Layout([Part([path], [])]), 1, [made.teacher()], Settings(), '')
     assert (report.records, report.reasons) == (1, {})
     assert records.read_card(tmp_path).teachers['scenes'].top1 == {'green': 1.0}
 
@@ -179,7 +181,7 @@ def test_classes_of_one_name_are_counted_together(tmp_path):
     shards.write(path, [sample('a', 0), sample('b', 2), sample('c', 1)], Clock())
     cranes = made.teacher()
     cranes.labels = ('crane', 'dove', 'crane', 'wren')
-    shards.finish(str(tmp_path), [path], 3, [cranes], Settings(), '')
+    shards.finish(str(tmp_path), Layout([Part([path], [])]), 3, [cranes], Settings(), '')
     assert records.read_card(tmp_path).teachers['scenes'].top1 == {'crane': 0.666667, 'dove': 0.333333}
 
 
@@ -189,6 +191,6 @@ def test_folders_with_any_name(tmp_path):
         (tmp_path / name / 'x.part').touch()
     (path,) = records.shard_paths(tmp_path / 'out[1]', 1)
     shards.write(path, [sample('a')], Clock())
-    shards.finish(str(tmp_path / 'out[1]'), [path], 1, [made.teacher()], Settings(), '')
+    shards.finish(str(tmp_path / 'out[1]'), Layout([Part([path], [])]), 1, [made.teacher()], Settings(), '')
     assert not list((tmp_path / 'out[1]').glob('*.part'))
     assert (tmp_path / 'out1' / 'x.part').exists()

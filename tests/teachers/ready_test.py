@@ -140,3 +140,38 @@ def test_the_kind_is_not_told_by_what_could_be_both(tmp_path):
     teacher = ready(folder, sound=rows(2))
     assert teacher.kind == 'probabilities'
     assert teachers.parse(f'places={folder},kind=logits').kind == 'logits'
+
+
+HEADS = {
+    'open': b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3",
+    'deep': b'(' * 900,
+    'huge': b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 3), }",
+    'text': b'\xff\xfe',
+}
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_a_damaged_head_concerns_one_video(tmp_path, head):
+    teacher = ready(tmp_path / 'p', good=rows(1))
+    text = HEADS[head]
+    for name in ('a', 'bad'):
+        # The first of all is tried to find the number of classes.
+        (tmp_path / 'p' / f'{name}.npy').write_bytes(b'\x93NUMPY\x01\0' + len(text).to_bytes(2, 'little') + text)
+    for known in (teacher, teachers.parse(f'places={tmp_path / "p"}')):
+        good, bad = known.look([View('good'), View('bad')])
+        assert bad.startswith(f'{tmp_path}/p/bad.npy: cannot be read (')
+        assert good.shape == (1, 3)
+
+
+@pytest.mark.parametrize('first', ['background', 'Background'])
+def test_labels_with_a_background_that_there_is_not(tmp_path, first):
+    (tmp_path / 'names.txt').write_text('\n'.join([first, *(f'class {number}' for number in range(1000))]))
+    words = (
+        rf'^teacher imagenet: .*/p has 1,000 classes, but .*names\.txt has 1,001 names, of which the first, {first}, '
+        r'is none of them\. Remove its first line$'
+    )
+    with pytest.raises(SoundNetError, match=words):
+        ready(tmp_path / 'p', f'imagenet={{}},labels={tmp_path}/names.txt', a=rows(2, 1000))
+    run = lambda frames: rows(len(frames), 1000)  # noqa: E731
+    with pytest.raises(SoundNetError, match=words):
+        teachers.network_teacher('imagenet', run, 8, source='/p', options={'labels': str(tmp_path / 'names.txt')})

@@ -1,4 +1,5 @@
 import os
+import resource
 
 import pytest
 import tensorflow as tf
@@ -82,3 +83,23 @@ def test_only_the_chief_writes(tmp_path):
     assert not (tmp_path / 'checkpoints').exists()
     assert str(checkpoints) == 'none'
     assert checkpoints.restore() is None
+
+
+def test_no_room_left(kept):
+    """A limit on the size of files stands for a full disk."""
+    checkpoints, _, folder = kept
+    (folder / 'step-7_temp').mkdir()  # of a run that was killed
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(SoundNetError) as full:
+            checkpoints.save(60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(full.value).startswith(f'{folder}/step-60: cannot be written (')
+    assert str(full.value).endswith(
+        'File too large). Free some space or fix the path, and run the same command to resume'
+    )
+    assert checkpoints.restore() == 50
+    assert not list(folder.glob('*_temp'))
+    assert checkpoints.steps() == [30, 40, 50]

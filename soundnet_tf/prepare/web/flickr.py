@@ -3,6 +3,7 @@
 Written from Flickr's documentation and tested with a small local server, never with Flickr itself.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.web import words
 from soundnet_tf.web.client import Client, PermanentError, RetryableError, times
 
 URL = 'https://api.flickr.com/services/rest/'
@@ -29,6 +31,9 @@ Prefer = Literal['small', 'large']
 # Flickr's error codes: the service is temporarily unavailable; the key or the call is wrong.
 UNAVAILABLE = frozenset({0, 10, 105, 106})
 INVALID_CALL = frozenset({*range(95, 101), 111, 112})
+
+PHOTO = ('id', 'owner', 'ownername', 'title', 'tags', 'license')
+"""What is used of a search's result."""
 
 NO_SOURCE = 'no source'
 NO_DOWNLOAD = 'not for download'
@@ -59,14 +64,21 @@ class Flickr:
         backoff_s: float = 2.0,
     ):
         self._key, self._url, self._tries = key, url, tries
-        self._client = Client(per_second=per_hour / 3600, timeout_s=timeout_s, backoff_s=backoff_s)
+        self._client = Client(per_second=per_hour / 3600, timeout_s=timeout_s, backoff_s=backoff_s, secret=key)
 
     def licences(self) -> dict[str, Licence]:
         """Flickr's table of licences, by its numbers."""
-        table = self._request('photos.licenses.getInfo', 'licenses')['license']
-        return {str(row['id']): Licence(short_name(row['name'], row['url']), row['url']) for row in table}
+        try:
+            table = self._request('photos.licenses.getInfo', 'licenses')
+            with _expected('its licences'):
+                rows = [[self._client.said(str(row[key])) for key in ('id', 'name', 'url')] for row in table['license']]
+        except PermanentError as refused:
+            raise SoundNetError(f'{refused}. Check --api') from None
+        return {id: Licence(short_name(name, url), url) for id, name, url in rows}
 
-    def search(self, word: str, licences: Sequence[str], until: int, wanted: int | None = None) -> Iterator[dict]:
+    def search(
+        self, word: str, licences: Sequence[str], until: int, wanted: int | None = None
+    ) -> Iterator[dict[str, str]]:
         """The videos that have a word in title, tags or description, most relevant first.
 
         If a query has more results than Flickr returns, the upload time up to `until` is split until each part
@@ -88,23 +100,39 @@ class Flickr:
             sizes = self._request('photos.getSizes', 'sizes', photo_id=id)
         except PermanentError:
             raise PermanentError(NO_SOURCE) from None
-        if not int(sizes.get('candownload', 1)):
+        with _expected('the sizes of a video'):
+            may_download = int(sizes.get('candownload', 1))
+            source = choose(sizes['size'], prefer) if may_download else ''
+        if not may_download:
             raise PermanentError(NO_DOWNLOAD)
-        return choose(sizes['size'], prefer)
+        if not re.match('https?://', source) or words.discreet(source, self._key) != source:
+            raise PermanentError(NO_SOURCE)
+        return source
 
-    def _between(self, query: dict[str, Any], first: int, last: int, *, split: bool) -> Iterator[dict]:
-        dates = {'min_upload_date': first, 'max_upload_date': last}
-        page = self._request('photos.search', 'photos', **query, **dates, page=1)
-        total = int(page['total'] or 0)
+    def _between(self, query: dict[str, Any], first: int, last: int, *, split: bool) -> Iterator[dict[str, str]]:
+        query = {**query, 'min_upload_date': first, 'max_upload_date': last}
+        total, photos = self._page(query, 1)
         # A single second cannot be split.
         if split and total > SERVED and first < last:
             middle = (first + last) // 2
             yield from self._between(query, first, middle, split=True)
             yield from self._between(query, middle + 1, last, split=True)
             return
-        yield from page['photo']
+        yield from photos
         for number in range(2, -(-min(total, SERVED) // PER_PAGE) + 1):
-            yield from self._request('photos.search', 'photos', **query, **dates, page=number)['photo']
+            yield from self._page(query, number)[1]
+
+    def _page(self, query: dict[str, Any], number: int) -> tuple[int, list[dict[str, str]]]:
+        """The number of all results, and the videos of a page: texts, with an id and an owner."""
+        page = self._request('photos.search', 'photos', **query, page=number)
+        with _expected('a search'):
+            return int(page['total'] or 0), [self._photo(photo) for photo in page['photo']]
+
+    def _photo(self, photo: dict[str, Any]) -> dict[str, str]:
+        texts = {name: words.discreet(str(photo[name] or ''), self._key) for name in PHOTO if name in photo}
+        if not all(re.fullmatch(r'[\w@-]{1,64}', texts[name], re.ASCII) for name in ('id', 'owner')):
+            raise ValueError('an id that is none')
+        return texts
 
     def _request(self, method: str, kind: str, **arguments: Any) -> dict[str, Any]:
         tried = 0
@@ -126,14 +154,17 @@ class Flickr:
         try:
             response = self._client.request('POST', self._url, data=form)
         except PermanentError as refused:
-            raise SoundNetError(f'{self._url}: request failed ({refused}). Check --api') from None
+            address = words.discreet(self._url, self._key)
+            raise SoundNetError(f'{address}: request failed ({refused}). Check --api') from None
         try:
             answer = response.json()
-            if answer['stat'] == 'ok':
-                return answer[kind]
-            code, message = int(answer['code']), str(answer['message']).replace(self._key, '...')
-        except (ValueError, KeyError, TypeError):
+            failed = answer['stat'] != 'ok'
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RetryableError('the answer is not JSON') from None
+        with _expected(f'flickr.{method}'):
+            if not failed:
+                return dict(answer[kind])
+            code, message = int(answer['code']), self._client.said(str(answer['message']))
         if code == 100:
             raise SoundNetError(f'Flickr: the key in {KEY} is rejected ({message}). Check the key')
         if code in INVALID_CALL:
@@ -141,6 +172,16 @@ class Flickr:
         if code in UNAVAILABLE:
             raise RetryableError(message)
         raise PermanentError(f'Flickr: {message} (code {code})')
+
+
+@contextlib.contextmanager
+def _expected(what: str) -> Iterator[None]:
+    """Turn what JSON of another form raises into PermanentError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        # Not its text, which may be the server's.
+        raise PermanentError(f'Flickr: its answer for {what} has an unexpected form ({type(error).__name__})') from None
 
 
 def key() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.prepare import cells
 
 COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
 """Of the manifest; soundnet-prepare reads the first two, the others are for users."""
@@ -52,7 +53,8 @@ class Journal:
             text = io.TextIOWrapper(file, 'utf-8', errors='replace', newline='')
             writer = csv.DictWriter(text, COLUMNS)
             writer.writeheader()
-            writer.writerows(entry['video'] for entry in self._entries() if 'video' in entry)
+            rows = (entry['video'] for entry in self._entries() if 'video' in entry)
+            writer.writerows({column: cells.neutral(cell) for column, cell in row.items()} for row in rows)
             text.detach()
 
     def __enter__(self) -> 'Journal':
@@ -62,8 +64,11 @@ class Journal:
         self._file.close()
 
     def _load(self) -> None:
-        for entry in self._entries():
-            self._take(entry)
+        for number, entry in enumerate(self._entries(), 1):
+            try:
+                self._take(entry)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                raise self._damaged(number) from None
         if not self._file.tell():
             self.note(settings=self._settings, until=self.until)
 
@@ -75,16 +80,19 @@ class Journal:
                 break  # a run was stopped while writing this line
             try:
                 entry = json.loads(line)
-            except ValueError:
-                raise SoundNetError(f'{self._path}: damaged in line {number}. Remove it to start over') from None
+            except (ValueError, RecursionError):
+                raise self._damaged(number) from None
             whole += len(line)
             yield entry
         self._file.truncate(whole)
         self._file.seek(whole)
 
+    def _damaged(self, line: int) -> SoundNetError:
+        return SoundNetError(f'{self._path}: damaged in line {line}. Remove it to start over')
+
     def _take(self, entry: Mapping[str, Any]) -> None:
         if 'video' in entry:
-            row = entry['video']
+            row = {column: str(entry['video'][column]) for column in COLUMNS}
             self.seen[row['id']] = row['query']
             self.found[row['query']] += 1
             self.videos += 1

@@ -10,11 +10,10 @@ import os
 import pathlib
 import re
 import urllib.parse
-import urllib.request
 from typing import IO
 
 from soundnet_tf import storage
-from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.manifest import REFUSED, Video, is_remote, refusal
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits
@@ -55,19 +54,17 @@ class Fetcher:
 
         Raises Unusable('not fetched', why). A full disk is an OSError, since it does not concern one video.
         """
+        if why := refusal(video.path):
+            raise Unusable(REFUSED, why)
         try:
-            local = _local(video.path)
-            if local is None:
-                return self._remote(video)
-            return _checked(local, video.sha256)
+            return self._remote(video) if is_remote(video.path) else _checked(pathlib.Path(video.path), video.sha256)
         except (PermanentError, RetryableError) as why:
             raise Unusable(NOT_FETCHED, str(why)) from None
 
     def discard(self, video: Video) -> None:
         """Remove the download of a video, complete or not, unless downloads are kept."""
-        with contextlib.suppress(PermanentError):
-            if not self.keep and _local(video.path) is None:
-                _remove(self._path(video))
+        if not self.keep and is_remote(video.path) and not refusal(video.path):
+            _remove(self._path(video))
 
     def close(self) -> None:
         self._client.close()
@@ -128,27 +125,20 @@ class Fetcher:
 
 
 def _checked(local: pathlib.Path, sha256: str) -> pathlib.Path:
+    # A link may lead to anything; reading a pipe or a terminal may never end.
     try:
-        if sha256 and local.is_file():
-            _verify(local, sha256)
+        resolved = local.resolve(strict=True)
+        if why := refusal(str(resolved)):
+            raise Unusable(REFUSED, why)
+        if not resolved.is_file():
+            raise Unusable(REFUSED, 'a folder' if resolved.is_dir() else 'a pipe, a socket or a device')
+        if sha256:
+            _verify(resolved, sha256)
     except OSError as error:
         raise unreadable(error) from None
+    except (ValueError, RuntimeError) as error:  # a zero byte in the path, links in a circle
+        raise Unusable('unreadable', str(error)) from None
     return local
-
-
-def _local(path: str) -> pathlib.Path | None:
-    """The path of a local file; None for others."""
-    if not is_remote(path):
-        return pathlib.Path(path)
-    try:
-        parts = urllib.parse.urlsplit(path)
-    except ValueError:
-        raise PermanentError('invalid address') from None
-    if parts.scheme != 'file':
-        return None
-    if parts.netloc not in ('', 'localhost'):
-        raise PermanentError(f'it is on another host, {parts.netloc}')
-    return pathlib.Path(urllib.request.url2pathname(parts.path))
 
 
 def _copy(url: str, draft: pathlib.Path) -> None:

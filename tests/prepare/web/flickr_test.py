@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare import manifest
+from soundnet_tf.prepare import cells, manifest
 from soundnet_tf.prepare.web import collect, flickr, journal
 from soundnet_tf.web.client import PermanentError
 from tests.prepare import served
@@ -326,3 +326,76 @@ def test_the_pace_is_kept(server, tmp_path):
     for _ in range(11):
         client.licences()
     assert time.monotonic() - began > 10 / 50 * 0.9
+
+
+ODD = {
+    'licences': [b'{"stat":"ok"}', b'{"stat":"ok","licenses":[]}', b'{"stat":"ok","licenses":{"license":[{"id":1}]}}'],
+    'search': [
+        b'{"stat":"ok","photos":{"total":"many","photo":[]}}',
+        b'{"stat":"ok","photos":{"total":1,"photo":[{"id":"=1","owner":"a"}]}}',
+        b'{"stat":"ok","photos":{"total":1,"photo":[7]}}',
+        b'{"stat":"ok","photos":{"total":1e999,"photo":[]}}',
+        b'{"stat":"ok","photos":{"total":' + b'9' * 5000 + b',"photo":[]}}',
+        b'{"stat":"fail","code":"x","message":"y"}',
+        b'{"stat":"fail"}',
+    ],
+    'sizes': [
+        b'{"stat":"ok","sizes":{}}',
+        b'{"stat":"ok","sizes":{"size":[{"media":"video","label":"x","source":"file:///etc/passwd"}]}}',
+        b'{"stat":"ok","sizes":{"size":[{"media":"video","label":"x","source":"https://x/?k=secret%2dkey"}]}}',
+        b'{"stat":"ok","sizes":{"size":[{"media":"video","label":"x","source":"https://x","width":"wide"}]}}',
+    ],
+}
+
+
+@pytest.mark.parametrize(('call', 'body'), [(call, body) for call, bodies in ODD.items() for body in bodies])
+def test_json_of_an_odd_shape_is_one_line(server, tmp_path, call, body, capfd):
+    server.uploads = [Upload('1', 'dog'), Upload('2', 'dog')]
+    server.faults = [None] * list(ODD).index(call) + [Fault(200, body=body)]
+    if call == 'licences':
+        with pytest.raises(SoundNetError, match=r'^Flickr: its answer for .* has an unexpected form \(\w+\)\. Check'):
+            run(server, tmp_path / 'v.csv', 'dog')
+        return
+    report = run(server, tmp_path / 'v.csv', 'dog', 'cat')
+    said = capfd.readouterr().err
+    if call == 'search' and b'9999' not in body:
+        assert report.failed.keys() == {'dog'}
+        assert 'dog: Flickr: its answer for ' in said
+    if call == 'sizes':
+        assert (report.videos, sum(report.skipped.values())) == (1, 1)
+    assert 'secret-key' not in said.replace('%2d', '-')
+
+
+@pytest.mark.parametrize('text', ['secret%2Dkey', '&#115;ecret-key', 'c2VjcmV0LWtleQ==', '\\u0073ecret-key'])
+def test_a_key_in_encoded_form_is_never_shown(server, tmp_path, text, capfd):
+    body = json.dumps({'stat': 'fail', 'code': 112, 'message': f'no {text}\x1b[2J'}).encode()
+    for fault in (Fault(200, body=body), Fault(404, reason=text)):
+        server.faults = [fault]
+        with pytest.raises(SoundNetError, match='text withheld, since it holds the key') as caught:
+            run(server, tmp_path / 'v.csv', 'dog')
+        assert text not in str(caught.value)
+    server.uploads = [Upload('1', 'dog', title=text)]
+    run(server, tmp_path / 'v.csv', 'dog')
+    assert rows(tmp_path / 'v.csv')[0]['title'] == '(text withheld, since it holds the key)'
+    assert text not in (tmp_path / 'v.csv.journal').read_text()
+
+
+def test_titles_are_no_formulas(server, tmp_path):
+    server.uploads = [
+        Upload(str(number), 'dog', title=title)
+        for number, title in enumerate(['=HYPERLINK("x")', '+1', '-1', '@a', "'=1", "it's", 'a=b'])
+    ]
+    run(server, tmp_path / 'v.csv', 'dog')
+    written = [row['title'] for row in rows(tmp_path / 'v.csv')]
+    assert written == ['\'=HYPERLINK("x")', "'+1", "'-1", "'@a", "''=1", "it's", 'a=b']
+    assert [cells.plain(title) for title in written] == [upload.title for upload in server.uploads]
+    assert len(manifest.videos([str(tmp_path / 'v.csv')])) == 7
+
+
+@pytest.mark.parametrize('line', ['7', '[]', '{}', '{"video": {}}', '{"skipped": "1"}', '[' * 9000, '{"video": 3}'])
+def test_an_odd_journal_is_one_line(server, tmp_path, line):
+    run(server, tmp_path / 'v.csv', 'dog')
+    with (tmp_path / 'v.csv.journal').open('a') as file:
+        file.write(line + '\n')
+    with pytest.raises(SoundNetError, match=r'v\.csv\.journal: damaged in line 3\. Remove it to start over'):
+        run(server, tmp_path / 'v.csv', 'dog')

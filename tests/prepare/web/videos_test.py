@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, SSLError
 
 from soundnet_tf import storage
+from soundnet_tf.prepare import manifest
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.web.videos import Fetcher
@@ -113,7 +114,7 @@ def test_what_is_not_kept_is_shared_with_no_other_video(files, tmp_path):
 def test_discard_touches_nothing_else(tmp_path):
     (tmp_path / 'a.mp4').touch()
     with Fetcher(tmp_path / 'out', **QUICK) as fetcher:
-        for path in (str(tmp_path / 'a.mp4'), f'file://{tmp_path}/a.mp4', 'http://[bad', 'http://x/y.mp4'):
+        for path in (str(tmp_path / 'a.mp4'), 'http://[bad', 'http://x/y.mp4'):
             fetcher.discard(Video('a', path))
     assert (tmp_path / 'a.mp4').exists()
 
@@ -178,7 +179,7 @@ def test_whatever_the_server_does_what_arrives_is_right(files, tmp_path, data):
         (Fault(429, {'Retry-After': '7200'}),
          'HTTP 429 Too Many Requests; retry after 7,200 s'),
         (Fault(302, {'Location': '/v.mp4'}), 'too many redirects'),
-        (Fault(302, {'Location': 'ftp://x/v.mp4'}), 'invalid address'),
+        (Fault(302, {'Location': 'ftp://x/v.mp4'}), 'redirected to an address that is not http:// or https://'),
         (Fault(headers={'Content-Type': 'text/html; charset=utf-8'}),
          'the server sent an HTML page instead of the file'),
         (Fault(headers={'Content-Encoding': 'gzip'}), 'the server compressed it (gzip), which was not requested'),
@@ -218,7 +219,7 @@ def test_no_server(files, tmp_path):
         ('http://127.0.0.1:9/v.mp4', 'cannot be reached (connection refused), 2 times'),
         ('https://[bad/v.mp4', 'invalid address'),
         ('http:///v.mp4', 'invalid address'),
-        ('file://elsewhere/v.mp4', 'it is on another host, elsewhere'),
+        ('file:///v.mp4', 'file:// is not read. Use a path, or http://, https://, gs://, s3://, hdfs://'),
     ):
         with Fetcher(tmp_path, tries=2, **QUICK) as fetcher, pytest.raises(Unusable) as caught:
             fetcher.fetch(Video('v', address))
@@ -319,10 +320,9 @@ def test_another_sha256(files, tmp_path):
     here = tmp_path / 'here.mp4'
     here.write_bytes(BODY)
     with Fetcher(tmp_path / 'out') as fetcher:
-        for path in (str(here), f'file://{here}'):
-            assert fetcher.fetch(Video('v', path, SHA256)) == here
-            with pytest.raises(Unusable, match='not fetched: sha256 is '):
-                fetcher.fetch(Video('v', path, '0' * 64))
+        assert fetcher.fetch(Video('v', str(here), SHA256)) == here
+        with pytest.raises(Unusable, match='not fetched: sha256 is '):
+            fetcher.fetch(Video('v', str(here), '0' * 64))
     assert here.read_bytes() == BODY
 
 
@@ -334,16 +334,40 @@ def test_too_large(files, tmp_path):
     assert left(tmp_path) == []
 
 
-def test_local_paths_are_unchanged(tmp_path):
+def test_local_files_are_used_in_place(tmp_path):
+    (tmp_path / 'a.mp4').touch()
+    (tmp_path / 'link.mp4').symlink_to('a.mp4')
     with Fetcher(tmp_path / 'out') as fetcher:
-        assert fetcher.fetch(Video('v', '/x/none.mp4', '0' * 64)) == Path('/x/none.mp4')
-        assert fetcher.fetch(Video('v', 'file:///x/a%20b.mp4')) == Path('/x/a b.mp4')
+        for name in ('a.mp4', 'link.mp4'):
+            assert fetcher.fetch(Video('v', str(tmp_path / name))) == tmp_path / name
     assert not (tmp_path / 'out').exists()
 
 
-def test_file_systems_of_tensorflow(tmp_path):
+def test_only_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.mp4')
+    (tmp_path / 'device.mp4').symlink_to('/dev/zero')
+    (tmp_path / 'memory.mp4').symlink_to('/proc/self/maps')
+    (tmp_path / 'circle.mp4').symlink_to('circle.mp4')
+    (tmp_path / 'list.M3U8').touch()
+    (tmp_path / 'folder.mp4').mkdir()
+    for name, said in (
+        ('pipe.mp4', 'refused: a pipe, a socket or a device'),
+        ('device.mp4', 'refused: a device or a file of the system'),
+        ('memory.mp4', 'refused: a device or a file of the system'),
+        ('list.M3U8', r'refused: a list of other files \(\.m3u8\), which are not opened\. List the files themselves'),
+        ('folder.mp4', 'refused: a folder'),
+        ('circle.mp4', 'unreadable: '),
+        ('none.mp4', 'missing: No such file'),
+        ('a\0.mp4', 'unreadable: '),
+    ):
+        with Fetcher(tmp_path / 'out') as fetcher, pytest.raises(Unusable, match=said):
+            fetcher.fetch(Video('v', str(tmp_path / name)))
+
+
+def test_file_systems_of_tensorflow(tmp_path, monkeypatch):
     import tensorflow as tf
 
+    monkeypatch.setattr(manifest, 'SCHEMES', ('ram', 'gopher'))
     tf.io.gfile.makedirs('ram://films')
     with tf.io.gfile.GFile('ram://films/v.mp4', 'wb') as file:
         file.write(BODY)
@@ -457,3 +481,42 @@ def test_a_killed_download_resumes(files, tmp_path):
     files.files['/v.mp4'].always = Fault()
     assert fetch(files, tmp_path, sha256='').read_bytes() == BODY
     assert files.sent() == len(BODY) - there
+
+
+@pytest.mark.parametrize(
+    ('text', 'seconds'),
+    [
+        ('9' * 5000, 21_600),
+        ('99999999', 21_600),
+        ('120', 120),
+        ('-5', 0),
+        ('nan', 0),
+        ('inf', 0),
+        ('Fri, 31 Dec 99999 23:59:59 GMT', 0),
+        ('Fri, 31 Dec 9999 23:59:59 GMT', 21_600),
+        ('Fri, 31 Dec 1901 23:59:59 GMT', 0),
+        ('\u0663', 0),
+        ('', 0),
+    ],
+)
+def test_absurd_waits_are_bounded(text, seconds):
+    response = requests.Response()
+    response.headers['Retry-After'] = text
+    assert client._retry_after_s(response) == seconds
+
+
+@pytest.mark.parametrize(
+    ('text', 'count'),
+    [('12', 12), ('9' * 5000, download.MAX_BYTES), ('-1', None), ('1e3', None), ('\u0663', None), ('', None)],
+)
+def test_absurd_lengths_are_bounded(text, count):
+    assert download._count(text) == count
+    assert download._range(f'bytes 0-5/{text}')[1] in (count, None)
+
+
+def test_only_the_web_is_requested(files, tmp_path):
+    with pytest.raises(client.PermanentError, match='not an address that starts with http:// or https://'):
+        client.Client(per_second=1, timeout_s=1).request('GET', 'file:///etc/passwd')
+    for address in ('file:///etc/passwd', 'ftp://x/y', 'data:,x'):
+        files.files['/v.mp4'] = File(BODY, always=Fault(302, {'Location': address}))
+        assert why_not(files, tmp_path) == 'redirected to an address that is not http:// or https://'
