@@ -131,7 +131,8 @@ def _help(command: str, module: str, doc: str | None, groups: Mapping[str, Seque
 def _flag_help(flag: Any) -> str:
     required = any('must have a value' in validator.message for validator in flag.validators)
     value = ' (required)' if required else '' if flag.default is None else f' (default {flag.default_as_str})'
-    return f'  --{flag.name}: {flag.help}{value}'
+    help = flag.help.partition(';\n    repeat this option')[0]  # absl's, at a flag that can be repeated
+    return f'  --{flag.name}: {help}{value}'
 
 
 def _complain(command: str, message: str) -> None:
@@ -173,6 +174,18 @@ def layer_flag(
 ) -> flags.FlagHolder[str | None]:
     """--layer."""
     return flags.DEFINE_string('layer', None, help)
+
+
+def layers_flag() -> flags.FlagHolder[Sequence[str] | None]:
+    """--layer of several layers, with commas between them or as several flags; see `split`."""
+    help = "Layers or heads of the net, separated by commas (default: the net's feature layer)."
+    holder: Any = flags.DEFINE_multi_string('layer', None, help)
+    return holder
+
+
+def split(values: Sequence[str] | None) -> list[str]:
+    """The names in the values of a flag that may be repeated and have commas."""
+    return [name.strip() for value in values or () for name in value.split(',')]
 
 
 def seed_flag(help: str) -> flags.FlagHolder[int]:

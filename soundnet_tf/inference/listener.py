@@ -72,6 +72,11 @@ class NetListener:
                 raise UnknownLayer(str(error)) from None
         return layer
 
+    def resolve_layers(self, layers: Sequence[str]) -> list[str]:
+        """`resolve_layer` of each, once and in the order of the net, or only the feature layer for none."""
+        order = [*self.spec.layer_names, self.spec.head_alias, *self.spec.head_names]
+        return sorted({self.resolve_layer(layer) for layer in layers or [None]}, key=order.index)
+
     def heads(self) -> tuple[str, ...]:
         """The heads to tag with. Raises SoundNetError where the net has none."""
         if not self.spec.heads:

@@ -102,6 +102,15 @@ def test_embed_from_a_list_into_a_table(home):
     np.testing.assert_allclose(table[1]['values'], wanted, rtol=1e-5)
 
 
+def test_embed_several_layers(home):
+    arguments = ['--model=net', '--out=layers', '--format=npy', '--layer=pool5', '--layer=places, imagenet']
+    status, out, said, loaded = call('embed', *arguments, 'sounds/long.wav', cwd=home)
+    assert (status, out, said, loaded) == (0, ['layers: 1 done'], [], '[]')
+    wanted = load(home / 'net').embed_file(home / 'sounds' / 'long.wav', layers=['pool5', 'imagenet', 'places'])
+    for layer, embedding in wanted.items():
+        np.testing.assert_array_equal(np.load(home / 'layers' / f'long.wav.{layer}.npy'), embedding.values)
+
+
 def test_embed_under_beam(home):
     pytest.importorskip('apache_beam')
     arguments = ['--model=net', '--out=beam', '--runner=DirectRunner', 'sounds', '--', '--direct_num_workers=1']
