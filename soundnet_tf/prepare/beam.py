@@ -14,7 +14,7 @@ from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
-from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.records import Sample
 from soundnet_tf.teachers import Teacher
@@ -106,7 +106,7 @@ class _Extract(apache_beam.DoFn):
     def teardown(self) -> None:
         self._open.close()
 
-    def process(self, element: tuple[int, Video]) -> Iterator[tuple[int, Clip | Skipped]]:
+    def process(self, element: tuple[int, Video]) -> Iterator[tuple[int, VideoClip | Skipped]]:
         shard, video = element
         file = functools.partial(stages.fetched, video, self._fetcher, self._clock)
         for clip in stages.extract(video, file, self._settings, self._side, self._clock):
@@ -124,9 +124,9 @@ class _Label(apache_beam.DoFn):
         self._teachers, self._clock = self._make(), _Clock()
 
     def start_bundle(self) -> None:
-        self._waiting: list[tuple[int, Clip]] = []
+        self._waiting: list[tuple[int, VideoClip]] = []
 
-    def process(self, element: tuple[int, Clip | Skipped]) -> Iterator[tuple[int, Sample | Skipped]]:
+    def process(self, element: tuple[int, VideoClip | Skipped]) -> Iterator[tuple[int, Sample | Skipped]]:
         shard, clip = element
         if isinstance(clip, Skipped):
             yield shard, clip

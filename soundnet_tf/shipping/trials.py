@@ -17,7 +17,7 @@ from soundnet_tf.inference import files, tags
 from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.shipping import probes
 from soundnet_tf.shipping.calibration import Calibration
-from soundnet_tf.shipping.rows import Row, of_first_seed
+from soundnet_tf.shipping.rows import FoldResult, of_first_seed
 
 VARIANTS = 20
 """Sounds per kind of synthetic sound."""
@@ -67,7 +67,7 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
     return softmax(logits / temperature)
 
 
-def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
+def corrupted(dataset: DataSet, rows: Sequence[FoldResult], calibration: Calibration) -> list[Trial]:
     """Held-out clips, original and corrupted, each through the net of the first seed that was not trained on it."""
     found: dict[str, list[NDArray[np.float64]]] = collections.defaultdict(list)
     first, truth = of_first_seed(rows), []

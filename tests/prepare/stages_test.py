@@ -11,7 +11,7 @@ from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import unit_middles
-from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from tests.prepare import made
 
 
@@ -21,7 +21,7 @@ def extract(path, **settings):
 
 def test_a_clip(tmp_path):
     (clip,) = extract(made.video(tmp_path / 'a.mp4', 11))
-    assert isinstance(clip, Clip)
+    assert isinstance(clip, VideoClip)
     assert clip.frame_times == pytest.approx((2.5, 7.5), abs=0.01)
     assert [made.colour_of(frame) for frame in clip.frames] == [0, 1]
     decoded = decoding.decode(clip.audio, 'it')
@@ -78,7 +78,7 @@ def test_the_short_rest_of_a_long_video_is_dropped(tmp_path):
     path = made.video(tmp_path / 'a.mkv', 20.6)
     assert [clip.start_s for clip in extract(path, clip_s=10)] == [0, 10]
     assert [clip.start_s for clip in extract(path, clip_s=10, min_s=0.5)] == [0, 10, 20]
-    assert [clip.start_s for clip in extract(path, clip_s=5, most_clips=1)] == [0]
+    assert [clip.start_s for clip in extract(path, clip_s=5, max_clips=1)] == [0]
 
 
 def test_what_comes_before_the_damage_is_used(tmp_path):
@@ -130,15 +130,17 @@ def test_invalid_settings():
         Settings(min_s=30)
     with pytest.raises(SoundNetError, match=r'clip_s 7.3: not a multiple of frame_every_s 2.1, .*Use 6.3, or'):
         Settings(clip_s=7.3, frame_every_s=2.1)
-    assert Settings(clip_s=7.3, frame_every_s=2.1, most_clips=1).clip_s == 7.3
-    for wrong in ({'clip_s': float('inf')}, {'most_clips': 0}):
+    assert Settings(clip_s=7.3, frame_every_s=2.1, max_clips=1).clip_s == 7.3
+    for wrong in ({'clip_s': float('inf')}, {'max_clips': 0}):
         with pytest.raises(SoundNetError):
             Settings(**wrong)
 
 
 def clip(id, frames):
     pictures = tuple(made.picture(5 * frame, 1, (32, 32)) for frame in range(frames))
-    return Clip(Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures)
+    return VideoClip(
+        Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures
+    )
 
 
 def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():

@@ -273,7 +273,7 @@ def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp
     folder = delivery.deliver(way, found, own, work, tmp_path / 'whole', terms)
     facts = saved.read_facts(folder)
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float32'
-    monkeypatch.setattr(delivery, 'MOST_BYTES', 1000)
+    monkeypatch.setattr(delivery, 'MAX_BYTES', 1000)
     with pytest.raises(SoundNetError, match=r': .* bytes, the maximum is 1,000\. Use a smaller net'):
         delivery.deliver(way, found, own, work, tmp_path / 'large', terms)
     assert not (tmp_path / 'large').exists()
