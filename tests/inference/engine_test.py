@@ -133,7 +133,7 @@ def test_without_litert_or_its_file_tensorflow_serves(quick_folder, plain_folder
 
 @pytest.mark.parametrize('most', [0, 1 << 22])
 def test_a_stored_net_is_the_net_in_memory(plain_folder, keras_engine, monkeypatch, most):
-    monkeypatch.setattr(inference, 'MOST_CONSTANT', most)  # as parts of the graph, and handed to it
+    monkeypatch.setattr(inference, 'MAX_CONSTANT', most)  # as parts of the graph, and handed to it
     engine, rows = engine_of(plain_folder), [row.name for row in keras_engine.spec.rows]
     close(engine.run(noise(10), rows), keras_engine.run(noise(10), rows))
 

@@ -17,7 +17,7 @@ InferenceForm = Callable[..., dict[str, Any]]
 MUCH_KERNEL = 1024
 """Numbers that one output is summed from: with more, scaling the outputs is less work than scaling the kernel."""
 
-MOST_CONSTANT = 1 << 22
+MAX_CONSTANT = 1 << 22
 """Numbers of an array that is made part of a graph. The heads' kernels have more."""
 
 
@@ -144,7 +144,7 @@ def _read(weights: Weights, parts: Callable[[], tuple[Any, ...]]) -> Callable[[]
     if not weights.constant:
         return parts
     # A graph keeps several copies of each array in it, but none of a tensor that is handed to it.
-    once = [tf.constant(part) if part is not None and part.size > MOST_CONSTANT else part for part in parts()]
+    once = [tf.constant(part) if part is not None and part.size > MAX_CONSTANT else part for part in parts()]
     return lambda: tuple(once)
 
 
