@@ -89,7 +89,7 @@ def write(
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
     can_resume = path.is_file() or not path.exists()
-    # Nothing is beside a device or a pipe, and nobody resumes from one.
+    # A device or a pipe has no folder for parts, and a run to one cannot be resumed.
     parts = path.with_name(f'.{path.name}.parts') if can_resume else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
     claim = storage.Claim.of(parts)
     if claim is None:

@@ -165,7 +165,7 @@ def halves(cv: CrossValidation, found: Sequence[FoldResult]) -> dict[str, Any]:
             folder = saved.save_net(saved.load_net(row.net), pathlib.Path(temporary) / 'net', dtype='float16')
             tflite.add_tflite(folder, 'float16')
             for net, outputs in ((row.net, float32), (folder, float16)):
-                outputs.append(trials.said(inference.load(net, short='tile'), clips))
+                outputs.append(trials.probabilities(inference.load(net, short='tile'), clips))
         truth.append(row.answers.truth)
     whole, half, right = (np.concatenate(parts) for parts in (float32, float16, truth))
     return {

@@ -61,7 +61,7 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
     All rows with one seed come before the next seed. A row that fails, for example by a loss that is NaN, is
-    reported and counted, and the others go on. Raises SoundNetError if `out` was started with other settings, or if
+    reported and counted, and the others continue. Raises SoundNetError if `out` was started with other settings, or if
     another process is running there.
     """
     _begin(out, material, effort)

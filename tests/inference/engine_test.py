@@ -138,7 +138,7 @@ def test_a_stored_net_is_the_net_in_memory(plain_folder, keras_engine, monkeypat
     close(engine.run(noise(10), rows), keras_engine.run(noise(10), rows))
 
 
-def test_of_a_stored_net_only_what_is_asked_for_is_read(plain_folder, tmp_path, keras_engine):
+def test_only_the_requested_weights_of_a_stored_net_are_read(plain_folder, tmp_path, keras_engine):
     folder = shutil.copytree(plain_folder, tmp_path / 'net')
     path = folder / 'weights.npz'
     data = bytearray(path.read_bytes())

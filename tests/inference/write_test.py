@@ -174,7 +174,7 @@ def test_a_pooled_table_of_several_layers(embedder, sounds):
 
 
 @pytest.mark.parametrize('format', ['npz', 'npy', 'jsonl', 'csv', 'h5'])
-def test_what_was_made_otherwise_is_not_written_over(embedder, sounds, format):
+def test_outputs_of_other_settings_are_not_overwritten(embedder, sounds, format):
     embed_files(embedder, sounds, 'out', format)
     other = Embedder(FakeEngine(), short='error', facts={'weights_sha256': 'def'})
     for listener, options, words in [
@@ -336,7 +336,7 @@ def test_without_pyarrow(embedder, sounds, monkeypatch):
 
 
 @pytest.mark.parametrize('format', [*table_files.TABLES])
-def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, format):
+def test_a_finished_table_is_skipped_and_another_is_rebuilt(embedder, sounds, format):
     if format == 'parquet':
         pytest.importorskip('pyarrow')
     assert embed_files(embedder, sounds, 'out', format).done == 3
@@ -377,7 +377,7 @@ print(peak() - before)
     assert float(done.stdout) < 600
 
 
-def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
+def test_a_stopped_table_resumes(embedder, sounds, monkeypatch):
     """What was finished before the stop is not done again, and neither is it after a file that failed."""
     calls, clips = [], embedder.listener.listen_clips
 

@@ -58,7 +58,7 @@ def test_list_errors_are_reported(listed, text, words):
         videos.load(wrong)
 
 
-def test_each_video_is_heard_and_seen(listed, tmp_path):
+def test_each_video_has_sound_and_vision_features(listed, tmp_path):
     found, net = videos.load(listed), eye.build()
     net.save(tmp_path / 'eye.keras')
     sight = video_features.VisionModel(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)

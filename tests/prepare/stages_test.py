@@ -159,9 +159,9 @@ def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():
 
 
 class Told:
-    """A teacher that answers what it is told to."""
+    """A teacher with scripted outputs."""
 
-    name, labels, kind, source, side = 'told', ('x', 'y'), 'logits', '', 0
+    name, labels, kind, source, side = 'scripted', ('x', 'y'), 'logits', '', 0
 
     def __init__(self, *answers):
         self.answers = answers
@@ -173,11 +173,11 @@ class Told:
 def test_a_clip_without_posteriors_is_skipped_with_the_reason():
     clips = [clip('a', 2), clip('b', 2), clip('c', 2), clip('d', 2)]
     a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'no file', 1, 5)], Settings(), Clock())
-    assert a.posteriors['told'].shape == (2, 2)
-    assert a.kinds == {'scenes': 'probabilities', 'told': 'logits'}
-    assert (b.reason, b.detail) == ('no posteriors', 'told: no file')
-    assert (c.reason, c.detail) == ('no posteriors', 'told: 1 rows for 2 frames')
-    assert d.posteriors['told'].shape == (2, 2)
+    assert a.posteriors['scripted'].shape == (2, 2)
+    assert a.kinds == {'scenes': 'probabilities', 'scripted': 'logits'}
+    assert (b.reason, b.detail) == ('no posteriors', 'scripted: no file')
+    assert (c.reason, c.detail) == ('no posteriors', 'scripted: 1 rows for 2 frames')
+    assert d.posteriors['scripted'].shape == (2, 2)
 
 
 class Wrong(Told):
@@ -189,7 +189,7 @@ class Wrong(Told):
 
 def test_nan_never_gets_into_a_record():
     (skipped,) = stages.label([clip('a', 2)], [Wrong()], Settings(), Clock())
-    assert (skipped.reason, skipped.detail) == ('no posteriors', 'told: the teacher returned NaN')
+    assert (skipped.reason, skipped.detail) == ('no posteriors', 'scripted: the teacher returned NaN')
 
 
 def test_clips_of_a_long_video_show_teachers_which_frames_they_are():

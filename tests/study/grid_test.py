@@ -42,7 +42,7 @@ def asked(monkeypatch):
     return jobs
 
 
-def test_all_rows_with_one_seed_come_before_the_next_and_what_is_there_is_not_run_again(asked, tmp_path):
+def test_seeds_run_in_order_and_finished_rows_are_skipped(asked, tmp_path):
     first = grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     assert asked == [('transferred', 'barks', 0), ('fails', 'barks', 0), ('MFCC', 'barks', 0)]
     assert (first.done, first.before, list(first.failed.values())) == (2, 0, ['the loss is not a number'])
@@ -107,7 +107,7 @@ def test_the_published_numbers_of_the_repositorys_table():
     }
 
 
-def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
+def test_the_tables_show_measured_and_published_numbers(asked, tmp_path):
     written = grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path).tables.read_text()
     lines = written.splitlines()
     assert lines[0] == '# some world'

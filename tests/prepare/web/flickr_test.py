@@ -73,7 +73,7 @@ def test_what_a_manifest_says(server, tmp_path):
     assert videos == [manifest.Video('1', 'https://f/1/play/site/'), manifest.Video('2', 'https://f/2/play/site/')]
 
 
-def test_what_is_asked(server, tmp_path):
+def test_the_requests(server, tmp_path):
     server.uploads = [Upload('1', 'dog')]
     run(server, tmp_path / 'v.csv', 'dog')
     licences, search, sizes = server.asked
@@ -182,7 +182,7 @@ def test_stopping_after_so_many_and_going_on(server, small_pages, tmp_path):
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_wherever_it_is_stopped_it_goes_on_and_comes_to_the_same(server, small_pages, tmp_path_factory, data):
+def test_a_run_stopped_anywhere_resumes_to_the_same_result(server, small_pages, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp('runs')
     server.forgets_licences = True
     server.uploads = [
