@@ -17,17 +17,17 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZip
 
 
 class ArrayFile(Protocol):
-    """A format with an output of its own for each sound."""
+    """A format with a separate output for each sound."""
 
     suffix: str
-    """Of the file that says what the output is: of a sound `rain.wav` it is `rain.wav` and this."""
+    """Of the file that has the settings: for a sound `rain.wav` it is `rain.wav` + suffix."""
 
     def write(self, path: pathlib.Path, row: Mapping[str, Any]) -> None:
-        """Write arrays and plain values; `path` ends in `suffix`, and appears when all of it is written."""
+        """Write arrays and plain values; `path` ends in `suffix`, and is the last file to appear."""
         ...
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
-        """The plain values of these keys; None if there is no such output, or not a whole one."""
+        """The plain values of these keys; None if the output is missing, incomplete or damaged."""
         ...
 
 

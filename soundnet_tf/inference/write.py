@@ -269,7 +269,7 @@ def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: Arra
 
 
 def refuse_others(path: pathlib.Path, there: Mapping[str, Any], facts: Facts) -> None:
-    """Raises SoundNetError, which says in what they differ, where an output was made with other settings."""
+    """Raise SoundNetError, with the differences, if an output was made with other settings."""
     storage.check_same(path, {key: there[key] for key in facts}, facts, 'Use another --out, or remove it')
 
 
