@@ -10,7 +10,7 @@ REFERENCE := $(shell for p in python3.11 python3.12 python3; do \
 LATEST := $(or $(REFERENCE),$(shell for p in python3 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null && echo $$p && break; done))
 
-# TensorFlow's start-up messages are of no use to users of this package.
+# TensorFlow's start-up messages do not help users of this package.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -30,7 +30,7 @@ from soundnet_tf.testing import enliven, noise
 DATA = pathlib.Path(os.environ.get('SOUNDNET_DATA', 'nowhere'))
 SECONDS = 5
 YAMNET_RATE, YAMNET_SAMPLES = 16_000, 15_600
-MOST_MB = {'float32': 12, 'float16': 6, 'int8': 3}
+MAX_MB = {'float32': 12, 'float16': 6, 'int8': 3}
 ROUNDS = 40
 
 
@@ -156,7 +156,7 @@ def main():
         files = {precision: made(trunk, 'layers', precision, clips, home) for precision in precisions}
         print('| trunk of the 8-layer net, without heads | MB | at most |\n|---|---|---|')
         for precision, (_, folder, found) in files.items():
-            size, most = (folder / 'model.tflite').stat().st_size / 1e6, MOST_MB.get(precision, '')
+            size, most = (folder / 'model.tflite').stat().st_size / 1e6, MAX_MB.get(precision, '')
             kept = f', in float: {" ".join(found["in_float"])}' if precision == 'int8' else ''
             print(f'| {precision}{kept} | {size:.2f} | {most} |')
         print()

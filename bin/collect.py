@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         service,
         LICENCES.value,
         prefer=PREFER.value,
-        most=MAX_VIDEOS.value,
-        most_per_word=MAX_PER_WORD.value,
+        max_videos=MAX_VIDEOS.value,
+        max_per_word=MAX_PER_WORD.value,
     )
     print(report)
     return 1 if report.failed else 0

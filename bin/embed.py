@@ -1,14 +1,17 @@
-"""Compute embeddings of sound files: the activations of one layer over time.
+"""Compute embeddings of sound files: the activations of one or several layers over time.
 
     soundnet-embed --out=embeddings recordings/
-    soundnet-embed --out=embeddings --layer=conv8 recordings/
+    soundnet-embed --out=embeddings --layer=pool5,conv7 recordings/
     soundnet-embed --model=runs/first/net --out=embeddings.parquet --format=parquet --pool=mean 'tapes/**/*.mp3'
     find /tapes -name '*.flac' | soundnet-embed --model=runs/first/net --out=embeddings --paths_from=-
 
 Arguments are sound files of any length, folders or globs; --paths_from reads more of them from a file.
-npz: one file per sound in the folder --out, with the inputs' folder structure (rain.wav.npz). Several runs can share
-the folder; if each has its own list of sounds, pass the same --root to all.
-jsonl, csv, parquet, h5: one table, the file --out. It is rebuilt when the list of sounds changes.
+npz, npy: one output per sound in the folder --out, with the inputs' folder structure. npz has arrays and settings in
+one file (rain.wav.npz); npy has the values alone (rain.wav.npy), and the rest beside them (rain.wav.npy.json). Several
+runs can share the folder; if each has its own list of sounds, pass the same --root to all.
+jsonl, csv, parquet, h5: one table, the file --out, with a row per sound and layer. It is rebuilt when the list of
+sounds changes.
+Several layers come from one pass over each sound. A sound that is too short for one of them is extended for all.
 To resume a stopped run, repeat the command; finished outputs are skipped. Files that cannot be used are reported and
 counted by reason, and the exit status is then 1.
 
@@ -24,14 +27,14 @@ from absl import flags
 from soundnet_tf import cli
 
 MODEL = cli.model_flag()
-OUT = cli.out_flag('The folder for npz files, or the file of a table.')
+OUT = cli.out_flag('The folder for npz or npy files, or the file of a table.')
 FORMAT = cli.choice(
     'format',
     'npz',
-    ('npz', 'jsonl', 'csv', 'parquet', 'h5'),
-    'npz (a file per sound), or a table: jsonl, csv, parquet, h5.',
+    ('npz', 'npy', 'jsonl', 'csv', 'parquet', 'h5'),
+    'npz or npy (an output per sound), or a table: jsonl, csv, parquet, h5.',
 )
-LAYER = cli.layer_flag()
+LAYERS = cli.layers_flag()
 POOL = cli.choice('pool', 'none', ('none', 'mean', 'max'), 'Pooling over time; none keeps every time step.')
 SHORT = cli.short_flag()
 PATHS_FROM = cli.paths_from_flag()
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         edges=EDGES.value,
         strict=STRICT.value,
     )
-    shared = (sounds, OUT.value, FORMAT.value, LAYER.value, POOL.value)
+    shared = (sounds, OUT.value, FORMAT.value, cli.split(LAYERS.value), POOL.value)
     if RUNNER.value:
         from soundnet_tf.inference import beam
 

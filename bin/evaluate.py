@@ -1,4 +1,4 @@
-"""Evaluate how well a linear classifier tells sounds apart by a net's features: the paper's protocol, and others.
+"""Evaluate a net's features by the accuracy of a linear classifier on them: the paper's protocol, and others.
 
     soundnet-evaluate --data=ESC-50/ --model=runs/first/net --out=esc50.json
     soundnet-evaluate --data=ESC-50/ --esc10 --model=runs/first/net --model=random:soundnet8 --model=mfcc

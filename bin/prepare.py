@@ -101,7 +101,7 @@ def _prepare(videos: 'Sequence[Video]', left_out: 'Sequence[Skipped]', out: str,
 
     settings = stages.Settings(
         clip_s=CLIP_S.value,
-        most_clips=MAX_CLIPS.value,
+        max_clips=MAX_CLIPS.value,
         frame_every_s=FRAME_EVERY_S.value,
         min_s=MIN_S.value,
         audio_format=AUDIO.value,

@@ -144,16 +144,18 @@ def _help(command: str, module: str, doc: str | None, groups: Mapping[str, Seque
     headed: dict[str, list[str]] = {'': [], **{heading: [] for heading in groups}}
     for flag in own:
         headed[heading_of.get(flag.name, '')].append(_flag_help(flag))
-    lines = [(doc or '').strip(), '', f'Flags of {command}:', *headed.pop('')]
-    for heading, texts in headed.items():
-        lines += ['', f'{heading}:', *texts]
+    lines, ungrouped = [(doc or '').strip()], headed.pop('')
+    for heading, texts in {f'Flags of {command}': ungrouped, **headed}.items():
+        lines += ['', f'{heading}:', *texts] if texts else []
     return '\n'.join([*lines, '', 'Flags of all commands:', '  --help: Print this.', '  --version: Print the version.'])
 
 
 def _flag_help(flag: Any) -> str:
     required = any('must have a value' in validator.message for validator in flag.validators)
-    value = ' (required)' if required else '' if flag.default is None else f' (default {flag.default_as_str})'
-    return f'  --{flag.name}: {flag.help}{value}'
+    has_default = flag.default not in (None, '', [])
+    value = ' (required)' if required else f' (default {flag.default_as_str})' if has_default else ''
+    help = flag.help.partition(';\n    repeat this option')[0]  # absl's, at a flag that can be repeated
+    return f'  --{flag.name}: {help}{value}'
 
 
 def _complain(command: str, message: str) -> None:
@@ -195,6 +197,18 @@ def layer_flag(
 ) -> flags.FlagHolder[str | None]:
     """--layer."""
     return flags.DEFINE_string('layer', None, help)
+
+
+def layers_flag() -> flags.FlagHolder[Sequence[str] | None]:
+    """--layer of several layers, with commas between them or as several flags; see `split`."""
+    help = "Layers or heads of the net, separated by commas (default: the net's feature layer)."
+    holder: Any = flags.DEFINE_multi_string('layer', None, help)
+    return holder
+
+
+def split(values: Sequence[str] | None) -> list[str]:
+    """The names in the values of a flag that may be repeated and have commas."""
+    return [name.strip() for value in values or () for name in value.split(',')]
 
 
 def seed_flag(help: str) -> flags.FlagHolder[int]:

@@ -1,19 +1,19 @@
-"""What can go wrong in a way that the user can mend.
+"""Errors that the user can fix.
 
-Every message is one line that names the file or value, says what was wrong and what to do.
-The binaries print it and exit with status 2; a bug keeps its traceback.
+Every message is one line with the file or value, what is wrong, and what to do.
+Commands print it and exit with status 2; a bug keeps its traceback.
 """
 
 
 class SoundNetError(Exception):
-    """The parent of all errors of this package that a user can mend."""
+    """The base class of all errors of this package that a user can fix."""
 
     status = 2
-    """With which a binary exits."""
+    """The exit status of a command."""
 
 
 class ShortClip(SoundNetError, ValueError):
-    """The sound is too short to give one frame of the layer that was asked for."""
+    """The sound is too short for one time step of the requested layer."""
 
 
 class UnknownLayer(SoundNetError, ValueError):
@@ -21,25 +21,25 @@ class UnknownLayer(SoundNetError, ValueError):
 
 
 class BadAudio(SoundNetError, ValueError):
-    """The bytes or samples are not a sound that can be used."""
+    """The bytes or samples are not usable sound."""
 
 
 class BadRecord(SoundNetError, ValueError):
-    """A record, or a folder of records, does not hold what training needs."""
+    """A record, or a folder of records, lacks what training needs."""
 
 
 class WeightsMismatch(SoundNetError, ValueError):
-    """Saved weights do not fit the net that they should go into."""
+    """Saved weights do not fit the net."""
 
 
 class LostWorker(SoundNetError):
-    """Another of several workers is gone: no mistake of this one."""
+    """Another worker failed; this one did nothing wrong."""
 
     status = 1
 
 
 class ExportRefused(SoundNetError):
-    """What was exported does not give the net's numbers, and was deleted: no mistake of the user's."""
+    """An export does not compute what the net does, and was deleted; the user did nothing wrong."""
 
     status = 1
 

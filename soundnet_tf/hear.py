@@ -62,19 +62,19 @@ def get_timestamp_embeddings(audio: Any, model: Model) -> tuple[tf.Tensor, tf.Te
     `[sounds, time, timestamp_embedding_size]` and `[sounds, time]`, milliseconds from the start: the centres of the
     steps, at regular distances, those that lie within the sound.
     """
-    heard = _heard(audio, model, model.timestamp_layer)
-    inside = _inside(heard[0])
-    values = np.stack([embedding.values[inside] for embedding in heard])
-    times = np.clip(1000 * heard[0].times[inside], 0, 1000 * heard[0].seconds)
-    return tf.constant(values), tf.constant(np.tile(times, (len(heard), 1)), tf.float32)
+    embeddings = _embeddings(audio, model, model.timestamp_layer)
+    inside = _inside(embeddings[0])
+    values = np.stack([embedding.values[inside] for embedding in embeddings])
+    times = np.clip(1000 * embeddings[0].times[inside], 0, 1000 * embeddings[0].seconds)
+    return tf.constant(values), tf.constant(np.tile(times, (len(embeddings), 1)), tf.float32)
 
 
 def get_scene_embeddings(audio: Any, model: Model) -> tf.Tensor:
     """`[sounds, samples]` in [-1, 1] at 22,050 Hz to float32 `[sounds, scene_embedding_size]`."""
-    return tf.constant(np.stack([embedding.mean() for embedding in _heard(audio, model, model.scene_layer)]))
+    return tf.constant(np.stack([embedding.mean() for embedding in _embeddings(audio, model, model.scene_layer)]))
 
 
-def _heard(audio: Any, model: Model, layer: str) -> list[Embedding]:
+def _embeddings(audio: Any, model: Model, layer: str) -> list[Embedding]:
     sounds = np.asarray(audio, np.float32)
     if sounds.ndim != 2 or not sounds.size:
         raise SoundNetError(f'audio has shape {list(sounds.shape)}: pass [sounds, samples]')

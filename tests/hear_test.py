@@ -73,7 +73,7 @@ def test_the_numbers_are_those_of_the_embedder(folder, loaded):
     np.testing.assert_allclose(scene[0], embedder.embed(sound, SAMPLE_RATE).mean(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_sound_does_not_depend_on_its_company(loaded, monkeypatch):
+def test_a_sound_does_not_depend_on_its_batch(loaded, monkeypatch):
     batch = sounds(5, 1.5)
     together = hear.get_scene_embeddings(batch, loaded)
     monkeypatch.setattr(hear, 'BATCH_S', 3)

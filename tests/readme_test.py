@@ -59,7 +59,7 @@ def test_the_first_commands_say_what_stands_there(tmp_path):
     assert [command.split()[0] for command in first_commands.commands()] == ['soundnet-tag', 'soundnet-embed']
     number = r'\d+\.\d(?=%)'
     for command, stands_there in first_commands.commands().items():
-        told = first_commands.said(command, tmp_path)
-        assert re.sub(f' *{number}', '', told) == re.sub(f' *{number}', '', stands_there)
-        numbers = [[float(found) for found in re.findall(number, text)] for text in (told, stands_there)]
+        printed = first_commands.said(command, tmp_path)
+        assert re.sub(f' *{number}', '', printed) == re.sub(f' *{number}', '', stands_there)
+        numbers = [[float(found) for found in re.findall(number, text)] for text in (printed, stands_there)]
         assert numbers[0] == pytest.approx(numbers[1], abs=0.3)

@@ -1,1 +1,1 @@
-"""What writes the files of this checkout that nobody writes by hand."""
+"""Generators of the files of this checkout that are not written by hand."""

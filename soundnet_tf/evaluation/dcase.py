@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from soundnet_tf.errors import SoundNetError
 
-Row = tuple[str, str, int | None, str]
+Annotation = tuple[str, str, int | None, str]
 """Path, scene, fold, recording."""
 
 _2013 = re.compile(r'([a-z]+)\d\d\.wav', re.IGNORECASE)
@@ -23,7 +23,7 @@ def meta_file(path: pathlib.Path) -> pathlib.Path | None:
     return next((file for file in (path / 'meta.txt', path / 'meta.csv') if file.is_file()), None)
 
 
-def rows(path: pathlib.Path) -> Iterator[Row]:
+def rows(path: pathlib.Path) -> Iterator[Annotation]:
     """The clips of `meta.*`, each in the fold whose `evaluation_setup/fold<k>_evaluate.*` lists it.
 
     Clips that no fold tests have no fold; clips that no fold uses at all are left out, as in the challenge.

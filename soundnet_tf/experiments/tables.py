@@ -17,7 +17,7 @@ TRUST = {'E': "the ESC-50 repository's table of results", 'U': 'remembered from 
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a table.
 
     `published` is in percent, by data set (`esc50`, `esc10`, `dcase`, `videos`), with its source's letter.
@@ -42,17 +42,17 @@ class Table:
 
     name: str
     about: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     data: tuple[str, ...] = ('esc50', 'esc10')
     """The paper's data sets in this table."""
     measure: str = 'accuracy'
 
 
-def _layers(network: str, published: bool) -> tuple[Row, ...]:
+def _layers(network: str, published: bool) -> tuple[TableRow, ...]:
     dcase = {'conv4': 77, 'conv5': 88, 'pool5': 88, 'conv6': 87, 'conv7': 84, 'conv8': 74}
     esc50 = {'conv4': 66.0, 'conv5': 69.3, 'pool5': 72.9, 'conv6': 73.3, 'conv7': 59.8, 'conv8': 43.7}
     return tuple(
-        Row(
+        TableRow(
             f'{layer}, {network} teachers',
             'distilled',
             layer=layer,
@@ -68,8 +68,8 @@ TABLES = (
         'scenes',
         'acoustic scenes',
         (
-            Row('best before SoundNet', 'published', published={'dcase': (78, 'U')}),
-            Row('SoundNet8', 'distilled', published={'dcase': (88, 'U')}),
+            TableRow('best before SoundNet', 'published', published={'dcase': (78, 'U')}),
+            TableRow('SoundNet8', 'distilled', published={'dcase': (88, 'U')}),
         ),
         data=('dcase',),
     ),
@@ -77,37 +77,41 @@ TABLES = (
         'sounds',
         'environmental sounds: transferred, from scratch, autoencoder, and without learning',
         (
-            Row('SoundNet8', 'distilled', published={'esc50': (74.2, 'E'), 'esc10': (92.2, 'U')}),
-            Row('SoundNet5', 'distilled', 'soundnet5', published={'esc50': (66.1, 'E'), 'esc10': (86.8, 'U')}),
-            Row('SoundNet8 from scratch', 'scratch', published={'esc50': (51.1, 'E'), 'esc10': (75.5, 'U')}),
-            Row(
+            TableRow('SoundNet8', 'distilled', published={'esc50': (74.2, 'E'), 'esc10': (92.2, 'U')}),
+            TableRow('SoundNet5', 'distilled', 'soundnet5', published={'esc50': (66.1, 'E'), 'esc10': (86.8, 'U')}),
+            TableRow('SoundNet8 from scratch', 'scratch', published={'esc50': (51.1, 'E'), 'esc10': (75.5, 'U')}),
+            TableRow(
                 'SoundNet5 from scratch', 'scratch', 'soundnet5', published={'esc50': (65.0, 'E'), 'esc10': (82.3, 'U')}
             ),
-            Row('convolutional autoencoder', 'autoencoder', published={'esc50': (39.9, 'E'), 'esc10': (74.3, 'U')}),
-            Row('SoundNet8, random weights', 'random'),
-            Row('SoundNet5, random weights', 'random', 'soundnet5'),
-            Row('MFCC', 'mfcc'),
-            Row('human', 'published', published={'esc50': (81.3, 'E'), 'esc10': (95.7, 'U')}),
+            TableRow(
+                'convolutional autoencoder', 'autoencoder', published={'esc50': (39.9, 'E'), 'esc10': (74.3, 'U')}
+            ),
+            TableRow('SoundNet8, random weights', 'random'),
+            TableRow('SoundNet5, random weights', 'random', 'soundnet5'),
+            TableRow('MFCC', 'mfcc'),
+            TableRow('human', 'published', published={'esc50': (81.3, 'E'), 'esc10': (95.7, 'U')}),
         ),
     ),
     Table(
         'loss',
         'the loss between teachers and student',
         (
-            Row('l2', 'distilled', loss='l2', published={'esc50': (47.8, 'U'), 'esc10': (81.5, 'U')}),
-            Row('KL', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
+            TableRow('l2', 'distilled', loss='l2', published={'esc50': (47.8, 'U'), 'esc10': (81.5, 'U')}),
+            TableRow('KL', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
         ),
     ),
     Table(
         'teachers',
         'teachers and their network',
         (
-            Row(
+            TableRow(
                 'objects alone', 'distilled', roles=('objects',), published={'esc50': (69.5, 'U'), 'esc10': (89.8, 'U')}
             ),
-            Row('scenes alone', 'distilled', roles=('scenes',), published={'esc50': (71.1, 'U'), 'esc10': (89.5, 'U')}),
-            Row('both', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
-            Row('both, AlexNet', 'distilled', network='alexnet'),
+            TableRow(
+                'scenes alone', 'distilled', roles=('scenes',), published={'esc50': (71.1, 'U'), 'esc10': (89.5, 'U')}
+            ),
+            TableRow('both', 'distilled', published={'esc50': (72.9, 'U'), 'esc10': (92.2, 'U')}),
+            TableRow('both, AlexNet', 'distilled', network='alexnet'),
         ),
     ),
     Table(
@@ -120,9 +124,11 @@ TABLES = (
         'multimodal',
         'sound, vision and both of videos with labels',
         (
-            Row('sound', 'multimodal', modalities=('sound',), published={'videos': (32.4, 'U')}),
-            Row('vision', 'multimodal', modalities=('vision',), published={'videos': (49.4, 'U')}),
-            Row('sound and vision', 'multimodal', modalities=('sound', 'vision'), published={'videos': (51.4, 'U')}),
+            TableRow('sound', 'multimodal', modalities=('sound',), published={'videos': (32.4, 'U')}),
+            TableRow('vision', 'multimodal', modalities=('vision',), published={'videos': (49.4, 'U')}),
+            TableRow(
+                'sound and vision', 'multimodal', modalities=('sound', 'vision'), published={'videos': (51.4, 'U')}
+            ),
         ),
         data=('videos',),
         measure='mAP',

@@ -17,7 +17,7 @@ from soundnet_tf.audio import SAMPLE_RATE
 
 NAME = 'TFLITE_METADATA'
 MODEL_IDENTIFIER, METADATA_IDENTIFIER = b'TFL3', b'M001'
-LEAST_PARSER = '1.3.0'
+MIN_PARSER = '1.3.0'
 AUDIO_PROPERTIES, TENSOR_AXIS_LABELS = 4, 2
 """Members of the schema's ContentProperties and AssociatedFileType."""
 
@@ -80,7 +80,7 @@ def metadata(name: str, description: str, outputs: Sequence[Output]) -> bytes:
             0: builder.CreateString(name),
             1: builder.CreateString(description),
             3: _vector(builder, [graph]),
-            7: builder.CreateString(LEAST_PARSER),
+            7: builder.CreateString(MIN_PARSER),
         },
     )
     builder.Finish(model, METADATA_IDENTIFIER)

@@ -17,7 +17,7 @@ from soundnet_tf.training.runs import saved_origin
 
 RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
 
-Row = dict[str, float | None]
+EpochMetrics = dict[str, float | None]
 """One epoch, by column; None where the held-out clips were not evaluated."""
 
 
@@ -28,7 +28,7 @@ def _read(path: pathlib.Path) -> Any:
         raise SoundNetError(f'{path}: cannot be read ({error}). Use another --out, or remove {path.parent}') from error
 
 
-def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
+def read_history(out: pathlib.Path, epochs: int) -> list[EpochMetrics]:
     """The rows of the first `epochs`: those after the last checkpoint are repeated."""
     path = out / HISTORY
     if not path.exists():
@@ -38,7 +38,7 @@ def read_history(out: pathlib.Path, epochs: int) -> list[Row]:
     return [row for row in rows if (row['epoch'] or 0) <= epochs]
 
 
-def write_history(out: pathlib.Path, rows: Sequence[Row]) -> None:
+def write_history(out: pathlib.Path, rows: Sequence[EpochMetrics]) -> None:
     """Write all epochs so far."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[-1]), lineterminator='\n')

@@ -108,7 +108,7 @@ class Run:
             )
         due = epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
         found = {name: scores.accuracy for name, scores in self.evaluate().items()} if due else {}
-        row: journal.Row = {
+        row: journal.EpochMetrics = {
             'epoch': epoch,
             'learning_rate': recipe.rate(epoch),
             'loss': loss / clips,
@@ -127,7 +127,7 @@ class Run:
         return {key: f'{value:.3g}' for key, value in row.items() if value is not None}
 
     @property
-    def _best(self) -> journal.Row:
+    def _best(self) -> journal.EpochMetrics:
         """The first epoch with the best validation accuracy."""
         rows = [row for row in self._rows if row['validation_accuracy'] is not None]
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)

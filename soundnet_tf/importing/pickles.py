@@ -81,7 +81,7 @@ class _Machine:
             stack.append(function(*arguments))
         elif name == 'BUILD':
             (state,) = self._above(len(stack) - 1)
-            # Of a dict it sets attributes, such as the _metadata of a state dict, which nobody asks for.
+            # Of a dict it sets attributes, such as the _metadata of a state dict, which is not needed.
             if not isinstance(stack[-1], dict):
                 stack[-1].build(state)
         elif name == 'BINPERSID' and self._persistent:

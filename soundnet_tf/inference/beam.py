@@ -6,6 +6,7 @@ from typing import Any
 from soundnet_tf import cli
 from soundnet_tf.errors import MissingTool
 from soundnet_tf.inference import write
+from soundnet_tf.inference.array_files import ArrayFile
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.files import SoundFile, Tally
 from soundnet_tf.inference.listening import CLIPS_WAITING
@@ -26,7 +27,7 @@ def embed_files(
     files: Sequence[SoundFile],
     out: str,
     format: str = 'npz',
-    layer: str | None = None,
+    layers: Sequence[str] = (),
     pool: str = 'none',
     *,
     runner: str = 'DirectRunner',
@@ -34,26 +35,26 @@ def embed_files(
 ) -> Tally:
     """`write.embed_files`, by workers that each `load` the net; they and this process see the same files and folders.
 
-    A table is put together here at the end. What is wrong with a file is in the logs of the worker that had it, and
-    counted here. `options` go to the runner untouched.
+    A table is written here at the end. A bad file is reported in the logs of the worker that had it, and counted here.
+    `options` are passed to the runner unchanged.
     """
     embedder = load()
-    layer = embedder.listener.resolve_layer(layer)
+    layers = embedder.listener.resolve_layers(layers)
 
-    def to_npz(facts: write.Facts, folder: str) -> Tally:
+    def to_arrays(facts: write.Facts, folder: str, arrays: ArrayFile) -> Tally:
         def build(pipeline: Any) -> None:
             _ = (
                 pipeline
                 | 'files' >> apache_beam.Create(list(files))
                 | 'spread' >> apache_beam.Reshuffle()
-                | 'embed' >> apache_beam.ParDo(_Embed(load, facts, folder, layer))
+                | 'embed' >> apache_beam.ParDo(_Embed(load, facts, folder, layers, arrays))
             )
 
         result = cli.run_beam(runner, options, build)
         counters = result.metrics().query(MetricsFilter().with_namespace(COUNTERS))['counters']
         return _tally({counter.key.metric.name: counter.result for counter in counters})
 
-    return write.write(embedder, files, out, format, layer, pool, to_npz)
+    return write.write(embedder, files, out, format, layers, pool, to_arrays)
 
 
 def _tally(counted: Mapping[str, int]) -> Tally:
@@ -64,10 +65,12 @@ def _tally(counted: Mapping[str, int]) -> Tally:
 
 
 class _Embed(apache_beam.DoFn):
-    """`write.to_folder` as a DoFn: a file to its npz; it emits nothing."""
+    """`write.to_folder` as a DoFn: a file to its output; it emits nothing."""
 
-    def __init__(self, load: Callable[[], Embedder], facts: write.Facts, folder: str, layer: str) -> None:
-        self._load, self._facts, self._folder, self._layer = load, facts, folder, layer
+    def __init__(
+        self, load: Callable[[], Embedder], facts: write.Facts, folder: str, layers: Sequence[str], arrays: ArrayFile
+    ) -> None:
+        self._load, self._settings = load, (facts, folder, layers, arrays)
 
     def setup(self) -> None:
         self._embedder = self._load()
@@ -87,7 +90,7 @@ class _Embed(apache_beam.DoFn):
     def _embed(self) -> None:
         if not self._waiting:
             return
-        tally = write.to_folder(self._embedder, self._waiting, self._facts, self._folder, self._layer)
+        tally = write.to_folder(self._embedder, self._waiting, *self._settings)
         self._waiting = []
         counts = {'done': tally.done, 'skipped': tally.skipped, 'elsewhere': tally.elsewhere}
         counts |= {'seconds of sound': round(3600 * tally.hours)}

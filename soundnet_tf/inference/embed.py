@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from numpy.typing import ArrayLike
 
@@ -19,6 +19,8 @@ from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
     from soundnet_tf.nets.fast import Precision
+
+Layers = Sequence[str] | None
 
 
 class Embedder:
@@ -70,38 +72,59 @@ class Embedder:
         """By head, whether the best of these tags reaches its `confidence_threshold`; only heads that have one."""
         return confident_heads(tags, self.confidence_threshold)
 
-    def embed(self, waveform: ArrayLike, sample_rate: int, layer: str | None = None) -> Embedding:
+    @overload
+    def embed(self, waveform: ArrayLike, sample_rate: int, layer: str | None = None) -> Embedding: ...
+    @overload
+    def embed(self, waveform: ArrayLike, sample_rate: int, *, layers: Sequence[str]) -> Embeddings: ...
+    def embed(self, waveform: ArrayLike, sample_rate: int, layer: str | None = None, *, layers: Layers = None) -> Any:
         """The values of a layer, or the probabilities of a head by its name; by default of `spec.feature_layer`.
 
         `waveform` is `[samples]` or `[samples, channels]`, an array, list or tensor, float in [-1, 1] or integer PCM,
         at any `sample_rate` in Hz and of any length. Raises ShortClip, BadAudio for unusable samples, UnknownLayer.
+        With `layers` instead of `layer`, one pass gives a dict with the embedding of each; the clip must be long enough
+        for all of them, or is extended for all of them.
         """
-        layer = self.listener.resolve_layer(layer)
-        return self.listener.listen_samples(waveform, sample_rate, [layer])[layer]
+        names = self._resolve(layer, layers)
+        return _pick(self.listener.listen_samples(waveform, sample_rate, names), layers)
 
+    @overload
     def embed_batch(
         self, waveforms: Iterable[ArrayLike], sample_rate: int, layer: str | None = None
-    ) -> list[Embedding]:
+    ) -> list[Embedding]: ...
+    @overload
+    def embed_batch(
+        self, waveforms: Iterable[ArrayLike], sample_rate: int, *, layers: Sequence[str]
+    ) -> list[Embeddings]: ...
+    def embed_batch(
+        self, waveforms: Iterable[ArrayLike], sample_rate: int, layer: str | None = None, *, layers: Layers = None
+    ) -> list[Any]:
         """`embed` of each, with the same numbers in less time: `[batch, samples]`, or clips of several lengths."""
-        layer = self.listener.resolve_layer(layer)
+        names = self._resolve(layer, layers)
         sounds = (
-            (name := f'clip {number}', self.listener.open_samples(waveform, sample_rate, [layer], name))
+            (name := f'clip {number}', self.listener.open_samples(waveform, sample_rate, names, name))
             for number, waveform in enumerate(waveforms)
         )
-        return [_or_raise(result)[layer] for result in listening.listen_opened(self.listener, sounds, [layer])]
+        return [_pick(result, layers) for result in listening.listen_opened(self.listener, sounds, names)]
 
-    def embed_file(self, path: Path, layer: str | None = None) -> Embedding:
+    @overload
+    def embed_file(self, path: Path, layer: str | None = None) -> Embedding: ...
+    @overload
+    def embed_file(self, path: Path, *, layers: Sequence[str]) -> Embeddings: ...
+    def embed_file(self, path: Path, layer: str | None = None, *, layers: Layers = None) -> Any:
         """As `embed`, of a sound file of any length. Errors name it."""
-        layer = self.listener.resolve_layer(layer)
-        return self.listener.listen_file(path, [layer])[layer]
+        return _pick(self.listener.listen_file(path, self._resolve(layer, layers)), layers)
 
-    def embed_files(self, paths: Iterable[Path], layer: str | None = None) -> Iterator[Embedding]:
+    @overload
+    def embed_files(self, paths: Iterable[Path], layer: str | None = None) -> Iterator[Embedding]: ...
+    @overload
+    def embed_files(self, paths: Iterable[Path], *, layers: Sequence[str]) -> Iterator[Embeddings]: ...
+    def embed_files(self, paths: Iterable[Path], layer: str | None = None, *, layers: Layers = None) -> Iterator[Any]:
         """As `embed_file`, of each file in turn, decoded ahead and batched. The first bad file ends it."""
         if isinstance(paths, str | os.PathLike):
             raise SoundNetError(f'{paths}: is one path. Pass a list of paths')
-        layer = self.listener.resolve_layer(layer)
-        for result in listening.listen_paths(self.listener, (os.fspath(path) for path in paths), [layer]):
-            yield _or_raise(result)[layer]
+        names = self._resolve(layer, layers)
+        for result in listening.listen_paths(self.listener, (os.fspath(path) for path in paths), names):
+            yield _pick(result, layers)
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[Tag]:
         """The `top` most probable classes of each head, of the clip as a whole; arguments and errors as `embed`.
@@ -135,15 +158,23 @@ class Embedder:
         layer = self.listener.resolve_layer(layer)
         return Stream(self.listener.open_stream([layer], sample_rate), layer)
 
+    def _resolve(self, layer: str | None, layers: Layers) -> list[str]:
+        if layers is None:
+            return [self.listener.resolve_layer(layer)]
+        if layer is not None or isinstance(layers, str) or not layers:
+            raise SoundNetError(f'layers={layers!r}: must be a list of layers, without layer=')
+        return list(dict.fromkeys(map(self.listener.resolve_layer, layers)))
+
     def __repr__(self) -> str:
         heads = ', '.join(self.spec.head_names) or 'none'
         return f'Embedder({self.spec.name}: {self.spec.feature_layer}, heads {heads})'
 
 
-def _or_raise(result: Embeddings | InputError) -> Embeddings:
+def _pick(result: Embeddings | InputError, layers: Layers) -> Embedding | Embeddings:
+    """The embedding of the only layer, or those of all `layers` if the user passed these."""
     if isinstance(result, Exception):
         raise result
-    return result
+    return next(iter(result.values())) if layers is None else result
 
 
 def load(

@@ -1,4 +1,4 @@
-"""What goes into a net and what comes out: a clip, the embedding of a layer, and what turns one into the other."""
+"""The input and output of a net: a clip, the embedding of a layer, and the protocol that turns one into the other."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 Path = str | os.PathLike[str]
 
 InputError = BadAudio | ShortClip | MissingTool
-"""What may be wrong with one file, and says nothing about the others."""
+"""Errors of one file, which do not affect others."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Clip:
 
     @functools.cached_property
     def level_dbfs(self) -> float:
-        """Of the sound itself; see `audio.LevelMeter`."""
+        """Of the sound without what extends it; see `audio.LevelMeter`."""
         return audio.level_dbfs(self.waveform[: self.samples])
 
 
@@ -55,7 +55,7 @@ Result = TypeVar('Result', bound=Timed)
 
 
 class Listener(Protocol[Result]):
-    """Whatever opens sound files and gives a result for each layer: what `listening` and `files.listen` work with."""
+    """Opens sound files and gives a result for each layer; `listening` and `files.listen` work with any listener."""
 
     @property
     def decoder(self) -> str:
@@ -63,7 +63,7 @@ class Listener(Protocol[Result]):
         ...
 
     def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
-        """Decode a file far enough to know whether it is long. Raises one of InputError."""
+        """Decode a file far enough to know whether it is long. Raises an InputError."""
         ...
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[dict[str, Result]]:
@@ -77,12 +77,12 @@ class Listener(Protocol[Result]):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Embedding:
-    """What a layer gave for a sound.
+    """The output of a layer for a sound.
 
     `values` is float32 `[time, channels]`, `times` the centre of each step in seconds from the first sample.
-    `seconds` is the length of the sound itself, or of what a stream had heard of it; `tiled` says that it was
-    repeated to be long enough, `padded` that silence was put behind it. `level_dbfs` is the level of the loudest
-    second of the same sound as `seconds` (`audio.LevelMeter`), NaN where nobody measured it.
+    `seconds` is the length of the sound itself, of a stream so far; `tiled` says that it was repeated to be long
+    enough, `padded` that silence was appended. `level_dbfs` is the level of the loudest second of that sound
+    (`audio.LevelMeter`), NaN if it was not measured.
     """
 
     values: NDArray[np.float32]
@@ -103,7 +103,7 @@ class Embedding:
         filled: Short,
         level_dbfs: float,
     ) -> 'Embedding':
-        """Of a sound of so many samples, and how it was filled up; 'error' where it was not."""
+        """Of a sound of so many samples; `filled` says how it was extended, 'error' if it was not."""
         return cls(values, times, layer, samples / SAMPLE_RATE, filled == 'tile', filled == 'pad', level_dbfs)
 
     @property
@@ -130,7 +130,7 @@ class Embedding:
 
 
 def join(parts: Sequence[Embedding]) -> Embedding:
-    """One embedding of the parts that a stream gave."""
+    """The parts that a stream gave as one embedding."""
     values, times = (np.concatenate([getattr(part, name) for part in parts]) for name in ('values', 'times'))
     return dataclasses.replace(parts[-1], values=values, times=times)
 

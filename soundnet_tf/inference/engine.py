@@ -1,6 +1,6 @@
-"""What runs the net under an `Embedder`: TensorFlow for any layer, LiteRT for a few of them without TensorFlow.
+"""What runs the net of an `Embedder`: TensorFlow for any layer, or LiteRT for some of them without TensorFlow.
 
-Threads may share an engine. A copy of one is the same engine; a pickle says how to load it again.
+Threads may share an engine. A copy of an engine is the engine itself; a pickle stores how to load it.
 """
 
 import os
@@ -28,7 +28,7 @@ Edges = Literal['drop', 'keep']
 """Whether the steps at a clip's end that training never used are dropped: see `geometry.trim_edges`."""
 
 MAX_CLIP_S = 60.0
-"""TensorFlow is given longer sounds in pieces: as quick, and the memory stays what it is."""
+"""TensorFlow gets longer sounds in pieces, which is as fast and keeps memory constant."""
 
 
 class Engine(Protocol):
@@ -46,7 +46,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it multiplies in: float32, or bfloat16."""
+        """The number format of multiplications: float32, or bfloat16."""
         ...
 
     def serves(self, layer: str) -> bool:
@@ -54,7 +54,7 @@ class Engine(Protocol):
         ...
 
     def max_clip_s(self, layers: Sequence[str]) -> float:
-        """Longer sounds, in seconds, are better streamed: the memory of `run` grows with the length."""
+        """The length in seconds above which a sound is streamed: the memory of `run` grows with the length."""
         ...
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
@@ -62,16 +62,16 @@ class Engine(Protocol):
         ...
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
-        """`run` of each, as one batch where that is quicker: best of about one length, as memory is of the longest."""
+        """`run` of each, as one batch where that is faster. Memory is that of the longest, so use similar lengths."""
         ...
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
-        """The net for a sound that comes piece by piece, one for each sound."""
+        """The net for one sound that arrives piece by piece."""
         ...
 
 
 class _Shared:
-    """An engine that copies share, since nothing about it changes; pickled, it is made anew from `_made_by`."""
+    """An engine that copies share, since it never changes; a pickle has `_made_by`, the call that creates it."""
 
     _made_by: tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -88,7 +88,7 @@ class _Shared:
 class TensorFlowEngine(_Shared):
     """Runs the net with these `weights` through TensorFlow.
 
-    `precision` 'bfloat16' multiplies in half precision: quicker on processors that have it, SoundNetError elsewhere.
+    `precision` 'bfloat16' multiplies in half precision: faster on processors that support it, SoundNetError elsewhere.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class TensorFlowEngine(_Shared):
         return NetStream(self.spec, layers, self._stages[tuple(layers)])
 
     def _whole(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
-        """A graph, called: `predict` costs 50 ms at each call."""
+        """A graph to call: `predict` costs 50 ms at each call."""
         with self._lock:
             if (layers, of_several_lengths) not in self._graphs:
                 self._graphs[layers, of_several_lengths] = self._traced(layers, of_several_lengths)
@@ -149,7 +149,7 @@ class TensorFlowEngine(_Shared):
         from soundnet_tf.nets import fast
 
         form = fast.inference_form(self._weights, layers, self.precision)
-        # Without a signature each new clip length would be traced anew.
+        # Without a signature each new clip length would be traced again.
         signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
         graph: Any = tf.function(form, input_signature=signature if of_several_lengths else signature[:1])
         concrete = graph.get_concrete_function()
@@ -161,7 +161,7 @@ class TensorFlowEngine(_Shared):
         channels = 1 if stage.source is None else geometry.channels(self.spec, stage.source)
         signature = [tf.TensorSpec([1, None, channels], tf.float32)]
         graph: Any = tf.function(lambda x: tf.cast(stage.run(x), tf.float32), input_signature=signature)
-        # Not by its first call: TensorFlow warns where several calls trace, as there are stages.
+        # Not at its first call: TensorFlow warns if several calls trace, and each stage would.
         concrete = graph.get_concrete_function()
         return lambda x: concrete(tf.constant(x)).numpy()
 
@@ -180,9 +180,9 @@ class KerasEngine(TensorFlowEngine):
 def stored(
     folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32', edges: Edges = 'drop'
 ) -> TensorFlowEngine:
-    """The net of a saved folder, of which only what is asked for is ever read, and no Keras model is made.
+    """The net of a saved folder, without a Keras model; only the weights of the requested layers are read.
 
-    Raises SoundNetError where the folder is no saved net, WeightsMismatch where its parts disagree.
+    Raises SoundNetError if the folder is not a saved net, WeightsMismatch if its parts disagree.
     """
     spec, labels = saved.read_spec(folder), saved.read_labels(folder)
     spec = spec.with_edges() if edges == 'keep' else spec
@@ -195,7 +195,7 @@ def stored(
 
 
 def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
-    """The precision itself. Raises SoundNetError where it is unknown, or this machine's processor lacks it."""
+    """The precision itself. Raises SoundNetError if it is unknown, or if this machine's processor lacks it."""
     if precision not in ('float32', 'bfloat16'):
         raise SoundNetError(f"precision={precision!r}: must be 'float32' or 'bfloat16'")
     if precision == 'bfloat16':
@@ -209,13 +209,13 @@ def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
 
 
 AT_ONCE_S = 60.0
-"""Seconds of sound that LiteRT hears as it starts; then copying the weights for quicker kernels has paid."""
+"""Seconds of sound that LiteRT processes before it copies the weights for faster kernels, which takes time."""
 
 
 class LiteRTEngine(_Shared):
     """The `net.tflite` of a saved net, which serves the layers that it was written with.
 
-    Raises MissingTool without ai-edge-litert, SoundNetError where the file is missing or damaged.
+    Raises MissingTool without ai-edge-litert, SoundNetError if the file is missing or damaged.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
@@ -228,7 +228,7 @@ class LiteRTEngine(_Shared):
         self._seconds = 0.0
         self._packed = False
         self._interpreter = self._opened()
-        # Layers of different reach are in different signatures: a short clip may do for one and not for another.
+        # Layers with different receptive fields have different signatures: a clip may be long enough for some only.
         signatures = self._interpreter.get_signature_list()
         self._signature_of = {layer: key for key, names in signatures.items() for layer in names['outputs']}
         self._runners: dict[str, Any] = {}
@@ -237,7 +237,7 @@ class LiteRTEngine(_Shared):
         return layer in self._signature_of
 
     def max_clip_s(self, layers: Sequence[str]) -> float:
-        return 300.0  # beyond, its activations take more memory than TensorFlow does
+        return 300.0  # beyond, its activations take more memory than TensorFlow's
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         with self._lock:
@@ -256,7 +256,7 @@ class LiteRTEngine(_Shared):
         return {layer: outputs[layer] for layer in layers}
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
-        return [self.run(waveform, layers) for waveform in waveforms]  # here a batch gains nothing
+        return [self.run(waveform, layers) for waveform in waveforms]  # LiteRT gains nothing from a batch
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
         raise SoundNetError('streams need the weights of the net. Load its whole folder')
@@ -268,19 +268,19 @@ class LiteRTEngine(_Shared):
             raise SoundNetError(f'{self._path}: cannot be read ({error}). Delete it, or write it again') from None
 
     def _runner(self, signature: str) -> Any:
-        """Runs one signature. A first run on the shortest clip lets LiteRT set up, which it announces on stderr."""
+        """Runs one signature. The first run, on the shortest clip, lets LiteRT set up, which it logs on stderr."""
         if signature not in self._runners:
             runner = self._interpreter.get_signature_runner(signature)
             own = (layer for layer, key in self._signature_of.items() if key == signature)
-            least = max(geometry.min_samples(self.spec, layer) for layer in own)
+            samples = max(geometry.min_samples(self.spec, layer) for layer in own)
             with litert.silent_stderr():
-                runner(waveform=np.zeros([1, least], np.float32))
+                runner(waveform=np.zeros([1, samples], np.float32))
             self._runners[signature] = runner
         return self._runners[signature]
 
 
 class FirstThatServes(_Shared):
-    """A quick engine for what it serves, and one that serves all, made when it is first needed."""
+    """A fast engine for the layers that it serves, and one for all others, created when first needed."""
 
     def __init__(self, quick: Engine, whole: Callable[[], Engine]):
         self._made_by = FirstThatServes, (quick, whole)
@@ -320,10 +320,10 @@ class FirstThatServes(_Shared):
 
 
 def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32', edges: Edges = 'drop') -> Engine:
-    """For a saved net: LiteRT for what its `net.tflite` serves, where there is one and LiteRT is installed; else
-    TensorFlow, as it is for any other precision than float32, and for `edges='keep'`.
+    """For a saved net: LiteRT for what its `net.tflite` serves, if it has one and LiteRT is installed; else TensorFlow.
 
-    Raises SoundNetError where the folder is not a saved net.
+    TensorFlow alone computes in other precisions than float32, and with `edges='keep'`. Raises SoundNetError if the
+    folder is not a saved net.
     """
     if edges not in get_args(Edges):
         raise SoundNetError(f"edges={edges!r}: must be 'drop' or 'keep'")

@@ -32,10 +32,10 @@ class SoundFile:
 def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None = None) -> list[SoundFile]:
     """The specified files, the matches of globs, and the files in folders at any depth, each once, without hidden ones.
 
-    Names begin at `root`, or at the folder that all have in common. Of those that are `listed` a folder may be empty,
-    and a glob that fits nothing is a name. What cannot be looked into stands for itself; a folder without sounds beside
-    others is told. Raises SoundNetError for nothing named, where there is no sound at all, for globs that fit nothing,
-    and for files that do not lie below `root`.
+    Names begin at `root`, or at the folder that all have in common. Among the `listed`, folders may be empty, and a
+    glob without matches is a file name. An unreadable folder counts as a file; an empty one beside others is
+    reported. Raises SoundNetError for no arguments, if there are no sound files, for globs without matches, and for
+    files that are not below `root`.
     """
     if not arguments and not listed:
         raise SoundNetError('no input: pass sound files, globs or folders')
@@ -71,7 +71,7 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
 def listed(path: str) -> list[str]:
     """The lines of a list of files, folders or globs; `-` reads standard input.
 
-    Raises SoundNetError where there is no such list, or nothing in it.
+    Raises SoundNetError if the list cannot be read or is empty.
     """
     try:
         data = sys.stdin.buffer.read() if path == '-' else pathlib.Path(path).read_bytes()
@@ -161,7 +161,7 @@ def listen(
     """Call `done` with the results of each file, or with None where the file cannot be used.
 
     Such a file is reported on stderr in one line and counted, and so is an incomplete one. Every other error ends the
-    run, and so does the lack of a decoder that was specified by name, since no file can be read without it. `files`
+    run, and so does a missing decoder that was specified by name, since no file can be read without it. `files`
     may be an iterator that leaves out some of the `total` and counts them in the `tally`.
     """
     taken: collections.deque[SoundFile] = collections.deque()
@@ -205,15 +205,15 @@ def _progress(total: int) -> Any:
 
 
 def _watched(pieces: Iterator[Waveform], path: str) -> Iterator[Waveform]:
-    """With a progress bar of its own on terminals, since a long sound takes minutes."""
+    """With its own progress bar on terminals, since a long sound takes minutes."""
     import tqdm
 
-    heard = 0
+    samples = 0
     with tqdm.tqdm(desc=os.path.basename(path), unit=' s of sound', leave=False, disable=None) as bar:
         for piece in pieces:
             yield piece
-            heard += len(piece)
-            bar.update(heard // SAMPLE_RATE - bar.n)
+            samples += len(piece)
+            bar.update(samples // SAMPLE_RATE - bar.n)
 
 
 def pace(hours: float, seconds: float) -> str:

@@ -1,7 +1,7 @@
 """A net that listens: sound files, clips and streams of samples to the embeddings of several layers at once.
 
-`Embedder` is what users call; the other rooms use this, for what it gives of several layers, of long sounds in
-constant memory, and of clips as a batch.
+Users call an `Embedder`; the other rooms use this, for several layers, for long sounds in constant memory, and for
+batches of clips.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class NetListener:
 
     @property
     def edges(self) -> Edges:
-        """Whether steps at a clip's end that training never used are dropped, as far as the net has such steps."""
+        """Whether steps at a clip's end that training never used are dropped, if the net has such steps."""
         return 'keep' if self.spec == self.spec.with_edges() else 'drop'
 
     def resolve_layer(self, layer: str | None) -> str:
@@ -79,8 +79,13 @@ class NetListener:
                 raise UnknownLayer(str(error)) from None
         return layer
 
+    def resolve_layers(self, layers: Sequence[str]) -> list[str]:
+        """`resolve_layer` of each, once and in the order of the net, or only the feature layer for none."""
+        order = [*self.spec.layer_names, self.spec.head_alias, *self.spec.head_names]
+        return sorted({self.resolve_layer(layer) for layer in layers or [None]}, key=order.index)
+
     def heads(self) -> tuple[str, ...]:
-        """The heads to tag with. Raises SoundNetError where the net has none."""
+        """The heads to tag with. Raises SoundNetError if the net has none."""
         if not self.spec.heads:
             raise SoundNetError(f'{self.spec.name}: has no heads, so it cannot tag. Use a net with heads, or embed')
         return self.spec.head_names
@@ -111,7 +116,7 @@ class NetListener:
         return (intake.push(samples[at : at + size], last=at + size >= len(samples)) for at in starts)
 
     def fit(self, waveform: Waveform, layers: Sequence[str], name: str = 'the clip') -> Clip:
-        """A clip that is long enough for the layers. Raises ShortClip where it is not, for `short='error'`."""
+        """A clip that is long enough for the layers. Raises ShortClip if it is not and `short='error'`."""
         layers = [self.resolve_layer(layer) for layer in layers]
         min_samples = max(geometry.min_samples(self.spec, layer) for layer in layers)
         extended = audio.fill(waveform, min_samples, self.short)
@@ -120,7 +125,7 @@ class NetListener:
         return Clip(extended, len(waveform))
 
     def open_stream(self, layers: Sequence[str], sample_rate: int = SAMPLE_RATE, name: str = 'the sound') -> Streams:
-        """For a sound that comes piece by piece, in samples `[n]` or `[n, channels]` at `sample_rate` in Hz."""
+        """For a sound that arrives piece by piece, in samples `[n]` or `[n, channels]` at `sample_rate` in Hz."""
         layers = [self.resolve_layer(layer) for layer in layers]
         intake = audio.Intake(sample_rate, self.channel, name)
         net = self._engine.open_stream(rows_of(self.spec, layers))
@@ -144,7 +149,7 @@ class NetListener:
         return embeddings
 
     def listen_clips(self, clips: Sequence[Clip], layers: Sequence[str]) -> list[Embeddings]:
-        """The embeddings of each clip, computed as one batch, which takes the memory of as many of the longest."""
+        """The embeddings of each clip, as one batch; its memory is that of as many clips of the longest length."""
         outputs = self._engine.run_many([clip.waveform for clip in clips], rows_of(self.spec, layers))
         return [
             {layer: self._embedding(values, layer, clip) for layer, values in joined(self.spec, rows, layers).items()}
@@ -152,7 +157,7 @@ class NetListener:
         ]
 
     def listen_pieces(self, pieces: Iterable[Waveform], layers: Sequence[str], name: str = 'the sound') -> Embeddings:
-        """The embeddings of a sound that comes in pieces: but for the result, in constant memory."""
+        """The embeddings of a sound that comes in pieces; memory is constant, apart from the result."""
         streams = self.open_stream(layers, name=name)
         with contextlib.closing(blocks_of(iter(pieces))) as sound:
             parts = [streams.push(block) for block in sound]

@@ -1,4 +1,4 @@
-"""Many sounds through one listener: files decoded ahead by threads, clips of like length batched, results in order."""
+"""Many sounds through one listener: decoded ahead by threads, clips of similar length batched, results in order."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -12,13 +12,13 @@ from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 from soundnet_tf.inference.embedding import Clip, InputError, Listener, Opened, Timed
 
 BATCH_S = 160
-"""Seconds of sound that are processed together: more is no faster, and takes more memory."""
+"""Seconds of sound in a batch: more is no faster, and takes more memory."""
 
 CLIPS_WAITING = 64
 """Clips that are sorted by length into batches."""
 
-FILLED = 1.1
-"""In a batch the longest clip is at most so much longer than the shortest: all cost what the longest does."""
+MAX_RATIO = 1.1
+"""Of the longest clip to the shortest in a batch, since each takes the time of the longest."""
 
 Report = Callable[[str, Sequence[Note]], None]
 """A path, and the notes on its file."""
@@ -36,10 +36,10 @@ def listen_paths(
     watched: Watch | None = None,
     report: Report = notes.log,
 ) -> Generator[dict[str, Result] | InputError]:
-    """The results of each file, in order, with the numbers of each alone; for a bad one, what is wrong with it.
+    """The results of each file in order, the same as for the file alone; for a bad file, its error.
 
-    `paths` may be an iterator: it is read a little ahead of the results. A sound that is long enough to come in
-    pieces is read through `watched`. `report` is called with each path and the notes on what of the file is missing.
+    `paths` may be an iterator, which is read a little ahead of the results. A sound that is too long for one piece is
+    read through `watched`. `report` is called with each path and the notes on what of the file is missing.
     """
 
     def opened(path: str) -> tuple[str, Opened | InputError]:
@@ -59,7 +59,7 @@ def listen_opened(
     layers: Sequence[str],
     report: Report = notes.log,
 ) -> Iterator[dict[str, Result] | InputError]:
-    """The results of each named sound: clips in batches, what comes in pieces through a stream."""
+    """The results of each named sound: clips in batches, longer sounds through a stream."""
     waiting: list[Clip | InputError] = []
     for name, sound in sounds:
         if not isinstance(sound, Iterator):
@@ -96,18 +96,18 @@ def _listen_pieces(
 ) -> dict[str, Result] | InputError:
     try:
         return listener.listen_pieces(pieces, layers, path)
-    except (BadAudio, ShortClip, MissingTool) as error:  # such as a damaged place in the middle of a long file
+    except (BadAudio, ShortClip, MissingTool) as error:  # such as damage in the middle of a long file
         return error
 
 
 def batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of the clips to process together: of like length, and not too much sound; length 0 is left out."""
+    """Indices of the clips of each batch: similar lengths, and at most BATCH_S together; length 0 is left out."""
     found: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[index]
         if (
             found
-            and length <= FILLED * lengths[found[-1][0]]
+            and length <= MAX_RATIO * lengths[found[-1][0]]
             and (len(found[-1]) + 1) * length <= BATCH_S * SAMPLE_RATE
         ):
             found[-1].append(index)

@@ -24,17 +24,16 @@ Sound = str | os.PathLike[str] | ArrayLike
 
 
 class SoundNetTransformer(TransformerMixin, BaseEstimator):
-    """Sounds to `[sounds, channels]`: a layer of a net, summed up over time.
+    """Sounds to `[sounds, channels]`: a layer of a net, pooled over time.
 
     Args:
-      model: the folder or name of a saved net, the original where none is given; or an Embedder, whose own way
-        with short clips then holds.
-      layer: a layer or head of the net; its feature layer where none is named.
-      pool: 'mean' or 'max' over time, or 'mean+max' for both one after the other, `[sounds, 2 * channels]`.
-      sample_rate: in Hz, of sounds that are given as arrays; files know their own.
-      short: what becomes of a clip that is too short: 'tile' repeats it, 'pad' adds silence, 'error' raises ShortClip.
+      model: the folder or name of a saved net, by default the original; or an Embedder, whose `short` is then used.
+      layer: a layer or head of the net; by default its feature layer.
+      pool: 'mean' or 'max' over time, or 'mean+max' for both concatenated, `[sounds, 2 * channels]`.
+      sample_rate: in Hz, of sounds that are arrays; files have their own.
+      short: for a clip that is too short: 'tile' repeats it, 'pad' appends silence, 'error' raises ShortClip.
 
-    Nothing is learned in `fit`. The net is loaded when it is first needed, and not stored when the step is pickled.
+    `fit` learns nothing. The net is loaded when first needed, and a pickle does not contain it.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
     def transform(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
         """Paths, or waveforms `[samples]` or `[samples, channels]`, to `[sounds, channels]` float32.
 
-        Raises what `embed_file` and `embed` raise for the first sound that is of no use.
+        Raises what `embed_file` and `embed` raise for the first unusable sound.
         """
         if isinstance(sounds, str | os.PathLike):
             raise SoundNetError(f'{sounds}: is one path. Pass a list of paths or arrays')
@@ -70,12 +69,12 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         embedder = self._embedder()
         paths = [isinstance(sound, str | os.PathLike) for sound in sounds]
         if all(paths):
-            heard = embedder.embed_files(sounds, self.layer)  # type: ignore[arg-type]
+            embeddings = embedder.embed_files(sounds, self.layer)  # type: ignore[arg-type]
         elif not any(paths):
-            heard = iter(embedder.embed_batch(sounds, self.sample_rate, self.layer))  # type: ignore[arg-type]
+            embeddings = iter(embedder.embed_batch(sounds, self.sample_rate, self.layer))  # type: ignore[arg-type]
         else:
             raise SoundNetError('sounds mix paths and arrays: pass one or the other')
-        pools = [getattr(embedding, pool)() for embedding in heard for pool in self.pool.split('+')]
+        pools = [getattr(embedding, pool)() for embedding in embeddings for pool in self.pool.split('+')]
         return np.array(pools, np.float32).reshape(len(paths), self._width())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

@@ -1,8 +1,8 @@
-"""Streaming: the numbers of the whole sound, each as soon as it is final, in constant memory.
+"""Streaming: the same values as for the whole sound, each as soon as it is final, in constant memory.
 
 A step of a layer is final when all samples in its receptive field have arrived (`geometry.final_frames`), so it comes
-`geometry.latency` after the sound at its centre. What is kept is the input that each part of the net needs again:
-less than one kernel, and a pool, of steps per layer. docs/streaming.md has the table.
+`geometry.latency` after the sound at its centre. Each part of the net keeps the end of its input that its next step
+needs: less than one kernel, and a pool, of steps per layer. docs/streaming.md has the table.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from soundnet_tf.nets.fast import Stage
 
 BLOCK_S = 20
-"""More sound than this at once goes through the net in such blocks: conv1 gives 14 MB of it, and more gains no time."""
+"""Seconds of sound that go through the net at once: conv1 outputs 14 MB for them, and longer blocks are no faster."""
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -31,7 +31,7 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def blocks_of(pieces: Iterator[Waveform]) -> Generator[Waveform]:
-    """The same sound in blocks of BLOCK_S, the next of which a thread prepares while one is processed."""
+    """The same sound in blocks of BLOCK_S; a thread prepares the next block while one is processed."""
     end: Waveform = np.zeros(0, np.float32)
 
     def gathered() -> Iterator[Waveform]:
@@ -66,7 +66,7 @@ def joined(spec: NetSpec, outputs: Outputs, layers: Sequence[str]) -> Outputs:
 
 
 class NetStream:
-    """A net as a stream: samples in, the time steps of its layers that have become final out.
+    """A net as a stream: samples in, the final time steps of its layers out.
 
     `stages` lead to all `layers`, each with its `run` on arrays `[1, time, channels]`.
     """
@@ -117,7 +117,7 @@ class _Step:
 class Streams:
     """Several layers and heads of one streamed sound; `NetListener.open_stream` opens it.
 
-    What the pushes and the finish give, joined, is what `NetListener.listen` gives for the whole sound.
+    The results of all pushes and of the finish, joined, are those of `NetListener.listen` for the whole sound.
     """
 
     def __init__(
@@ -132,9 +132,9 @@ class Streams:
         self._net, self._spec, self._layers = net, spec, tuple(layers)
         self._intake, self._name = intake, name
         self._short: Short = short
-        self._least = max(geometry.min_samples(spec, layer) for layer in self._layers)
+        self._min_samples = max(geometry.min_samples(spec, layer) for layer in self._layers)
         # A sound that is too short is extended at the end, so it is kept until it is long enough.
-        self._beginning = np.zeros(0 if short == 'error' else self._least, np.float32)
+        self._beginning = np.zeros(0 if short == 'error' else self._min_samples, np.float32)
         self._samples = 0
         self._meter = audio.LevelMeter(max(geometry.receptive_field(spec, layer) for layer in layers) / SAMPLE_RATE)
         self._given = dict.fromkeys(self._layers, 0)
@@ -153,7 +153,7 @@ class Streams:
     def push(self, samples: ArrayLike) -> dict[str, Embedding]:
         """The steps that become final with these samples, `[n]` or `[n, channels]` with n from 0 upward.
 
-        Raises BadAudio for what is no sound, SoundNetError once the stream is finished.
+        Raises BadAudio for unusable samples, SoundNetError if the stream is finished.
         """
         return self._take(samples)
 
@@ -170,9 +170,9 @@ class Streams:
         room[: len(waveform)] = waveform[: len(room)]
         self._samples += len(waveform)
         self._meter.push(waveform)
-        filled = last and self._short != 'error' and 0 < self._samples < self._least
+        filled = last and self._short != 'error' and 0 < self._samples < self._min_samples
         if filled:
-            whole = audio.fill(self._beginning[: self._samples], self._least, self._short)
+            whole = audio.fill(self._beginning[: self._samples], self._min_samples, self._short)
             waveform = np.append(waveform, whole[self._samples :])
         elif last:
             for layer in self._layers:

@@ -18,10 +18,10 @@ BYTES_TOGETHER = 1 << 26
 
 
 class Table(Protocol):
-    """A table format with a row per sound. Raises MissingTool if its library is not installed."""
+    """A table format with a row per sound and layer. Raises MissingTool if its library is not installed."""
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write all rows, at least one; arrays are lists of numbers and come last."""
+        """Write all rows, at least one; arrays are lists of numbers and come last. Rows of a sound are neighbours."""
         ...
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -37,11 +37,11 @@ class Table(Protocol):
 
 
 class JsonLines:
-    """A line of JSON per sound."""
+    """A line of JSON per sound and layer."""
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
-            plain = {key: value for key, value in row.items() if not isinstance(value, np.ndarray)}
+            plain = _plain(row)
             file.write(json.dumps(plain)[:-1].encode())
             for key in [key for key in row if key not in plain]:
                 file.write(f', "{key}": ['.encode())
@@ -65,6 +65,10 @@ class JsonLines:
         return text
 
 
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if not isinstance(value, np.ndarray)}
+
+
 def _heads(file: IO[bytes]) -> Iterator[bytes]:
     """The beginning of each line, which has everything but the arrays."""
     while head := file.readline(1 << 16):
@@ -79,7 +83,7 @@ def _digits(values: NDArray[np.floating]) -> Any:
 
 
 class Parquet:
-    """A Parquet file: `values` is a list of float32 for each sound, or a list of such lists, one per time step."""
+    """A Parquet file: `values` is a list of float32 in each row, or a list of such lists, one per time step."""
 
     def __init__(self) -> None:
         try:
@@ -106,11 +110,13 @@ class Parquet:
         flat = [value.ravel() for value in values]
         flat = self._pyarrow.array(np.concatenate(flat) if len(flat) > 1 else flat[0])
         if values[0].ndim > 1:
-            width = values[0].shape[1]
-            steps = sum(len(value) for value in values)
-            flat = self._pyarrow.ListArray.from_arrays(np.arange(steps + 1, dtype=np.int32) * width, flat)
-        ends = np.cumsum([0, *(len(value) for value in values)], dtype=np.int32)
-        return self._pyarrow.ListArray.from_arrays(ends, flat)
+            flat = self._lists(
+                [width for steps, width in (value.shape for value in values) for _ in range(steps)], flat
+            )
+        return self._lists([len(value) for value in values], flat)
+
+    def _lists(self, lengths: Sequence[int], flat: Any) -> Any:
+        return self._pyarrow.ListArray.from_arrays(np.cumsum([0, *lengths], dtype=np.int32), flat)
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from self._pyarrow.parquet.read_table(path, columns=list(keys)).select(keys).to_pylist()
@@ -133,20 +139,25 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
 
 
 class Csv:
-    """A header, and a line for each time step; of pooled embeddings one for each sound. Channels are columns."""
+    """A header, and a line for each time step; of pooled embeddings one for each row. Channels are columns.
+
+    Of several layers, those with fewer channels leave the last columns empty.
+    """
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         text = io.TextIOWrapper(file, 'utf-8', 'surrogateescape', newline='')
         writer, header = csv.writer(text), None
-        for row in rows:
-            values = np.atleast_2d(row['values'])
-            plain = {key: value for key, value in row.items() if not isinstance(value, np.ndarray)}
-            times = row.get('times', [''])
-            if header is None:
-                header = [*plain, 'time', *(f'channel_{index}' for index in range(values.shape[1]))]
+        for _, sound in itertools.groupby(rows, key=lambda row: row['path']):
+            if header is None:  # each sound has the layers of the first
+                sound = list(sound)
+                channels = max(row['values'].shape[-1] for row in sound)
+                header = [*_plain(sound[0]), 'time', *(f'channel_{index}' for index in range(channels))]
                 writer.writerow(header)
-            for time, step in zip(times, values, strict=True):
-                writer.writerow([*plain.values(), time, *map(str, step)])
+            for row in sound:
+                plain = _plain(row)
+                for time, step in zip(row.get('times', ['']), np.atleast_2d(row['values']), strict=True):
+                    cells = [*plain.values(), time, *map(str, step)]
+                    writer.writerow(cells + [''] * (len(header) - len(cells)))
         text.detach()
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -154,7 +165,7 @@ class Csv:
             rows = csv.DictReader(file)
             if missing := set(keys) - set(rows.fieldnames or ()):
                 raise KeyError(min(missing))
-            for _, steps in itertools.groupby(rows, key=lambda row: row['path']):
+            for _, steps in itertools.groupby(rows, key=lambda row: (row['path'], row['layer'])):
                 row = next(steps)
                 # The stamps of the source are whole numbers; all other facts are texts.
                 yield {key: int(row[key]) if key.startswith('source_') else row[key] for key in keys}
@@ -164,7 +175,7 @@ class Csv:
 
 
 class Hdf5:
-    """A group for each sound, `0`, `1`, ...: datasets `values` and, unless pooled, `times`; all else as attributes."""
+    """A group for each row, `0`, `1`, ...: datasets `values` and, unless pooled, `times`; all else as attributes."""
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         import h5py

@@ -1,21 +1,19 @@
-"""Write embeddings: an npz file per sound, or one table; atomically."""
+"""Write embeddings: an npz or npy file per sound, or one table; atomically."""
 
 import hashlib
-import io
+import itertools
 import os
 import pathlib
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
-
-import numpy as np
 
 from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import table_files
+from soundnet_tf.inference.array_files import ARRAYS, ArrayFile, read_npz
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
@@ -29,7 +27,7 @@ _POOLS: dict[str, Callable[[Embedding], Any]] = {
     'max': Embedding.max,
 }
 
-FORMATS = ('npz', *table_files.TABLES)
+FORMATS = (*ARRAYS, *table_files.TABLES)
 
 LONGEST_NAME = 255
 """Maximum length of a file name in bytes on the usual systems."""
@@ -46,23 +44,24 @@ def embed_files(
     files: Sequence[SoundFile],
     out: str,
     format: str = 'npz',
-    layer: str | None = None,
+    layers: Sequence[str] = (),
     pool: str = 'none',
 ) -> Tally:
-    """Embed each file and write it: npz files below the folder `out`, or all as rows of one table, the file `out`.
+    """Embed each file and write it: npz or npy files below the folder `out`, or rows of one table, the file `out`.
 
-    What an earlier run finished is skipped, and what another run is at is left to it. A table is put together at the
-    end, of npz files in the hidden folder `.out.parts` beside it; that stays where files failed, so that a next run
-    does only those. A bad sound is told and counted, see `files.listen`; so is one whose npz would take the place of
-    another sound's. Raises SoundNetError for an unknown layer or pool, where `out` cannot be what it must be, and where
-    it was made with another net, layer or pool.
+    All `layers`, the feature layer if there are none, come from one pass over a sound, which must be long enough for
+    all of them, or is extended for all of them. Finished files are skipped, and so are those that another run is
+    processing. A table is written at the end, from npz files in the hidden folder `.out.parts` beside it; that stays if
+    files failed, so that the next run processes only those. A bad sound is reported and counted, see `files.listen`; so
+    is one whose output would replace another sound's. Raises SoundNetError for an unknown layer or pool, if `out` is a
+    file where a folder is needed or a folder where a file is, and if it was made with another net, layer or pool.
     """
-    layer = embedder.listener.resolve_layer(layer)
+    layers = embedder.listener.resolve_layers(layers)
 
-    def to_npz(facts: Facts, folder: str) -> Tally:
-        return to_folder(embedder, files, facts, folder, layer)
+    def to_arrays(facts: Facts, folder: str, arrays: ArrayFile) -> Tally:
+        return to_folder(embedder, files, facts, folder, layers, arrays)
 
-    return write(embedder, files, out, format, layer, pool, to_npz)
+    return write(embedder, files, out, format, layers, pool, to_arrays)
 
 
 def write(
@@ -70,44 +69,44 @@ def write(
     files: Sequence[SoundFile],
     out: str,
     format: str,
-    layer: str,
+    layers: Sequence[str],
     pool: str,
-    to_npz: Callable[[Facts, str], Tally],
+    to_arrays: Callable[[Facts, str, ArrayFile], Tally],
 ) -> Tally:
-    """`embed_files`, with `to_npz` to write the npz files of a folder: `to_folder`, or the same on a cluster."""
+    """`embed_files`, with `to_arrays` to write the files of a folder: `to_folder`, or the same on a cluster."""
     if format not in FORMATS:
         raise SoundNetError(f'format={format!r}: must be one of {", ".join(FORMATS)}')
-    is_folder = os.path.isdir(out) if os.path.exists(out) else format == 'npz' or out.endswith(os.sep)
-    if is_folder != (format == 'npz'):
+    is_folder = os.path.isdir(out) if os.path.exists(out) else format in ARRAYS or out.endswith(os.sep)
+    if is_folder != (format in ARRAYS):
         raise SoundNetError(
             f'{out} is a {"folder" if is_folder else "file"}: {format} needs a '
             f'{"file" if is_folder else "folder"} to write to'
         )
-    facts = describe(embedder, layer, pool)
-    if format == 'npz':
-        return to_npz(facts, out)
+    facts = describe(embedder, layers, pool)
+    if format in ARRAYS:
+        return to_arrays(facts, out, ARRAYS[format])
     table, path = table_files.TABLES[format](), pathlib.Path(out)
     if _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
     can_resume = path.is_file() or not path.exists()
-    # Nothing is beside a device or a pipe, and nobody resumes from one.
+    # A device or a pipe has no folder for parts, and a run to one cannot be resumed.
     parts = path.with_name(f'.{path.name}.parts') if can_resume else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
     claim = storage.Claim.of(parts)
     if claim is None:
         raise SoundNetError(f'{out}: another run is writing it. Wait for it, or stop it first')
     try:
         for file in files:  # of a sound that has changed since, and may be damaged now
-            if not is_finished(npz_path(parts, file), file, facts):
-                npz_path(parts, file).unlink(missing_ok=True)
-        tally = to_npz(facts, str(parts))
+            if not is_finished(output_path(parts, file), file, facts):
+                output_path(parts, file).unlink(missing_ok=True)
+        tally = to_arrays(facts, str(parts), ARRAYS['npz'])
         # Unfinished files were removed, so what exists is right, whichever run wrote it.
-        rows = [path for path in (npz_path(parts, file) for file in files) if path.exists()]
-        if rows:
+        written = [path for path in (output_path(parts, file) for file in files) if path.exists()]
+        if written:
             with storage.whole_file(path) as draft:
-                table.write(draft, map(read_npz, rows))
-        if lost := len(files) - len(rows) - tally.failed.total():
-            tally.failed['not in the table, ask again'] += lost
-        if not tally.failed or not rows:
+                table.write(draft, (row for path in written for row in table_rows(read_npz(path))))
+        if missing := len(files) - len(written) - tally.failed.total():
+            tally.failed['not in the table, run again'] += missing
+        if not tally.failed or not written:
             shutil.rmtree(parts, ignore_errors=True)
     finally:
         claim.release()
@@ -116,16 +115,23 @@ def write(
     return tally
 
 
-def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out: str, layer: str) -> Tally:
-    """An npz for each file that has none yet. Concurrent processes share the files among themselves."""
+def to_folder(
+    embedder: Embedder,
+    files: Sequence[SoundFile],
+    facts: Facts,
+    out: str,
+    layers: Sequence[str],
+    arrays: ArrayFile = ARRAYS['npz'],
+) -> Tally:
+    """An output for each file that has none yet. Concurrent processes share the files among themselves."""
     tally = Tally()
     claims, stamps = dict[SoundFile, storage.Claim](), dict[SoundFile, dict[str, int]]()
 
     def todo() -> Iterator[SoundFile]:
         for file in files:
-            path = npz_path(out, file)
-            finished = is_finished(path, file, facts)
-            if not finished and (other := _is_anothers(path, file, facts)):
+            path = output_path(out, file, arrays.suffix)
+            finished = is_finished(path, file, facts, arrays)
+            if not finished and (other := _is_anothers(path, file, facts, arrays)):
                 way_out = 'Use another --out, or --root for a folder above both'
                 echo(f'{file.path}: {path} has the embedding of {other}. {way_out}')
                 tally.failed['output name taken'] += 1
@@ -134,7 +140,7 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
             if claim is None:
                 tally.skipped += finished
                 tally.elsewhere += not finished
-            elif is_finished(path, file, facts):  # another process finished it between the two checks
+            elif is_finished(path, file, facts, arrays):  # another process finished it between the two checks
                 tally.skipped += 1
                 claim.release()
             else:
@@ -145,11 +151,12 @@ def to_folder(embedder: Embedder, files: Sequence[SoundFile], facts: Facts, out:
     def done(file: SoundFile, embeddings: Embeddings | None) -> None:
         stamped = stamps.pop(file)
         if embeddings is not None:
-            write_npz(npz_path(out, file), embeddings[layer], {'path': file.path, **facts}, stamped)
+            row = record(embeddings, {'path': file.path, **facts}, stamped)
+            arrays.write(output_path(out, file, arrays.suffix), row)
         claims.pop(file).release()
 
     try:
-        listen(embedder.listener, todo(), [layer], done, tally, len(files))
+        listen(embedder.listener, todo(), layers, done, tally, len(files))
     finally:
         for claim in claims.values():
             claim.release()
@@ -161,7 +168,7 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
     if not out.is_file():  # nothing can be read back from a device or a pipe
         return False
     try:
-        there = list(table.facts(out, ['path', *facts, *STAMPS]))
+        there = _sounds(table.facts(out, ['path', *facts, *STAMPS]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SoundNetError(
             f'{out}: not such a table of embeddings ({error}). Use another --out, or remove it'
@@ -172,12 +179,18 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
     return bool(facts['weights_sha256']) and there == wanted
 
 
-def describe(embedder: Embedder, layer: str, pool: str) -> Facts:
+def _sounds(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of each sound as one, with all of its layers."""
+    groups = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row['path'])]
+    return [{**group[0], 'layer': ','.join(row['layer'] for row in group)} for group in groups]
+
+
+def describe(embedder: Embedder, layers: Sequence[str], pool: str) -> Facts:
     """The settings of a run, for each output."""
     if pool not in _POOLS:
         raise SoundNetError(f'pool={pool!r}: must be one of {", ".join(_POOLS)}')
     return {
-        'layer': layer,
+        'layer': ','.join(layers),
         'pool': pool,
         'short': embedder.listener.short,
         'channel': embedder.listener.channel,
@@ -197,61 +210,55 @@ def stamp(file: SoundFile) -> dict[str, int]:
     return dict(zip(STAMPS, (found.st_size, found.st_mtime_ns), strict=True))
 
 
-def record(embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> dict[str, Any]:
+def record(embeddings: Embeddings, facts: Facts, stamped: Mapping[str, int]) -> dict[str, Any]:
     """All values written for one sound, whose path is among the `facts`.
 
-    `values` is `[time, channels]` with `times` `[time]` in seconds; pooled `[channels]`, without times.
+    `values` is `[time, channels]` with `times` `[time]` in seconds; pooled `[channels]`, without times. Of several
+    layers these are `values_pool5`, `times_pool5` and so on.
     """
-    values = _POOLS[facts['pool']](embedding)
-    times = {'times': embedding.times} if facts['pool'] == 'none' else {}
-    length = {'sample_rate': SAMPLE_RATE, 'seconds': embedding.seconds}
-    return {
-        **facts,
-        **stamped,
-        **length,
-        'tiled': embedding.tiled,
-        'padded': embedding.padded,
-        **times,
-        'values': values,
-    }
+    sound = next(iter(embeddings.values()))
+    row = {**facts, **stamped, 'sample_rate': SAMPLE_RATE, 'seconds': sound.seconds}
+    row |= {'tiled': sound.tiled, 'padded': sound.padded}
+    for layer, embedding in embeddings.items():
+        suffix = f'_{layer}' if len(embeddings) > 1 else ''
+        if facts['pool'] == 'none':
+            row[f'times{suffix}'] = embedding.times
+        row[f'values{suffix}'] = _POOLS[facts['pool']](embedding)
+    return row
 
 
-def npz_path(out: str | os.PathLike[str], file: SoundFile) -> pathlib.Path:
-    """The path of a sound's npz: `a/rain.wav` becomes `out/a/rain.wav.npz`."""
-    name = file.name.name + '.npz'
+def table_rows(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A `record` as rows of a table: one for each layer."""
+    arrays = [key for key in row if key.startswith(('times', 'values'))]
+    facts = {key: value for key, value in row.items() if key not in arrays}
+    for key in arrays:
+        if key.startswith('values'):
+            suffix = key.removeprefix('values')
+            layer = suffix.removeprefix('_') or facts['layer']
+            own = {name: row[name + suffix] for name in ('times', 'values') if name + suffix in row}
+            yield {**facts, 'layer': layer, **own}
+
+
+def output_path(out: str | os.PathLike[str], file: SoundFile, suffix: str = '.npz') -> pathlib.Path:
+    """The path of a sound's output: `a/rain.wav` becomes `out/a/rain.wav.npz`."""
+    name = file.name.name + suffix
     if len(os.fsencode(name)) > LONGEST_NAME:
-        name = f'{file.name.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.npz'
+        name = f'{file.name.name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}{suffix}'
     return pathlib.Path(out) / file.name.with_name(name)
 
 
-def write_npz(path: pathlib.Path, embedding: Embedding, facts: Facts, stamped: Mapping[str, int]) -> None:
-    """Write one embedding as an npz with the values of `record`."""
-    # In memory first: on a full disk closing the zip would raise a second error.
-    npz = io.BytesIO()
-    np.savez(npz, **record(embedding, facts, stamped))
-    with storage.whole_file(path) as draft:
-        draft.write(npz.getbuffer())
-
-
-def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `write_npz` wrote: arrays, and plain values for scalars."""
-    with np.load(path, allow_pickle=False) as there:
-        # Each array is read from the file only once.
-        return {key: value if value.ndim else value.item() for key, value in there.items()}
-
-
-def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts) -> bool:
+def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: ArrayFile = ARRAYS['npz']) -> bool:
     """Whether `path` has what would be written now: the current file, and known weights."""
-    there = _stated(path, ['path', *facts, *STAMPS]) if facts['weights_sha256'] else None
+    there = arrays.facts(path, ['path', *facts, *STAMPS]) if facts['weights_sha256'] else None
     return there is not None and _is_same(there.pop('path'), file.path) and there == {**facts, **stamp(file)}
 
 
-def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | None:
+def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: ArrayFile) -> str | None:
     """The other sound whose embedding is in `path`, if that sound still exists.
 
-    Raises SoundNetError where it is of the same sound, listened to otherwise: what is finished is not written over.
+    Raises SoundNetError if it is of the same sound with other settings: what is finished is not overwritten.
     """
-    there = _stated(path, ['path', *facts])
+    there = arrays.facts(path, ['path', *facts])
     if there is None:
         return None
     other = there.pop('path')
@@ -262,7 +269,7 @@ def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts) -> str | Non
 
 
 def refuse_others(path: pathlib.Path, there: Mapping[str, Any], facts: Facts) -> None:
-    """Raises SoundNetError, which says in what they differ, where an output was made with other settings."""
+    """Raise SoundNetError, with the differences, if an output was made with other settings."""
     storage.check_same(path, {key: there[key] for key in facts}, facts, 'Use another --out, or remove it')
 
 
@@ -271,12 +278,3 @@ def _is_same(path: str, other: str) -> bool:
         return path == other or os.path.samefile(path, other)
     except OSError:
         return False
-
-
-def _stated(path: pathlib.Path, keys: Iterable[str]) -> dict[str, Any] | None:
-    """The values of these keys in an npz; None if it does not exist or is not ours."""
-    try:
-        with np.load(path, allow_pickle=False) as there:
-            return {key: there[key].item() for key in keys}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None

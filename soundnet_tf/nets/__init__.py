@@ -1,1 +1,1 @@
-"""The nets as software: built, loaded, saved and found by name, and run through quicker kernels."""
+"""The nets: built, loaded, saved, found by name, and run by faster kernels."""

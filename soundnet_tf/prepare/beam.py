@@ -14,7 +14,7 @@ from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
-from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.records import Sample
 from soundnet_tf.teachers import Teacher
@@ -107,7 +107,7 @@ class _Extract(apache_beam.DoFn):
     def teardown(self) -> None:
         self._open.close()
 
-    def process(self, element: tuple[str, Video]) -> Iterator[tuple[str, Clip | Skipped]]:
+    def process(self, element: tuple[str, Video]) -> Iterator[tuple[str, VideoClip | Skipped]]:
         path, video = element
         file = functools.partial(stages.fetched, video, self._fetcher, self._clock)
         for clip in stages.extract(video, file, self._settings, self._side, self._clock):
@@ -125,9 +125,9 @@ class _Label(apache_beam.DoFn):
         self._teachers, self._clock = self._make(), _Clock()
 
     def start_bundle(self) -> None:
-        self._waiting: list[tuple[str, Clip]] = []
+        self._waiting: list[tuple[str, VideoClip]] = []
 
-    def process(self, element: tuple[str, Clip | Skipped]) -> Iterator[tuple[str, Sample | Skipped]]:
+    def process(self, element: tuple[str, VideoClip | Skipped]) -> Iterator[tuple[str, Sample | Skipped]]:
         path, clip = element
         if isinstance(clip, Skipped):
             yield path, clip

@@ -93,7 +93,7 @@ def _lines(fields: Mapping[str, Any], names: _Names) -> Iterator[str]:
 
 def _top(row: np.ndarray, kind: str, names: Sequence[str]) -> str:
     if kind == 'logits':
-        row = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+        row = tf.nn.softmax(row).numpy()
     best = row.argsort()[::-1][:TOP]
     named = (names[index] if len(names) == len(row) else f'class {index}' for index in best)
     return ', '.join(f'{name} {row[index]:.1%}' for name, index in zip(named, best, strict=True)) + f' of {len(row)}'

@@ -18,7 +18,7 @@ from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
-from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from soundnet_tf.prepare.web.videos import Fetcher
 from soundnet_tf.teachers import Teacher
 
@@ -67,7 +67,7 @@ def run(
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
         with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
-            def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[Clip | Skipped]:
+            def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[VideoClip | Skipped]:
                 return stages.extract(*item, settings, side, clock)
 
             with contextlib.closing(_ahead(pool, extract, files.ahead(waiting), 2 * jobs)) as taken:

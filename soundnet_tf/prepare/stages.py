@@ -1,6 +1,6 @@
 """The three steps from a video to records, shared by all runners.
 
-extract(video) -> Clip | Skipped ...    sound and frames, 20 s at a time
+extract(video) -> VideoClip | Skipped ...    sound and frames, 20 s at a time
 label(clips)   -> Sample | Skipped      the teachers' posteriors, frames of many clips together
 records.encode(sample)                  the bytes of a record
 """
@@ -47,7 +47,7 @@ class Settings:
     clip_s: float = 20.0
     frame_every_s: float = 5.0
     min_s: float = 1.0
-    most_clips: int | None = None
+    max_clips: int | None = None
     """Max per video; the paper used one."""
     audio_format: AudioFormat = 'mp3'
     channel: Channel = 'first'
@@ -60,10 +60,10 @@ class Settings:
                 f'clip_s {self.clip_s}, frame_every_s {self.frame_every_s}: '
                 'a clip must be as long as the time between frames, or longer. Use a larger clip_s'
             )
-        if self.most_clips is not None and self.most_clips < 1:
-            raise SoundNetError(f'most_clips {self.most_clips}: no clips would be left. Use 1 or more')
+        if self.max_clips is not None and self.max_clips < 1:
+            raise SoundNetError(f'max_clips {self.max_clips}: no clips would be left. Use 1 or more')
         units = round(self.clip_s / self.frame_every_s)
-        if self.most_clips != 1 and abs(units * self.frame_every_s - self.clip_s) > 1e-6:
+        if self.max_clips != 1 and abs(units * self.frame_every_s - self.clip_s) > 1e-6:
             raise SoundNetError(
                 f'clip_s {self.clip_s:g}: not a multiple of frame_every_s {self.frame_every_s:g}, '
                 f'so later clips would drift. Use {units * self.frame_every_s:g}, or one clip per video'
@@ -75,7 +75,7 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class VideoClip:
     """The encoded sound of a part of one video, and its frames."""
 
     video: Video
@@ -114,7 +114,7 @@ def side_of(teachers: Iterable[Teacher]) -> int:
 
 def extract(
     video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
-) -> Iterator[Clip | Skipped]:
+) -> Iterator[VideoClip | Skipped]:
     """The clips of a video, one after the other, with one of them in memory.
 
     `file` returns the path of the video's file, or raises Unusable; frames have `side` pixels on
@@ -136,7 +136,7 @@ def extract(
         waveforms = sound.waveforms(path, samples, settings.channel, settings.strict)
         pictures = Pictures(path, side)
         with media.reading(path), contextlib.closing(waveforms), contextlib.closing(pictures):
-            some = itertools.islice(clock.each(pace.SOUND, waveforms), settings.most_clips)
+            some = itertools.islice(clock.each(pace.SOUND, waveforms), settings.max_clips)
             for index, waveform in enumerate(some):
                 unfit = _unfit(waveform, settings)
                 if not unfit:
@@ -176,7 +176,7 @@ def _clip(
     pictures: Pictures,
     settings: Settings,
     clock: Clock,
-) -> Clip:
+) -> VideoClip:
     times = unit_middles(len(waveform) / SAMPLE_RATE, settings.frame_every_s)
     with clock.at(pace.FRAMES):
         frames = pictures.at([start_s + time for time in times])
@@ -184,14 +184,14 @@ def _clip(
         fit = encoding.statable(waveform) if settings.audio_format == 'mp3' else waveform
         encoded = sound.encode(fit, settings.audio_format)
     first_frame = index * len(unit_middles(settings.clip_s, settings.frame_every_s))
-    return Clip(video, start_s, first_frame, encoded, len(fit), times, frames, missing_s)
+    return VideoClip(video, start_s, first_frame, encoded, len(fit), times, frames, missing_s)
 
 
 def labelled(
-    clips: Iterable[Clip | Skipped], teachers: Sequence[Teacher], settings: Settings, clock: Clock, frames: int
+    clips: Iterable[VideoClip | Skipped], teachers: Sequence[Teacher], settings: Settings, clock: Clock, frames: int
 ) -> Iterator[Sample | Skipped]:
     """Label clips in batches of `frames` frames, or more if a single clip has more."""
-    batch: list[Clip] = []
+    batch: list[VideoClip] = []
     for clip in clips:
         if isinstance(clip, Skipped):
             yield clip
@@ -204,13 +204,13 @@ def labelled(
         yield from label(batch, teachers, settings, clock)
 
 
-def is_full(batch: Iterable[Clip], frames: int) -> bool:
+def is_full(batch: Iterable[VideoClip], frames: int) -> bool:
     """Whether a batch has this many frames."""
     return sum(len(clip.frame_times) for clip in batch) >= frames
 
 
 def label(
-    clips: Sequence[Clip], teachers: Sequence[Teacher], settings: Settings, clock: Clock
+    clips: Sequence[VideoClip], teachers: Sequence[Teacher], settings: Settings, clock: Clock
 ) -> list[Sample | Skipped]:
     """The posteriors of each teacher for many clips in one batch."""
     views = [View(clip.video.id, clip.frames, clip.first_frame, len(clip.frame_times)) for clip in clips]
@@ -223,7 +223,7 @@ def label(
 
 
 def _sample(
-    clip: Clip, seen: Mapping[str, NDArray[np.float32] | str], kinds: Mapping[str, Kind], settings: Settings
+    clip: VideoClip, seen: Mapping[str, NDArray[np.float32] | str], kinds: Mapping[str, Kind], settings: Settings
 ) -> Sample | Skipped:
     id, posteriors = clip_id(clip.video, clip.start_s), {}
     for name, values in seen.items():

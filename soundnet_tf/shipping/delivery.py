@@ -20,12 +20,12 @@ from soundnet_tf.inference import files
 from soundnet_tf.nets import model, registry, saved
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
-from soundnet_tf.shipping.rows import CrossValidation, Row
+from soundnet_tf.shipping.rows import CrossValidation, FoldResult
 
 FINAL = 'final'
 """Run folder, inside the work folder, of the training on all folds."""
 
-MOST_BYTES = 8_000_000
+MAX_BYTES = 8_000_000
 """Maximum size of a file of a released net."""
 
 MAX_ACCURACY_LOSS = 0.005
@@ -65,7 +65,7 @@ def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
 
 def deliver(
     cv: CrossValidation,
-    found: Sequence[Row],
+    found: Sequence[FoldResult],
     calibration: Calibration,
     work: pathlib.Path,
     out: pathlib.Path,
@@ -74,7 +74,7 @@ def deliver(
     """Train on all folds, write the folder `out`, add it to the models.json beside it, and return the folder.
 
     Raises SoundNetError if another run uses the work folder, `out` holds anything else, a file is larger than
-    MOST_BYTES, a clip has no attribution, or none of `terms.ood_sounds` is usable.
+    MAX_BYTES, a clip has no attribution, or none of `terms.ood_sounds` is usable.
     """
     check(cv.dataset, out, terms)
     claim = storage.Claim.of(work / FINAL)
@@ -96,7 +96,7 @@ def deliver(
 def _fill(
     folder: pathlib.Path,
     cv: CrossValidation,
-    found: Sequence[Row],
+    found: Sequence[FoldResult],
     calibration: Calibration,
     trained: str,
     terms: Terms,
@@ -140,7 +140,7 @@ def warm(net: model.SoundNet, temperature: float) -> None:
         own[key].assign(np.asarray(own[key]) / np.float32(temperature))
 
 
-def measured(cv: CrossValidation, found: Sequence[Row], calibration: Calibration) -> dict[str, Any]:
+def measured(cv: CrossValidation, found: Sequence[FoldResult], calibration: Calibration) -> dict[str, Any]:
     """The results of the rows, in the format of model.json."""
     answers = np.concatenate([row.answers.logits.argmax(axis=1) for row in found])
     truth = np.concatenate([row.answers.truth for row in found])
@@ -153,7 +153,7 @@ def measured(cv: CrossValidation, found: Sequence[Row], calibration: Calibration
     }
 
 
-def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
+def halves(cv: CrossValidation, found: Sequence[FoldResult]) -> dict[str, Any]:
     """Accuracy of the first seed's nets on held-out clips, with float32 weights and with float16 weights in LiteRT.
 
     Includes the share of clips with the same prediction, and the largest difference of a probability.
@@ -165,7 +165,7 @@ def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
             folder = saved.save_net(saved.load_net(row.net), pathlib.Path(temporary) / 'net', dtype='float16')
             tflite.add_tflite(folder, 'float16')
             for net, outputs in ((row.net, float32), (folder, float16)):
-                outputs.append(trials.said(inference.load(net, short='tile'), clips))
+                outputs.append(trials.probabilities(inference.load(net, short='tile'), clips))
         truth.append(row.answers.truth)
     whole, half, right = (np.concatenate(parts) for parts in (float32, float16, truth))
     return {
@@ -178,7 +178,7 @@ def halves(cv: CrossValidation, found: Sequence[Row]) -> dict[str, Any]:
 
 
 def _tried(
-    cv: CrossValidation, found: Sequence[Row], calibration: Calibration, folder: pathlib.Path, terms: Terms
+    cv: CrossValidation, found: Sequence[FoldResult], calibration: Calibration, folder: pathlib.Path, terms: Terms
 ) -> Mapping[str, Any]:
     """Results on corrupted, synthetic and out-of-distribution sounds, in the format of model.json."""
     embedder = inference.load(folder, short='tile')
@@ -194,7 +194,7 @@ def _tried(
 
 def _check_sizes(folder: pathlib.Path) -> None:
     for path in folder.iterdir():
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise SoundNetError(
-                f'{path}: {path.stat().st_size:,} bytes, the maximum is {MOST_BYTES:,}. Use a smaller net'
+                f'{path}: {path.stat().st_size:,} bytes, the maximum is {MAX_BYTES:,}. Use a smaller net'
             )

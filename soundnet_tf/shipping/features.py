@@ -16,17 +16,19 @@ from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate
 from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.nets import model, saved
-from soundnet_tf.shipping.rows import CrossValidation, Row, format_mean_std, of_first_seed
+from soundnet_tf.shipping.rows import CrossValidation, FoldResult, format_mean_std, of_first_seed
 
 FOLDER, TABLE = 'features', 'features.md'
 
 
-def run(cv: CrossValidation, rows: Sequence[Row], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']) -> str:
+def run(
+    cv: CrossValidation, rows: Sequence[FoldResult], work: pathlib.Path, protocol: Protocol = PROTOCOLS['esc']
+) -> str:
     """A printable table for the feature layer and the last layer of the rows' nets, random nets, and MFCC.
 
     Each accuracy is cached in a file in `work/features`; the table is also written to `work/features.md`.
     """
-    kinds: dict[str, Callable[[Row], AnyEmbedder]] = {
+    kinds: dict[str, Callable[[FoldResult], AnyEmbedder]] = {
         'trained': lambda row: saved_nets.saved_net(row.net),
         'random': functools.partial(_random, cv),
     }
@@ -43,11 +45,11 @@ def run(cv: CrossValidation, rows: Sequence[Row], work: pathlib.Path, protocol: 
 
 def _line(
     name: str,
-    rows: Sequence[Row],
+    rows: Sequence[FoldResult],
     cv: CrossValidation,
     protocol: Protocol,
     work: pathlib.Path,
-    make: Callable[[Row], AnyEmbedder],
+    make: Callable[[FoldResult], AnyEmbedder],
 ) -> list[str]:
     found: dict[int, list[float]] = {}
     for row in rows:
@@ -66,6 +68,6 @@ def _line(
     return [name, format_mean_std(statistics.fmean(means), deviation), ' '.join(f'{100 * mean:.1f}' for mean in means)]
 
 
-def _random(cv: CrossValidation, row: Row) -> AnyEmbedder:
+def _random(cv: CrossValidation, row: FoldResult) -> AnyEmbedder:
     keras.utils.set_random_seed(row.seed)
     return saved_nets.in_memory(model.build(cv.spec.with_heads({})), f'{cv.spec.name}, random weights')

@@ -38,7 +38,7 @@ class CrossValidation:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Row:
+class FoldResult:
     """A net trained without one fold, its outputs for the clips of that fold, and the indices of these clips."""
 
     seed: int
@@ -57,7 +57,7 @@ class Row:
         return float(self.answers.right.mean())
 
 
-def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[Row]:
+def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]:
     """All rows; those that are not finished are trained, each in `work/rows/foldF-seedS`.
 
     All folds with one seed come before the next seed. `work/rows.md` lists all finished rows and is updated after
@@ -70,7 +70,7 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[Row]:
         raise SoundNetError(
             f'{cv.dataset.name}: cross-validation needs at least 2 folds, got {len(cv.dataset.folds)}. {fix}'
         )
-    rows, elsewhere = list[Row](), list[str]()
+    rows, elsewhere = list[FoldResult](), list[str]()
     for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)
         is_finished = journal.read_result(folder) is not None
@@ -102,11 +102,11 @@ def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
     return work / 'rows' / f'fold{fold}-seed{seed}'
 
 
-def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> Row:
+def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> FoldResult:
     net = pathlib.Path(cv.learn(folder, fold, seed).net)
     held_out = journal.read_held_out(folder)
     answers = Answers(fold, held_out['test_logits'], held_out['test_truth'])
-    return Row(seed, net, tuple(map(int, held_out['test_clips'])), answers)
+    return FoldResult(seed, net, tuple(map(int, held_out['test_clips'])), answers)
 
 
 def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
@@ -115,20 +115,20 @@ def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
             yield seed, fold
 
 
-def of_first_seed(rows: Sequence[Row]) -> list[Row]:
+def of_first_seed(rows: Sequence[FoldResult]) -> list[FoldResult]:
     """One net per fold, for measurements that are too slow for all seeds."""
     first = min(row.seed for row in rows)
     return [row for row in rows if row.seed == first]
 
 
-def by_seed(rows: Sequence[Row], folds: Sequence[int]) -> dict[int, float]:
+def by_seed(rows: Sequence[FoldResult], folds: Sequence[int]) -> dict[int, float]:
     """The mean accuracy over the folds, for each seed with all folds finished."""
     seeds = sorted({row.seed for row in rows})
     own = {seed: [row.accuracy for row in rows if row.seed == seed] for seed in seeds}
     return {seed: statistics.fmean(found) for seed, found in own.items() if len(found) == len(folds)}
 
 
-def summary(rows: Sequence[Row], folds: Sequence[int]) -> dict[str, Any]:
+def summary(rows: Sequence[FoldResult], folds: Sequence[int]) -> dict[str, Any]:
     """Accuracy in the format of model.json: the mean over folds, with mean and deviation over seeds, and each row.
 
     At least one seed must have all folds.
@@ -147,7 +147,7 @@ def format_mean_std(mean: float, deviation: float | None) -> str:
     return f'{100 * mean:.1f}' + (f' ± {100 * deviation:.1f}' if deviation is not None else '')
 
 
-def table(rows: Sequence[Row], folds: Sequence[int]) -> str:
+def table(rows: Sequence[FoldResult], folds: Sequence[int]) -> str:
     """One line per fold, one column per seed; last, the mean over folds of the seeds with all folds finished."""
     seeds = sorted({row.seed for row in rows})
     accuracy = {(row.fold, row.seed): f'{100 * row.accuracy:.1f}' for row in rows}

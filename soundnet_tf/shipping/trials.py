@@ -17,7 +17,7 @@ from soundnet_tf.inference import files, tags
 from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.shipping import probes
 from soundnet_tf.shipping.calibration import Calibration
-from soundnet_tf.shipping.rows import Row, of_first_seed
+from soundnet_tf.shipping.rows import FoldResult, of_first_seed
 
 VARIANTS = 20
 """Sounds per kind of synthetic sound."""
@@ -54,7 +54,9 @@ def of(
     return Trial(kind, len(best), float((best < confidence_threshold).mean()), float(best.mean()), tuple(common), right)
 
 
-def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperature: float = 1.0) -> NDArray[np.float64]:
+def probabilities(
+    embedder: inference.Embedder, waveforms: Sequence[Waveform], temperature: float = 1.0
+) -> NDArray[np.float64]:
     """`[sounds, classes]`: the only head's probabilities for whole clips, as soundnet-tag prints them.
 
     Pass `temperature` for nets whose head is not calibrated yet: the logits are recovered up to a constant per sound.
@@ -67,7 +69,7 @@ def said(embedder: inference.Embedder, waveforms: Sequence[Waveform], temperatur
     return softmax(logits / temperature)
 
 
-def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -> list[Trial]:
+def corrupted(dataset: DataSet, rows: Sequence[FoldResult], calibration: Calibration) -> list[Trial]:
     """Held-out clips, original and corrupted, each through the net of the first seed that was not trained on it."""
     found: dict[str, list[NDArray[np.float64]]] = collections.defaultdict(list)
     first, truth = of_first_seed(rows), []
@@ -75,7 +77,7 @@ def corrupted(dataset: DataSet, rows: Sequence[Row], calibration: Calibration) -
         embedder = inference.load(row.net, short='tile')
         clips = [decoding.read(dataset.clips[clip].path) for clip in row.clips]
         for kind, alter in probes.CORRUPTIONS.items():
-            found[kind].append(said(embedder, [alter(clip) for clip in clips], calibration.temperature))
+            found[kind].append(probabilities(embedder, [alter(clip) for clip in clips], calibration.temperature))
         truth.append(row.answers.truth)
     of_all = np.concatenate(truth)
     return [
@@ -91,7 +93,7 @@ def synthetic(embedder: inference.Embedder) -> list[Trial]:
         of(
             kind,
             embedder.labels[head],
-            said(embedder, [probes.synthetic(kind, seed) for seed in range(VARIANTS)]),
+            probabilities(embedder, [probes.synthetic(kind, seed) for seed in range(VARIANTS)]),
             embedder.confidence_threshold[head],
         )
         for kind in tqdm.tqdm(probes.SYNTHETIC, desc='synthetic sounds', unit='kind', leave=False, disable=None)

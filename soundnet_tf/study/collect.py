@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 
 from soundnet_tf import storage
-from soundnet_tf.experiments.tables import TRUST, Row, Table
+from soundnet_tf.experiments.tables import TRUST, Table, TableRow
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
 
 MARKDOWN, JSON = 'tables.md', 'tables.json'
 
-DEFAULT = Row('', 'distilled')
+DEFAULT = TableRow('', 'distilled')
 """The 8-layer net on its feature layer."""
 
 
@@ -96,7 +96,7 @@ def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], 
 
 
 def _cell(
-    table: Table, row: Row, data: str | None, material: Material, by_row: dict[tuple[str, str, str], Cell]
+    table: Table, row: TableRow, data: str | None, material: Material, by_row: dict[tuple[str, str, str], Cell]
 ) -> str:
     if data is not None and (table.name, row.name, data) in by_row:
         return str(by_row[table.name, row.name, data])
@@ -106,7 +106,7 @@ def _cell(
     return f'not run: {why}' if why else 'not run'
 
 
-def _of_paper(row: Row, data: str) -> str:
+def _of_paper(row: TableRow, data: str) -> str:
     percent, letter = row.published.get(data, (0, ''))
     return f'{percent:g} {letter}' if letter else ''
 

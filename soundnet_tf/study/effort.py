@@ -9,7 +9,7 @@ from soundnet_tf.config import NETS, Experiment
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol
 from soundnet_tf.experiments import named
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
-from soundnet_tf.experiments.tables import Row
+from soundnet_tf.experiments.tables import TableRow
 from soundnet_tf.spec import SAMPLE_RATE
 from soundnet_tf.study.material import Labelled, Material
 
@@ -31,7 +31,7 @@ class Effort:
         default_factory=lambda: {'esc50': PROTOCOLS['esc'], 'esc10': PROTOCOLS['esc'], 'dcase': PROTOCOLS['dcase']}
     )
 
-    def experiment(self, row: Row, material: Material, seed: int) -> Experiment:
+    def experiment(self, row: TableRow, material: Material, seed: int) -> Experiment:
         """How the net of a distilled row, or of an autoencoder, is trained; with the authors' reduction."""
         paper = named('paper')
         heads = tuple(material.teachers[row.network][role] for role in row.roles) if row.start == 'distilled' else ()
@@ -52,7 +52,7 @@ class Effort:
         """The authors', for training from scratch; the test fold is evaluated once, at the end."""
         return dataclasses.replace(RECIPES['authors'], epochs=self.epochs, evaluate_every=self.epochs)
 
-    def protocol(self, data: Labelled, row: Row) -> Protocol:
+    def protocol(self, data: Labelled, row: TableRow) -> Protocol:
         """That of the paper's set which the data stands for, on the row's layer.
 
         The hop of the windows is that of the feature layer, on every layer: conv4 has eight times as many steps, whose

@@ -16,7 +16,7 @@ import tqdm
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.experiments.tables import Row, Table
+from soundnet_tf.experiments.tables import Table, TableRow
 from soundnet_tf.study import collect, measure, trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
@@ -31,7 +31,7 @@ DETERMINISTIC = ('mfcc',)
 class Job:
     """One number: a row on a data set with a seed."""
 
-    row: Row
+    row: TableRow
     data: str
     seed: int
 
@@ -39,7 +39,9 @@ class Job:
     def name(self) -> str:
         """The same for rows that differ in their names only."""
         own = {
-            f.name: getattr(self.row, f.name) for f in dataclasses.fields(Row) if f.name not in ('name', 'published')
+            f.name: getattr(self.row, f.name)
+            for f in dataclasses.fields(TableRow)
+            if f.name not in ('name', 'published')
         }
         digest = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
         return f'{trained.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
@@ -59,7 +61,7 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
     All rows with one seed come before the next seed. A row that fails, for example by a loss that is NaN, is
-    reported and counted, and the others go on. Raises SoundNetError if `out` was started with other settings, or if
+    reported and counted, and the others continue. Raises SoundNetError if `out` was started with other settings, or if
     another process is running there.
     """
     _begin(out, material, effort)
@@ -122,7 +124,7 @@ def _failure(out: pathlib.Path, job: Job) -> pathlib.Path:
     return _path(out, job).with_suffix('.failed')
 
 
-def _values(row: Row, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
+def _values(row: TableRow, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
     """The results of all seeds, without those that failed; None if nothing was run."""
     jobs = [Job(row, data, seed) for seed in _seeds(row, seeds)]
     found = [json.loads(path.read_text())['value'] for job in jobs if (path := _path(out, job)).exists()]
@@ -138,7 +140,7 @@ def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[J
                         yield Job(row, data, seed)
 
 
-def _seeds(row: Row, seeds: int) -> range:
+def _seeds(row: TableRow, seeds: int) -> range:
     return range(1 if row.start in DETERMINISTIC else seeds)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from soundnet_tf import storage
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.protocol import evaluate
-from soundnet_tf.experiments.tables import Row
-from soundnet_tf.multimodal import picture, precision, senses, videos
+from soundnet_tf.experiments.tables import TableRow
+from soundnet_tf.multimodal import picture, precision, video_features, videos
 from soundnet_tf.study import trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Labelled, Material
@@ -21,7 +21,7 @@ VIDEOS = 'videos'
 """The name of the material's videos among its data sets."""
 
 
-def lacking(row: Row, material: Material) -> str | None:
+def lacking(row: TableRow, material: Material) -> str | None:
     """What the material lacks for a row, as text; None if it has everything."""
     if row.start == 'published':
         return 'published only'
@@ -36,7 +36,9 @@ def lacking(row: Row, material: Material) -> str | None:
     return None
 
 
-def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
+def measure(
+    row: TableRow, name: str, material: Material, effort: Effort, seed: int, out: pathlib.Path
+) -> dict[str, Any]:
     """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and its details."""
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
@@ -50,7 +52,7 @@ def measure(row: Row, name: str, material: Material, effort: Effort, seed: int, 
 
 
 def _from_scratch(
-    row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
+    row: TableRow, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
 ) -> dict[str, Any]:
     results = trained.from_scratch(row, dataset, data, effort, seed, out)
     by_fold = [result.accuracy['test'] for result in results.values()]
@@ -64,17 +66,17 @@ def _from_scratch(
     }
 
 
-def _multimodal(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
+def _multimodal(row: TableRow, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> dict[str, Any]:
     # `lacking` has checked that both are there.
     tsne.require()
     listed = videos.load(str(material.videos))
     sound_by = dataclasses.replace(row, start='distilled')
     own = (trained.name_of(sound_by), row.layer, material.vision_model, material.vision_layer, material.vision_scale)
-    place = out / 'senses' / f'{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}-seed{seed}.npz'
+    place = out / 'video_features' / f'{hashlib.sha256(repr(own).encode()).hexdigest()[:8]}-seed{seed}.npz'
     if not place.exists():
         embedder = trained.embedder_of(sound_by, material, effort, seed, out)
-        model = senses.VisionModel(str(material.vision_model), material.vision_layer, material.vision_scale)
-        sound, vision = senses.embed(listed, embedder, model, row.layer)
+        model = video_features.VisionModel(str(material.vision_model), material.vision_layer, material.vision_scale)
+        sound, vision = video_features.embed(listed, embedder, model, row.layer)
         labels = [video.labels[0] for video in listed.videos]
         maps = {'sound': tsne.places(sound, seed), 'vision': tsne.places(vision, seed)}
         picture.write(

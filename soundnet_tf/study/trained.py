@@ -7,7 +7,7 @@ import sys
 from soundnet_tf import config
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders import AnyEmbedder, make, saved_nets
-from soundnet_tf.experiments.tables import Row
+from soundnet_tf.experiments.tables import TableRow
 from soundnet_tf.finetune import fit
 from soundnet_tf.spec import NetSpec, thin
 from soundnet_tf.study import autoencoder
@@ -16,13 +16,13 @@ from soundnet_tf.study.material import Labelled, Material
 from soundnet_tf.training import trainer
 
 
-def spec_of(row: Row, effort: Effort) -> NetSpec:
+def spec_of(row: TableRow, effort: Effort) -> NetSpec:
     """The architecture, at the study's width."""
     spec = config.NETS[row.net]
     return spec if effort.width == 1 else thin(spec, effort.width)
 
 
-def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
+def embedder_of(row: TableRow, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
     """The embedder of a row: distilled, autoencoder, random or MFCC. Nets are trained in `out/nets`."""
     if row.start == 'mfcc':
         return make('mfcc')
@@ -38,7 +38,7 @@ def embedder_of(row: Row, material: Material, effort: Effort, seed: int, out: pa
     return saved_nets.saved_net(run / 'net')
 
 
-def name_of(row: Row) -> str:
+def name_of(row: TableRow) -> str:
     """Identifies the net of a row, whatever layer is used."""
     parts = [row.net, row.start]
     if row.start in ('distilled', 'multimodal'):
@@ -47,7 +47,7 @@ def name_of(row: Row) -> str:
 
 
 def from_scratch(
-    row: Row, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
+    row: TableRow, dataset: DataSet, data: Labelled, effort: Effort, seed: int, out: pathlib.Path
 ) -> dict[int, fit.Result]:
     """For each test fold the result of a net trained on the other folds."""
     return {

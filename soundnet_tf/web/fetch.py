@@ -1,10 +1,12 @@
-"""Download a file with a progress bar: whole or not at all, resuming an interrupted download."""
+"""Download a file with a progress bar, by one process at a time; an interrupted download resumes."""
 
 import os
 import pathlib
+import time
 
 from tqdm import tqdm
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits
@@ -13,12 +15,22 @@ LIMITS = Limits(tries=5, max_s=6 * 3600.0, max_bytes=1 << 30)
 
 
 def fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None = None) -> None:
-    """Download `url` to `target`, whose folders are created as needed.
+    """Download `url` to `target`, unless it exists; folders are created as needed.
 
-    `about_bytes` is the bar's total if the server sends none. Raises SoundNetError, which ends with `way_out`.
+    If another process is downloading it, this waits. `about_bytes` is the bar's total if the server sends none. Raises
+    SoundNetError, which ends with `way_out`.
     """
+    while (claim := storage.Claim.of(target)) is None:
+        time.sleep(0.2)
+    try:
+        if not target.exists():
+            _fetch(url, target, way_out, about_bytes)
+    finally:
+        claim.release()
+
+
+def _fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None) -> None:
     draft, tag = target.with_name(target.name + '.part'), target.with_name(target.name + '.tag')
-    target.parent.mkdir(parents=True, exist_ok=True)
     with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=target.name, leave=False, disable=None) as bar:
 
         def progress(held: int, total: int | None) -> None:

@@ -173,8 +173,8 @@ def test_every_sample_type_of_wav_aiff_and_flac(decoder, kind, channels):
 def test_rates(decoder, rate):
     for format in ('wav', 'flac', 'ogg', 'mp3', 'm4a'):
         if reads(decoder, format) and not (format == 'mp3' and rate == 96_000):
-            samples, told = native(decoder, encoded(format, rate))
-            assert told == rate, format
+            samples, found = native(decoder, encoded(format, rate))
+            assert found == rate, format
             lossy(samples, tones(rate), shorter=1024 if (format, decoder) == ('ogg', 'pyav') else 0)
 
 

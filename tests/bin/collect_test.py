@@ -33,8 +33,8 @@ def begin(server, *arguments):
 
 def call(server, *arguments):
     process = begin(server, *arguments)
-    out, said = process.communicate(timeout=60)
-    return process.returncode, out.splitlines(), said.splitlines()
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out.splitlines(), err.splitlines()
 
 
 def test_words_become_a_manifest(server):
@@ -64,29 +64,29 @@ def test_a_word_that_fails_gives_exit_status_1(server):
 )
 def test_mistakes_leave_nothing_behind(server, monkeypatch, key, arguments, words):
     monkeypatch.setenv('FLICKR_API_KEY', key)
-    status, out, (said,) = call(server, *arguments, '--out=v.csv')
+    status, out, (err,) = call(server, *arguments, '--out=v.csv')
     assert (status, out) == (2, [])
-    assert said.startswith(f'soundnet-collect: {words}')
+    assert err.startswith(f'soundnet-collect: {words}')
     assert os.listdir() == []
 
 
 def test_as_a_user_sees_it(server, monkeypatch):
     server.uploads = [Upload('1', 'dog')]
     server.faults = [None, Fault(503)]
-    status, out, said = call(server, 'dog', '--out=v.csv')
+    status, out, err = call(server, 'dog', '--out=v.csv')
     assert (status, out) == (0, ['1 video from 1 word in v.csv'])
-    assert said[-1].startswith('collecting: 100%')
+    assert err[-1].startswith('collecting: 100%')
     monkeypatch.setenv('FLICKR_API_KEY', 'wrong')
-    status, out, said = call(server, 'dog', '--out=v.csv')
+    status, out, err = call(server, 'dog', '--out=v.csv')
     assert (status, out) == (2, [])
-    assert said == [
+    assert err == [
         'soundnet-collect: Flickr: the key in FLICKR_API_KEY is rejected (Invalid API Key (Key has invalid format)). '
         'Check the key'
     ]
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_goes_on(server, how):
+def test_a_stopped_run_resumes(server, how):
     server.uploads = [Upload(str(index), 'dog' if index < 30 else 'cat') for index in range(60)]
     server.slow_s = 0.15
     process = begin(server, 'dog', 'cat', '--out=v.csv')
@@ -94,10 +94,10 @@ def test_a_stopped_run_goes_on(server, how):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(how)
-    said = process.communicate()[1].splitlines()
+    err = process.communicate()[1].splitlines()
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     if how == signal.SIGINT:
-        assert said[-1] == 'soundnet-collect: stopped; finished outputs are kept'
+        assert err[-1] == 'soundnet-collect: stopped; finished outputs are kept'
     assert not Path('v.csv').exists()
     asked, server.slow_s = len(server.asked), 0
     assert call(server, 'dog', 'cat', '--out=v.csv')[0] == 0

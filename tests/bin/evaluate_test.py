@@ -25,9 +25,9 @@ def test_two_embedders_on_pitches(tmp_path):
     assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
     assert lines[-4:-2] == ['| embedder | layer | accuracy % | by fold |', '|---|---|---|---|']
     assert lines[-2].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 |')
-    told = json.loads((tmp_path / 'out.json').read_text())
-    assert [row['embedder']['layer'] for row in told] == ['mfcc', 'conv4']
-    assert told[0]['protocol'] | {'C': None, 'layer': None} == {
+    results = json.loads((tmp_path / 'out.json').read_text())
+    assert [row['embedder']['layer'] for row in results] == ['mfcc', 'conv4']
+    assert results[0]['protocol'] | {'C': None, 'layer': None} == {
         'layer': None, 'clip_s': 2.0, 'window_s': 1.0, 'step_s': 0.0, 'gain': 1.0, 'probe': 'svm', 'C': None,
         'standardise': True, 'decoder': 'auto',
     }  # fmt: skip
@@ -38,8 +38,8 @@ def test_shots_and_dealt_folds(tmp_path):
     flags = ['--model=mfcc', '--protocol=nearest', '--folds=4', '--shots=1,3', f'--out={tmp_path / "out.json"}']
     done = evaluate(f'--data={tmp_path / "pitches"}', *flags)
     assert done.returncode == 0, done.stderr
-    (told,) = json.loads((tmp_path / 'out.json').read_text())
-    assert [point['shots'] for point in told['few_shot']] == [1, 3]
+    (results,) = json.loads((tmp_path / 'out.json').read_text())
+    assert [point['shots'] for point in results['few_shot']] == [1, 3]
     assert re.search(r'clips per class +accuracy +std', done.stdout)
 
 

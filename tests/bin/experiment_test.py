@@ -15,7 +15,7 @@ def experiment(*arguments):
 
 
 @pytest.mark.slow
-def test_the_whole_grid_runs_and_goes_on(tmp_path):
+def test_the_whole_grid_runs_and_resumes(tmp_path):
     done = experiment('--smoke', f'--out={tmp_path}')
     assert done.returncode == 0, done.stderr[-3000:]
     written = (tmp_path / 'tables.md').read_text()

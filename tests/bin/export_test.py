@@ -53,8 +53,8 @@ verify.difference = lambda given, wanted: 0.5
     command = [sys.executable, '-c', spoiled + RUN, '--model=net', '--format=tflite', '--out=refused']
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, '')
-    said = done.stderr.splitlines()[-1]
-    assert said.startswith('soundnet-export: refused: not kept, since imagenet_clip differs by 5.0e-01')
+    err = done.stderr.splitlines()[-1]
+    assert err.startswith('soundnet-export: refused: not kept, since imagenet_clip differs by 5.0e-01')
     assert not (home / 'refused').exists()
 
 
@@ -79,8 +79,8 @@ verify.difference = lambda given, wanted: 0.5
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
-    status, out, said = call(*arguments, cwd=home)
+    status, out, err = call(*arguments, cwd=home)
     assert (status, out) == (2, [])
-    assert said[-1].startswith('soundnet-export: ')
-    assert words in said[-1]
+    assert err[-1].startswith('soundnet-export: ')
+    assert words in err[-1]
     assert not (home / 'x').exists()

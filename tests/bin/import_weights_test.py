@@ -59,7 +59,7 @@ def test_a_file_becomes_a_net_that_other_commands_find_by_name(tmp_path):
 )
 def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, words):
     (tmp_path / 'letter.t7').write_text('dear sir')
-    status, out, said = call(*arguments, cwd=tmp_path)
-    assert (status, out, len(said)) == (2, [], 1)
-    assert said[0].startswith(f'soundnet-import-weights: {words}')
+    status, out, err = call(*arguments, cwd=tmp_path)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert err[0].startswith(f'soundnet-import-weights: {words}')
     assert [path.name for path in tmp_path.iterdir()] == ['letter.t7']

@@ -30,8 +30,8 @@ def call(name, *arguments, cwd, stdin=b''):
     command = [sys.executable, '-c', COMMAND.format(name=name), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, input=stdin)
     done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
-    *said, loaded = done.stderr.splitlines()
-    return done.returncode, done.stdout.splitlines(), said, loaded
+    *err, loaded = done.stderr.splitlines()
+    return done.returncode, done.stdout.splitlines(), err, loaded
 
 
 @pytest.fixture(scope='module')
@@ -48,9 +48,9 @@ def home(tmp_path_factory):
 
 
 def test_tag(home):
-    status, out, said, loaded = call('tag', '--model=net', '--top=2', 'sounds/long.wav', 'sounds/short.wav', cwd=home)
+    status, out, err, loaded = call('tag', '--model=net', '--top=2', 'sounds/long.wav', 'sounds/short.wav', cwd=home)
     assert (status, loaded) == (0, '[]')
-    assert said == [
+    assert err == [
         'sounds/short.wav: 5.00 s is too short for the heads of soundnet8-thin, so it was repeated',
         '2 done',
     ]
@@ -59,21 +59,21 @@ def test_tag(home):
     assert len(out) == 10
 
 
-def test_tag_as_json_goes_on_after_a_bad_file(home):
-    status, out, said, loaded = call('tag', '--model=net', '--format=json', 'sounds', cwd=home)
+def test_tag_as_json_continues_after_a_bad_file(home):
+    status, out, err, loaded = call('tag', '--model=net', '--format=json', 'sounds', cwd=home)
     assert (status, loaded) == (1, '[]')
     assert [(facts['path'], facts['tiled']) for facts in map(json.loads, out)] == [
         ('sounds/long.wav', False),
         ('sounds/short.wav', True),
     ]
-    assert said[0].startswith('sounds/bad.wav: not a sound file')
-    assert said[1:] == ['2 done; 1 failed (1 unreadable)']
+    assert err[0].startswith('sounds/bad.wav: not a sound file')
+    assert err[1:] == ['2 done; 1 failed (1 unreadable)']
 
 
 def test_embed_twice(home):
-    status, out, said, loaded = call('embed', '--model=net', '--out=out', 'sounds', cwd=home)
+    status, out, err, loaded = call('embed', '--model=net', '--out=out', 'sounds', cwd=home)
     assert (status, out, loaded) == (1, ['out: 2 done; 1 failed (1 unreadable)'], '[]')
-    assert len(said) == 1
+    assert len(err) == 1
     wanted = load(home / 'net').embed_file(home / 'sounds' / 'short.wav')
     with np.load(home / 'out' / 'short.wav.npz') as there:
         np.testing.assert_array_equal(there['values'], wanted.values)
@@ -94,20 +94,29 @@ def test_embed_another_layer_with_keras(home):
 def test_embed_from_a_list_into_a_table(home):
     arguments = ['--model=net', '--out=table', '--format=parquet', '--paths_from=-', '--pool=max']
     parquet = pytest.importorskip('pyarrow.parquet')
-    status, out, said, _ = call('embed', *arguments, cwd=home, stdin=b'sounds/l*.wav\nsounds/short.wav\n')
-    assert (status, out, said) == (0, ['table: 2 done'], [])
+    status, out, err, _ = call('embed', *arguments, cwd=home, stdin=b'sounds/l*.wav\nsounds/short.wav\n')
+    assert (status, out, err) == (0, ['table: 2 done'], [])
     table = parquet.read_table(home / 'table').to_pylist()
     assert [row['path'] for row in table] == ['sounds/long.wav', 'sounds/short.wav']
     wanted = load(home / 'net').embed_file(home / 'sounds' / 'short.wav').max()
     np.testing.assert_allclose(table[1]['values'], wanted, rtol=1e-5)
 
 
+def test_embed_several_layers(home):
+    arguments = ['--model=net', '--out=layers', '--format=npy', '--layer=pool5', '--layer=places, imagenet']
+    status, out, err, loaded = call('embed', *arguments, 'sounds/long.wav', cwd=home)
+    assert (status, out, err, loaded) == (0, ['layers: 1 done'], [], '[]')
+    wanted = load(home / 'net').embed_file(home / 'sounds' / 'long.wav', layers=['pool5', 'imagenet', 'places'])
+    for layer, embedding in wanted.items():
+        np.testing.assert_array_equal(np.load(home / 'layers' / f'long.wav.{layer}.npy'), embedding.values)
+
+
 def test_embed_under_beam(home):
     pytest.importorskip('apache_beam')
     arguments = ['--model=net', '--out=beam', '--runner=DirectRunner', 'sounds', '--', '--direct_num_workers=1']
-    status, out, said, _ = call('embed', *arguments, cwd=home)
+    status, out, err, _ = call('embed', *arguments, cwd=home)
     assert (status, out) == (1, ['beam: 2 done; 1 failed (1 unreadable)'])
-    assert any(line.startswith('sounds/bad.wav: not a sound file') for line in said)
+    assert any(line.startswith('sounds/bad.wav: not a sound file') for line in err)
     wanted = load(home / 'net').embed_file(home / 'sounds' / 'short.wav')
     with np.load(home / 'beam' / 'short.wav.npz') as there:
         np.testing.assert_allclose(there['values'], wanted.values, rtol=1e-5)
@@ -116,22 +125,22 @@ def test_embed_under_beam(home):
 def test_tag_live(home):
     sound = np.stack([noise(13, amplitude=0.3), noise(13, seed=1)], axis=1)
     arguments = ['--model=net', '--pcm=-', '--sample_rate=22050', '--channels=2', '--dtype=float32', '--top=1']
-    status, out, said, _ = call('tag', *arguments, cwd=home, stdin=sound.tobytes())
+    status, out, err, _ = call('tag', *arguments, cwd=home, stdin=sound.tobytes())
     embedder = load(home / 'net')
-    heard = embedder.listener.listen_samples(sound, 22_050, embedder.listener.heads())
-    assert (status, len(out)) == (0, 3 * len(heard['places']))
-    assert out[0].strip() == f'{heard["places"].times[0]:.2f} s'
-    best = heard['imagenet'].values[0]
+    outputs = embedder.listener.listen_samples(sound, 22_050, embedder.listener.heads())
+    assert (status, len(out)) == (0, 3 * len(outputs['places']))
+    assert out[0].strip() == f'{outputs["places"].times[0]:.2f} s'
+    best = outputs['imagenet'].values[0]
     assert out[1].split(maxsplit=2) == ['imagenet', f'{best.max():.1%}', embedder.labels['imagenet'][best.argmax()]]
     # Of what TensorFlow itself writes, no warning may be about our doing.
-    assert said[-1] == '13.00 s of sound'
-    assert not any('retracing' in line for line in said)
+    assert err[-1] == '13.00 s of sound'
+    assert not any('retracing' in line for line in err)
 
 
 def test_tag_what_is_too_short_live(home):
-    status, out, said, _ = call('tag', '--model=net', '--pcm=-', '--short=error', cwd=home, stdin=bytes(44_100))
+    status, out, err, _ = call('tag', '--model=net', '--pcm=-', '--short=error', cwd=home, stdin=bytes(44_100))
     assert (status, out) == (2, [])
-    assert said[-1].startswith(
+    assert err[-1].startswith(
         "soundnet-tag: stdin is 1.00 s; imagenet of soundnet8-thin needs 9.50 s. Use layer='conv7'"
     )
 
@@ -152,10 +161,10 @@ def test_tag_what_is_too_short_live(home):
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
-    status, out, said, _ = call('embed', *arguments, cwd=home)
-    assert (status, out, len(said)) == (2, [], 1)
-    assert said[0].startswith('soundnet-embed: ')
-    assert words in said[0]
+    status, out, err, _ = call('embed', *arguments, cwd=home)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert err[0].startswith('soundnet-embed: ')
+    assert words in err[0]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,6 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
     ],
 )
 def test_a_mistake_in_tagging(home, arguments, words):
-    status, out, said, _ = call('tag', '--model=net', *arguments, cwd=home)
+    status, out, err, _ = call('tag', '--model=net', *arguments, cwd=home)
     assert (status, out) == (2, [])
-    assert words in said[-1]
+    assert words in err[-1]

@@ -113,9 +113,9 @@ def test_inspect(home, capsys):
     assert main('videos', '--out=out', '--teacher=scenes=seen', '--shards=1') == 0
     capsys.readouterr()
     assert main('--inspect=out/records-00000-of-00001.tfrecord') == 0
-    said = capsys.readouterr().out
-    assert said.count('  sound     ') == 2
-    assert '  scenes    at  1.50 s: class 3 25.0%' in said
+    out = capsys.readouterr().out
+    assert out.count('  sound     ') == 2
+    assert '  scenes    at  1.50 s: class 3 25.0%' in out
 
 
 def test_under_beam(home, capsys, monkeypatch):
@@ -139,11 +139,11 @@ def test_as_a_user_runs_it(home):
     (home / 'list.csv').write_text('path\nvideos/a.mp4\nvideos/none.mp4\n')
     (home / 'seen' / 'videos').mkdir()
     (home / 'seen' / 'a.mp4.npy').rename(home / 'seen' / 'videos' / 'a.mp4.npy')
-    status, out, said = call('list.csv', '--out=out', '--teacher=scenes=seen', cwd=home)
+    status, out, err = call('list.csv', '--out=out', '--teacher=scenes=seen', cwd=home)
     assert status == 1
     assert out == ['1 record (0.00 h) of 2 videos in out; 1 skipped: 1 missing (listed in out/skipped.csv)']
-    assert any(line.startswith('preparing: 100%') for line in said)
-    assert any(line.startswith('encode ') for line in said)
+    assert any(line.startswith('preparing: 100%') for line in err)
+    assert any(line.startswith('encode ') for line in err)
     assert (home / 'out' / 'skipped.csv').read_text().splitlines() == [
         'id,path,reason,detail',
         f'videos/none.mp4,{home}/videos/none.mp4,missing,No such file or directory',
@@ -151,18 +151,18 @@ def test_as_a_user_runs_it(home):
 
 
 def test_mistakes_as_a_user_sees_them(home):
-    status, out, said = call('videos/*.avi', '--out=out', '--teacher=scenes=seen', cwd=home)
+    status, out, err = call('videos/*.avi', '--out=out', '--teacher=scenes=seen', cwd=home)
     assert (status, out) == (2, [])
-    assert said == [
+    assert err == [
         'soundnet-prepare: videos/*.avi: no videos. '
         'Pass a folder, a glob, a video or a CSV with a path column'
     ]  # fmt: skip
-    status, out, said = call('videos', cwd=home)
+    status, out, err = call('videos', cwd=home)
     assert status == 2
-    assert len(said) == 1
-    status, out, said = call('videos', '--out=out', '--teacher=scenes=seen', '--', '--project', 'p', cwd=home)
+    assert len(err) == 1
+    status, out, err = call('videos', '--out=out', '--teacher=scenes=seen', '--', '--project', 'p', cwd=home)
     assert status == 2
-    assert said == [
+    assert err == [
         'soundnet-prepare: --project after --: options of Apache Beam need a runner. Pass --runner'
     ]  # fmt: skip
 

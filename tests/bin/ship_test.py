@@ -25,8 +25,8 @@ def test_from_another_start_only_the_rows(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
     assert lines[-1].startswith('temperature ')
-    told = (tmp_path / 'work' / 'rows.md').read_text()
-    assert told in done.stdout
+    table = (tmp_path / 'work' / 'rows.md').read_text()
+    assert table in done.stdout
     facts = saved.read_facts(tmp_path / 'work' / 'rows' / 'fold2-seed0' / 'net')
     assert facts['origin']['start_sha256'] == saved.read_facts(tmp_path / 'net')['weights_sha256']
     assert facts['origin']['recipe']['epochs'] == 1

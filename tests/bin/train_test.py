@@ -76,7 +76,7 @@ def test_help_names_experiments_and_values():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
+def test_a_stopped_run_says_how_to_resume(tmp_path, number):
     make_records(tmp_path / 'records', count=4, seconds=5)
     command = [sys.executable, '-m', 'soundnet_tf.bin.train', f'--records={tmp_path / "records"}']
     command += [f'--out={tmp_path / "run"}', *NET, '--save_every=1']
@@ -88,9 +88,9 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    last = said.splitlines()[-1]
+    last = err.splitlines()[-1]
     step = re.fullmatch(r'\S+: stopped; saved at step (\d+) of 100000. Run the same command to resume', last)[1]
     assert (tmp_path / 'run' / 'checkpoints' / f'step-{step}.index').exists()
 

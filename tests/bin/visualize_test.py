@@ -17,10 +17,8 @@ COMMAND = "import sys; from soundnet_tf.bin import visualize; sys.argv[0] = 'sou
 def call(*arguments, cwd):
     done = subprocess.run([sys.executable, '-c', COMMAND, *arguments], cwd=cwd, capture_output=True, text=True)
     # TensorFlow's newest releases have things of their own to say on stderr.
-    said = [
-        line for line in done.stderr.splitlines() if line.startswith(('soundnet-visualize', 'sounds/', 'Traceback'))
-    ]
-    return done.returncode, done.stdout.splitlines(), said
+    err = [line for line in done.stderr.splitlines() if line.startswith(('soundnet-visualize', 'sounds/', 'Traceback'))]
+    return done.returncode, done.stdout.splitlines(), err
 
 
 @pytest.fixture(scope='module')
@@ -39,9 +37,9 @@ ASKED = ('--model=net', '--sounds=sounds', '--out=report', '--units=2', '--top=2
 
 
 def test_the_command(home):
-    status, out, said = call(*ASKED, cwd=home)
+    status, out, err = call(*ASKED, cwd=home)
     assert (status, out) == (1, ['report/index.html: 7 done; 1 failed (1 unreadable)'])
-    assert said == [
+    assert err == [
         "sounds/a/bad.wav: not a sound file, it begins with the text 'dear sir'. "
         'Use MP3, WAV, AIFF, FLAC, Ogg, M4A, MP4 or WebM'
     ]
@@ -66,8 +64,8 @@ def test_the_command(home):
     ],
 )
 def test_mistakes(home, changes, words):
-    status, out, said = call(*ASKED[:2], '--out=other', *changes, cwd=home)
-    assert (status, out, len(said)) == (2, [], 1)
-    assert said[0].startswith('soundnet-visualize: ')
-    assert words in said[0]
+    status, out, err = call(*ASKED[:2], '--out=other', *changes, cwd=home)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert err[0].startswith('soundnet-visualize: ')
+    assert words in err[0]
     assert not (home / 'other').exists()

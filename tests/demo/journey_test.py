@@ -19,7 +19,7 @@ SMALL = journey.Scale(videos=200, held_out=80, pictures=1500, epochs=8, steps=13
 def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, capsys):
     true = journey.run(str(tmp_path / 'true'), SMALL)
     page = true.report.read_text()
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     # The same eye and the same held-out videos: only what the ear learned from differs.
     control = dataclasses.replace(SMALL, shuffled=True)
     journey._agree(tmp_path / 'shuffled', control)
@@ -37,16 +37,16 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     assert true.agreement > shuffled.agreement + 0.1
     assert true.svm_trained > true.svm_untrained
     assert page.count('<audio') == report.SHOWN
-    assert f'What its units respond to:           {true.hears}' in told
+    assert f'What its units respond to:           {true.hears}' in printed
     assert '"name":"vision"' in true.hears.read_text()
     assert f'soundnet-tag --model={true.net}' in page
-    assert f'{true.agreement:.1%}' in told
+    assert f'{true.agreement:.1%}' in printed
     # The net that ships has never heard this world, and says so.
     assert [said.kind for said in true.shipped] == sorted(journey.KINDS)
     assert sum(not said.sure for said in true.shipped) >= 3
-    assert told.count('not sure (best guess ') == page.count('not sure (best guess ') >= 3
-    assert 'soundnet-prepare VIDEOS/' in told
-    assert 'learned to agree with an' in told
+    assert printed.count('not sure (best guess ') == page.count('not sure (best guess ') >= 3
+    assert 'soundnet-prepare VIDEOS/' in printed
+    assert 'learned to agree with an' in printed
     assert 'so there was nothing to learn' in capsys.readouterr().out
 
 

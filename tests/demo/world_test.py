@@ -117,7 +117,7 @@ def test_a_video_plays_and_has_both_tracks(small_world: tuple[list[world.Scene],
         assert stereo.shape[1] == pytest.approx(2 * rate, abs=2200)
 
 
-def test_the_sound_track_is_the_sound_of_the_scene_or_of_the_one_asked_for(tmp_path: Path):
+def test_the_sound_track_is_that_of_the_scene_or_the_requested_one(tmp_path: Path):
     seen, heard = _lone('clock', 1), _lone('siren', 2)
     own = _heard(world.write_video(seen, tmp_path / 'own.mp4', 2.0))[0][0]
     swapped = _heard(world.write_video(seen, tmp_path / 'swapped.mp4', 2.0, sound_of=heard))[0][0]
@@ -148,7 +148,7 @@ def test_many_videos_are_written_by_several_processes_and_alike(tmp_path: Path):
     np.testing.assert_array_equal(_heard(paths[0])[0], _heard(alone)[0])
 
 
-def test_the_ear_can_tell_the_kinds_apart_but_not_by_a_trick():
+def test_the_kinds_differ_in_sound_but_not_by_a_trick():
     made = world.scenes(300, 31)
     kinds = np.array([world.KINDS.index(scene.kind) for scene in made])
     waveforms = [world.sound(scene, 3.0) for scene in made]
@@ -158,7 +158,7 @@ def test_the_ear_can_tell_the_kinds_apart_but_not_by_a_trick():
     assert _nearest_centroid(level[:200], kinds[:200], level[200:], kinds[200:]) < 0.4
 
 
-def test_the_eye_can_tell_the_kinds_apart_but_not_by_colour():
+def test_the_kinds_differ_in_pictures_but_not_by_colour():
     frames, kinds = world.labelled_frames(1000, 41, company=0.0)
     assert frames.shape == (1000, world.SIZE, world.SIZE, 3)
     assert max(np.bincount(kinds)) - min(np.bincount(kinds)) <= 1

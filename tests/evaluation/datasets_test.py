@@ -59,13 +59,13 @@ def test_class_folders(tmp_path):
     assert dataset.table().splitlines()[-1].split() == ['all', '2']
 
 
-def test_numbers_stay_where_they_tell_classes_apart(tmp_path):
+def test_numbers_stay_if_they_distinguish_classes(tmp_path):
     for name in ('1 - dog', '2 - dog'):
         write(tmp_path / name / 'x.wav', noise(0.1))
     assert datasets.load(tmp_path).classes == ('1 - dog', '2 - dog')
 
 
-def test_esc_names_tell_fold_and_recording(tmp_path):
+def test_esc_names_have_fold_and_recording(tmp_path):
     dataset = datasets.load(folders(tmp_path / 'esc', clips=2))
     assert dataset.folds == (1, 2)
     own = [(clip.fold, clip.source) for clip in dataset.clips if clip.label == 'middle']

@@ -195,7 +195,7 @@ def test_the_gain_doubles_and_clips_are_repeated(made):
     np.testing.assert_array_equal(plain[33075:], plain[: 44100 - 33075])
 
 
-def test_a_clip_stored_otherwise_is_known_by_its_name(made, tmp_path):
+def test_a_clip_in_another_format_is_recognised_by_its_name(made, tmp_path):
     """As ESC-50 has the clips of ESC-10; names with short numbers are anybody's."""
 
     def stored(name, seed, number):

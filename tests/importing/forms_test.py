@@ -1,4 +1,4 @@
-"""Each form is read, to the last number; what a file may not hold is refused by name, and damage is told."""
+"""Each form is read, to the last number; what a file may not hold is refused by name, and damage is reported."""
 
 import io
 import pickle

@@ -201,7 +201,7 @@ def test_what_was_not_imported_is_not_replaced(tmp_path, home):
     assert saved.read_facts(own)['origin'] == {}
 
 
-def test_user_files_are_not_lost(tmp_path):
+def test_user_files_are_kept(tmp_path):
     path = write(tmp_path, made.t7(TINY8, made.weights(TINY8)))
     importing.import_weights(path, tmp_path / 'net')
     within = write(tmp_path / 'net', path.read_bytes())

@@ -135,6 +135,14 @@ def test_a_zip_that_unpacks_without_end(home, server, monkeypatch):
         local('small')
 
 
+def test_two_downloads_of_one_archive_are_one(home, server):
+    target = home / 'all.zip'
+    with ThreadPoolExecutor(2) as pool:  # whose locks are those of two processes
+        done = [pool.submit(web_fetch.fetch, f'{server.url}/all.zip', target, 'Try again later') for _ in range(2)]
+    assert [one.result() for one in done] == [None, None]
+    assert (target.read_bytes(), len(server.asked), names(home)) == (ZIP, 1, ['all.zip'])
+
+
 def test_two_processes_at_once(home, server):
     claim = storage.Claim.of(home / registry.PUBLISHED['small'].member)
     with pytest.raises(SoundNetError, match=r'a\.t7: being downloaded by another process\. Wait for it'):

@@ -11,7 +11,7 @@ import soundfile
 
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.inference import load, write
+from soundnet_tf.inference import array_files, load, write
 from soundnet_tf.inference.files import find
 from soundnet_tf.testing import noise
 
@@ -50,10 +50,10 @@ def test_beam_is_local(beam, plain_folder, sounds, options):
     assert str(given) == str(wanted) == '5 done; 2 failed (1 unreadable, 1 too short)'
     assert given.hours == pytest.approx(wanted.hours, abs=1 / 3600)
     for sound in sounds:
-        mine, other = write.npz_path('beam', sound), write.npz_path('local', sound)
+        mine, other = write.output_path('beam', sound), write.output_path('local', sound)
         assert mine.exists() == other.exists()
         if mine.exists():
-            a, b = write.read_npz(mine), write.read_npz(other)
+            a, b = array_files.read_npz(mine), array_files.read_npz(other)
             np.testing.assert_allclose(a.pop('values'), b.pop('values'), atol=1e-4)
             assert {k: str(v) for k, v in a.items()} == {k: str(v) for k, v in b.items()}
     again = beam.embed_files(functools.partial(load, plain_folder, short='error'), sounds, 'beam')
@@ -70,6 +70,6 @@ def test_a_table_is_put_together_at_the_end(beam, plain_folder, sounds):
 
 def test_mistakes(beam, plain_folder, sounds):
     with pytest.raises(SoundNetError, match="no layer 'conv9'"):
-        beam.embed_files(functools.partial(load, plain_folder), sounds, 'out', layer='conv9')
+        beam.embed_files(functools.partial(load, plain_folder), sounds, 'out', layers=['conv9'])
     with pytest.raises(SoundNetError, match=r'not options of DirectRunner\. Check what follows --'):
         beam.embed_files(functools.partial(load, plain_folder), sounds, 'out', options=['--direct_num_workers=many'])

@@ -296,6 +296,28 @@ def test_filling_up_does_not_change_the_level(short):
     assert not embedding.silent
 
 
+def test_several_layers_in_one_call(tmp_path):
+    embedder, sound = Embedder(FakeEngine()), noise(12)
+    soundfile.write(tmp_path / 'rain.wav', sound, SAMPLE_RATE)
+    layers = ['places', 'conv7', 'conv8']
+    for result in (
+        embedder.embed(sound, SAMPLE_RATE, layers=layers),
+        embedder.embed_batch([sound], SAMPLE_RATE, layers=layers)[0],
+        embedder.embed_file(tmp_path / 'rain.wav', layers=layers),
+        next(embedder.embed_files([tmp_path / 'rain.wav'], layers=layers)),
+    ):
+        assert list(result) == layers
+        for layer, embedding in result.items():
+            wanted = embedder.embed_file(tmp_path / 'rain.wav', layer)
+            assert (embedding.layer, embedding.values.shape) == (layer, wanted.values.shape)
+            np.testing.assert_array_equal(embedding.times, wanted.times)
+    for wrong in ({'layers': 'conv7'}, {'layers': []}, {'layers': ['conv7'], 'layer': 'conv7'}):
+        with pytest.raises(SoundNetError, match=r'^layers=.*: must be a list of layers, without layer=$'):
+            embedder.embed(sound, SAMPLE_RATE, **wrong)
+    with pytest.raises(SoundNetError, match="no layer 'conv9'"):
+        embedder.embed(sound, SAMPLE_RATE, layers=['conv7', 'conv9'])
+
+
 def test_heads_of_several_geometries_are_not_one_layer():
     heads = (Head('imagenet', 2, kernel=8), Head('esc10', 3, kernel=1, stride=1))
     spec = dataclasses.replace(thin_spec(), heads=heads)

@@ -133,12 +133,12 @@ def test_without_litert_or_its_file_tensorflow_serves(quick_folder, plain_folder
 
 @pytest.mark.parametrize('most', [0, 1 << 22])
 def test_a_stored_net_is_the_net_in_memory(plain_folder, keras_engine, monkeypatch, most):
-    monkeypatch.setattr(inference, 'MOST_CONSTANT', most)  # as parts of the graph, and handed to it
+    monkeypatch.setattr(inference, 'MAX_CONSTANT', most)  # as parts of the graph, and handed to it
     engine, rows = engine_of(plain_folder), [row.name for row in keras_engine.spec.rows]
     close(engine.run(noise(10), rows), keras_engine.run(noise(10), rows))
 
 
-def test_of_a_stored_net_only_what_is_asked_for_is_read(plain_folder, tmp_path, keras_engine):
+def test_only_the_requested_weights_of_a_stored_net_are_read(plain_folder, tmp_path, keras_engine):
     folder = shutil.copytree(plain_folder, tmp_path / 'net')
     path = folder / 'weights.npz'
     data = bytearray(path.read_bytes())

@@ -81,7 +81,7 @@ def test_globs_and_lists(tree, monkeypatch):
     assert listed('-') == ['b/rain.wav']
     (tree / 'odd.txt').write_bytes(b'\xef\xbb\xbfa\r\nform\x0cfeed\nlatin\xe9\n')
     assert listed('odd.txt') == ['a', 'form\x0cfeed', 'latin\udce9']
-    # A line of a list stops nothing: what is not there is told when it is read.
+    # A missing file of a list does not stop the run: it is reported when it is read.
     assert [file.path for file in find([], ['b', 'empty', 'gone[1].wav'])] == ['b/rain.wav', 'gone[1].wav']
     (tree / 'empty.txt').touch()
     (tree / 'list.wav').write_bytes(b'\xff\xfe\x00')
@@ -125,9 +125,9 @@ def test_a_bad_file_does_not_stop_the_run(tree, capsys, outcomes):
 
     listen(embedder(), todo(), ['x'], lambda file, heard: done.update({file.path: heard}), tally, 5)
     assert done == {'a/rain.wav': {'x': Heard}, 'a/deep/rain.MP3': None, 'b.wav': None, 'c.wav': None}
-    told = capsys.readouterr().err.splitlines()
-    assert told[:2] == ['rain.MP3 is no sound', 'b.wav is short']
-    assert 'pip install' in told[2]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ['rain.MP3 is no sound', 'b.wav is short']
+    assert 'pip install' in lines[2]
     tally.elsewhere = 2
     assert str(tally) == (
         '1 done; 1 skipped, finished before; 2 left to another run that is at them; '
@@ -138,7 +138,7 @@ def test_a_bad_file_does_not_stop_the_run(tree, capsys, outcomes):
     assert pace(tally.hours, 2) == '0.250 h of sound/s'
 
 
-def test_without_the_decoder_that_was_asked_for_nothing_goes_on(tree, outcomes):
+def test_a_missing_requested_decoder_ends_the_run(tree, outcomes):
     outcomes['a/rain.wav'] = MissingTool('av', 'decoding')
     done = []
     with pytest.raises(MissingTool):

@@ -50,30 +50,30 @@ def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
     monkeypatch.setattr(listening, 'CLIPS_WAITING', waiting)
     embedder, layers = load(plain_folder, short='error'), ['pool5', 'conv7']
     given = list(listening.listen_paths(embedder.listener, iter(paths), layers))
-    for path, heard in zip(paths, given, strict=True):
+    for path, result in zip(paths, given, strict=True):
         if path.endswith('bad.wav'):
-            assert isinstance(heard, BadAudio)
+            assert isinstance(result, BadAudio)
         elif path.endswith('4.wav'):
-            assert isinstance(heard, ShortClip)
-            assert str(heard).startswith(f'{path} is 0.10 s')
+            assert isinstance(result, ShortClip)
+            assert str(result).startswith(f'{path} is 0.10 s')
         else:
             for layer, wanted in embedder.listener.listen_file(path, layers).items():
-                assert heard[layer].values.shape == wanted.values.shape
+                assert result[layer].values.shape == wanted.values.shape
                 scale = np.abs(wanted.values).max()
-                np.testing.assert_allclose(heard[layer].values, wanted.values, rtol=0, atol=1e-5 * scale)
-                np.testing.assert_array_equal(heard[layer].times, wanted.times)
-                assert (heard[layer].seconds, heard[layer].tiled) == (wanted.seconds, wanted.tiled)
+                np.testing.assert_allclose(result[layer].values, wanted.values, rtol=0, atol=1e-5 * scale)
+                np.testing.assert_array_equal(result[layer].times, wanted.times)
+                assert (result[layer].seconds, result[layer].tiled) == (wanted.seconds, wanted.tiled)
 
 
 def test_a_long_file_goes_through_the_stream(plain_folder, paths):
     embedder, long = load(plain_folder), paths[7]
     assert not hasattr(embedder.listener.open_file(long, ['pool5']), 'waveform')
-    (heard,) = listening.listen_paths(embedder.listener, [long], ['pool5'])
+    (result,) = listening.listen_paths(embedder.listener, [long], ['pool5'])
     waveform = noise(70, seed=6)
     assert len(waveform) > MAX_CLIP_S * SAMPLE_RATE
     whole = embedder.listener._engine.run(waveform, ['pool5'])['pool5']
-    np.testing.assert_allclose(heard['pool5'].values, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
-    assert heard['pool5'].seconds == 70
+    np.testing.assert_allclose(result['pool5'].values, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
+    assert result['pool5'].seconds == 70
 
 
 def test_a_long_file_shows_how_far_it_is(plain_folder, paths, monkeypatch):
@@ -81,13 +81,13 @@ def test_a_long_file_shows_how_far_it_is(plain_folder, paths, monkeypatch):
         def isatty(self):
             return True
 
-    embedder, heard = load(plain_folder), []
+    embedder, result = load(plain_folder), []
     monkeypatch.setattr(sys, 'stderr', Terminal())
     # However soon a piece comes after the last, it is shown.
     monkeypatch.setattr(tqdm, 'tqdm', functools.partial(tqdm.tqdm, mininterval=0, miniters=1))
     file = files.SoundFile(paths[7], pathlib.PurePath('long'))
-    files.listen(embedder.listener, [file], ['pool5'], lambda file, said: heard.append(said), files.Tally(), 1)
-    assert heard[0]['pool5'].seconds == 70
+    files.listen(embedder.listener, [file], ['pool5'], lambda file, one: result.append(one), files.Tally(), 1)
+    assert result[0]['pool5'].seconds == 70
     shown = re.findall(rf'{pathlib.Path(paths[7]).name}: (\d+) s of sound', sys.stderr.getvalue())
     assert len(shown) > 2
     assert list(map(int, shown)) == sorted(map(int, shown))
@@ -101,8 +101,8 @@ def test_a_long_file_that_is_damaged_in_the_middle(plain_folder, tmp_path):
     data[-len(data) // 4 : -len(data) // 4 + 2000] = bytes(2000)
     path.write_bytes(data)
     reported = {}
-    (heard,) = listening.listen_paths(load(plain_folder).listener, [str(path)], ['pool5'], report=reported.__setitem__)
-    assert heard['pool5'].seconds == pytest.approx(200, abs=0.01)
+    (result,) = listening.listen_paths(load(plain_folder).listener, [str(path)], ['pool5'], report=reported.__setitem__)
+    assert result['pool5'].seconds == pytest.approx(200, abs=0.01)
     (note,) = reported[str(path)]
     assert note.what == 'a gap, filled with silence'
     assert note.at_s == pytest.approx(150, abs=1)
@@ -119,10 +119,10 @@ def test_files_are_decoded_a_little_ahead(paths):
             asked.append(1)
             yield paths[0]
 
-    heard = listening.listen_paths(Embedder(FakeEngine()).listener, names(), ['pool5'])
-    next(heard)
+    result = listening.listen_paths(Embedder(FakeEngine()).listener, names(), ['pool5'])
+    next(result)
     assert len(asked) < 64 + 20
-    heard.close()
+    result.close()
 
 
 def test_embed_files(plain_folder, paths):
@@ -136,9 +136,9 @@ def test_embed_files(plain_folder, paths):
 def test_embed_batch(plain_folder):
     embedder = load(plain_folder)
     clips = [noise(1, seed=1), noise(2, seed=2), noise(1, seed=3).tolist()]
-    for heard, clip in zip(embedder.embed_batch(clips, SAMPLE_RATE), clips, strict=True):
+    for result, clip in zip(embedder.embed_batch(clips, SAMPLE_RATE), clips, strict=True):
         wanted = embedder.embed(clip, SAMPLE_RATE).values
-        np.testing.assert_allclose(heard.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+        np.testing.assert_allclose(result.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     stacked = np.stack([noise(1, seed=seed) for seed in range(3)])
     assert [len(one) for one in embedder.embed_batch(stacked, SAMPLE_RATE)] == [3, 3, 3]
     with pytest.raises(ShortClip, match=r'^clip 1 is 0\.10 s'):

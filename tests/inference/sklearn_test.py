@@ -25,7 +25,7 @@ def paths(tmp_path):
     return sorted(map(str, tmp_path.glob('*.wav')))
 
 
-def test_a_pipeline_on_paths_tells_tones_apart(plain_folder, paths):
+def test_a_pipeline_on_paths_distinguishes_tones(plain_folder, paths):
     from sklearn.model_selection import cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -106,7 +106,7 @@ def test_pieces_of_another_kind():
     same(given, wanted)
 
 
-def test_silence_after_sound_is_heard_once_no_step_sees_the_sound():
+def test_silence_is_reported_once_no_step_sees_the_sound_before():
     embedder = EMBEDDERS['soundnet8-thin']
     field_s = geometry.receptive_field(embedder.spec, 'pool5') / SAMPLE_RATE
     streams = embedder.listener.open_stream(['pool5'])
@@ -196,7 +196,7 @@ def test_blocks_of(lengths):
     assert all(SAMPLE_RATE <= len(block) < SAMPLE_RATE + 50_000 for block in given[:-1])
 
 
-def test_what_goes_wrong_in_decoding_is_told():
+def test_decoding_errors_are_reported():
     def pieces():
         yield noise(1)
         raise BadAudio('rain.wav: damaged')

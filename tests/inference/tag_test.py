@@ -52,7 +52,7 @@ def test_not_sure_as_text():
     assert 'not sure' not in _Text({'esc10': 0.6})({}, [(None, tags)])
 
 
-def test_sure_by_the_best_class():
+def test_confident_by_the_best_class():
     tags = [Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3), Tag('imagenet', 'bell', 0.1)]
     assert confident_heads(tags, {'esc10': 0.6}) == {'esc10': True}
     assert confident_heads(tags, {'esc10': 0.61, 'imagenet': 0.1, 'places': 0.5}) == {'esc10': False, 'imagenet': True}
@@ -138,7 +138,7 @@ def test_live_silence(plain_folder, capsys, format):
 
 
 @pytest.mark.parametrize('format', ['text', 'json'])
-def test_tiled_clips_are_told(tmp_path, capsys, format):
+def test_tiled_clips_are_reported(tmp_path, capsys, format):
     path = str(tmp_path / 'rain.wav')
     soundfile.write(path, noise(5), SAMPLE_RATE)
     tally = tag_files(Embedder(FakeEngine(), short='tile'), find([path]), format, 1)
@@ -199,7 +199,7 @@ def test_csv_is_one_table(plain_folder, wav, capsys, per):
 
 
 @pytest.mark.parametrize('format', ['text', 'json', 'csv'])
-def test_live_sound_is_told_as_it_comes(plain_folder, capsys, format):
+def test_live_sound_is_tagged_as_it_comes(plain_folder, capsys, format):
     """Each step is out before the next piece is asked for, with the tags that the whole file has there."""
     embedder, sound = load(plain_folder), (noise(17) * 32767).astype(np.int16)
     known = [geometry.final_frames(embedder.spec, 'places', samples) for samples in range(0, len(sound) + 1, 22_050)]
@@ -217,22 +217,22 @@ def test_live_sound_is_told_as_it_comes(plain_folder, capsys, format):
     assert sum(counts) == 3
     wanted = embedder.listener.listen_samples(sound, SAMPLE_RATE, ['imagenet'])['imagenet']
     names = [embedder.labels['imagenet'][i] for i in wanted.values.argmax(axis=1)]
-    told = ''.join(shown)
+    text = ''.join(shown)
     if format == 'json':
-        steps = [json.loads(line) for line in told.splitlines()]
+        steps = [json.loads(line) for line in text.splitlines()]
         assert [step['time'] for step in steps] == wanted.times.tolist()
         assert [step['tags']['imagenet'][0]['name'] for step in steps] == names
     elif format == 'csv':
-        rows = [row for row in csv.DictReader(io.StringIO(told)) if row['head'] == 'imagenet']
+        rows = [row for row in csv.DictReader(io.StringIO(text)) if row['head'] == 'imagenet']
         assert [row['name'] for row in rows] == names
     else:
-        lines = told.splitlines()
+        lines = text.splitlines()
         assert [float(line.split()[0]) for line in lines[::3]] == [round(time, 2) for time in wanted.times]
         assert [line.split('%')[1].strip() for line in lines[1::3]] == names
 
 
 def test_ctrl_c_ends_live_sound(plain_folder, capsys):
-    """Whenever it comes: what was heard is told to its end."""
+    """Whenever it comes: the sound before it is tagged to its end."""
     embedder = load(plain_folder, short='tile')
 
     def pieces():

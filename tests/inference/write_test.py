@@ -18,8 +18,9 @@ from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference import Embedder, listening, table_files
+from soundnet_tf.inference.array_files import read_npz
 from soundnet_tf.inference.files import find
-from soundnet_tf.inference.write import embed_files, npz_path
+from soundnet_tf.inference.write import FORMATS, embed_files, output_path
 from soundnet_tf.testing import noise
 from tests.inference.embed_test import FakeEngine
 
@@ -45,7 +46,7 @@ def written(folder):
 
 
 def test_an_npz_for_each_sound(embedder, sounds):
-    tally = embed_files(embedder, sounds, 'out', layer='conv7')
+    tally = embed_files(embedder, sounds, 'out', layers=['conv7'])
     assert (tally.done, tally.status) == (3, 0)
     assert written('out') == ['a/rain.wav.npz', 'b/rain.flac.npz', 'b/rain.wav.npz']
     wanted = embedder.embed_file('in/a/rain.wav', 'conv7')
@@ -73,31 +74,112 @@ def test_an_npz_for_each_sound(embedder, sounds):
     }
 
 
-def test_finished_files_are_skipped(embedder, sounds):
-    embed_files(embedder, sounds, 'out')
-    before = os.stat('out/a/rain.wav.npz').st_mtime_ns
-    again = embed_files(embedder, sounds, 'out')
+@pytest.mark.parametrize('format', ['npz', 'npy'])
+def test_finished_files_are_skipped(embedder, sounds, format):
+    embed_files(embedder, sounds, 'out', format)
+    before = os.stat(f'out/a/rain.wav.{format}').st_mtime_ns
+    again = embed_files(embedder, sounds, 'out', format)
     assert (again.done, again.skipped) == (0, 3)
-    assert os.stat('out/a/rain.wav.npz').st_mtime_ns == before
+    assert os.stat(f'out/a/rain.wav.{format}').st_mtime_ns == before
 
 
-def test_what_is_not_finished_is_done_again(embedder, sounds):
-    embed_files(embedder, sounds, 'out')
-    os.truncate('out/a/rain.wav.npz', 100)
+@pytest.mark.parametrize('format', ['npz', 'npy'])
+def test_what_is_not_finished_is_done_again(embedder, sounds, format):
+    embed_files(embedder, sounds, 'out', format)
+    os.truncate(f'out/a/rain.wav.{format}', 100)
     os.utime('in/b/rain.wav', (0, 0))  # an older file that took its place
-    assert embed_files(embedder, sounds, 'out').done == 2
+    assert embed_files(embedder, sounds, 'out', format).done == 2
     nameless = Embedder(FakeEngine())  # a net in memory may have learned since
     for _ in range(2):
-        assert embed_files(nameless, sounds, 'nameless').done == 3
+        assert embed_files(nameless, sounds, 'nameless', format).done == 3
 
 
-@pytest.mark.parametrize('format', ['npz', 'jsonl', 'csv', 'h5'])
-def test_what_was_made_otherwise_is_not_written_over(embedder, sounds, format):
+def test_npy_arrays_with_the_settings_beside_them(embedder, sounds):
+    assert embed_files(embedder, sounds, 'out', 'npy').done == 3
+    assert written('out/a') == ['rain.wav.npy', 'rain.wav.npy.json']
+    embed_files(embedder, sounds, 'npz')
+    wanted = read_npz('npz/a/rain.wav.npz')
+    np.testing.assert_array_equal(np.load('out/a/rain.wav.npy'), wanted.pop('values'))
+    facts = json.loads(pathlib.Path('out/a/rain.wav.npy.json').read_text())
+    assert facts == {**wanted, 'times': wanted['times'].tolist(), 'arrays': ['values']}
+    os.remove('out/a/rain.wav.npy')
+    assert embed_files(embedder, sounds, 'out', 'npy').done == 1
+
+
+LAYERS = ('conv7', 'places')
+
+
+def read_rows(format, out, sound):
+    """What a run of LAYERS wrote of a sound, as `{layer: (values, times)}`."""
+    if format == 'npz':
+        there = read_npz(output_path(out, sound))
+        return {layer: (there[f'values_{layer}'], there[f'times_{layer}']) for layer in LAYERS}
+    if format == 'npy':
+        facts = json.loads(output_path(out, sound, '.npy.json').read_text())
+        return {layer: (np.load(f'{out}/{sound.name}.{layer}.npy'), facts[f'times_{layer}']) for layer in LAYERS}
+    if format == 'jsonl':
+        rows = [json.loads(line) for line in pathlib.Path(out).read_text().splitlines()]
+    elif format == 'parquet':
+        rows = pytest.importorskip('pyarrow.parquet').read_table(out).to_pylist()
+    elif format == 'h5':
+        with pytest.importorskip('h5py').File(out) as file:
+            groups = [file[str(index)] for index in range(len(file))]
+            rows = [{**group.attrs, 'values': group['values'][:], 'times': group['times'][:]} for group in groups]
+    else:
+        with open(out, newline='') as file:
+            rows = list(csv.DictReader(file))
+        return {
+            layer: csv_arrays([row for row in rows if (row['path'], row['layer']) == (sound.path, layer)])
+            for layer in LAYERS
+        }
+    return {row['layer']: (np.array(row['values']), row['times']) for row in rows if row['path'] == sound.path}
+
+
+def csv_arrays(lines):
+    cells = [[float(text) for name, text in line.items() if name.startswith('channel_') and text] for line in lines]
+    return np.array(cells), [float(line['time']) for line in lines]
+
+
+@pytest.mark.parametrize('format', FORMATS)
+def test_several_layers_from_one_pass(embedder, sounds, format, monkeypatch):
+    if format == 'parquet':
+        pytest.importorskip('pyarrow')
+    embedder.listener.short, passes, clips = 'tile', [], embedder.listener.listen_clips
+    soundfile.write(sounds[0].path, noise(12), SAMPLE_RATE)  # the others are too short for a head
+    monkeypatch.setattr(embedder.listener, 'listen_clips', lambda *it: passes.append(it[1]) or clips(*it))
+    # In the order of the net, however they are named.
+    assert embed_files(embedder, sounds, 'out', format, ['places', 'conv7', 'places']).done == 3
+    assert passes == [['conv7', 'places']] * 2  # one batch for each length
+    for sound in sounds:
+        given = read_rows(format, 'out', sound)
+        for layer, wanted in embedder.embed_file(sound.path, layers=LAYERS).items():
+            values, times = given[layer]
+            np.testing.assert_array_equal(values, wanted.values)
+            assert list(times) == wanted.times.tolist()
+    passes.clear()
+    assert embed_files(embedder, sounds, 'out', format, LAYERS).skipped == 3
+    os.utime(sounds[0].path, (0, 0))
+    assert embed_files(embedder, sounds, 'out', format, LAYERS).done >= 1
+    with pytest.raises(SoundNetError, match=r'started with other settings \(layer was conv7,places, is conv7\)'):
+        embed_files(embedder, sounds, 'out', format, ['conv7'])
+
+
+def test_a_pooled_table_of_several_layers(embedder, sounds):
+    embed_files(embedder, sounds, 'out.csv', 'csv', ['pool5', 'conv7'], 'mean')
+    with open('out.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [(row['path'], row['layer'], row['time']) for row in rows] == [
+        (sound.path, layer, '') for sound in sounds for layer in ('pool5', 'conv7')
+    ]
+
+
+@pytest.mark.parametrize('format', ['npz', 'npy', 'jsonl', 'csv', 'h5'])
+def test_outputs_of_other_settings_are_not_overwritten(embedder, sounds, format):
     embed_files(embedder, sounds, 'out', format)
     other = Embedder(FakeEngine(), short='error', facts={'weights_sha256': 'def'})
     for listener, options, words in [
-        (embedder, {'layer': 'conv7'}, 'layer was pool5, is conv7'),
-        (embedder, {'layer': 'conv7', 'pool': 'max'}, 'layer was pool5, is conv7; pool was none, is max'),
+        (embedder, {'layers': ['conv7']}, 'layer was pool5, is conv7'),
+        (embedder, {'layers': ['conv7'], 'pool': 'max'}, 'layer was pool5, is conv7; pool was none, is max'),
         (other, {}, 'weights_sha256 was abc, is def'),
     ]:
         with pytest.raises(
@@ -136,7 +218,7 @@ def test_a_sound_that_changes_meanwhile_is_done_again(embedder, sounds, monkeypa
     embed_files(embedder, sounds, 'out')
     monkeypatch.setattr(embedder.listener, 'listen_clips', clips)
     assert str(embed_files(embedder, sounds, 'out')) == '1 done; 2 skipped, finished before'
-    with np.load(npz_path('out', sounds[0])) as there:
+    with np.load(output_path('out', sounds[0])) as there:
         assert there['seconds'] == 3
 
 
@@ -254,7 +336,7 @@ def test_without_pyarrow(embedder, sounds, monkeypatch):
 
 
 @pytest.mark.parametrize('format', [*table_files.TABLES])
-def test_a_whole_table_is_skipped_and_another_is_made_anew(embedder, sounds, format):
+def test_a_finished_table_is_skipped_and_another_is_rebuilt(embedder, sounds, format):
     if format == 'parquet':
         pytest.importorskip('pyarrow')
     assert embed_files(embedder, sounds, 'out', format).done == 3
@@ -295,7 +377,7 @@ print(peak() - before)
     assert float(done.stdout) < 600
 
 
-def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
+def test_a_stopped_table_resumes(embedder, sounds, monkeypatch):
     """What was finished before the stop is not done again, and neither is it after a file that failed."""
     calls, clips = [], embedder.listener.listen_clips
 
@@ -321,7 +403,7 @@ def test_a_table_goes_on_where_it_was_stopped(embedder, sounds, monkeypatch):
 
 
 def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
-    claim = storage.Claim.of(npz_path('out', sounds[1]))
+    claim = storage.Claim.of(output_path('out', sounds[1]))
     tally = embed_files(embedder, sounds, 'out')
     assert (tally.done, tally.elsewhere) == (2, 1)
     claim.release()
@@ -396,9 +478,10 @@ def test_mistakes_come_before_any_work(embedder, sounds):
         ({'out': 'folder', 'format': 'jsonl'}, 'folder is a folder: jsonl needs a file'),
         ({'out': 'new/', 'format': 'jsonl'}, 'new/ is a folder: jsonl needs a file'),
         ({'out': sounds[0].path}, 'is a file: npz needs a folder'),
-        ({'out': 'out', 'layer': 'conv9'}, "no layer 'conv9'"),
+        ({'out': sounds[0].path, 'format': 'npy'}, 'is a file: npy needs a folder'),
+        ({'out': 'out', 'layers': ['conv9']}, "no layer 'conv9'"),
         ({'out': 'out', 'pool': 'sum'}, "pool='sum': must be one of none, mean, max"),
-        ({'out': 'out', 'format': 'xls'}, "format='xls': must be one of npz, jsonl, csv"),
+        ({'out': 'out', 'format': 'xls'}, "format='xls': must be one of npz, npy, jsonl, csv"),
     ]:
         with pytest.raises(SoundNetError, match=words):
             embed_files(embedder, sounds, **wrong)

@@ -13,7 +13,7 @@ from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import Scene
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.mfcc import Mfcc
-from soundnet_tf.multimodal import picture, precision, senses, videos
+from soundnet_tf.multimodal import picture, precision, video_features, videos
 from soundnet_tf.multimodal.videos import Video, Videos
 
 
@@ -58,27 +58,27 @@ def test_list_errors_are_reported(listed, text, words):
         videos.load(wrong)
 
 
-def test_each_video_is_heard_and_seen(listed, tmp_path):
+def test_each_video_has_sound_and_vision_features(listed, tmp_path):
     found, net = videos.load(listed), eye.build()
     net.save(tmp_path / 'eye.keras')
-    sight = senses.VisionModel(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)
-    heard, seen = senses.embed(found, Mfcc(), sight)
+    sight = video_features.VisionModel(str(tmp_path / 'eye.keras'), eye.PENULTIMATE)
+    heard, seen = video_features.embed(found, Mfcc(), sight)
     assert (heard.shape, seen.shape) == ((5, 80), (5, 128))
     # The layer before the names, in inference, is the input of dropout and so its output: the default is the same.
     np.testing.assert_array_equal(
-        senses.VisionModel(str(tmp_path / 'eye.keras')).embed(_frames()), sight.embed(_frames())
+        video_features.VisionModel(str(tmp_path / 'eye.keras')).embed(_frames()), sight.embed(_frames())
     )
     # By hand: the network up to there, on each frame.
     part = keras.Model(net.input, net.get_layer(eye.PENULTIMATE).output)
     own = np.mean([np.asarray(part(frame[None].astype(np.float32)))[0] for frame in _frames()], axis=0)
     np.testing.assert_allclose(sight.embed(_frames()), own, rtol=1e-4, atol=1e-5)
     with pytest.raises(SoundNetError, match=r"no layer 'fc2'; its last layers are "):
-        senses.VisionModel(str(tmp_path / 'eye.keras'), 'fc2')
+        video_features.VisionModel(str(tmp_path / 'eye.keras'), 'fc2')
     keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / 'any.keras')
     with pytest.raises(SoundNetError, match=r'any\.keras: input shape must be .*, got \(None, None, None, 3\)'):
-        senses.VisionModel(str(tmp_path / 'any.keras'))
+        video_features.VisionModel(str(tmp_path / 'any.keras'))
     with pytest.raises(SoundNetError, match='no such file'):
-        senses.VisionModel('nowhere.keras')
+        video_features.VisionModel('nowhere.keras')
 
 
 def _frames():
@@ -92,7 +92,7 @@ def test_a_video_without_sound_is_named(listed, tmp_path):
     eye.build().save(net)
     one = Videos('x', ('a', 'b'), (Video(str(bad), ('a',), 1),))
     with pytest.raises(SoundNetError, match=r'bad\.mp4: damaged.*Fix it, or remove it from the list'):
-        senses.embed(one, Mfcc(), senses.VisionModel(str(net)))
+        video_features.embed(one, Mfcc(), video_features.VisionModel(str(net)))
 
 
 @pytest.fixture(scope='module')
@@ -110,7 +110,7 @@ def many():
     return made, {'sound': sound, 'vision': vision}
 
 
-def test_both_senses_know_more_than_either(many):
+def test_sound_and_vision_together_are_better_than_either(many):
     made, vectors = many
     sound, vision, both = (
         precision.precision(made, vectors, names) for names in (['sound'], ['vision'], ['sound', 'vision'])

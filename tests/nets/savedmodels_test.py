@@ -45,7 +45,7 @@ def test_each_file_has_its_listed_hash(name):
     assert lookup.find(name).samefile(folder)
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob('*') if path.is_file()}
     assert {file: hashlib.sha256(path.read_bytes()).hexdigest() for file, path in there.items()} == files
-    assert max(path.stat().st_size for path in there.values()) <= delivery.MOST_BYTES
+    assert max(path.stat().st_size for path in there.values()) <= delivery.MAX_BYTES
 
 
 def test_model_json_and_card(name):

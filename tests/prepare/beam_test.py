@@ -63,7 +63,7 @@ def raw(report):
 
 
 def same(report, other, exactly):
-    """The records as a set, and all that is told of them."""
+    """The records as a set, and all that is reported about them."""
     assert report == local.shards.dataclasses.replace(other, folder=report.folder, skipped=report.skipped)
     assert sorted(map(str, report.skipped)) == sorted(map(str, other.skipped))
     card, others = records.read_card(report.folder), records.read_card(other.folder)

@@ -376,7 +376,7 @@ def test_a_long_video_and_short_ones(home, tmp_path):
     names = ['v00.mp4', 'v01.mp4', 'v02.mp4']
     videos = [manifest.Video(name, str(home / name)) for name in names]
     videos[1:1] = [manifest.Video(name, str(tmp_path / 'long.mkv')) for name in ('a.mkv', 'b.mkv', 'c.mkv')]
-    settings = Settings(clip_s=2, frame_every_s=2, most_clips=None)
+    settings = Settings(clip_s=2, frame_every_s=2, max_clips=None)
     report = local.run(videos, [made.teacher()], tmp_path / 'out', settings, number=1, jobs=2)
     samples = list(records.read(tmp_path / 'out'))
     assert report.records == len(samples) == 3 * 25 + sum(sample.id.startswith('v') for sample in samples)

@@ -140,7 +140,7 @@ def test_a_damaged_summary_does_not_count(tmp_path, torn):
     assert shards.missing([Part([path], [Video('a', 'a')])], CLASSES) == {path: [Video('a', 'a')]}
 
 
-def test_a_kill_between_a_shard_that_is_written_anew_and_its_summary(tmp_path, monkeypatch):
+def test_a_kill_between_a_rewritten_shard_and_its_summary(tmp_path, monkeypatch):
     (path,) = records.shard_paths(tmp_path, 1)
     failed = [Skipped(id, f'/{id}', 'missing', '') for id in 'bc']
     shards.write(path, [sample('a', 3), *failed], Clock())

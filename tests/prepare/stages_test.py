@@ -11,7 +11,7 @@ from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.media import Unusable
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import unit_middles
-from soundnet_tf.prepare.stages import Clip, Settings, Skipped
+from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from tests.prepare import made
 
 
@@ -21,7 +21,7 @@ def extract(path, **settings):
 
 def test_a_clip(tmp_path):
     (clip,) = extract(made.video(tmp_path / 'a.mp4', 11))
-    assert isinstance(clip, Clip)
+    assert isinstance(clip, VideoClip)
     assert clip.frame_times == pytest.approx((2.5, 7.5), abs=0.01)
     assert [made.colour_of(frame) for frame in clip.frames] == [0, 1]
     decoded = decoding.decode(clip.audio, 'it')
@@ -78,7 +78,7 @@ def test_the_short_rest_of_a_long_video_is_dropped(tmp_path):
     path = made.video(tmp_path / 'a.mkv', 20.6)
     assert [clip.start_s for clip in extract(path, clip_s=10)] == [0, 10]
     assert [clip.start_s for clip in extract(path, clip_s=10, min_s=0.5)] == [0, 10, 20]
-    assert [clip.start_s for clip in extract(path, clip_s=5, most_clips=1)] == [0]
+    assert [clip.start_s for clip in extract(path, clip_s=5, max_clips=1)] == [0]
 
 
 def test_what_comes_before_the_damage_is_used(tmp_path):
@@ -136,15 +136,17 @@ def test_invalid_settings():
         Settings(min_s=30)
     with pytest.raises(SoundNetError, match=r'clip_s 7.3: not a multiple of frame_every_s 2.1, .*Use 6.3, or'):
         Settings(clip_s=7.3, frame_every_s=2.1)
-    assert Settings(clip_s=7.3, frame_every_s=2.1, most_clips=1).clip_s == 7.3
-    for wrong in ({'clip_s': float('inf')}, {'most_clips': 0}):
+    assert Settings(clip_s=7.3, frame_every_s=2.1, max_clips=1).clip_s == 7.3
+    for wrong in ({'clip_s': float('inf')}, {'max_clips': 0}):
         with pytest.raises(SoundNetError):
             Settings(**wrong)
 
 
 def clip(id, frames):
     pictures = tuple(made.picture(5 * frame, 1, (32, 32)) for frame in range(frames))
-    return Clip(Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures)
+    return VideoClip(
+        Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures
+    )
 
 
 def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():
@@ -163,9 +165,9 @@ def test_frames_of_many_videos_go_to_a_teacher_in_one_batch():
 
 
 class Told:
-    """A teacher that answers what it is told to."""
+    """A teacher with scripted outputs."""
 
-    name, labels, kind, source, side = 'told', ('x', 'y'), 'logits', '', 0
+    name, labels, kind, source, side = 'scripted', ('x', 'y'), 'logits', '', 0
 
     def __init__(self, *answers):
         self.answers = answers
@@ -177,11 +179,11 @@ class Told:
 def test_a_clip_without_posteriors_is_skipped_with_the_reason():
     clips = [clip('a', 2), clip('b', 2), clip('c', 2), clip('d', 2)]
     a, b, c, d = stages.label(clips, [made.teacher(), Told(2, 'no file', 1, 5)], Settings(), Clock())
-    assert a.posteriors['told'].shape == (2, 2)
-    assert a.kinds == {'scenes': 'probabilities', 'told': 'logits'}
-    assert (b.reason, b.detail) == ('no posteriors', 'told: no file')
-    assert (c.reason, c.detail) == ('no posteriors', 'told: 1 rows for 2 frames')
-    assert d.posteriors['told'].shape == (2, 2)
+    assert a.posteriors['scripted'].shape == (2, 2)
+    assert a.kinds == {'scenes': 'probabilities', 'scripted': 'logits'}
+    assert (b.reason, b.detail) == ('no posteriors', 'scripted: no file')
+    assert (c.reason, c.detail) == ('no posteriors', 'scripted: 1 rows for 2 frames')
+    assert d.posteriors['scripted'].shape == (2, 2)
 
 
 class Wrong(Told):
@@ -193,7 +195,7 @@ class Wrong(Told):
 
 def test_nan_never_gets_into_a_record():
     (skipped,) = stages.label([clip('a', 2)], [Wrong()], Settings(), Clock())
-    assert (skipped.reason, skipped.detail) == ('no posteriors', 'told: the teacher returned NaN')
+    assert (skipped.reason, skipped.detail) == ('no posteriors', 'scripted: the teacher returned NaN')
 
 
 def test_clips_of_a_long_video_show_teachers_which_frames_they_are():

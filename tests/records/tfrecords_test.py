@@ -65,7 +65,7 @@ def test_a_bit_that_flips_is_noticed(tmp_path_factory, at, bit):
     assert str(path) in said
 
 
-def test_files_that_are_gone_or_cut(tmp_path):
+def test_missing_and_truncated_files(tmp_path):
     whole, cut = (write(tmp_path / name, [b'x' * 30] * 3) for name in ('whole', 'cut'))
     pathlib.Path(cut).write_bytes(pathlib.Path(cut).read_bytes()[:-1])
     with pytest.raises(BadRecord, match=r'cut: damaged, 137 bytes instead of 138. Remove it'):

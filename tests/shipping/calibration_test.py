@@ -120,7 +120,7 @@ def test_what_is_measured_on_a_fold_comes_from_the_others():
     """Folds that differ much, each measured here by hand with what the others alone give."""
     wanted, own = 0.6, [planted(t, clips=200 + 40 * fold, seed=fold) for fold, t in enumerate([0.5, 1.0, 2.0, 4.0])]
     found = calibrate([Answers(fold, *answers) for fold, answers in enumerate(own)], wanted)
-    confidences, right, sure, losses = [], [], [], []
+    confidences, right, confident, losses = [], [], [], []
     for fold, (logits, truth) in enumerate(own):
         others = [np.concatenate(parts) for parts in zip(*(o for f, o in enumerate(own) if f != fold), strict=True)]
         temperature = fit_temperature(*others)
@@ -130,14 +130,14 @@ def test_what_is_measured_on_a_fold_comes_from_the_others():
         said = special.softmax(logits / temperature, axis=1)
         confidences.append(said.max(axis=1))
         right.append(said.argmax(axis=1) == truth)
-        sure.append(said.max(axis=1) >= least)
+        confident.append(said.max(axis=1) >= least)
         losses.append(np.full(len(truth), loss(logits, truth, temperature)))
-    confidences, right, sure, losses = map(np.concatenate, (confidences, right, sure, losses))
+    confidences, right, confident, losses = map(np.concatenate, (confidences, right, confident, losses))
     assert found.loss_after == pytest.approx(losses.mean())
     assert found.error_after == pytest.approx(calibration_error(confidences, right))
-    assert found.confident == pytest.approx(sure.mean())
-    assert found.accuracy_when_confident == pytest.approx(right[sure].mean())
-    assert found.accuracy_when_not_confident == pytest.approx(right[~sure].mean())
+    assert found.confident == pytest.approx(confident.mean())
+    assert found.accuracy_when_confident == pytest.approx(right[confident].mean())
+    assert found.accuracy_when_not_confident == pytest.approx(right[~confident].mean())
     assert ', with accuracy ' in str(found)
 
 
@@ -146,7 +146,7 @@ def test_one_fold_is_too_few():
         calibrate([Answers(1, *planted(1.0, clips=20)), Answers(1, *planted(1.0, clips=20))], 0.5)
 
 
-def test_none_where_all_are_sure():
+def test_no_accuracy_below_the_threshold_if_all_are_confident():
     logits = 9 * np.eye(4)
     folds = [Answers(fold, logits, np.arange(4)) for fold in (1, 2)]
     found = calibrate(folds, 0.95)

@@ -97,7 +97,7 @@ def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys
     assert 'fold 2 held out, seed 0: accuracy ' in capsys.readouterr().out
 
 
-def test_a_finished_row_is_nobodys(found, way, work):
+def test_a_finished_row_is_not_claimed(found, way, work):
     claim = storage.Claim.of(work / 'rows' / 'fold1-seed0')
     try:
         assert len(rows.run(way, 1, work)) == 2
@@ -130,9 +130,9 @@ def test_what_is_kept_of_left_out_clips_is_what_the_command_hears(found, way):
     """Twins: the logits of the run, and those behind the tags of the saved net."""
     row = found[0]
     clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
-    heard = trials.said(inference.load(row.net, short='tile'), clips)
-    np.testing.assert_allclose(heard, special.softmax(row.answers.logits, axis=1), atol=2e-3)
-    warmed = trials.said(inference.load(row.net, short='tile'), clips, 2.5)
+    outputs = trials.probabilities(inference.load(row.net, short='tile'), clips)
+    np.testing.assert_allclose(outputs, special.softmax(row.answers.logits, axis=1), atol=2e-3)
+    warmed = trials.probabilities(inference.load(row.net, short='tile'), clips, 2.5)
     np.testing.assert_allclose(warmed, calibration.probabilities(row.answers.logits, 2.5), atol=2e-3)
 
 
@@ -148,8 +148,8 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     shutil.copytree(shipped, tmp_path / 'plain')
     (tmp_path / 'plain' / saved.TFLITE).unlink()
     for folder in (shipped, tmp_path / 'plain'):
-        told = {tag.name: tag.probability for tag in inference.load(folder).tag(clip, SAMPLE_RATE, top=3)}
-        np.testing.assert_allclose([told[name] for name in sorted(HERTZ)], wanted, atol=5e-3)
+        probabilities = {tag.name: tag.probability for tag in inference.load(folder).tag(clip, SAMPLE_RATE, top=3)}
+        np.testing.assert_allclose([probabilities[name] for name in sorted(HERTZ)], wanted, atol=5e-3)
     for form, plan in (('hub', hub.plan(net)), ('tflite', lite.plan(net, 'tags', length_s='dynamic'))):
         (tmp_path / form).mkdir()
         plan.write(tmp_path / form)
@@ -218,12 +218,12 @@ def test_a_start_that_has_met_the_fold_is_refused(shipped, way, tmp_path):
         rows.run(dataclasses.replace(way, start=shipped), 1, tmp_path)
 
 
-def test_no_path_of_this_machine_is_told():
+def test_no_path_of_this_machine_is_published():
     origin = {'clips': ['a'], 'started_from': '/x', 'before': {'trained_on': '/y', 'clips': ['b'], 'before': {}}}
     assert delivery._without_paths(origin) == {'clips': ['a'], 'before': {'clips': ['b'], 'before': {}}}
 
 
-def test_the_card_tells_what_was_measured(shipped):
+def test_the_card_reports_the_measurements(shipped):
     text, facts = (shipped / card.NAME).read_text(), saved.read_facts(shipped)
     assert text.startswith('# tones\n\nClassifies sounds into 3 classes: high, low, middle.')
     assert f'**{facts["confidence_threshold"]["pitches"]:.3f}**' in text
@@ -273,7 +273,7 @@ def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp
     folder = delivery.deliver(way, found, own, work, tmp_path / 'whole', terms)
     facts = saved.read_facts(folder)
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float32'
-    monkeypatch.setattr(delivery, 'MOST_BYTES', 1000)
+    monkeypatch.setattr(delivery, 'MAX_BYTES', 1000)
     with pytest.raises(SoundNetError, match=r': .* bytes, the maximum is 1,000\. Use a smaller net'):
         delivery.deliver(way, found, own, work, tmp_path / 'large', terms)
     assert not (tmp_path / 'large').exists()
@@ -282,7 +282,7 @@ def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp
 HALVES = ('float16', 'same_answer', 'largest_difference')
 
 
-def test_authors_have_to_be_told(data, tmp_path):
+def test_authors_must_be_credited(data, tmp_path):
     assert attribution.of(tmp_path, ['a/b.wav']) == {'attribution': [], 'addresses': []}
     name = next(data.rglob('*.wav')).name
     assert attribution.of(data / 'clips.csv', [name])['attribution'] == [f'{name}: a tone by nobody [CC0]']
@@ -330,7 +330,7 @@ def test_the_weights_hold_the_temperature():
     np.testing.assert_allclose(np.asarray(model.logits(net)(clip)['pets']), before / 2.5, rtol=1e-5, atol=1e-6)
 
 
-def test_what_a_trial_tells():
+def test_the_results_of_a_trial():
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
     trial = trials.of('wind', ('cat', 'dog'), probabilities, 0.65, [0, 1, 0])
     assert (trial.sounds, trial.said) == (3, (('dog', 2), ('cat', 1)))

@@ -113,7 +113,7 @@ def test_a_full_disk_is_named(tmp_path):
     assert failed.value.filename == str(tmp_path / 'x')
 
 
-def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path):
+def test_a_run_resumes_with_the_settings_it_began_with(tmp_path):
     path = tmp_path / 'run' / 'run.json'
     storage.begin(path, {'training': {'steps': 40, 'rates': (1, 2)}})
     storage.begin(path, {'training': {'steps': 40, 'rates': (1, 2)}})

@@ -42,7 +42,7 @@ def error(net):
     return saved.read_facts(net)['origin']['squared_error']
 
 
-def test_it_learns_and_a_stopped_run_goes_on_exactly(folder, tmp_path):
+def test_it_learns_and_a_stopped_run_resumes_exactly(folder, tmp_path):
     whole = autoencoder.train(folder, SMALL, tmp_path / 'whole', SPEC)
     first = error(whole)
     autoencoder.train(folder, after(4), tmp_path / 'parts', SPEC)

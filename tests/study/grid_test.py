@@ -8,18 +8,18 @@ import pytest
 from soundnet_tf import storage
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Row, Table
+from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Table, TableRow
 from soundnet_tf.study import effort, grid, material, measure
 from soundnet_tf.study.material import Labelled, Material
 from tests.evaluation.made import folders
 
 ROWS = (
-    Row('transferred', 'distilled', published={'esc50': (74.2, 'E'), 'dcase': (88, 'U')}),
-    Row('the same', 'distilled'),
-    Row('fails', 'distilled', loss='l2'),
-    Row('MFCC', 'mfcc'),
-    Row('objects by another', 'distilled', network='alexnet'),
-    Row('human', 'published', published={'esc50': (81.3, 'E')}),
+    TableRow('transferred', 'distilled', published={'esc50': (74.2, 'E'), 'dcase': (88, 'U')}),
+    TableRow('the same', 'distilled'),
+    TableRow('fails', 'distilled', loss='l2'),
+    TableRow('MFCC', 'mfcc'),
+    TableRow('objects by another', 'distilled', network='alexnet'),
+    TableRow('human', 'published', published={'esc50': (81.3, 'E')}),
 )
 TABLE = (Table('sounds', 'sounds', ROWS), Table('scenes', 'scenes', ROWS[:1], ('dcase',)))
 SOME = Material(
@@ -42,7 +42,7 @@ def asked(monkeypatch):
     return jobs
 
 
-def test_all_rows_with_one_seed_come_before_the_next_and_what_is_there_is_not_run_again(asked, tmp_path):
+def test_seeds_run_in_order_and_finished_rows_are_skipped(asked, tmp_path):
     first = grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     assert asked == [('transferred', 'barks', 0), ('fails', 'barks', 0), ('MFCC', 'barks', 0)]
     assert (first.done, first.before, list(first.failed.values())) == (2, 0, ['the loss is not a number'])
@@ -107,7 +107,7 @@ def test_the_published_numbers_of_the_repositorys_table():
     }
 
 
-def test_the_tables_tell_what_was_run_and_what_was_published(asked, tmp_path):
+def test_the_tables_show_measured_and_published_numbers(asked, tmp_path):
     written = grid.run(TABLE, SOME, effort.SMOKE, 2, tmp_path).tables.read_text()
     lines = written.splitlines()
     assert lines[0] == '# some world'
@@ -171,7 +171,7 @@ def test_windows_begin_together_on_every_layer():
 
     moves = {}
     for layer in ('conv4', 'conv5', 'pool5', 'conv6'):
-        protocol = effort.Effort().protocol(SOME.data['barks'], Row('x', 'distilled', layer=layer))
+        protocol = effort.Effort().protocol(SOME.data['barks'], TableRow('x', 'distilled', layer=layer))
         moves[layer] = steps(protocol.step_s, geometry.hop(SOUNDNET8, layer) / SAMPLE_RATE)
     assert moves == {'conv4': 8, 'conv5': 4, 'pool5': 1, 'conv6': 1}
 

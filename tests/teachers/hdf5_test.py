@@ -124,7 +124,7 @@ def test_damage_in_the_middle_is_reported(tmp_path):
     assert seen == {'refused', 'said', 'seen'}
 
 
-def test_networks_are_told_from_posteriors(tmp_path):
+def test_networks_and_posteriors_are_distinguished(tmp_path):
     """Keras wrote whole networks, and writes weights, with the same extension."""
     net = keras.Sequential([keras.Input([8, 8, 3]), keras.layers.Flatten(), keras.layers.Dense(3, 'softmax')])
     net.save(tmp_path / 'net.h5')
@@ -140,7 +140,7 @@ def test_networks_are_told_from_posteriors(tmp_path):
             teachers.parse(f'places={tmp_path}/{name}')
 
 
-def test_the_source_tells_files_apart(tmp_path, kept):
+def test_the_source_identifies_the_file(tmp_path, kept):
     source = teachers.parse(f'places={kept}').source
     assert source.startswith('posteriors.h5 (outline ')
     (tmp_path / 'elsewhere').mkdir()

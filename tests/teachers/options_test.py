@@ -22,7 +22,7 @@ def test_an_outline_depends_on_ends_and_sizes(tmp_path, ends, other):
 
 
 def test_an_outline_reads_only_the_ends(tmp_path, ends):
-    """The price of not reading 32 GB: what lies between is not told apart, nor is the file's name."""
+    """The price of not reading 32 GB: the bytes between are not compared, nor is the file's name."""
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.write_bytes(b'0123456789')
     two.write_bytes(b'0123xx6789')

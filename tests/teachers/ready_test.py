@@ -127,7 +127,7 @@ def test_other_classes_than_named(tmp_path):
         ready(tmp_path / 'p', 'places={},labels=' + f'{tmp_path}/names.txt', a=rows(2))
 
 
-def test_the_kind_is_not_told_by_what_could_be_both(tmp_path):
+def test_the_kind_is_not_guessed_from_ambiguous_values(tmp_path):
     """A spoilt video among good ones must not make logits of their probabilities."""
     folder = tmp_path / 'p'
     doubtful = np.full([2, 3], 0.9)

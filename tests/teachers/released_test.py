@@ -280,7 +280,7 @@ def test_parts_have_numbers_of_four_digits(home):
     assert len(teachers.parse(spelled(odd)).store.parts) == 1
 
 
-def test_the_source_tells_files_apart(home, tmp_path_factory):
+def test_the_source_identifies_the_file(home, tmp_path_factory):
     folder, values = home
     source = teachers.parse(spelled(folder)).source
     assert source.startswith('VGG16_TRAIN_B%04d/prob (outline ')

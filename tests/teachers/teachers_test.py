@@ -128,7 +128,7 @@ def test_a_file_that_would_mix_pictures_up_gets_them_singly():
         assert not networks._takes_batches('', pictures, lambda pictures: np.zeros([2, 5], np.float32))
 
 
-def test_logits_and_probabilities_are_told_apart(inside, frames):
+def test_logits_and_probabilities_are_distinguished(inside, frames):
     logits = teachers.parse('net=logits.keras')
     assert logits.kind == 'logits'
     rows, probabilities = look(logits, frames)[0], look(teachers.parse('net=net.keras'), frames)[0]
@@ -176,10 +176,10 @@ def test_scales(scale, expected):
     np.testing.assert_allclose(networks.SCALES[scale](pixel)[0, 0, 0], wanted, rtol=1e-5)
 
 
-def test_a_quantised_network_whose_scale_is_told(inside, frames):
+def test_a_quantised_network_with_a_specified_scale(inside, frames):
     """0..255 said aloud goes through the file's own quantisation: the same but for rounding."""
-    pixels, told = teachers.parse('net=uint8.tflite'), teachers.parse('net=uint8.tflite,scale=0..255')
-    np.testing.assert_allclose(look(pixels, frames)[0], look(told, frames)[0], atol=0.02)
+    default, specified = teachers.parse('net=uint8.tflite'), teachers.parse('net=uint8.tflite,scale=0..255')
+    np.testing.assert_allclose(look(default, frames)[0], look(specified, frames)[0], atol=0.02)
 
 
 def test_the_crop(inside):
@@ -225,7 +225,7 @@ def test_no_frames_at_all():
     assert teacher.look([View('a')]) == ['no frames']
 
 
-def test_the_source_tells_which_network_it_is(inside, tmp_path):
+def test_the_source_identifies_the_network(inside, tmp_path):
     source = teachers.parse('net=net.keras,labels=five.txt').source
     assert source.startswith('net.keras (sha256 ')
     assert teachers.parse(f'net={inside}/net.keras').source == source

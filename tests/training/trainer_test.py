@@ -52,8 +52,11 @@ def test_it_overfits(made, tmp_path):
     assert net.labels['places'] == ('class 0', 'class 1', 'class 2', 'class 3')
     right = total = 0
     for batch in batches.batches(made, samples=5 * 22_050, batch=4, repeat=False):
-        told = np.asarray(net(batch['waveform'])['places']).argmax(-1)
-        right, total = right + (told == batch['places'].numpy()[:, : told.shape[1]].argmax(-1)).sum(), total + told.size
+        predicted = np.asarray(net(batch['waveform'])['places']).argmax(-1)
+        right, total = (
+            right + (predicted == batch['places'].numpy()[:, : predicted.shape[1]].argmax(-1)).sum(),
+            total + predicted.size,
+        )
     # Moving statistics have had 120 steps to settle; chance is 1 in 4.
     assert right / total > 0.7
 

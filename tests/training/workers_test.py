@@ -94,11 +94,11 @@ def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alo
         if int(index.name.removeprefix('step-').partition('.')[0]) > 3:
             index.unlink()
     workers = begin(records, run, '--steps=6')
-    told = []
+    outputs = []
     for worker in workers:
         out, said = worker.communicate(timeout=180)
         assert worker.returncode == 0, said
-        told.append(out)
+        outputs.append(out)
     same(run, alone)
     # One of them writes, and says so.
-    assert told == [f'the net is in {run / "net"}\n', '']
+    assert outputs == [f'the net is in {run / "net"}\n', '']

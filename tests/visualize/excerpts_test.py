@@ -35,7 +35,7 @@ def test_a_unit_sees_its_window_and_nothing_else(net, layer, frame):
         assert abs(embedder.embed(less, SAMPLE_RATE, layer).values[frame] - values).max() > 1e-3
 
 
-def test_what_is_too_short_to_be_heard_is_widened():
+def test_excerpts_that_are_too_short_are_extended():
     window, field = excerpts.window_of(SPEC, 'conv1', 0, 30_000), geometry.receptive_field(SPEC, 'conv1')
     assert window.samples == excerpts.MIN_SAMPLES
     middle = geometry.first_sample(SPEC, 'conv1') + 30_000 * geometry.hop(SPEC, 'conv1') + field / 2
@@ -95,7 +95,7 @@ def test_what_is_written(one, tmp_path, sounds):
     assert not list(tmp_path.rglob('*.part'))
 
 
-def test_a_stopped_run_goes_on(one, tmp_path):
+def test_a_stopped_run_resumes(one, tmp_path):
     first, second = Window(7, 0, 5000), Window(7, 6000, 5000)
     one(first)
     made = tmp_path / 'sounds' / f'{first.id}.mp3'
@@ -108,6 +108,6 @@ def test_a_stopped_run_goes_on(one, tmp_path):
     assert json.loads((tmp_path / excerpts.INDEX).read_text().splitlines()[-1])['id'] == second.id
 
 
-def test_a_file_that_is_gone_has_no_excerpts(net, tmp_path):
+def test_a_deleted_file_has_no_excerpts(net, tmp_path):
     gone = excerpts.write(load(net), {0: 'gone.wav'}, {0: 100}, ['conv5'], [Window(0, 0, 50)], tmp_path)
     assert gone == {}

@@ -306,7 +306,7 @@ def test_the_timeline_plays_in_step(opened):
 
 
 def test_the_timeline_draws_once_a_frame(opened):
-    """However often it is told of the time: each telling once left a loop of its own behind."""
+    """However many time events come: each once started another loop."""
     page = opened()
     page.evaluate("""() => { const ask = requestAnimationFrame; window.asked = 0;
         window.requestAnimationFrame = (draw) => { window.asked += 1; return ask(draw); };

@@ -92,7 +92,7 @@ def small(net, sounds, tmp_path):
     return write
 
 
-def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
+def test_a_stopped_run_resumes(small, tmp_path, monkeypatch):
     made = excerpts._write_excerpt
 
     def stops(one, folder):
@@ -116,7 +116,7 @@ def test_a_stopped_run_goes_on(small, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ['out']
 
 
-def test_other_labels_leave_what_was_heard(small, sounds, tmp_path, monkeypatch):
+def test_other_labels_do_not_repeat_the_inference(small, sounds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(excerpts, '_write_excerpt', None)
         with pytest.raises(TypeError):
@@ -153,7 +153,7 @@ def test_stopped_between_two_names(small, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ['out']
 
 
-def test_what_was_put_in_meanwhile_is_not_lost(small, tmp_path, monkeypatch):
+def test_files_added_meanwhile_are_kept(small, tmp_path, monkeypatch):
     small()
     written = page.write
 
@@ -266,7 +266,7 @@ def test_a_file_that_becomes_shorter_loses_its_last_excerpts(net, sounds, tmp_pa
     assert shown <= set(data['excerpts'])
 
 
-def test_whatever_a_report_shows_makes_it_anew(net, sounds, tmp_path):
+def test_every_shown_input_rebuilds_the_report(net, sounds, tmp_path):
     own = tmp_path / 'net'
     shutil.copytree(net, own)
     vision = tmp_path / 'vision' / '001 - tones'

@@ -70,7 +70,7 @@ def test_silence_is_dark():
 
 
 def test_shades_grow_lighter_throughout():
-    """So that they are told apart with any colour vision, and in print."""
+    """So that they can be distinguished with any colour vision, and in print."""
     luminance = spectra.PALETTE @ [0.2126, 0.7152, 0.0722]
     assert np.diff(luminance).min() > 0
 

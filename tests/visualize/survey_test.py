@@ -92,7 +92,7 @@ def test_files_in_pieces(whole, net, found, tmp_path, monkeypatch):
     same(known, whole)
 
 
-def test_a_stopped_survey_goes_on(whole, net, found, tmp_path, monkeypatch):
+def test_a_stopped_survey_resumes(whole, net, found, tmp_path, monkeypatch):
     monkeypatch.setattr(survey, 'SAVE_EVERY_S', 0.0)
     embedder, path = load(net, short='tile'), tmp_path / 'survey.npz'
     known, add = begun(embedder, found), Survey.add
@@ -117,7 +117,7 @@ def test_a_stopped_survey_goes_on(whole, net, found, tmp_path, monkeypatch):
     same(Survey.load(path), whole)
 
 
-def test_a_damaged_state_is_begun_anew(tmp_path):
+def test_a_damaged_checkpoint_starts_over(tmp_path):
     (tmp_path / 'survey.npz').write_bytes(b'PK\x03\x04 broken')
     assert Survey.load(tmp_path / 'survey.npz') is None
     assert Survey.load(tmp_path / 'nothing.npz') is None

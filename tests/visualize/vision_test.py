@@ -28,8 +28,8 @@ def test_vision_by_name(tmp_path, files, capsys):
     (tmp_path / 'b' / '1.npy').write_text('dear sir')
     found = vision.of_clips(tmp_path, files)
     np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [np.nan, np.nan]])
-    told = capsys.readouterr().err.splitlines()
-    assert [('a/2' in line, 'b/1' in line, 'omitted from the map' in line) for line in told] == [
+    lines = capsys.readouterr().err.splitlines()
+    assert [('a/2' in line, 'b/1' in line, 'omitted from the map' in line) for line in lines] == [
         (True, False, True),
         (False, True, True),
     ]

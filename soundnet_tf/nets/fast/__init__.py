@@ -1,7 +1,6 @@
-"""The same net, on the same variables, through kernels that are quicker on TensorFlow.
+"""Faster implementations of the same net in TensorFlow, on the same variables.
 
-Twins in the tests hold it equal to the plain Keras net. Measured by `benchmarks/train_step.py` and
-`benchmarks/embed.py`.
+Tests compare them with the plain Keras net; `benchmarks/train_step.py` and `benchmarks/embed.py` measure them.
 """
 
 from soundnet_tf.nets.fast.inference import Precision, Stage, Weights, inference_form, normed, stages

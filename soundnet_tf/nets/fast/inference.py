@@ -1,4 +1,4 @@
-"""The net in inference: batch norm folded into the convolutions, pools before what need not come before them."""
+"""The net in inference: batch norm folded into the convolutions, pools before the bias and ReLU."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -10,30 +10,30 @@ from soundnet_tf.nets import model
 from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, Conv, Head, NetSpec, Pool, Row
 
 Precision = Literal['float32', 'bfloat16']
-"""What the convolutions of inference are computed in; inputs and outputs are float32 with either."""
+"""The number format of the convolutions in inference; inputs and outputs are always float32."""
 
 InferenceForm = Callable[..., dict[str, Any]]
 
-MUCH_KERNEL = 1024
-"""Numbers that one output is summed from: with more, scaling the outputs is less work than scaling the kernel."""
+MIN_LATE_SCALE = 1024
+"""Terms of the sum that is one output: from here on, scaling the outputs is less work than scaling the kernel."""
 
-MOST_CONSTANT = 1 << 22
-"""Numbers of an array that is made part of a graph. The heads' kernels have more."""
+MAX_CONSTANT = 1 << 22
+"""Max elements of an array that becomes part of a graph. The heads' kernels have more."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """What a net computes with, under the keys of `model.variables_of`.
+    """The weights of a net, by the keys of `model.variables_of`.
 
-    Variables are read whenever the net is run. Arrays are constants: folded once, and TensorFlow
-    arranges them for its kernels once, which for a clip of 5 s is as much work as the net itself.
+    Variables are read each time the net runs. Arrays are constants: they are folded once, and TensorFlow lays them out
+    for its kernels once, which takes as long as the net itself on a clip of 5 s.
     """
 
     spec: NetSpec
     values: Mapping[str, Any]
     constant: bool
     activation: Callable[[str], Callable[[Any], Any]] = lambda head: tf.nn.softmax
-    """By the name of a head: what makes its logits probabilities."""
+    """By the name of a head: the function that turns its logits into probabilities."""
 
     @classmethod
     def of(cls, net: model.SoundNet) -> 'Weights':
@@ -43,12 +43,11 @@ class Weights:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One or two rows of a net as one step of inference, as the whole form and a stream run it.
+    """One or two rows of a net as one step of inference, for whole clips and for streams.
 
-    `run` takes `[batch, time, channels]`, zero padding included, to what the layer `name` gives;
-    `source` is the stage that its input comes from, None for the waveform with one channel.
-    `kernel`, `stride` and `paddings`, before and behind, count steps of the input. At least `kernel`
-    steps must be given.
+    `run` maps `[batch, time, channels]`, zero padding included and at least `kernel` steps long, to the output of the
+    layer `name`; `source` is the stage that its input comes from, None for the waveform with one channel. `kernel`,
+    `stride` and `paddings` (before and after) count steps of the input.
     """
 
     name: str
@@ -59,21 +58,21 @@ class Stage:
     run: Callable[[Any], Any]
 
     def frames(self, length: Any) -> Any:
-        """How many steps come of an input of `length`, a number or a tensor, before padding."""
+        """The number of output steps for an input of `length`, a number or a tensor, before padding."""
         return (length + sum(self.paddings) - self.kernel) // self.stride + 1
 
 
 def inference_form(
     net: model.SoundNet | Weights, layers: Iterable[str] = (), precision: Precision = 'float32'
 ) -> InferenceForm:
-    """`[batch, samples]` to `[batch, time, channels]` of each of `layers`, as `model.features(net, layers)` gives them.
+    """A function from `[batch, samples]` to `[batch, time, channels]` of each layer, as `model.features` computes them.
 
-    By default the heads, as probabilities. Of a net in memory the form sees every change of its variables. To batch
-    clips of several lengths give `lengths`, int32 `[batch]`, the samples of each before it was filled up:
-    the steps that a clip has by itself are then those that it gives by itself; what comes after them is to be cut.
+    The default layers are the heads, as probabilities. For a net in memory the function sees every change of its
+    variables. To batch clips of several lengths pass `lengths`, int32 `[batch]`, the samples of each clip before it was
+    padded: the first `geometry.frames` steps of each are then those of the clip alone; cut off the rest.
 
-    What is quicker: batch norm is folded into the convolutions; bias and ReLU come after the pool, which leaves less
-    to do; no layer is computed that nothing asked for depends on.
+    Why it is faster: batch norm is folded into the convolutions; bias and ReLU come after the pool, on fewer values; a
+    layer that no requested layer depends on is not computed.
     """
     chosen = tuple(layers) or net.spec.head_names or net.spec.layer_names[-1:]
     steps = stages(net, chosen, precision)
@@ -83,7 +82,7 @@ def inference_form(
         for stage in steps:
             x, length = outputs[stage.source]
             if any(stage.paddings):
-                # In a longer clip's company zero padding begins where the clip ends.
+                # Beside a longer clip, zero padding begins where the shorter clip ends.
                 if length is not None and stage.source is not None:
                     x *= tf.sequence_mask(length, tf.shape(x)[1], x.dtype)[..., None]
                 x = tf.pad(x, [[0, 0], stage.paddings, [0, 0]])
@@ -94,22 +93,22 @@ def inference_form(
 
 
 def stages(net: model.SoundNet | Weights, layers: Iterable[str], precision: Precision = 'float32') -> list[Stage]:
-    """The steps that lead to `layers`, each after the one that it takes its input from; `layers` are steps' names."""
+    """The stages up to `layers`, each after its source; each of `layers` is the name of a stage."""
     weights = net if isinstance(net, Weights) else Weights.of(net)
-    asked, spec, made = set(layers), weights.spec, list[Stage]()
-    deepest = max(len(spec.layers) if name in spec.head_names else 1 + spec.layer_names.index(name) for name in asked)
+    wanted, spec, made = set(layers), weights.spec, list[Stage]()
+    deepest = max(len(spec.layers) if name in spec.head_names else 1 + spec.layer_names.index(name) for name in wanted)
     rows = list(spec.layers[:deepest])
     while rows:
         row, source = rows.pop(0), made[-1].name if made else None
         gain = 1.0 if made else GAIN
         if isinstance(row, Conv):
-            pool = rows[0] if rows and isinstance(rows[0], Pool) and row.name not in asked else None
+            pool = rows[0] if rows and isinstance(rows[0], Pool) and row.name not in wanted else None
             rows = rows[1:] if pool else rows
             made.append(_convolution(weights, row, pool, source, gain, precision))
         else:
             made.append(_stage(row, source, lambda x, row=row, gain=gain: gain * _pool(row, x)))
     trunk = made[-1].name
-    return made + [_top(weights, head, trunk, precision) for head in spec.heads if head.name in asked]
+    return made + [_top(weights, head, trunk, precision) for head in spec.heads if head.name in wanted]
 
 
 def _stage(row: Row, source: str | None, run: Callable[[Any], Any]) -> Stage:
@@ -123,7 +122,7 @@ def _pool(row: Pool, x: Any) -> Any:
 def _convolution(
     weights: Weights, row: Conv, pool: Pool | None, source: str | None, gain: float, precision: Precision
 ) -> Stage:
-    """A convolution with its batch norm worked into it, the pool after it, and ReLU."""
+    """A convolution with its batch norm folded in, the pool after it, and ReLU."""
     parts = _read(weights, lambda: _folded(weights, row, gain, has_pool=pool is not None))
 
     def run(x: Any) -> Any:
@@ -140,24 +139,24 @@ def _convolution(
 
 
 def _read(weights: Weights, parts: Callable[[], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
-    """Constants once, variables again and again."""
+    """Reads constants once, variables at each call."""
     if not weights.constant:
         return parts
-    # A graph keeps several copies of each array in it, but none of a tensor that is handed to it.
-    once = [tf.constant(part) if part is not None and part.size > MOST_CONSTANT else part for part in parts()]
+    # A graph keeps several copies of an array that is part of it, but none of a tensor that it captures.
+    once = [tf.constant(part) if part is not None and part.size > MAX_CONSTANT else part for part in parts()]
     return lambda: tuple(once)
 
 
 def _folded(weights: Weights, row: Conv, gain: float, has_pool: bool) -> tuple[Any, Any, Any]:
-    """The kernel, what its outputs are to be scaled by or None, and what is then to be added."""
+    """The kernel, the scale of its outputs or None, and the bias."""
     kernel, (scale, bias) = weights.values[f'{row.name}/kernel'], normed(weights.values, row.name)
-    # A negative scale turns a maximum into a minimum: before a pool it has to be in the kernel.
-    late = not weights.constant and not has_pool and row.kernel * kernel.shape[1] >= MUCH_KERNEL
+    # A negative scale turns a maximum into a minimum, so before a pool the scale must be in the kernel.
+    late = not weights.constant and not has_pool and row.kernel * kernel.shape[1] >= MIN_LATE_SCALE
     return (kernel, scale * gain, bias) if late else (kernel * (scale * gain), None, bias)
 
 
 def normed(values: Mapping[str, Any], name: str) -> tuple[Any, Any]:
-    """What a convolution's outputs are multiplied by for its batch norm in inference, and what is then added."""
+    """The scale and the bias that batch norm in inference applies to a convolution's outputs."""
     kinds = ('bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
     bias, gamma, beta, mean, variance = (values[f'{name}/{kind}'] for kind in kinds)
     scale = gamma / (variance + BATCH_NORM_EPSILON) ** 0.5

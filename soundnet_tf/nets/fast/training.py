@@ -1,4 +1,4 @@
-"""The net in training: what `model.logits(net)(x, training=True)` gives and moves, in less time and memory."""
+"""The net in training: the outputs and updates of `model.logits(net)(x, training=True)`, in less time and memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,17 @@ from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
 
 Form = Callable[[Any], Any]
 
-FEW, LONG = 64, 8
-"""Filters at most, and steps of a kernel at least, for which its gradient is taken by blocks."""
+MAX_FILTERS, MIN_STEPS = 64, 8
+"""Kernels of at most so many filters and at least so many steps get their gradient by blocks."""
 
 
 def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
-    """`[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` gives them.
+    """A function from `[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` computes them.
 
-    What is quicker: strided convolutions as unstrided ones over blocks of samples; the gradients of
-    their kernels as products of large matrices; one fused kernel for batch norm; pooling before
-    ReLU. Under several replicas batch norm is of all of them together, as the plain net's is.
-    `precision='bfloat16'` computes convolutions so; weights, statistics and logits stay float32.
+    Why it is faster: strided convolutions become unstrided ones over blocks of samples; the gradients of their kernels
+    are products of large matrices; batch norm is one fused kernel; pooling comes before ReLU. With several replicas
+    batch norm is synchronised, as in the plain net. With `precision='bfloat16'` only the convolutions are computed in
+    it; weights, statistics and logits stay float32.
     """
     trunk = training_trunk(net, precision)
 
@@ -34,11 +34,11 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
 
 
 def training_trunk(net: model.SoundNet, precision: str = 'float32') -> Form:
-    """`[batch, samples]` to the last layer's `[batch, time, channels]`, as `training_form` has it, without heads."""
+    """`training_form` without heads: from `[batch, samples]` to the last layer's `[batch, time, channels]`."""
     spec = net.spec
     follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
 
-    # [batch, time, 1, channels] throughout: TensorFlow's kernels are those of pictures.
+    # [batch, time, 1, channels] throughout, since TensorFlow's kernels are for images.
     def run(waveform: Any) -> Any:
         x = tf.cast(waveform[:, :, None, None] * GAIN, precision)
         for index, row in enumerate(spec.layers):
@@ -64,13 +64,13 @@ def _weights(variable: Any, x: Any) -> Any:
 
 
 def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
-    """Without the bias. Blocks of `stride` steps become channels: the same products and sums, without a stride."""
+    """A convolution without bias. Blocks of `stride` steps become channels: the same sums, without a stride."""
     kernel, stride, (before, behind) = _weights(layer.kernel, x), row.stride, row.paddings
     if row.kernel % stride:
         x = tf.pad(x, [[0, 0], [before, behind], [0, 0], [0, 0]])
         return tf.nn.conv2d(x, kernel[:, None], [stride, 1], 'VALID')
     steps, channels = _steps(x), x.shape[-1]
-    # What does not fill a block no output sees. It is not padded, since to cut it off is slow in the gradient.
+    # No output depends on an incomplete block. It is not padded: slicing it off would be slow in the gradient.
     spare = (steps + before + behind) % stride
     enough = behind >= stride - 1
     x = tf.pad(x, [[0, 0], [before, behind - spare if enough else behind], [0, 0], [0, 0]])
@@ -78,8 +78,8 @@ def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
     x = x if enough else tf.slice(x, [0, 0, 0, 0], [-1, blocks * stride, -1, -1])
     x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
     kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
-    # Measured: of the first kernels by blocks, of the last ones, a few steps long, tap by tap.
-    by_blocks = layer.kernel.shape[-1] <= FEW and row.kernel // stride >= LONG
+    # As measured: for the first kernels by blocks, for the last ones, which are short, tap by tap.
+    by_blocks = layer.kernel.shape[-1] <= MAX_FILTERS and row.kernel // stride >= MIN_STEPS
     return _unstrided(x, kernel, _gradient_by_blocks if by_blocks else _gradient_by_taps)
 
 
@@ -88,7 +88,7 @@ def _steps(x: Any) -> Any:
 
 
 def _unstrided(x: Any, kernel: Any, kernel_gradient: Callable[[Any, Any, Any], Any]) -> Any:
-    """A convolution whose kernel's gradient is taken by products of large matrices."""
+    """A convolution whose kernel gradient is a product of large matrices."""
 
     @tf.custom_gradient
     def run(x: Any, kernel: Any) -> Any:
@@ -104,7 +104,7 @@ def _unstrided(x: Any, kernel: Any, kernel_gradient: Callable[[Any, Any, Any], A
 
 
 def _gradient_by_taps(x: Any, y: Any, shape: Any) -> Any:
-    """As `_gradient_by_blocks`: one product for each step of the kernel."""
+    """The same as `_gradient_by_blocks`, by one product for each step of the kernel."""
     kernel, _, channels, filters = shape
     out, count = tf.reshape(y, [-1, filters]), _steps(y)
     products = [
@@ -117,15 +117,15 @@ def _gradient_by_taps(x: Any, y: Any, shape: Any) -> Any:
 def _gradient_by_blocks(x: Any, y: Any, shape: Any) -> Any:
     """`[kernel, 1, channels, filters]` from `[batch, time, 1, channels]` and `[batch, steps, 1, filters]`.
 
-    Time is cut into blocks of half a kernel. A product of the blocks of x with those of y, some blocks
-    later, holds all products of their samples; the kernel's are the sums along its diagonals. More
-    products than there need be by half, and still faster: the matrices are as a processor likes them.
+    Time is cut into blocks of half a kernel. The product of the blocks of x with those of y, some blocks later, has
+    all products of their samples, and the kernel's gradient is the sums along its diagonals. That is half again as many
+    products as needed, and still faster, since the matrices are large.
     """
     kernel, _, channels, filters = shape
     block = kernel // 2
     apart = -(-(block + kernel - 1) // block)
     blocks = -(-_steps(y) // block) + apart - 1
-    # Zeros behind each example keep it from its neighbour.
+    # Zeros after each example separate it from the next.
     rows = [
         tf.reshape(
             tf.pad(z, [[0, 0], [0, blocks * block - _steps(z)], [0, 0], [0, 0]]),
@@ -147,9 +147,9 @@ def _gradient_by_blocks(x: Any, y: Any, shape: Any) -> Any:
 def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
     norm = net.get_layer(f'{row.name}_bn')
     replicas = tf.distribute.get_replica_context()
-    # None outside of a replica.
+    # None outside a replica.
     several = replicas is not None and replicas.num_replicas_in_sync > 1
-    # The bias of the convolution before moves the mean and nothing else. Times 0, so that it has a gradient: 0.
+    # The convolution's bias only moves the mean. Times 0, so that it has a gradient, which is 0.
     beta = norm.beta + 0.0 * bias
     y, mean, variance = (_of_all_replicas if several else _fused)(norm, x, beta)
     _move(norm.moving_mean, mean + bias, norm.momentum)
@@ -167,18 +167,18 @@ def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
         epsilon=norm.epsilon,
         is_training=True,
     )
-    # The kernel gives the variance of a sample; Keras, and with it the plain net, keeps the population's.
+    # The fused kernel gives the sample variance; Keras, and so the plain net, keeps the population variance.
     count = tf.cast(tf.shape(x)[0] * tf.shape(x)[1], tf.float32)
     return y, mean, variance * (count - 1) / count
 
 
 def _of_all_replicas(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
-    """Every replica has as many examples: the moments of all are the means of each one's."""
+    """Each replica has the same number of examples, so the moments of all are the means over replicas."""
     values = tf.cast(x, tf.float32)
     moments = [tf.reduce_mean(values, [0, 1, 2]), tf.reduce_mean(tf.square(values), [0, 1, 2])]
     replicas: Any = tf.distribute.get_replica_context()
     mean, square = replicas.all_reduce('MEAN', moments)
-    # Rounding must not take it below none.
+    # Rounding must not make it negative.
     variance = tf.maximum(square - tf.square(mean), 0)
     y = tf.nn.batch_normalization(values, mean, variance, beta, norm.gamma, norm.epsilon)
     return tf.cast(y, x.dtype), mean, variance

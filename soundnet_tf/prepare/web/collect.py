@@ -54,25 +54,25 @@ def collect(
     licences: Sequence[str],
     *,
     prefer: Prefer = 'small',
-    most: int | None = None,
-    most_per_word: int | None = None,
+    max_videos: int | None = None,
+    max_per_word: int | None = None,
 ) -> Report:
     """Write the manifest `out` of the videos that Flickr finds for the words, with these licences only.
 
-    Stops after `most` videos. Raises SoundNetError if `out` was started with other settings, and if
+    Stops after `max_videos` videos. Raises SoundNetError if `out` was started with other settings, and if
     Flickr stops answering; what was found until then is saved.
     """
     # Before anything is written, so that an error leaves no file.
     allowed = _allowed(flickr.licences(), licences)
-    settings = {'licences': sorted(licences), 'prefer': prefer, 'most_per_word': most_per_word}
+    settings = {'licences': sorted(licences), 'prefer': prefer, 'max_per_word': max_per_word}
     failed = {}
     with Journal(pathlib.Path(out), settings) as journal:
         with tqdm(words, unit='word', desc='collecting') as bar:
             for word in bar:
-                if most and journal.videos >= most:
+                if max_videos and journal.videos >= max_videos:
                     break
                 try:
-                    for videos in _collect_word(word, journal, flickr, allowed, prefer, most, most_per_word):
+                    for videos in _collect_word(word, journal, flickr, allowed, prefer, max_videos, max_per_word):
                         bar.set_postfix(videos=videos, refresh=videos % 10 == 0)
                 except PermanentError as refused:
                     tqdm.write(f'{word}: {refused}', file=sys.stderr)
@@ -96,17 +96,17 @@ def _collect_word(
     flickr: Flickr,
     allowed: Mapping[str, Licence],
     prefer: Prefer,
-    most: int | None,
-    most_per_word: int | None,
+    max_videos: int | None,
+    max_per_word: int | None,
 ) -> Iterator[int]:
     """Yields the number of videos after each new one."""
     if word in journal.words:
         return
     duplicates = 0
-    for photo in flickr.search(word, list(allowed), journal.until, most_per_word):
-        if most_per_word and journal.found[word] >= most_per_word:
+    for photo in flickr.search(word, list(allowed), journal.until, max_per_word):
+        if max_per_word and journal.found[word] >= max_per_word:
             break
-        if most and journal.videos >= most:
+        if max_videos and journal.videos >= max_videos:
             return
         id, licence = photo['id'], allowed.get(str(photo.get('license')))
         if id in journal.seen:

@@ -417,7 +417,7 @@ function chart({ name, counter, lines }) {
 }
 
 // ---- Confusion matrices.
-const MOST_CLASSES = 100;
+const MAX_CLASSES = 100;
 // Of very many classes nobody sees the cells, and a browser takes minutes to draw them.
 function mistakes({ name, classes, counts, accuracy }) {
   const found = counts.flatMap((row, i) => row.map((n, j) => ({ n, i, j })).filter(({ n, j }) => n && i !== j));
@@ -443,7 +443,7 @@ function matrix({ name, classes, counts, accuracy }) {
 }
 
 function drawConfusions() {
-  const few = (one) => one.classes.length <= MOST_CLASSES;
+  const few = (one) => one.classes.length <= MAX_CLASSES;
   $('#confusion .note').hidden = !data.confusions.some(few);
   $('#confusion .matrices').append(...data.confusions.map((one) => (few(one) ? matrix : mistakes)(one)));
 }

@@ -73,7 +73,7 @@ def test_what_a_manifest_says(server, tmp_path):
     assert videos == [manifest.Video('1', 'https://f/1/play/site/'), manifest.Video('2', 'https://f/2/play/site/')]
 
 
-def test_what_is_asked(server, tmp_path):
+def test_the_requests(server, tmp_path):
     server.uploads = [Upload('1', 'dog')]
     run(server, tmp_path / 'v.csv', 'dog')
     licences, search, sizes = server.asked
@@ -159,7 +159,7 @@ def test_more_than_flickr_serves_is_found_by_parts_of_the_time(server, small_pag
 def test_the_most_relevant_need_no_parts(server, small_pages, tmp_path):
     server.uploads = [Upload(str(index), 'dog', 1_300_000_000 - index) for index in range(30)]
     assert search(server, wanted=9) == [str(index) for index in range(9)]
-    report = run(server, tmp_path / 'v.csv', 'dog', most_per_word=5)
+    report = run(server, tmp_path / 'v.csv', 'dog', max_per_word=5)
     assert [row['id'] for row in rows(tmp_path / 'v.csv')] == ['0', '1', '2', '3', '4']
     assert (report.words, len(asked(server, 'getSizes'))) == (1, 5)
 
@@ -167,9 +167,9 @@ def test_the_most_relevant_need_no_parts(server, small_pages, tmp_path):
 def test_stopping_after_so_many_and_going_on(server, small_pages, tmp_path):
     server.uploads = [Upload(str(index), 'dog' if index < 5 else 'cat') for index in range(8)]
     out = tmp_path / 'v.csv'
-    assert str(run(server, out, 'dog', 'cat', most=3)) == f'3 videos from 0 of 2 words in {out}'
+    assert str(run(server, out, 'dog', 'cat', max_videos=3)) == f'3 videos from 0 of 2 words in {out}'
     assert len(rows(out)) == 3
-    assert run(server, out, 'dog', 'cat', most=6).videos == 6 == len(asked(server, 'getSizes'))
+    assert run(server, out, 'dog', 'cat', max_videos=6).videos == 6 == len(asked(server, 'getSizes'))
     assert str(run(server, out, 'dog', 'cat')) == f'8 videos from 2 words in {out}'
     assert len(asked(server, 'getSizes')) == 8
     server.asked.clear()
@@ -182,7 +182,7 @@ def test_stopping_after_so_many_and_going_on(server, small_pages, tmp_path):
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_wherever_it_is_stopped_it_goes_on_and_comes_to_the_same(server, small_pages, tmp_path_factory, data):
+def test_a_run_stopped_anywhere_resumes_to_the_same_result(server, small_pages, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp('runs')
     server.forgets_licences = True
     server.uploads = [
@@ -287,8 +287,8 @@ def test_other_settings_are_an_error(server, tmp_path):
         match=r"started with other settings \(licences was \['cc-by', .*\], is \['cc0'\]\)\. Use another --out",
     ):
         run(server, out, 'dog', licences=['cc0'])
-    with pytest.raises(SoundNetError, match='most_per_word was unset, is 3'):
-        run(server, out, 'dog', most_per_word=3)
+    with pytest.raises(SoundNetError, match='max_per_word was unset, is 3'):
+        run(server, out, 'dog', max_per_word=3)
     with pytest.raises(SoundNetError, match=r"unknown licence 'free'\. Use all-rights-reserved, cc-by, "):
         run(server, out, 'dog', licences=['free'])
     notes = tmp_path / 'v.csv.journal'

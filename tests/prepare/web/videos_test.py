@@ -263,7 +263,7 @@ def broken_off(server, folder, at, etag='"one"'):
     server.sent()
 
 
-def test_the_next_run_goes_on(files, tmp_path):
+def test_the_next_run_resumes(files, tmp_path):
     broken_off(files, tmp_path, 200_000)
     files.files['/v.mp4'] = File(BODY)
     assert fetch(files, tmp_path).read_bytes() == BODY
@@ -284,14 +284,14 @@ def test_the_next_run_goes_on(files, tmp_path):
         (File(BODY[:200_000]), 0),
     ],
 )
-def test_a_file_that_changed_begins_anew(files, tmp_path, file, sent):
+def test_a_changed_file_is_downloaded_from_the_start(files, tmp_path, file, sent):
     broken_off(files, tmp_path, 200_000)
     files.files['/v.mp4'] = file
     assert fetch(files, tmp_path).read_bytes() == file.body
     assert files.sent() == sent
 
 
-def test_without_a_mark_of_the_version_nothing_is_gone_on_with(files, tmp_path):
+def test_without_an_etag_nothing_is_resumed(files, tmp_path):
     files.files['/v.mp4'] = File(BODY, None, faults=[Fault(drop_after=1000)])
     assert fetch(files, tmp_path).read_bytes() == BODY
     assert not any('Range' in asked.headers for asked in files.asked)
@@ -305,7 +305,7 @@ def test_another_length_is_another_file(files, tmp_path):
     assert [asked.headers.get('Range') for asked in files.asked] == [None, 'bytes=1000-', None]
 
 
-def test_a_length_that_nobody_says(files, tmp_path):
+def test_an_unknown_length(files, tmp_path):
     files.files['/v.mp4'] = File(BODY, always=Fault(bare=True))
     assert fetch(files, tmp_path).read_bytes() == BODY
 
