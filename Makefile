@@ -24,8 +24,8 @@ else
 MAIN := .venv
 endif
 
-# The tests of a file run in one process and share its fixtures.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# The tests of a file run in one process and share its fixtures; tests/conftest.py has the order of the files.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-reference test-latest check bench models clean
 demo: $(MAIN)/made

@@ -1,8 +1,35 @@
-"""The user's folder of a run of tests: the original net is converted once in it, for all processes of the run."""
+"""One home for all processes of a run, where the original net is converted once; and the order of the files."""
 
 import os
+import pathlib
 
 import pytest
+
+# Files of half a minute and more, the longest first: two processes that take one file after the other end together.
+LONG = (
+    'demo/journey_test.py',
+    'finetune/fit_test.py',
+    'export/hub_test.py',
+    'bin/experiment_test.py',
+    'training/trainer_test.py',
+    'prepare/local_test.py',
+    'training/workers_test.py',
+    'shipping/ship_test.py',
+    'nets/original_test.py',
+    'export/exporter_test.py',
+    'stories/esc10_test.py',
+    'stories/real_videos_test.py',
+    'experiments_test.py',
+    'bin/train_test.py',
+    'inference/write_test.py',
+    'visualize/report_test.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+    here = pathlib.Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 @pytest.fixture(scope='session', autouse=True)
