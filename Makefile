@@ -1,6 +1,6 @@
 # Each target makes the environment that it needs, inside this checkout.
 #   make demo    train and test on a small synthetic world; offline once the environment is installed
-#   make test    all tests in the reference environment, all but the slow ones in the latest
+#   make test    all tests in the reference environment, all but those marked slow or pure in the latest
 #   make check   ruff, format, pyright (package, commands, benchmarks, tools), layering, BUILD
 #   make bench   the tables of benchmarks/
 #   make models  the included nets as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
@@ -35,7 +35,7 @@ test: $(if $(REFERENCE),test-reference) test-latest
 test-reference: .venv/made .venv-mediapipe/made
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
 test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
-	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow'
+	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow$(if $(REFERENCE), and not pure)'
 
 # For `make --jobs`: what all environments of the tests hold, but this package.
 packages: $(if $(REFERENCE),.venv/packages .venv-mediapipe/made) .venv-latest/packages

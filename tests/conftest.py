@@ -1,4 +1,4 @@
-"""One home for all processes of a run, where the original net is converted once; and the order of the files."""
+"""One home for all processes of a run, where the original net is converted once; the order of the files; `pure`."""
 
 import os
 import pathlib
@@ -25,11 +25,32 @@ LONG = (
     'visualize/report_test.py',
 )
 
+# Words, files, addresses and tables, without TensorFlow, Keras and arrays: one environment says what both would say.
+PURE = (
+    'bin/cli_test.py',
+    'bin/collect_test.py',
+    'config_test.py',
+    'layering_test.py',
+    'prepare/manifest_test.py',
+    'prepare/pace_test.py',
+    'prepare/web/flickr_test.py',
+    'prepare/web/videos_test.py',
+    'recipes_test.py',
+    'spec_test.py',
+    'storage_test.py',
+    'teachers/options_test.py',
+)
 
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
     here = pathlib.Path(__file__).parent
     place = {here / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
+    pure = {here / name for name in PURE}
+    for item in items:
+        if item.path in pure:
+            item.add_marker('pure')
 
 
 @pytest.fixture(scope='session', autouse=True)
