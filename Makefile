@@ -1,6 +1,6 @@
 # Each target makes the environment that it needs, inside this checkout.
 #   make demo    train and test on a small synthetic world; offline once the environment is installed
-#   make test    all tests in the reference environment, all but the slow ones in the latest
+#   make test    all tests in the reference environment, all but those marked slow or pure in the latest
 #   make check   ruff, format, pyright (package, commands, benchmarks, tools), layering, BUILD
 #   make bench   the tables of benchmarks/
 #   make models  the included nets as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
@@ -24,10 +24,10 @@ else
 MAIN := .venv
 endif
 
-# The tests of a file run in one process and share its fixtures.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# The tests of a file run in one process and share its fixtures; tests/conftest.py has the order of the files.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-reference test-latest check bench models clean
+.PHONY: demo test test-reference test-latest packages check bench models clean
 demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
@@ -35,7 +35,10 @@ test: $(if $(REFERENCE),test-reference) test-latest
 test-reference: .venv/made .venv-mediapipe/made
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
 test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
-	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow'
+	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow$(if $(REFERENCE), and not pure)'
+
+# For `make --jobs`: what all environments of the tests hold, but this package.
+packages: $(if $(REFERENCE),.venv/packages .venv-mediapipe/made) .venv-latest/packages
 
 check: $(MAIN)/made
 	$(MAIN)/bin/ruff check
@@ -68,17 +71,20 @@ models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	  --out=models/soundnet8/embedding-int8
 	$(MAIN)/bin/python -m pytest tests/shipping/forms_test.py
 
-.venv/made: PYTHON = $(REFERENCE)
-.venv/made: requirements/reference.txt requirements/original.txt setup.py
-.venv-latest/made: PYTHON = $(LATEST)
-.venv-latest/made: requirements/latest.txt requirements/original.txt setup.py
-%/made:
+.venv/packages: PYTHON = $(REFERENCE)
+.venv/packages: requirements/reference.txt requirements/original.txt
+.venv-latest/packages: PYTHON = $(LATEST)
+.venv-latest/packages: requirements/latest.txt requirements/original.txt
+%/packages:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python cannot make environments: apt-get install python3-venv'; exit 1; }
 	@echo "Making $* ($(PYTHON), $<): about 2 GB, a minute or two"
 	@rm -rf $*
 	@$(PYTHON) -m venv $*
 	@$*/bin/python -m pip install --quiet --requirement $<
 	@$*/bin/python -m pip install --quiet --no-deps --requirement requirements/original.txt
+	@touch $@
+
+%/made: %/packages setup.py
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

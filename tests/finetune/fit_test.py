@@ -311,9 +311,9 @@ DATA = os.environ.get('SOUNDNET_DATA')
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason='SOUNDNET_DATA names no folder of real sounds')
 def test_real_sounds_beat_chance(tmp_path):
-    """ESC-10, 10 classes: a net of a quarter of the width, a few epochs."""
-    recipe = dataclasses.replace(RECIPES['from_scratch'], epochs=12, batch=16, evaluate_every=12)
+    """ESC-10, 10 classes: a net of an eighth of the width, a few epochs; two seeds gave 0.66 and 0.61."""
+    recipe = dataclasses.replace(RECIPES['from_scratch'], epochs=6, batch=16, evaluate_every=6)
     esc10 = datasets.load(pathlib.Path(DATA or '') / 'esc10')
-    result = finetune(esc10, recipe, tmp_path / 'run', spec=thin(SOUNDNET8, 1 / 4), test_fold=4)
+    result = finetune(esc10, recipe, tmp_path / 'run', spec=thin(SOUNDNET8, 1 / 8), test_fold=4)
     assert result.accuracy['test'] > 0.3
     assert json.loads((tmp_path / 'run' / 'result.json').read_text())['classes'][0] == 'Dog bark'

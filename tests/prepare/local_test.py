@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -191,16 +192,18 @@ def test_invalid_output_folders(tmp_path, videos):
 
 
 BARRIER = """
-import contextlib, os, sys, time
+import sys, time
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import plan
 from tests.prepare import local_test, made
 import tensorflow
+print('ready', flush=True)
+start = float(sys.stdin.readline())
 for index in range(40):
-    began = float(sys.argv[2]) + 0.05 * index
+    began = start + 0.05 * index
     time.sleep(max(0, began - time.time()))
     try:
-        with plan.lock(f'{sys.argv[1]}/{index}', [], [made.teacher(sys.argv[3])], local_test.SETTINGS):
+        with plan.lock(f'{sys.argv[1]}/{index}', [], [made.teacher(sys.argv[2])], local_test.SETTINGS):
             print(index, flush=True)
             time.sleep(max(0, began + 0.04 - time.time()))
     except SoundNetError as error:
@@ -210,11 +213,16 @@ for index in range(40):
 
 @pytest.mark.slow
 def test_two_processes_that_start_at_once(tmp_path):
-    began = str(time.time() + 25)
+    pipe = subprocess.PIPE
     processes = [
-        subprocess.Popen([sys.executable, '-c', BARRIER, str(tmp_path), began, name], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, '-c', BARRIER, str(tmp_path), name], stdin=pipe, stdout=pipe, text=True)
         for name in 'ab'
     ]
+    assert [process.stdout.readline() for process in processes] == ['ready\n'] * 2
+    began = f'{time.time() + 0.5}\n'
+    for process in processes:
+        process.stdin.write(began)
+        process.stdin.flush()
     inside = [set(process.communicate()[0].split()) for process in processes]
     assert all(process.returncode == 0 for process in processes)
     assert not inside[0] & inside[1]
@@ -487,7 +495,7 @@ from tests.prepare import made
 
 def slowly(frames):
     # Slower than the film is read, so that all of it would come together if it could.
-    time.sleep(0.08)
+    time.sleep(0.05)
     return made.softmax_of_colours(frames)
 
 def peak(path, out):
@@ -503,9 +511,9 @@ print(*peak(sys.argv[1], sys.argv[3] + '/short'), *peak(sys.argv[2], sys.argv[3]
 
 
 def film(path, seconds):
-    """Sound and pictures of any length, quickly written."""
+    """Sound, and a picture every two seconds, of any length, quickly written."""
     with av.open(str(path), 'w') as container:
-        stream = container.add_stream('mpeg4', rate=1)
+        stream = container.add_stream('mpeg4', rate=Fraction(1, 2))
         stream.width, stream.height, stream.pix_fmt = 320, 240, 'yuv420p'
         track = container.add_stream('pcm_s16le', rate=8000, layout='mono')
         noise = (made.sound(10, 8000) * 32767).astype(np.int16)
@@ -513,9 +521,9 @@ def film(path, seconds):
             sound = av.AudioFrame.from_ndarray(noise[None], format='s16', layout='mono')
             sound.sample_rate, sound.pts = 8000, index * 8000
             container.mux(track.encode(sound))
-            for second in range(index, index + 10):
+            for second in range(index, index + 10, 2):
                 picture = av.VideoFrame.from_ndarray(made.picture(second, 1, (320, 240)))
-                picture.pts = second
+                picture.pts = second // 2
                 container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path

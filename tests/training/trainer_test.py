@@ -36,6 +36,13 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope='module')
+def whole(made, tmp_path_factory):
+    """The folder of a finished run of CONFIG, and its history: copied by those who change it."""
+    run = tmp_path_factory.mktemp('whole') / 'run'
+    return run, train(made, SPEC, run, CONFIG).history
+
+
 def weights(folder):
     with np.load(folder / 'net' / 'weights.npz') as file:
         return {key: file[key] for key in file.files}
@@ -61,27 +68,27 @@ def test_it_overfits(made, tmp_path):
     assert right / total > 0.7
 
 
-def test_a_run_folder_records_its_configuration(made, tmp_path):
-    train(made, SPEC, tmp_path / 'run', CONFIG)
-    assert sorted(path.name for path in (tmp_path / 'run').iterdir()) == [
+def test_a_run_folder_records_its_configuration(whole):
+    run, _ = whole
+    assert sorted(path.name for path in run.iterdir()) == [
         'checkpoints',
         'experiment.json',
         'log.csv',
         'logs',
         'net',
     ]
-    about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+    about = json.loads((run / 'experiment.json').read_text())
     assert about['experiment']['training']['steps'] == 6
     assert about['versions']['tensorflow'] == tf.__version__
     assert len(about['data']['sha256']) == 16
-    with (tmp_path / 'run' / 'log.csv').open() as file:
+    with (run / 'log.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert [row['step'] for row in rows] == [str(step) for step in range(1, 7)]
     assert {'loss/imagenet', 'top1/imagenet', 'top5/places', 'learning_rate', 'clips_per_s'} <= set(rows[0])
-    origin = saved.read_facts(tmp_path / 'run' / 'net')['origin']
+    origin = saved.read_facts(run / 'net')['origin']
     assert origin['steps'] == 6
     assert 0 < origin['loss_places'] < 10
-    (events,) = (tmp_path / 'run' / 'logs').iterdir()
+    (events,) = (run / 'logs').iterdir()
     tags = {
         value.tag for record in tf.data.TFRecordDataset(str(events))
         for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
@@ -89,8 +96,7 @@ def test_a_run_folder_records_its_configuration(made, tmp_path):
     assert {'loss/imagenet', 'top1/places', 'top5/places', 'clips_per_s', 'learning_rate'} <= tags
 
 
-def test_a_stopped_run_resumes(made, tmp_path, monkeypatch):
-    whole = train(made, SPEC, tmp_path / 'whole', CONFIG)
+def test_a_stopped_run_resumes(made, whole, tmp_path, monkeypatch):
     real, calls = trainer._Loop._check, []
 
     def interrupted(*arguments):
@@ -105,7 +111,7 @@ def test_a_stopped_run_resumes(made, tmp_path, monkeypatch):
     assert not (tmp_path / 'parts' / 'net').exists()
     rest = train(made, SPEC, tmp_path / 'parts', CONFIG)
     # The fourth step was taken, though nothing was said of it any more.
-    np.testing.assert_allclose(rest.history['places'], whole.history['places'][4:], rtol=1e-4)
+    np.testing.assert_allclose(rest.history['places'], whole[1]['places'][4:], rtol=1e-4)
 
 
 def test_a_stop_while_the_ema_weights_are_evaluated_restores_the_last(made):
@@ -156,19 +162,18 @@ def test_a_folder_of_something_else_is_not_a_run(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
 
 
-def test_resuming_from_a_checkpoint_is_exact(made, tmp_path):
-    whole = train(made, SPEC, tmp_path / 'whole', CONFIG)
+def test_resuming_from_a_checkpoint_is_exact(made, whole, tmp_path):
     train(made, SPEC, tmp_path / 'parts', dataclasses.replace(CONFIG, steps=3))
     rest = train(made, SPEC, tmp_path / 'parts', CONFIG)
-    np.testing.assert_allclose(rest.history['places'], whole.history['places'][3:], rtol=1e-4)
-    wanted, got = weights(tmp_path / 'whole'), weights(tmp_path / 'parts')
+    np.testing.assert_allclose(rest.history['places'], whole[1]['places'][3:], rtol=1e-4)
+    wanted, got = weights(whole[0]), weights(tmp_path / 'parts')
     for key, value in wanted.items():
         # Adam turns rounding into steps of the learning rate where a gradient is nothing but rounding.
         np.testing.assert_allclose(got[key], value, atol=3 * 1e-3 if key.endswith('bias') else 1e-4, err_msg=key)
 
 
-def test_a_finished_run_is_left_as_it_is(made, tmp_path):
-    train(made, SPEC, tmp_path / 'run', CONFIG)
+def test_a_finished_run_is_left_as_it_is(made, whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / 'run')
     before = weights(tmp_path / 'run')
     (tmp_path / 'run' / 'net' / 'net.tflite').write_text('added since')
     again = train(made, SPEC, tmp_path / 'run', CONFIG)
@@ -178,12 +183,12 @@ def test_a_finished_run_is_left_as_it_is(made, tmp_path):
     assert all(np.array_equal(before[key], value) for key, value in weights(tmp_path / 'run').items())
 
 
-def test_other_settings_need_another_folder(made, tmp_path):
-    train(made, SPEC, tmp_path / 'run', CONFIG)
+def test_other_settings_need_another_folder(made, whole):
+    run, _ = whole
     with pytest.raises(SoundNetError, match=r'other settings \(learning_rate was 0.001, is 0.0001\)\. Use'):
-        train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, learning_rate=1e-4))
+        train(made, SPEC, run, dataclasses.replace(CONFIG, learning_rate=1e-4))
     with pytest.raises(SoundNetError, match=r'started with other settings \(net layers differs'):
-        train(made, thin(SOUNDNET5, 1 / 16), tmp_path / 'run', CONFIG)
+        train(made, thin(SOUNDNET5, 1 / 16), run, CONFIG)
 
 
 def test_nan_stops_it_and_names_the_clips(made, tmp_path):
@@ -303,12 +308,12 @@ def test_the_authors_reduction(made):
     np.testing.assert_allclose(results['means']['total'], 250 * np.mean(each), rtol=1e-3)
 
 
-def test_tensorflow_io_trains_end_to_end(made, tmp_path):
+def test_tensorflow_io_trains_end_to_end(made, whole, tmp_path):
     if 'tfio' not in decoding.available():
         pytest.skip(f'tensorflow-io does not load beside TensorFlow {tf.__version__}')
-    ours = train(made, SPEC, tmp_path / 'ours', CONFIG)
+    _, ours = whole
     tfio = train(made, SPEC, tmp_path / 'tfio', dataclasses.replace(CONFIG, decoder='tfio'))
     # The decoders' samples differ by rounding, which Adam's first steps magnify from the second on.
-    assert tfio.history['places'][0] == pytest.approx(ours.history['places'][0], rel=1e-3)
-    assert tfio.history['places'] == pytest.approx(ours.history['places'], rel=0.3)
+    assert tfio.history['places'][0] == pytest.approx(ours['places'][0], rel=1e-3)
+    assert tfio.history['places'] == pytest.approx(ours['places'], rel=0.3)
     assert (tfio.net / 'weights.npz').is_file()
