@@ -15,7 +15,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference.stream import NetStream, Outputs, Run
-from soundnet_tf.nets import litert, saved
+from soundnet_tf.nets import forks, litert, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class TensorFlowEngine(_Shared):
         ]
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
+        forks.check()
         with self._lock:
             if tuple(layers) not in self._stages:
                 from soundnet_tf.nets import fast
@@ -135,6 +136,7 @@ class TensorFlowEngine(_Shared):
 
     def _whole(self, layers: tuple[str, ...]) -> Callable[..., Any]:
         """A graph to call: `predict` costs 50 ms at each call."""
+        forks.check()
         with self._lock:
             if layers not in self._graphs:
                 self._graphs[layers] = self._traced(layers)
@@ -164,7 +166,7 @@ class TensorFlowEngine(_Shared):
 
 
 def _rounded_up(samples: int) -> int:
-    """The next of 16 lengths per octave, so at most 1/16 more: oneDNN keeps memory for each length that it ever sees."""
+    """The next of 16 lengths per octave, so at most 1/16 more: oneDNN keeps memory for each length it sees."""
     step = 1 << max(0, samples.bit_length() - 5)
     return -(-samples // step) * step
 

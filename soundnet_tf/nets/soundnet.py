@@ -12,6 +12,7 @@ import keras
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.nets import forks
 from soundnet_tf.spec import NetSpec
 
 
@@ -73,11 +74,15 @@ class SoundNet(keras.Model):
         return super().__call__(inputs, *args, **kwargs)
 
     def check(self, inputs: Any) -> None:
-        """Raise ShortClip, or BadAudio, for a tensor that is of no use as far as its shape and type are known."""
+        """Raise ShortClip, or BadAudio, for a tensor that is of no use as far as its shape and type are known.
+
+        Raises SoundNetError where TensorFlow cannot run.
+        """
+        forks.check()
         x = next(iter(keras.tree.flatten(inputs)), None)
         shape = getattr(x, 'shape', None)
         # With a custom input tensor the last axis need not be samples.
-        if shape is None or getattr(shape, 'rank', 0) is None or not isinstance(self.layers[1], Waveform):
+        if x is None or shape is None or getattr(shape, 'rank', 0) is None or not isinstance(self.layers[1], Waveform):
             return
         try:
             self._check(tuple(shape), keras.backend.standardize_dtype(x.dtype))
