@@ -4,6 +4,8 @@ Every message is one line with the file or value, what is wrong, and what to do.
 Commands print it and exit with status 2; a bug keeps its traceback.
 """
 
+from typing import Any
+
 
 class SoundNetError(Exception):
     """The base class of all errors of this package that a user can fix."""
@@ -50,3 +52,7 @@ class MissingTool(SoundNetError, ImportError):
     def __init__(self, package: str, purpose: str, extra: str | None = None):
         wanted = f'soundnet_tf[{extra}]' if extra else package
         super().__init__(f"{purpose} needs {package}, which is not installed: pip install '{wanted}'")
+        self._made_of = package, purpose, extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MissingTool, self._made_of  # by its text alone an error of another process could not be made again

@@ -15,7 +15,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference.stream import NetStream, Outputs, Run
-from soundnet_tf.nets import litert, saved
+from soundnet_tf.nets import forks, litert, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class TensorFlowEngine(_Shared):
         self.labels = labels
         self._weights = weights
         self.precision: fast.Precision = checked_precision(precision)
-        self._graphs: dict[tuple[tuple[str, ...], bool], Callable[..., Any]] = {}
+        self._graphs: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 
     def serves(self, layer: str) -> bool:
@@ -114,13 +114,10 @@ class TensorFlowEngine(_Shared):
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         lengths = [len(waveform) for waveform in waveforms]
-        if len(set(lengths)) == 1:
-            outputs = self._whole(tuple(layers), False)(np.stack(waveforms))
-        else:
-            batch = np.zeros([len(waveforms), max(lengths)], np.float32)
-            for row, waveform in zip(batch, waveforms, strict=True):
-                row[: len(waveform)] = waveform
-            outputs = self._whole(tuple(layers), True)(batch, np.array(lengths, np.int32))
+        batch = np.zeros([len(waveforms), _rounded_up(max(lengths))], np.float32)
+        for row, waveform in zip(batch, waveforms, strict=True):
+            row[: len(waveform)] = waveform
+        outputs = self._whole(tuple(layers))(batch, np.array(lengths, np.int32))
         values = {layer: output.numpy() for layer, output in outputs.items()}
         return [
             {layer: values[layer][index, : geometry.frames(self.spec, layer, length)] for layer in layers}
@@ -128,6 +125,7 @@ class TensorFlowEngine(_Shared):
         ]
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
+        forks.check()
         with self._lock:
             if tuple(layers) not in self._stages:
                 from soundnet_tf.nets import fast
@@ -136,14 +134,15 @@ class TensorFlowEngine(_Shared):
                 self._stages[tuple(layers)] = [(stage, self._compiled(stage)) for stage in stages]
         return NetStream(self.spec, layers, self._stages[tuple(layers)])
 
-    def _whole(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
+    def _whole(self, layers: tuple[str, ...]) -> Callable[..., Any]:
         """A graph to call: `predict` costs 50 ms at each call."""
+        forks.check()
         with self._lock:
-            if (layers, of_several_lengths) not in self._graphs:
-                self._graphs[layers, of_several_lengths] = self._traced(layers, of_several_lengths)
-        return self._graphs[layers, of_several_lengths]
+            if layers not in self._graphs:
+                self._graphs[layers] = self._traced(layers)
+        return self._graphs[layers]
 
-    def _traced(self, layers: tuple[str, ...], of_several_lengths: bool) -> Callable[..., Any]:
+    def _traced(self, layers: tuple[str, ...]) -> Callable[..., Any]:
         import tensorflow as tf
 
         from soundnet_tf.nets import fast
@@ -151,7 +150,7 @@ class TensorFlowEngine(_Shared):
         form = fast.inference_form(self._weights, layers, self.precision)
         # Without a signature each new clip length would be traced again.
         signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
-        graph: Any = tf.function(form, input_signature=signature if of_several_lengths else signature[:1])
+        graph: Any = tf.function(form, input_signature=signature)
         concrete = graph.get_concrete_function()
         return lambda *arrays: concrete(*map(tf.constant, arrays))
 
@@ -164,6 +163,12 @@ class TensorFlowEngine(_Shared):
         # Not at its first call: TensorFlow warns if several calls trace, and each stage would.
         concrete = graph.get_concrete_function()
         return lambda x: concrete(tf.constant(x)).numpy()
+
+
+def _rounded_up(samples: int) -> int:
+    """The next of 16 lengths per octave, so at most 1/16 more: oneDNN keeps memory for each length it sees."""
+    step = 1 << max(0, samples.bit_length() - 5)
+    return -(-samples // step) * step
 
 
 class KerasEngine(TensorFlowEngine):

@@ -4,7 +4,7 @@ make_pipeline(SoundNetTransformer('runs/first/net'), LinearSVC()).fit(paths, nam
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -51,20 +51,22 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
         self.sample_rate = sample_rate
         self.short: Short = short
 
-    def fit(self, sounds: Sequence[Sound], y: Any = None) -> 'SoundNetTransformer':
+    def fit(self, sounds: Iterable[Sound], y: Any = None) -> 'SoundNetTransformer':
         """Check the settings; raises SoundNetError where they do not fit the net."""
         if self.pool not in ('mean', 'max', 'mean+max'):
             raise SoundNetError(f'pool={self.pool!r}: must be mean, max or mean+max')
         self._embedder().listener.resolve_layer(self.layer)
         return self
 
-    def transform(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
+    def transform(self, sounds: Iterable[Sound]) -> NDArray[np.float32]:
         """Paths, or waveforms `[samples]` or `[samples, channels]`, to `[sounds, channels]` float32.
 
+        `sounds` may be a list, a generator, an array `[sounds, samples]`, or a column of a table of pandas.
         Raises what `embed_file` and `embed` raise for the first unusable sound.
         """
         if isinstance(sounds, str | os.PathLike):
             raise SoundNetError(f'{sounds}: is one path. Pass a list of paths or arrays')
+        sounds = _listed(sounds)
         self.fit(sounds)
         embedder = self._embedder()
         paths = [isinstance(sound, str | os.PathLike) for sound in sounds]
@@ -101,3 +103,11 @@ class SoundNetTransformer(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+
+def _listed(sounds: Iterable[Sound]) -> list[Sound]:
+    """The sounds, each once; a table of one column, as scikit-learn passes paths on, is that column."""
+    values: Any = sounds.to_numpy() if hasattr(sounds, 'to_numpy') else sounds  # type: ignore[attr-defined]
+    if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1 and values.dtype.kind in 'OU':
+        values = values[:, 0]
+    return list(values)

@@ -10,63 +10,15 @@ import keras
 
 from soundnet_tf import geometry, labels
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets.soundnet import SoundNet, Waveform, logits_name
 from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, Conv, Head, NetSpec, Row
 
 # As in the authors' Torch code, where momentum 0.1 weighs the new value.
 BATCH_NORM_MOMENTUM = 0.9
 
-INPUT = 'waveform'
+INPUT, DATA_FORMAT = 'waveform', 'channels_last'
 
 Pooling = Literal['avg', 'max'] | None
-
-
-@keras.saving.register_keras_serializable(package='soundnet_tf')
-class SoundNet(keras.Model):
-    """A functional Keras model with its `NetSpec`, its class names, and a check of the clip's length.
-
-    Input `[batch, samples]` float32 in [-1, 1] at 22,050 Hz. Calling it on a clip that is too
-    short for its outputs raises ShortClip, where Keras would report negative dimensions.
-    """
-
-    spec: NetSpec
-    labels: dict[str, tuple[str, ...]]
-    """The class names of each head."""
-    output_layers: tuple[str, ...]
-    """The layers and heads that the outputs come from."""
-
-    # Not in `call`, whose errors Keras wraps in a page of arguments.
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        samples = inputs.shape[-1] if getattr(inputs, 'shape', None) else None
-        # With a custom input tensor the last axis need not be samples.
-        if isinstance(samples, int) and self.layers[0].name == INPUT:
-            for layer in self.output_layers:
-                geometry.require(self.spec, layer, samples, way_out=_way_out(self.spec, samples))
-        return super().__call__(inputs, *args, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {'spec': self.spec.to_dict(), 'labels': {k: list(v) for k, v in self.labels.items()}}
-        return super().get_config() | {'soundnet': own | {'asked': list(self.output_layers)}}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> 'SoundNet':
-        config = dict(config)
-        own = config.pop('soundnet')
-        net = super().from_config(config, custom_objects=custom_objects)
-        return _annotate(net, NetSpec.from_dict(own['spec']), own['labels'], own['asked'])
-
-
-def _way_out(spec: NetSpec, samples: int) -> str:
-    deepest = geometry.deepest_layer(spec, samples)
-    return 'use a longer clip' + (f", or features(net, '{deepest}')" if deepest else '')
-
-
-def _annotate(
-    net: SoundNet, spec: NetSpec, names: Mapping[str, Iterable[str]], output_layers: Iterable[str]
-) -> SoundNet:
-    net.spec = spec
-    net.labels = {head: tuple(classes) for head, classes in names.items()}
-    net.output_layers = tuple(output_layers)
-    return net
 
 
 def build(
@@ -96,16 +48,15 @@ def build(
         raise ValueError(f"pooling must be None, 'avg' or 'max', got {pooling!r}")
     output_layers = spec.head_names or spec.layer_names[-1:]
     waveform = _input(spec, output_layers, input_tensor, input_shape)
-    x = keras.layers.Reshape((-1, 1), name='channel')(waveform)
-    x = keras.layers.Rescaling(GAIN, name='gain')(x)
+    x = Waveform(spec.to_dict(), _names(spec, labels or {}), name='channel', dtype='float32')(waveform)
+    x = keras.layers.Rescaling(GAIN, name='gain', dtype='float32')(x)
     for row in spec.layers:
         x = _layer(row, x)
     outputs: Any = {head.name: _head(head, x, classifier_activation, pooling) for head in spec.heads}
     if not spec.heads:
         outputs = _pooled(x, pooling)
     inputs = waveform if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    net = SoundNet(inputs, outputs, name=name or spec.name)
-    return _annotate(net, spec, _names(spec, labels or {}), output_layers)
+    return SoundNet(inputs, outputs, name=name or spec.name)
 
 
 def _input(
@@ -119,7 +70,7 @@ def _input(
     if shape[0] is not None:
         for layer in output_layers:
             geometry.require(spec, layer, shape[0], 'input_shape', 'use a longer one, or include_top=False')
-    return keras.Input(shape, name=INPUT)
+    return keras.Input(shape, name=INPUT, dtype='float32')
 
 
 def _names(spec: NetSpec, labels_by_head: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
@@ -135,7 +86,7 @@ def _names(spec: NetSpec, labels_by_head: Mapping[str, Iterable[str]]) -> dict[s
 def _layer(row: Row, x: Any) -> Any:
     """One row of the trunk; a convolution's output, after ReLU, carries the row's name."""
     if not isinstance(row, Conv):
-        return keras.layers.MaxPooling1D(row.kernel, row.stride, name=row.name)(x)
+        return keras.layers.MaxPooling1D(row.kernel, row.stride, name=row.name, **_settings())(x)
     x = _convolution(row, row.filters, f'{row.name}_conv', x)
     x = keras.layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
@@ -144,13 +95,14 @@ def _layer(row: Row, x: Any) -> Any:
         # Without it the moving statistics of replicas and workers drift apart; only TensorFlow has it.
         synchronized=keras.backend.backend() == 'tensorflow',
         name=f'{row.name}_bn',
+        dtype=_dtype(),
     )(x)
-    return keras.layers.ReLU(name=row.name)(x)
+    return keras.layers.ReLU(name=row.name, dtype=_dtype())(x)
 
 
 def _head(head: Head, x: Any, activation: str | None, pooling: Pooling) -> Any:
     values = _convolution(head, head.classes, logits_name(head.name), x)
-    activate = keras.layers.Activation(activation, name=head.name)
+    activate = keras.layers.Activation(activation, name=head.name, dtype='float32')
     if head.clip_mean == 'logits':
         return activate(_pooled(values, pooling, f'{head.name}_'))
     return _pooled(activate(values), pooling, f'{head.name}_')
@@ -161,26 +113,33 @@ def _pooled(x: Any, pooling: Pooling, prefix: str = '') -> Any:
     if pooling is None:
         return x
     layers = {'avg': keras.layers.GlobalAveragePooling1D, 'max': keras.layers.GlobalMaxPooling1D}
-    return layers[pooling](name=f'{prefix}{pooling}_pool')(x)
+    return layers[pooling](name=f'{prefix}{pooling}_pool', data_format=DATA_FORMAT, dtype='float32')(x)
 
 
 def _convolution(row: Conv | Head, filters: int, name: str, x: Any) -> Any:
     # Not padding='same': with an even kernel and stride 2 that pads one side only.
     if any(row.paddings):
         # Keras' annotations allow one number only.
-        x = keras.layers.ZeroPadding1D(cast(Any, row.paddings), name=f'{row.name}_pad')(x)
+        x = keras.layers.ZeroPadding1D(cast(Any, row.paddings), name=f'{row.name}_pad', **_settings())(x)
     # The bias stays, though batch norm makes it redundant in the trunk: the original weights have it.
-    return keras.layers.Conv1D(filters, row.kernel, row.stride, kernel_initializer=_normal(0.0, 0.01), name=name)(x)
+    kernel = _normal(0.0, 0.01)
+    return keras.layers.Conv1D(filters, row.kernel, row.stride, kernel_initializer=kernel, name=name, **_settings())(x)
+
+
+def _settings() -> dict[str, Any]:
+    """What layers would take from Keras' settings, which the tables of `spec` leave no choice of."""
+    return {'data_format': DATA_FORMAT, 'dtype': _dtype()}
+
+
+def _dtype() -> Any:
+    """float32, or the global policy if that computes in half precision with float32 variables ('mixed_bfloat16')."""
+    policy = keras.config.dtype_policy()
+    return policy if policy.name.startswith('mixed_') else 'float32'
 
 
 def _normal(mean: float, deviation: float) -> Any:
     # Keras' annotations allow initialisers by name only.
     return keras.initializers.RandomNormal(mean, deviation)
-
-
-def logits_name(head: str) -> str:
-    """The name of the Keras layer with a head's logits."""
-    return f'{head}_logits'
 
 
 def new_head(name: str, classes: int, kernel: int = 1) -> Head:
@@ -192,9 +151,7 @@ def trunk_of(net: keras.Model) -> SoundNet:
     """The same net, with the same variables, without its heads."""
     spec = spec_of(net)
     last = net.get_layer(spec.layer_names[-1]).output
-    return _annotate(
-        SoundNet(net.inputs[0], last, name=f'{net.name}_trunk'), spec.with_heads({}), {}, spec.layer_names[-1:]
-    )
+    return SoundNet(net.inputs[0], last, name=f'{net.name}_trunk')
 
 
 def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
@@ -205,15 +162,14 @@ def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
     5-layer net). `<head>_logits` gives a head before the softmax.
     """
     spec = spec_of(net)
-    layers_of = {row.name: row.name for row in spec.rows} | {logits_name(h): h for h in spec.head_names}
-    layers_of |= {spec.head_alias: spec.head_alias} if spec.heads and spec.head_alias not in layers_of else {}
+    known = [*spec.layer_names, *spec.head_names, *map(logits_name, spec.head_names)]
+    known += [spec.head_alias] if spec.heads and spec.head_alias not in known else []
     chosen = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in chosen:
-        if layer not in layers_of:
-            raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(layers_of)}')
+        if layer not in known:
+            raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
     outputs = _outputs(net, spec, chosen)
-    part = SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
-    return _annotate(part, spec, labels_of(net), [layers_of[layer] for layer in chosen])
+    return SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
 
 
 def _outputs(net: keras.Model, spec: NetSpec, layers: Sequence[str]) -> dict[str, Any]:
@@ -235,27 +191,29 @@ def _steps(net: keras.Model, head: str) -> Any:
     logits = net.get_layer(logits_name(head)).output
     if len(layer.output.shape) == len(logits.shape):
         return layer.output
-    return keras.layers.Activation(layer.activation, name=head)(logits)  # its own comes after the pooling
+    return keras.layers.Activation(layer.activation, name=head, dtype='float32')(
+        logits
+    )  # its own comes after the pooling
 
 
 def logits(net: keras.Model) -> SoundNet:
     """The same net with each head's logits instead of its probabilities, by the head's name."""
     spec = spec_of(net)
     outputs = {head: net.get_layer(logits_name(head)).output for head in spec.head_names}
-    return _annotate(SoundNet(net.inputs[0], outputs, name=f'{net.name}_logits'), spec, labels_of(net), spec.head_names)
+    return SoundNet(net.inputs[0], outputs, name=f'{net.name}_logits')
 
 
 def spec_of(net: keras.Model) -> NetSpec:
     """The `NetSpec` of a net. Raises SoundNetError for a model that was not built by this package."""
-    if not isinstance(net, SoundNet) or not hasattr(net, 'spec'):
+    if not isinstance(net, SoundNet):
         raise SoundNetError(f'model {net.name!r} was not built by soundnet_tf, so its layers are unknown')
     return net.spec
 
 
 def labels_of(net: keras.Model) -> dict[str, tuple[str, ...]]:
     """The class names of each head of a net."""
-    spec_of(net)
-    return net.labels
+    heads, labels = spec_of(net).head_names, cast(SoundNet, net).labels
+    return {head: tuple(labels[head]) for head in heads}
 
 
 def variables_of(net: keras.Model) -> dict[str, Any]:

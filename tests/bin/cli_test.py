@@ -1,6 +1,7 @@
 """What all commands share: names, --version, headings in --help, and the choices of shared flags."""
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import get_args
@@ -25,6 +26,41 @@ def output_of(path, *arguments):
 @pytest.mark.parametrize('path', COMMANDS, ids=lambda path: path.stem)
 def test_every_command_has_a_version(path):
     assert output_of(path, '--version') == f'{command(path)} {__version__}\n'
+
+
+def shell(words, cwd=ROOT, before=''):
+    """soundnet-models in a shell, with redirections: its status and what it said on stderr and stdout."""
+    command = f'{before}{shlex.quote(sys.executable)} {ROOT}/bin/models.py {words}'
+    env = os.environ | {'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=cwd, env=env)
+    return done.returncode, done.stderr, done.stdout
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        ('>&-', 'stdout: closed. Use another path, or fix this one'),
+        ('--help >&-', 'stdout: closed. Use another path, or fix this one'),
+        ('<&- >/dev/full', 'No space left on device. Use another path, or fix this one'),
+        ('--help >/dev/full', 'No space left on device. Use another path, or fix this one'),
+        ('2>&- >&-', ''),
+        ('2>/dev/full >&-', ''),
+    ],
+)
+def test_stdout_that_cannot_be_written(words, said):
+    """One line and status 2; a closed or full stderr has no place for the line."""
+    assert shell(words) == (2, f'soundnet-models: {said}\n' if said else '', '')
+
+
+def test_streams_that_are_not_needed():
+    status, _, stdout = shell('<&- 2>&-')
+    assert (status, stdout.split()[0]) == (0, 'name')
+
+
+def test_a_working_directory_that_was_removed(tmp_path):
+    (tmp_path / 'gone').mkdir()
+    said = 'soundnet-models: the working directory was removed. Change to another folder\n'
+    assert shell('', tmp_path / 'gone', before='rmdir ../gone; ') == (2, said, '')
 
 
 def test_command_names_have_hyphens():

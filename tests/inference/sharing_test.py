@@ -1,16 +1,19 @@
 """One Embedder in many hands: threads, copies, pickles, scikit-learn's clones."""
 
 import copy
+import http.client
 import os
 import pickle
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
+from soundnet_tf import errors
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.engine import KerasEngine, stored
@@ -87,6 +90,92 @@ def test_scikit_learn_clones_an_embedder(embedder):
 
     step = base.clone(SoundNetTransformer(embedder))
     close(step.transform(CLIPS[:1])[0], embedder.embed(CLIPS[0], SAMPLE_RATE).mean())
+
+
+def forked(function):
+    """What a forked child says: that it succeeded, or its error."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            function()
+            said = 'right'
+        except BaseException as error:
+            said = f'{type(error).__name__}: {error}'
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='no forks')
+def test_forked_children_run_litert_and_refuse_tensorflow(quick_folder, plain_folder, net):
+    """TensorFlow would hang there: it was used in this process."""
+    light, whole = load(quick_folder), Embedder(stored(plain_folder))
+    wanted = light.embed(CLIPS[0], SAMPLE_RATE).values
+    assert forked(lambda: close(light.embed(CLIPS[0], SAMPLE_RATE).values, wanted)) == 'right'
+    words = (
+        'SoundNetError: TensorFlow: it was used before this process was forked, and would hang. '
+        "Start processes with multiprocessing.get_context('spawn'), or use TensorFlow only after the fork"
+    )
+    uses = [
+        lambda: light.embed(CLIPS[0], SAMPLE_RATE, 'conv2'),
+        lambda: whole.embed(CLIPS[0], SAMPLE_RATE),
+        lambda: whole.stream(),
+        lambda: Embedder(KerasEngine(net)).embed(CLIPS[0], SAMPLE_RATE),
+        lambda: net(noise(11)[None]),
+        lambda: net.predict(noise(11)[None], verbose=0),
+    ]
+    assert [forked(use) for use in uses] == [words] * len(uses)
+
+
+def test_errors_come_back_from_other_processes():
+    for error in (errors.MissingTool('av', 'reading videos', 'video'), errors.ShortClip('x'), errors.BadAudio('y')):
+        twin = pickle.loads(pickle.dumps(error))
+        assert (type(twin), str(twin)) == (type(error), str(error))
+
+
+class Serve(BaseHTTPRequestHandler):
+    """Waveforms, float32, to the numbers of one layer."""
+
+    protocol_version = 'HTTP/1.1'
+
+    def do_POST(self):
+        waveform = np.frombuffer(self.rfile.read(int(self.headers['Content-Length'])), np.float32)
+        body = self.server.embedder.embed(waveform, SAMPLE_RATE).values.tobytes()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_web_server_shares_an_embedder(quick_folder):
+    embedder = load(quick_folder)
+    sounds = [noise(0.3 + index / 9, seed=index) for index in range(20)]
+    wanted = [embedder.embed(sound, SAMPLE_RATE).values for sound in sounds]
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Serve)
+    server.embedder = embedder
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def ask(first):
+        connection = http.client.HTTPConnection(*server.server_address)
+        for index in range(first, 500, 8):
+            connection.request('POST', '/', sounds[index % 20].tobytes())
+            given = np.frombuffer(connection.getresponse().read(), np.float32)
+            close(given.reshape(wanted[index % 20].shape), wanted[index % 20])
+        connection.close()
+        return len(range(first, 500, 8))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ask, range(8))) == 500
+    server.shutdown()
+    server.server_close()
 
 
 def test_stderr_stays_where_it_was(quick_folder):

@@ -1,5 +1,7 @@
 """A net as a step of a scikit-learn pipeline."""
 
+import importlib.util
+import pathlib
 import pickle
 import sys
 
@@ -59,6 +61,58 @@ def test_arrays_of_any_rate_and_length(plain_folder):
     wanted = load(plain_folder, short='tile').embed(sounds[1], 44_100).mean()
     np.testing.assert_allclose(given[1], wanted, rtol=1e-4, atol=1e-5)
     assert step.transform([]).shape == (0, 16)
+
+
+class Table:
+    """What a table of pandas is to us."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def to_numpy(self):
+        return np.array(self.values, object if isinstance(self.values, list) else None)
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [list, iter, tuple, np.array, lambda paths: map(pathlib.Path, paths), lambda paths: (path for path in paths), Table,
+     lambda paths: Table([[path] for path in paths]), lambda paths: np.array(paths)[:, None]],
+)  # fmt: skip
+def test_paths_come_in_any_iterable(quick_folder, paths, kind):
+    step = soundnet_tf.SoundNetTransformer(quick_folder)
+    wanted = step.transform(paths)
+    np.testing.assert_array_equal(step.transform(kind(paths)), wanted)
+    np.testing.assert_array_equal(step.fit_transform(kind(paths)), wanted)
+
+
+def test_waveforms_come_in_any_iterable(quick_folder):
+    step = soundnet_tf.SoundNetTransformer(quick_folder)
+    sounds = np.stack([noise(1, seed=seed) for seed in range(3)])
+    wanted = step.transform(list(sounds))
+    for kind in (sounds, iter(sounds), (sound for sound in sounds), Table(sounds)):
+        np.testing.assert_array_equal(step.fit_transform(kind), wanted)
+
+
+def test_scikit_learns_tools(quick_folder, paths):
+    """Searches, copies in other threads and processes, names of the columns."""
+    from joblib import Parallel, delayed
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    step, y = soundnet_tf.SoundNetTransformer(load(quick_folder)), np.arange(12) % 2
+    search = GridSearchCV(
+        make_pipeline(step, LinearSVC()), {'soundnettransformer__layer': ['conv7', 'pool5']}, cv=2, error_score='raise'
+    )
+    assert len(search.fit(paths, y).cv_results_['mean_test_score']) == 2
+    wanted = step.transform(paths)
+    for backend in ('threading', 'loky'):
+        parts = Parallel(2, backend=backend)(delayed(step.transform)(paths[at::2]) for at in range(2))
+        np.testing.assert_allclose(parts, [wanted[::2], wanted[1::2]], rtol=1e-4, atol=1e-5)
+    assert step.get_feature_names_out().shape == wanted.shape[1:]
+    if importlib.util.find_spec('pandas'):
+        table = step.set_output(transform='pandas').transform(paths)
+        assert list(table.columns) == list(step.get_feature_names_out())
 
 
 def test_settings_are_cloned_and_pickled_without_the_net(plain_folder, paths):

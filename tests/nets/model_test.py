@@ -186,18 +186,10 @@ def test_features_and_logits():
     assert list(part(x)) == ['pool5', 'places_logits', 'places']
     np.testing.assert_allclose(part(x)['places_logits'], model.logits(net)(x)['places'])
     np.testing.assert_allclose(keras.ops.softmax(part(x)['places_logits']), net(x)['places'], rtol=1e-6)
-    assert model.spec_of(part) == model.spec_of(net)
+    assert model.spec_of(part).layers == net.spec.layers
+    assert list(model.labels_of(part)) == ['places']  # the heads that it computes
     with pytest.raises(ValueError, match="no layer 'pool9'; it has conv1, pool1"):
         model.features(net, ['pool9'])
-
-
-def test_keras_files_keep_the_table(tmp_path):
-    net = enliven(model.build(thin_spec(), labels={'places': ['a', 'b', 'c', 'd']}))
-    net.save(tmp_path / 'net.keras')
-    again = keras.saving.load_model(tmp_path / 'net.keras')
-    assert model.spec_of(again) == net.spec
-    assert again.labels == net.labels
-    np.testing.assert_array_equal(again(noise(10)[None])['places'], net(noise(10)[None])['places'])
 
 
 def test_labels_come_with_the_head():

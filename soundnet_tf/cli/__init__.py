@@ -6,7 +6,6 @@ Without a reader of stderr the work goes on, and its messages are dropped.
 
 import contextlib
 import errno
-import io
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, overload
 
 from absl import app, flags, logging
 
+from soundnet_tf.cli import streams
 from soundnet_tf.errors import LostWorker, SoundNetError
 from soundnet_tf.version import __version__
 
@@ -43,6 +43,7 @@ def run(
     `groups` has headings for --help, with the names of the flags below each.
     """
     command = _command(sys.argv[0])
+    streams.replace_closed()
     # TensorFlow's log messages tell users of a command nothing; set the variable to see them.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.set_verbosity(logging.WARNING)
@@ -50,9 +51,9 @@ def run(
     def parse(argv: Sequence[str]) -> list[str]:
         words = {word.lstrip('-') for word in argv[1:] if word[:1] == '-'}
         if words & {'help', 'h', 'helpfull', 'helpshort'}:
-            _print_and_exit(_help(command, module, doc, groups or {}))
+            _print_and_exit(command, _help(command, module, doc, groups or {}))
         if 'version' in words:
-            _print_and_exit(f'{command} {__version__}')
+            _print_and_exit(command, f'{command} {__version__}')
         try:
             return flags.FLAGS(list(argv))
         except UnicodeDecodeError:
@@ -67,6 +68,7 @@ def run(
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
+            _require_working_directory()
             status = main(argv[1:])
             sys.stdout.flush()
             return status
@@ -78,25 +80,12 @@ def run(
                 os._exit(error.status)
             return error.status
         except OSError as error:
-            if isinstance(error, BrokenPipeError) and not error.filename:
-                return _closed_stdout()
-            if not error.filename and error.errno != errno.ENOSPC:
-                raise
-            where = f'{error.filename}: ' if error.filename else ''
-            _complain(command, f'{where}{error.strerror}. Use another path, or fix this one')
-            return 2
+            return _failed(command, error)
         except KeyboardInterrupt as stop:
             _complain(command, f'stopped; {str(stop) or "finished outputs are kept"}')
             return 130
 
-    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
-        # The work goes on where nobody reads its progress any more.
-        sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(_Unbroken(sys.stderr.fileno(), 'wb', closefd=False)),
-            sys.stderr.encoding,
-            sys.stderr.errors,
-            line_buffering=True,
-        )
+    streams.outlive_stderr()
     # Cluster schedulers stop a job with SIGTERM: save what can be saved, as at Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
@@ -108,29 +97,31 @@ def _command(script: str) -> str:
     return f'soundnet-{name.removesuffix(".py").replace("_", "-")}' if name.endswith('.py') else name
 
 
-def _print_and_exit(text: str) -> None:
+def _print_and_exit(command: str, text: str) -> None:
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        sys.exit(_closed_stdout())
+    except OSError as error:
+        sys.exit(_failed(command, error))
     sys.exit(0)
 
 
-def _closed_stdout() -> int:
-    """The status of a command that stops since the reader of its stdout did, as `head` does: that of SIGPIPE."""
-    # Python would report it at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE
+def _failed(command: str, error: OSError) -> int:
+    """Report a path, a disk or a stdout that cannot be used, and return the exit status; raise any other error."""
+    if isinstance(error, BrokenPipeError) and not error.filename:
+        return streams.drop_stdout()
+    where = 'stdout: ' if streams.stdout_fails() else f'{error.filename}: ' if error.filename else ''
+    if not where and error.errno != errno.ENOSPC:
+        raise error
+    reason = 'closed' if error.errno == errno.EBADF else error.strerror
+    _complain(command, f'{where}{reason}. Use another path, or fix this one')
+    return 2
 
 
-class _Unbroken(io.FileIO):
-    """A file that discards what is written once its reader is gone."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            return len(data)
+def _require_working_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise SoundNetError('the working directory was removed. Change to another folder') from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
