@@ -39,6 +39,8 @@ class Report:
     records: int
     hours: float
     skipped: tuple[Skipped, ...]
+    incomplete: int = 0
+    """Records of whose sound something was missing."""
     removed: int = 0
     """Videos that are no longer listed; their records stay."""
     pace: str = dataclasses.field(default='', compare=False)
@@ -58,6 +60,8 @@ class Report:
         if self.skipped:
             counts = ', '.join(f'{count} {reason}' for reason, count in self.reasons.items())
             line += f'; {len(self.skipped)} skipped: {counts} (listed in {self.folder}/{SKIPPED})'
+        if self.incomplete:
+            line += f'; {_count(self.incomplete, "record")} incomplete (clip/missing_s)'
         if self.removed:
             line += f'; {_count(self.removed, "video")} no longer listed, whose records stay'
         return line
@@ -135,6 +139,7 @@ class _Summary:
     records: int = 0
     samples: int = 0
     bytes: int = 0
+    incomplete: int = 0
     sizes: list[int] = dataclasses.field(default_factory=list)
     """Of the records, in bytes: with them, any record can be read directly."""
     top1: dict[str, dict[int, int]] = dataclasses.field(default_factory=dict)
@@ -152,6 +157,7 @@ class _Summary:
                 int(values['records']),
                 int(values['samples']),
                 int(values['bytes']),
+                int(values['incomplete']),
                 [int(size) for size in values['sizes']],
                 {name: {int(key): int(count) for key, count in top.items()} for name, top in values['top1'].items()},
                 [
@@ -162,6 +168,7 @@ class _Summary:
 
     def add(self, sample: Sample, size: int) -> None:
         self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
+        self.incomplete += sample.missing_s > 0
         self.sizes.append(size)
         for name, values in sample.posteriors.items():
             likeliest, counts = int(values.mean(axis=0).argmax()), self.top1.setdefault(name, {})
@@ -239,18 +246,18 @@ def finish(
     left_out: Sequence[Skipped] = (),
 ) -> Report:
     """Write the card and skipped.csv, which begins with what was `left_out` before, once all shards exist."""
-    count, samples, skipped = 0, 0, list(left_out)
+    count, samples, incomplete, skipped = 0, 0, 0, list(left_out)
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
     for path in layout.paths:
         about = _finished(path, classes_of(teachers))
         if about is None:
             raise SoundNetError(f'{path}: missing or damaged. Run the same command again')
-        count, samples = count + about.records, samples + about.samples
+        count, samples, incomplete = count + about.records, samples + about.samples, incomplete + about.incomplete
         skipped.extend(about.skipped)
         for name, counts in about.top1.items():
             top1[name].update(counts)
     hours = round(samples / SAMPLE_RATE / 3600, 4)
-    report = Report(folder, videos, count, hours, tuple(skipped), layout.removed, timing)
+    report = Report(folder, videos, count, hours, tuple(skipped), incomplete, layout.removed, timing)
     with writing(folder):
         for draft in records.listed(folder, '*.part'):
             tf.io.gfile.remove(draft)
@@ -284,6 +291,7 @@ def _card(
         report.videos,
         report.hours,
         report.reasons,
+        incomplete=report.incomplete,
         parts=ends if len(ends) > 1 else (),
     )
 

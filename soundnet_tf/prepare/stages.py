@@ -52,7 +52,7 @@ class Settings:
     audio_format: AudioFormat = 'mp3'
     channel: Channel = 'first'
     strict: bool = False
-    """Whether videos of whose sound something is missing are left out."""
+    """Whether clips are left out from the first place on where sound is missing."""
 
     def __post_init__(self) -> None:
         if not (0 < self.frame_every_s <= self.clip_s < math.inf and self.min_s >= 0):

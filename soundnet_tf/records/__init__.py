@@ -96,6 +96,8 @@ class Card:
     """Of sound."""
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """The number of videos, or clips of them, without a record, by reason."""
+    incomplete: int = 0
+    """The number of records of whose sound something was missing."""
     sample_rate: int = SAMPLE_RATE
     parts: tuple[int, ...] = ()
     """Where videos were added later: per part, the number of its last shard plus one."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import records
-from soundnet_tf.audio import decoding
+from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import local, manifest, plan, stages
 from soundnet_tf.prepare.stages import Settings
@@ -189,6 +189,21 @@ def test_invalid_output_folders(tmp_path, videos):
     (tmp_path / 'foreign').mkdir()
     (tmp_path / 'foreign' / 'records-00000-of-00001.tfrecord').touch()
     assert 'has records but no plan.json' in words(tmp_path / 'foreign')
+
+
+def test_incomplete_sound_is_marked_and_counted(tmp_path):
+    path = made.video(tmp_path / 'cut.mp4', 8, options={'movflags': 'faststart'})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    videos = [manifest.Video('cut', str(path))]
+    report = local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS)
+    assert str(report).startswith('2 records (0.00 h) of 1 video in ')
+    assert str(report).endswith('; 1 record incomplete (clip/missing_s)')
+    assert records.read_card(tmp_path / 'out').incomplete == 1
+    whole, rest = sorted(records.read(tmp_path / 'out'), key=lambda sample: sample.start_s)
+    assert (whole.samples, whole.missing_s) == (4 * SAMPLE_RATE, 0)
+    assert 4 + rest.samples / SAMPLE_RATE + rest.missing_s == pytest.approx(8, abs=0.1)
+    strict = local.run(videos, [made.teacher()], tmp_path / 'strict', dataclasses.replace(SETTINGS, strict=True))
+    assert (strict.records, strict.incomplete, strict.reasons, strict.failures) == (1, 0, {'incomplete': 1}, 1)
 
 
 BARRIER = """

@@ -126,6 +126,7 @@ def test_the_summary_of_a_shard(tmp_path):
         'records': 1,
         'samples': 44_100,
         'bytes': size,
+        'incomplete': 0,
         'sizes': [size - 16],
         'top1': {'scenes': {'3': 1}},
         'skipped': [],
