@@ -132,10 +132,18 @@ def _plain_wav(data: Any) -> Plain | None:
             raise BadAudio(f'{header.bits} bits in {header.width} bytes are not supported. Save it as 16-bit WAV')
         # FFmpeg takes these for floats.
         return Plain('wav', len(data), ffmpeg=False)
-    if not header or not 0 < header.stated <= header.there or len(data) > 0xFFFF_FFFF:
+    if not header or not 0 < header.stated <= header.there or overflows(data):
         return None
     known = header.width in (1, 2, 3, 4) if header.kind == 1 else header.kind == 3 and header.width in (4, 8)
     return Plain('wav', len(data)) if known else None
+
+
+RIFF_LIMIT = 1 << 32
+
+
+def overflows(data: Any) -> bool:
+    """Whether a WAV is too large for its header, whose size is then what is left of the true one."""
+    return data[:4] == b'RIFF' and len(data) > RIFF_LIMIT
 
 
 @dataclasses.dataclass(frozen=True)

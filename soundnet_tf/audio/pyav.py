@@ -116,7 +116,7 @@ def blocks(file: Part, report: Report) -> Iterator[tuple[NDArray[np.float32], in
     """
     av = library('reading this file')
     try:
-        media = opened(file, 'audio')
+        media = opened(file, 'audio', **({'ignore_length': '1'} if containers.overflows(file) else {}))
     except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
         raise BadAudio(_unopened(file, error)) from None
     try:

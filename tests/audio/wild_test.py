@@ -164,6 +164,14 @@ def test_wav_headers(data):
     np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
 
 
+@pytest.mark.parametrize('size', [0, 20_000, UNKNOWN])
+def test_a_wav_too_large_for_its_header(size, monkeypatch):
+    """As beyond 4 GB: the size begins again from 0."""
+    monkeypatch.setattr(containers, 'RIFF_LIMIT', 44)
+    waveform, _ = heard(wav(PCM, size=size))
+    np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
+
+
 def test_a_recorder_that_died():
     waveform, (note,) = heard(wav(PCM, size=0, riff=0))
     np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
