@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from soundnet_tf import audio, cli
+from soundnet_tf import audio, cli, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import engine
 from soundnet_tf.nets.fast import inference
@@ -61,6 +61,37 @@ def test_a_working_directory_that_was_removed(tmp_path):
     (tmp_path / 'gone').mkdir()
     said = 'soundnet-models: the working directory was removed. Change to another folder\n'
     assert shell('', tmp_path / 'gone', before='rmdir ../gone; ') == (2, said, '')
+
+
+def whole_folder(path):
+    with storage.whole_folder(path) as folder:
+        (folder / 'file').touch()
+
+
+WRITES = {
+    'a file': lambda path: storage.write_text(path, 'x'),
+    'a folder': whole_folder,
+    'a run': lambda path: storage.begin(path / 'run.json', {'steps': 1}),
+    'a claimed file': lambda path: storage.Claim.of(path / 'file'),
+}
+
+
+@pytest.mark.parametrize('place', ['file/x', 'file/x/y', 'x' * 300, 'null/x', 'loop/x'])
+@pytest.mark.parametrize('write', WRITES)
+def test_every_output_that_cannot_be_written_is_one_line(tmp_path, capsys, write, place):
+    """What all commands write with, at a place where nothing can be; and nothing is left behind."""
+    (tmp_path / 'file').touch()
+    (tmp_path / 'null').symlink_to(os.devnull)
+    (tmp_path / 'loop').symlink_to('loop')
+    before = sorted(tmp_path.rglob('*'))
+    with pytest.raises((SoundNetError, OSError)) as raised:
+        WRITES[write](tmp_path / place)
+    if isinstance(raised.value, OSError):
+        assert cli._failed('soundnet-x', raised.value) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f'soundnet-x: {tmp_path}/{place[:4]}') or said.startswith('soundnet-x: /dev/null')
+        assert said.endswith('. Use another path, or fix this one\n')
+    assert sorted(tmp_path.rglob('*')) == before
 
 
 def test_command_names_have_hyphens():
