@@ -8,8 +8,8 @@ import pytest
 # Files of half a minute and more, the longest first: two processes that take one file after the other end together.
 LONG = (
     'demo/journey_test.py',
-    'finetune/fit_test.py',
     'export/hub_test.py',
+    'finetune/fit_test.py',
     'bin/experiment_test.py',
     'training/trainer_test.py',
     'prepare/local_test.py',
