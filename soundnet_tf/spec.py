@@ -22,6 +22,8 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 def _check_sizes(row: Any, *names: str) -> None:
+    if not isinstance(row.name, str) or not row.name.isprintable() or not row.name or '/' in row.name:
+        raise ValueError(f"a row's name must be printable text without '/', got {row.name!r}")
     for name in names:
         minimum = 0 if name.startswith('padding') else 1
         value = getattr(row, name)
@@ -137,6 +139,10 @@ class NetSpec:
     trained_samples: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isprintable():
+            raise ValueError(f'the name must be printable text, got {self.name!r}')
+        if self.trained_samples is not None:
+            _check_sizes(self, 'trained_samples')
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

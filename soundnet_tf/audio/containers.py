@@ -311,4 +311,4 @@ def unknown(data: Any) -> str:
         return 'a list of other files, not a sound file. Pass those files themselves'
     start = head.decode('latin-1').strip().partition('\n')[0].strip()
     what = f'it begins with the text {start!r}' if start.isprintable() else f'it begins with bytes {head[:8].hex(" ")}'
-    return f'not a sound file, or damaged at its start: {what}. Use a sound or video file that FFmpeg reads'
+    return f'not a sound file, {what}. Use a sound or video file that FFmpeg reads'

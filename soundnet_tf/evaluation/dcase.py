@@ -4,11 +4,11 @@
 since 2016: meta.txt or meta.csv (path, scene and perhaps a recording), evaluation_setup/fold1_evaluate.txt or .csv, ...
 """
 
-import csv
 import pathlib
 import re
 from collections.abc import Iterator
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 Annotation = tuple[str, str, int | None, str]
@@ -56,11 +56,7 @@ def rows(path: pathlib.Path) -> Iterator[Annotation]:
 
 def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
     """The tab-separated cells of each line, with its file and number; without the header (`filename`)."""
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise SoundNetError(f'{path}: cannot be read as text ({error})') from error
-    for number, cells in enumerate(csv.reader(text.splitlines(), delimiter='\t'), 1):
+    for number, cells in storage.csv_lines(path, delimiter='\t'):
         cells = [cell.strip() for cell in cells]
         if cells and cells[0] and cells[0] != 'filename':
             yield f'{path}: line {number}', cells

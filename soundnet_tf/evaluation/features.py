@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from soundnet_tf import audio, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
-from soundnet_tf.errors import BadAudio
+from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet, raise_unreadable
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.embedders.precomputed import Precomputed
+from soundnet_tf.storage import arrays
 
 Values = NDArray[np.float32]
 
@@ -79,8 +80,8 @@ def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) ->
 
 def _read(path: pathlib.Path) -> Values | None:
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # missing or damaged: computed again
+        return arrays.read_npy(path)
+    except SoundNetError:  # missing or damaged: computed again
         return None
 
 

@@ -29,7 +29,7 @@ from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal, student, waveforms
 from soundnet_tf.finetune.loop import BEST, CHECKPOINTS, Run
 from soundnet_tf.finetune.step import make_state
-from soundnet_tf.inference.engine import checked_precision
+from soundnet_tf.inference import precisions
 from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 
@@ -100,7 +100,7 @@ def finetune(
         spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
         about = {
             'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
-            'start_sha256': saved.read_facts(start)['weights_sha256'] if start is not None else None,
+            'start_sha256': saved.fingerprint(start) if start is not None else None,
             'spec': spec.to_dict(),
             'recipe': recipe.to_dict(),
             'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
@@ -147,4 +147,4 @@ def _require(recipe: Recipe) -> None:
     """Check what the recipe needs of this machine, before anything is written."""
     if recipe.refit:
         svm.require()
-    checked_precision(cast(Any, recipe.precision))
+    precisions.checked(cast(Any, recipe.precision))

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import storage
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.storage import arrays
 from soundnet_tf.training.runs import saved_origin
 
 RUN, HISTORY, RESULT, HELD_OUT = 'run.json', 'history.csv', 'result.json', 'held_out.npz'
@@ -22,10 +21,11 @@ EpochMetrics = dict[str, float | None]
 
 
 def _read(path: pathlib.Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise SoundNetError(f'{path}: cannot be read ({error}). Use another --out, or remove {path.parent}') from error
+    return storage.read_json(path, _way_out(path.parent))
+
+
+def _way_out(out: pathlib.Path) -> str:
+    return f'Use another --out, or remove {out}'
 
 
 def read_history(out: pathlib.Path, epochs: int) -> list[EpochMetrics]:
@@ -33,9 +33,15 @@ def read_history(out: pathlib.Path, epochs: int) -> list[EpochMetrics]:
     path = out / HISTORY
     if not path.exists():
         return []
-    with path.open(newline='') as file:
-        rows = [{key: json.loads(cell or 'null') for key, cell in row.items()} for row in csv.DictReader(file)]
-    return [row for row in rows if (row['epoch'] or 0) <= epochs]
+    way_out = _way_out(out)
+    _, lines = storage.csv_table(path, way_out)
+    with storage.readable(path, way_out):
+        rows = [{key: _number(cell) if cell else None for key, cell in row.items()} for _, row in lines]
+        return [row for row in rows if (row['epoch'] or 0) <= epochs]
+
+
+def _number(cell: str) -> float:
+    return int(cell) if cell.isdigit() else float(cell)
 
 
 def write_history(out: pathlib.Path, rows: Sequence[EpochMetrics]) -> None:
@@ -59,11 +65,7 @@ def write_held_out(out: pathlib.Path, arrays: Mapping[str, ArrayLike]) -> None:
 
 def read_held_out(out: pathlib.Path) -> dict[str, NDArray[Any]]:
     """Read what `write_held_out` wrote. Raises SoundNetError if it is missing or damaged."""
-    try:
-        with np.load(out / HELD_OUT, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{out / HELD_OUT}: cannot be read ({error}). Remove {out}, and run it again') from error
+    return arrays.read_npz(out / HELD_OUT, f'Remove {out}, and run it again')
 
 
 def read_result(out: pathlib.Path) -> dict[str, Any] | None:

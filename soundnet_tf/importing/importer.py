@@ -14,7 +14,6 @@ from soundnet_tf.audio import Waveform
 from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.importing import card, forms, names, plain, published, recognise
-from soundnet_tf.importing.tensors import printable
 from soundnet_tf.nets import registry, saved
 from soundnet_tf.spec import SAMPLE_RATE, NetSpec
 from soundnet_tf.web import fetch as web_fetch
@@ -91,7 +90,7 @@ def import_weights(
     if fit.wrong:
         more = len(fit.wrong) - MAX_REPORTED
         listed = '; '.join([*fit.wrong[:MAX_REPORTED], *([f'and {more} more'] if more > 0 else [])])
-        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {loaded.form}: {printable(listed)}')
+        raise WeightsMismatch(f'{path} is not {fit.spec.name} in {loaded.form}: {storage.printable(listed)}')
     spec = geometry.trim_edges(fit.spec, TRAINED_SAMPLES)
     tensors = {key: loaded.tensors[name] for key, name in fit.names.items()}
     clip = sweep()

@@ -2,9 +2,10 @@
 
 import os
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import arrays, pytorch, torch7
-from soundnet_tf.importing.tensors import Source, Unreadable, printable
+from soundnet_tf.importing.tensors import Source, Unreadable
 
 _FORMS = (
     (b'\x93NUMPY', arrays.read),
@@ -25,7 +26,7 @@ def read(path: str | os.PathLike[str], data: bytes) -> Source:
                     raise Unreadable('refused: its tensors share storage')
                 return source
             except Unreadable as error:
-                raise SoundNetError(f'{path}: {printable(str(error))}{_advice(error)}') from None
+                raise SoundNetError(f'{path}: {storage.printable(str(error))}{_advice(error)}') from None
     if not data:
         raise SoundNetError(f'{path}: empty. Download the file again')
     raise SoundNetError(

@@ -29,11 +29,6 @@ class Source:
     """The file's own settings of its modules, by name: kernel, stride, padding, epsilon. Torch7 only."""
 
 
-def printable(text: str) -> str:
-    """Text from a file with control characters escaped, safe for a terminal."""
-    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
-
-
 def numbers(data: bytes | memoryview, dtype: str) -> NDArray:
     """The bytes as numbers. Raises Unreadable if their count does not fit."""
     try:

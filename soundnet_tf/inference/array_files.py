@@ -4,16 +4,14 @@ import io
 import json
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from soundnet_tf import storage
-
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
-"""What reading a damaged or foreign file may raise."""
+from soundnet_tf.errors import SoundNetError
+from soundnet_tf.storage import arrays
 
 
 class ArrayFile(Protocol):
@@ -45,17 +43,15 @@ class Npz:
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
         try:
-            with np.load(path, allow_pickle=False) as there:
-                return {key: there[key].item() for key in keys}
-        except UNREADABLE:
+            with storage.readable(path):
+                return {key: value.item() for key, value in arrays.read_npz(path, keys=keys).items()}
+        except SoundNetError:
             return None
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `Npz` wrote: arrays, and plain values for scalars."""
-    with np.load(path, allow_pickle=False) as there:
-        # Each array is read from the file only once.
-        return {key: value if value.ndim else value.item() for key, value in there.items()}
+    return {key: value if value.ndim else value.item() for key, value in arrays.read_npz(path).items()}
 
 
 class Npy:
@@ -75,11 +71,12 @@ class Npy:
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
         try:
-            there = json.loads(path.read_bytes())
-            for key in there['arrays']:
-                np.load(self._array(path, key), mmap_mode='r')  # fails for a truncated file
-            return {key: there[key] for key in keys}
-        except UNREADABLE:
+            with storage.readable(path):
+                there = storage.read_json(path)
+                for key in there['arrays']:
+                    arrays.read_npy(self._array(path, key), mapped=True)  # fails for a truncated file
+                return {key: there[key] for key in keys}
+        except SoundNetError:
             return None
 
     def _array(self, path: pathlib.Path, key: str) -> pathlib.Path:

@@ -5,15 +5,17 @@ Threads may share an engine. A copy of an engine is the engine itself; a pickle 
 
 import os
 import pathlib
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, get_args
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.inference import precisions
 from soundnet_tf.inference.stream import NetStream, Outputs, Run
 from soundnet_tf.nets import forks, litert, saved
 from soundnet_tf.spec import NetSpec
@@ -99,7 +101,7 @@ class TensorFlowEngine(_Shared):
         self.spec = weights.spec
         self.labels = labels
         self._weights = weights
-        self.precision: fast.Precision = checked_precision(precision)
+        self.precision: fast.Precision = precisions.checked(precision)
         self._graphs: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 
@@ -199,20 +201,6 @@ def stored(
     return engine
 
 
-def checked_precision(precision: 'fast.Precision') -> 'fast.Precision':
-    """The precision itself. Raises SoundNetError if it is unknown, or if this machine's processor lacks it."""
-    if precision not in ('float32', 'bfloat16'):
-        raise SoundNetError(f"precision={precision!r}: must be 'float32' or 'bfloat16'")
-    if precision == 'bfloat16':
-        import tensorflow as tf
-
-        processor = pathlib.Path('/proc/cpuinfo')
-        flags = processor.read_text() if processor.exists() else ''
-        if not tf.config.list_physical_devices('GPU') and 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
-            raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')
-    return precision
-
-
 AT_ONCE_S = 60.0
 """Seconds of sound that LiteRT processes before it copies the weights for faster kernels, which takes time."""
 
@@ -220,7 +208,7 @@ AT_ONCE_S = 60.0
 class LiteRTEngine(_Shared):
     """The `net.tflite` of a saved net, which serves the layers that it was written with.
 
-    Raises MissingTool without ai-edge-litert, SoundNetError if the file is missing or damaged.
+    Raises MissingTool without ai-edge-litert, SoundNetError if the file is missing or not the one that was written.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
@@ -230,12 +218,14 @@ class LiteRTEngine(_Shared):
         self._made_by = LiteRTEngine, (os.path.abspath(folder),)
         self._lock = threading.Lock()  # an interpreter has one set of tensors
         self._path = pathlib.Path(folder) / saved.TFLITE
+        self._content = saved.read_tflite(folder)
         self._seconds = 0.0
         self._packed = False
-        self._interpreter = self._opened()
-        # Layers with different receptive fields have different signatures: a clip may be long enough for some only.
-        signatures = self._interpreter.get_signature_list()
-        self._signature_of = {layer: key for key, names in signatures.items() for layer in names['outputs']}
+        with storage.readable(self._path, saved.NO_TFLITE):
+            self._interpreter = litert.light(self._content, self._packed)
+            # Layers with different receptive fields have different signatures: a clip may be long enough for some only.
+            signatures = self._interpreter.get_signature_list()
+            self._signature_of = {layer: key for key, names in signatures.items() for layer in names['outputs']}
         self._runners: dict[str, Any] = {}
 
     def serves(self, layer: str) -> bool:
@@ -245,14 +235,14 @@ class LiteRTEngine(_Shared):
         return 300.0  # beyond, its activations take more memory than TensorFlow's
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        with self._lock:
+        with self._lock, storage.readable(self._path, saved.NO_TFLITE):
             return self._run(waveform, layers)
 
     def _run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
         self._seconds += len(waveform) / SAMPLE_RATE
         if self._seconds > AT_ONCE_S and not self._packed:
             self._packed, self._runners = True, {}
-            self._interpreter = self._opened()
+            self._interpreter = litert.light(self._content, self._packed)
         outputs: Outputs = {}
         for layer in layers:
             if layer not in outputs:
@@ -265,12 +255,6 @@ class LiteRTEngine(_Shared):
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
         raise SoundNetError('streams need the weights of the net. Load its whole folder')
-
-    def _opened(self) -> Any:
-        try:
-            return litert.light(self._path, self._packed)
-        except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{self._path}: cannot be read ({error}). Delete it, or write it again') from None
 
     def _runner(self, signature: str) -> Any:
         """Runs one signature. The first run, on the shortest clip, lets LiteRT set up, which it logs on stderr."""
@@ -340,7 +324,11 @@ def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'flo
             raise SoundNetError(f'{folder}: the net was replaced since it was loaded. Load it again')
         return stored(folder, precision, edges)
 
-    if edges == 'keep' or precision != 'float32' or not (pathlib.Path(folder) / saved.TFLITE).is_file():
+    quick = pathlib.Path(folder) / saved.TFLITE
+    if edges == 'keep' or precision != 'float32' or not quick.is_file():
+        return whole()
+    if saved.stated_hash(quick) is None:
+        print(f'{quick}: not used, since model.json has no sha256 of it. {saved.NO_TFLITE}', file=sys.stderr)
         return whole()
     try:
         engine = FirstThatServes(LiteRTEngine(folder), whole)

@@ -11,6 +11,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.errors import MissingTool
 
 BYTES_TOGETHER = 1 << 26
@@ -27,7 +28,7 @@ class Table(Protocol):
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The values of these keys, row by row.
 
-        Raises OSError, ValueError, KeyError or TypeError if it is none.
+        Raises one of `storage.readers.DAMAGE`, or SoundNetError, if it is none.
         """
         ...
 
@@ -161,14 +162,13 @@ class Csv:
         text.detach()
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-        with path.open(encoding='utf-8', errors='surrogateescape', newline='') as file:
-            rows = csv.DictReader(file)
-            if missing := set(keys) - set(rows.fieldnames or ()):
-                raise KeyError(min(missing))
-            for _, steps in itertools.groupby(rows, key=lambda row: (row['path'], row['layer'])):
-                row = next(steps)
-                # The stamps of the source are whole numbers; all other facts are texts.
-                yield {key: int(row[key]) if key.startswith('source_') else row[key] for key in keys}
+        header, rows = storage.csv_table(path, undecodable='surrogateescape')
+        if missing := set(keys) - set(header):
+            raise KeyError(min(missing))
+        for _, steps in itertools.groupby(rows, key=lambda row: (row[1]['path'], row[1]['layer'])):
+            _, row = next(steps)
+            # The stamps of the source are whole numbers; all other facts are texts.
+            yield {key: int(row[key]) if key.startswith('source_') else row[key] for key in keys}
 
     def text(self, text: str) -> str:
         return text
@@ -192,8 +192,12 @@ class Hdf5:
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         import h5py
 
+        types: Any = h5py.h5l  # pyright: ignore[reportAttributeAccessIssue]
         with h5py.File(path) as opened:
             for index in range(len(opened)):
+                # Looked at without following it.
+                if opened.id.links.get_info(b'%d' % index).type != types.TYPE_HARD:
+                    raise ValueError(f'{index} is a link, which may lead to another file')
                 attributes: Any = opened[str(index)].attrs
                 values = {key: attributes[key] for key in keys}
                 yield {key: value if isinstance(value, str) else value.item() for key, value in values.items()}

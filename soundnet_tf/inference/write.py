@@ -167,12 +167,8 @@ def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[Sound
     """Whether the table has exactly these rows, for the current files. Raises SoundNetError if it is not a table."""
     if not out.is_file():  # nothing can be read back from a device or a pipe
         return False
-    try:
+    with storage.readable(out, 'Use another --out, or remove it'):
         there = _sounds(table.facts(out, ['path', *facts, *STAMPS]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SoundNetError(
-            f'{out}: not such a table of embeddings ({error}). Use another --out, or remove it'
-        ) from None
     for row in there:
         refuse_others(out, row, facts)
     wanted = [{'path': table.text(file.path), **facts, **stamp(file)} for file in files]

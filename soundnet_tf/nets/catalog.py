@@ -5,11 +5,12 @@ for model in catalog.list_models():
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from soundnet_tf import storage
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import registry
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 
@@ -38,7 +39,7 @@ class ModelInfo:
     def card(self) -> str:
         """The model card in Markdown; empty if there is none."""
         path = self.folder / CARD if self.folder else None
-        return path.read_text(encoding='utf-8') if path and path.is_file() else ''
+        return storage.read_text(path) if path and path.is_file() else ''
 
 
 def list_models() -> list[ModelInfo]:
@@ -103,14 +104,13 @@ def _accuracy(facts: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
             numbers = {what: value for what, value in origin['measured'].items() if str(value)[:1].isdigit()}
             return '; '.join(f'{value} ({what})' for what, value in numbers.items())
         return ', '.join(f'{100 * share:.1f} % ({what} clips)' for what, share in origin.get('accuracy', {}).items())
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
         return ''
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
     """A JSON object; empty if it cannot be read, so that one damaged net does not hide the others."""
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError):
+        return storage.read_json(path)
+    except SoundNetError:
         return {}
-    return values if isinstance(values, dict) else {}

@@ -15,13 +15,13 @@ a `models.json` of the user may list more. All that belongs to a user is in one 
 import dataclasses
 import difflib
 import importlib.resources
-import json
 import os
 import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 
@@ -225,10 +225,7 @@ def _wrong_with(name: str, about: Any) -> str:
 
 def read(path: pathlib.Path) -> dict[str, Any]:
     """The content of a list: `nets` by name, and optionally the `default`. Raises SoundNetError for anything else."""
-    try:
-        values = json.loads(path.read_text(encoding='utf-8-sig'))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SoundNetError(f'{path}: cannot be read ({error}). Fix this file, or remove it') from error
+    values = storage.read_json(path, 'Fix this file, or remove it', kind=object)
     if not isinstance(values, dict) or not isinstance(values.get('nets'), dict):
         raise SoundNetError(f'{path}: not a list of nets (not an object with the key nets). See docs/models.md')
     default = values.get('default')

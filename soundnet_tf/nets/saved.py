@@ -3,33 +3,31 @@
     weights.npz     every variable by row and kind, `conv1/kernel`; float32 or float16
     spec.json       the table: rows, heads, feature layer
     labels/HEAD.txt the class names of each head, one per line
-    model.json      origin, hash of the weights, measurements
+    model.json      origin, hashes of the other files, measurements
     net.tflite      optional: feature layer, last layer and heads, to run without TensorFlow
 
-A folder appears whole or not at all. This module reads and writes the tables without Keras, so that a LiteRT file can
-run without it; only the nets themselves need it.
+A folder appears whole or not at all, and what is read from it has the hash in model.json, if it has one. This
+module reads and writes the tables without Keras, so that a LiteRT file can run without it; only the nets themselves
+need it.
 """
 
 import datetime
 import hashlib
 import io
-import json
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import geometry, storage
 from soundnet_tf import labels as label_files
-from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import registry
-from soundnet_tf.spec import Conv, Head, NetSpec, Pool
+from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Pool
+from soundnet_tf.storage import arrays
 from soundnet_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +41,11 @@ TFLITE, WEIGHTS = 'net.tflite', 'weights.npz'
 
 FORMAT = 1
 """The version of this layout, in model.json."""
+
+AGAIN = 'Save the net again'
+
+MAX_REACH_S = 3600
+"""A saved net of which a time step sees more seconds of sound or padding is damaged; of SoundNet it sees 14.5."""
 
 
 def save_net(
@@ -71,12 +74,14 @@ def save_net(
         (draft / 'labels').mkdir()
         for head, classes in names.items():
             (draft / 'labels' / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
+        rest = ['spec.json', *(f'labels/{head}.txt' for head in names)]
         facts = {
             'format': FORMAT,
             'written_by': f'soundnet_tf {__version__}',
             'written_at': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
             'weights_sha256': hashlib.sha256(packed.getbuffer()).hexdigest(),
             'weights_dtype': dtype,
+            'files': {name: {'sha256': storage.sha256(draft / name)} for name in rest},
             'origin': dict(origin or {}),
         }
         storage.write_json(draft / 'model.json', facts)
@@ -98,7 +103,9 @@ def load_net(folder: Path) -> 'SoundNet':
     """
     from soundnet_tf.nets import model
 
-    net = model.build(read_spec(folder), labels=read_labels(folder))
+    spec, labels = read_spec(folder), read_labels(folder)
+    Tensors(folder, spec)  # before anything of the size that the spec says is made
+    net = model.build(spec, labels=labels)
     load_weights(net, folder)
     return net
 
@@ -125,30 +132,35 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
 
     def __init__(self, folder: Path, spec: NetSpec) -> None:
         self._path = pathlib.Path(folder) / WEIGHTS
-        with self._readable():
-            found = {name.removesuffix('.npy'): shape for name, shape in _shapes_in(self._path)}
+        with storage.readable(self._path, AGAIN, WeightsMismatch):
+            _require_hash(self._path, storage.sha256(self._path))
+        found = arrays.npz_headers(self._path, AGAIN, WeightsMismatch)
         if not spec.heads:
-            found = {key: shape for key, shape in found.items() if key.split('/')[0] in spec.layer_names}
+            found = {key: header for key, header in found.items() if key.split('/')[0] in spec.layer_names}
         self._shapes = shapes(spec)
         wrong = [f'{key} is missing' for key in self._shapes if key not in found]
-        wrong += [f'{key} is unexpected' for key in found if key not in self._shapes]
+        wrong += [f'{storage.printable(key)} is unexpected' for key in found if key not in self._shapes]
         wrong += [
-            f'{key} is {list(found[key])}, not {list(shape)}'
+            f'{key} is {list(found[key].shape)}, not {list(shape)}'
             for key, shape in self._shapes.items()
-            if found.get(key, shape) != shape
+            if key in found and found[key].shape != shape
+        ]
+        wrong += [
+            f'{key} is {header.dtype}, not float'
+            for key, header in found.items()
+            if key in self._shapes and header.dtype.kind != 'f'
         ]
         if wrong:
             raise WeightsMismatch(self._mismatch(read_spec(folder), spec, wrong))
 
     def _mismatch(self, own: NetSpec, spec: NetSpec, wrong: list[str]) -> str:
         if own.layer_names != spec.layer_names:
-            more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
             return (
                 f'{self._path} does not fit {spec.name}: it is from {own.name}, which has other layers '
-                f'({"; ".join(wrong[:3])}{more}). Load it with load_net'
+                f'({_first(wrong, 3)}). Load it with load_net'
             )
         return (
-            f'{self._path} does not fit {spec.name}: {"; ".join(wrong)}. '
+            f'{self._path} does not fit {spec.name}: {_first(wrong, MAX_REPORTED)}. '
             'Load the net as it was saved with load_net, or build one with the same widths and teachers, or '
             'without heads (include_top=False)'
         )
@@ -156,8 +168,8 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
     def __getitem__(self, key: str) -> NDArray[np.float32]:
         if key not in self._shapes:
             raise KeyError(key)
-        with self._readable(), np.load(self._path, allow_pickle=False) as file:
-            return file[key].astype(np.float32, copy=False)
+        values = arrays.read_npz(self._path, AGAIN, WeightsMismatch, keys=[key])[key]
+        return values.astype(np.float32, copy=False)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -165,21 +177,13 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
     def __len__(self) -> int:
         return len(self._shapes)
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise WeightsMismatch(f'{self._path}: cannot be read ({error}). Save the net again') from error
+
+MAX_REPORTED = 60
+"""Tensors that do not fit: with more it is another net."""
 
 
-def _shapes_in(path: pathlib.Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The names and shapes in an npz file, without reading its data."""
-    with zipfile.ZipFile(path) as file:
-        for name in file.namelist():
-            with file.open(name) as array:
-                np.lib.format.read_magic(array)
-                yield name, np.lib.format.read_array_header_1_0(array)[0]
+def _first(wrong: list[str], count: int) -> str:
+    return '; '.join(wrong[:count]) + (f'; and {len(wrong) - count} more' if len(wrong) > count else '')
 
 
 def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
@@ -196,6 +200,13 @@ def shapes(spec: NetSpec) -> dict[str, tuple[int, ...]]:
             found |= {f'{row.name}/{kind}': (width,) for kind in norms}
             channels = width
     return found
+
+
+def fingerprint(folder: Path) -> str:
+    """The sha256 of the weights of a saved net."""
+    path = pathlib.Path(folder) / WEIGHTS
+    with storage.readable(path, AGAIN):
+        return stated_hash(path) or storage.sha256(path)
 
 
 def require_ours(folder: pathlib.Path) -> None:
@@ -220,10 +231,13 @@ def read_spec(folder: Path) -> NetSpec:
     path = pathlib.Path(folder) / 'spec.json'
     if not path.is_file():
         raise SoundNetError(f'{folder} is not a saved net: {_why_no_net(path.parent)}')
-    try:
-        return NetSpec.from_dict(json.loads(path.read_text(encoding='utf-8')))
-    except ValueError as error:
-        raise SoundNetError(f'{path}: damaged ({error}). Save the net again') from error
+    with storage.readable(path, AGAIN):
+        spec = NetSpec.from_dict(storage.parse_json(content(path), path, AGAIN))
+        names = [row.name for row in spec.rows]
+        reach = max(max(geometry.receptive_field(spec, name), -geometry.first_sample(spec, name)) for name in names)
+        if reach > MAX_REACH_S * SAMPLE_RATE:
+            raise ValueError(f'a time step sees {reach // SAMPLE_RATE:,} s')
+        return spec
 
 
 def _why_no_net(folder: pathlib.Path) -> str:
@@ -249,7 +263,7 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
             raise SoundNetError(
                 f'{path}: missing, but a saved net needs the class names of each head. Save the net again'
             )
-        names[head.name] = label_files.parse(path.read_text(encoding='utf-8'), str(path))
+        names[head.name] = label_files.parse(storage.parse_text(content(path), path, AGAIN), str(path))
         if len(names[head.name]) != head.classes:
             raise SoundNetError(
                 f'{path}: {len(names[head.name])} class names for a head of {head.classes} classes. Save the net again'
@@ -257,19 +271,58 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     return names
 
 
+NO_TFLITE = 'Delete it, or write it again with soundnet_tf.export.add_tflite; without it the weights are run'
+
+
+def read_tflite(folder: Path) -> bytes:
+    """The content of net.tflite. Raises SoundNetError unless it has the hash in model.json, as damage in it may end the
+    process: LiteRT does not check what it reads."""
+    path = pathlib.Path(folder) / TFLITE
+    if stated_hash(path) is None:
+        raise SoundNetError(f'{path}: model.json has no sha256 of it. {NO_TFLITE}')
+    return content(path, NO_TFLITE)
+
+
+def content(path: pathlib.Path, way_out: str = AGAIN) -> bytes:
+    """The bytes of a file of a saved net or export. Raises WeightsMismatch if they have another hash than stated."""
+    with storage.readable(path, way_out):
+        data = path.read_bytes()
+        _require_hash(path, hashlib.sha256(data).hexdigest(), way_out)
+        return data
+
+
+def _require_hash(path: pathlib.Path, sha256: str, way_out: str = AGAIN) -> None:
+    if sha256 != (stated_hash(path) or sha256):
+        raise WeightsMismatch(f'{path}: changed since it was written, by its sha256 in model.json. {way_out}')
+
+
+def stated_hash(path: Path) -> str | None:
+    """The sha256 that the model.json beside a file of a saved net or an export states for it, if it states one."""
+    path = pathlib.Path(path)
+    folder = path.parent.parent if path.parent.name == 'labels' else path.parent
+    if not (folder / 'model.json').is_file():
+        return None
+    facts = read_facts(folder)
+    old = {WEIGHTS: facts.get('weights_sha256'), TFLITE: facts.get('tflite', {}).get('sha256')}
+    about = facts.get('files', {}).get(path.relative_to(folder).as_posix(), {})
+    return about.get('sha256') or old.get(path.name)
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """The content of model.json: origin, hashes, measurements. Raises SoundNetError if it cannot be read."""
     path = pathlib.Path(folder) / 'model.json'
-    try:
-        facts = json.loads(path.read_text(encoding='utf-8'))
-        if not isinstance(facts, dict):
-            raise ValueError('not an object')
+    with storage.readable(path, AGAIN):
+        facts = storage.read_json(path, AGAIN)
         thresholds = facts.get('confidence_threshold', {})
         if not isinstance(thresholds, dict) or not all(_is_share(value) for value in thresholds.values()):
             raise ValueError(f'confidence_threshold must be from 0 to 1 for each head, but is {thresholds!r}')
+        tflite, files = facts.get('tflite', {}), facts.get('files', {})
+        hashes = [facts.get('weights_sha256'), tflite.get('sha256'), *(about.get('sha256') for about in files.values())]
+        if not all(one is None or isinstance(one, str) for one in hashes):
+            raise ValueError('a sha256 is not text')
+        if not isinstance(facts.get('origin', {}), dict):
+            raise ValueError('origin is not an object')
         return facts
-    except (OSError, ValueError, RecursionError) as error:
-        raise SoundNetError(f'{path}: cannot be read ({error}). Save the net again') from error
 
 
 def _is_share(value: Any) -> bool:

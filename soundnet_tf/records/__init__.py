@@ -23,11 +23,12 @@ import fnmatch
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +36,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
 from soundnet_tf.records import tfrecords
@@ -45,6 +47,8 @@ Kind = Literal['probabilities', 'logits']
 KINDS: tuple[Kind, ...] = ('probabilities', 'logits')
 
 CARD = 'dataset.json'
+MAX_COUNT = 1 << 40
+"""Of anything that a card counts."""
 SCHEMA = 2
 """Of records and cards; 1 had neither `schema` nor `clip/start_s`."""
 
@@ -140,10 +144,16 @@ def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: in
     Raises BadRecord, with `shard` and `index`, the expected and the actual value, if it is damaged, or has
     another schema or other classes.
     """
+    where, again = f'{shard}, record {index}', 'Run soundnet-prepare again'
     try:
         fields = tf.train.Example.FromString(record).features.feature
     except DecodeError:
-        raise BadRecord(f'{shard}, record {index}: not a tf.train.Example. Run soundnet-prepare again') from None
+        raise BadRecord(f'{where}: not a tf.train.Example. {again}') from None
+    with storage.readable(where, again, BadRecord):
+        return _sample(fields, teachers, where)
+
+
+def _sample(fields: Any, teachers: Mapping[str, int], where: str) -> Sample:
     id = _text(fields['id'])
     schema = next(iter(fields['schema'].int64_list.value), 0)
     frames = _numbers(fields['frames/times_s'])
@@ -158,7 +168,7 @@ def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: in
         posteriors[teacher] = values.reshape(len(frames), classes)
     if wrong:
         raise BadRecord(
-            f'{shard}, record {index} ({id}): expected {wrong}. '
+            f'{where} ({storage.printable(id)}): expected {wrong}. '
             'Run soundnet-prepare again, or use the version and the card that it was written with'
         )
     return Sample(
@@ -256,19 +266,18 @@ def read_card(folder: Path, whole: bool = True) -> Card:
         parts = listed(folder, 'records-*')
         way_out = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
         raise BadRecord(f'{folder}: no {CARD}. {way_out}')
-    try:
-        values = json.loads(_read_text(path))
+    way_out = 'Run soundnet-prepare again'
+    with storage.readable(path, way_out, BadRecord):
+        values = storage.parse_json(_read(path), path, way_out, BadRecord)
         schema = values.pop('schema', values.pop('format', None))
         if schema != SCHEMA:
             raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')
         values['teachers'] = {name: TeacherCard(**fields) for name, fields in values['teachers'].items()}
-        card = Card(**{**values, 'parts': tuple(values.get('parts', ()))})
+        card = _checked(Card(**{**values, 'parts': tuple(values.get('parts', ()))}))
         if card.ends[-1] != card.shards or list(card.ends) != sorted({int(end) for end in card.ends}):
             raise ValueError(f'{card.shards} shards, in parts up to {card.ends}')
         shards = shard_paths(folder, *card.ends) if whole else []
         missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRecord(f'{path}: invalid dataset card ({error}). Run soundnet-prepare again') from error
     if missing:
         first = os.path.basename(missing[0])
         raise BadRecord(
@@ -277,12 +286,29 @@ def read_card(folder: Path, whole: bool = True) -> Card:
     return card
 
 
+def _checked(card: Card) -> Card:
+    """The card itself. Raises ValueError where a value is not of its kind."""
+    counts = (card.records, card.shards, card.videos, card.sample_rate, *(t.classes for t in card.teachers.values()))
+    if not all(type(count) is int and 0 <= count < MAX_COUNT for count in counts):
+        raise ValueError(f'a count is not a whole number, from {counts}')
+    seconds = (card.frame_every_s, card.clip_s, card.hours)
+    if not all(isinstance(number, int | float) and 0 <= number < math.inf for number in seconds):
+        raise ValueError(f'frame_every_s, clip_s or hours is not a number, from {seconds}')
+    if card.audio_format not in get_args(AudioFormat) or not all(t.kind in KINDS for t in card.teachers.values()):
+        raise ValueError('unknown format of the sound, or kind of a teacher')
+    return card
+
+
 def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     """The class names of each teacher of a dataset."""
     names = {}
     for teacher, about in read_card(folder, whole=False).teachers.items():
         path = f'{os.fspath(folder)}/labels/{teacher}.txt'
-        names[teacher] = label_files.parse(_read_text(path), path) if tf.io.gfile.exists(path) else ()
+        names[teacher] = (
+            label_files.parse(storage.parse_text(_read(path), path, 'Restore the file', BadRecord), path)
+            if tf.io.gfile.exists(path)
+            else ()
+        )
         if len(names[teacher]) != about.classes:
             raise BadRecord(
                 f'{path}: {len(names[teacher])} names, but {teacher} has {about.classes} classes. Restore the file'
@@ -290,9 +316,13 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _read_text(path: str) -> str:
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()
+def _read(path: str) -> bytes:
+    """The content of a file, wherever TensorFlow can read. Raises BadRecord."""
+    try:
+        with tf.io.gfile.GFile(path, 'rb') as file:
+            return file.read()
+    except tf.errors.OpError as error:
+        raise BadRecord(f'{path}: cannot be read ({words(error)})') from error
 
 
 def _bytes(value: bytes) -> tf.train.Feature:

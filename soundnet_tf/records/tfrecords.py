@@ -5,7 +5,6 @@ index of their offsets, any record is one read away, and an order of training is
 """
 
 import dataclasses
-import json
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -17,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from soundnet_tf.errors import BadRecord
+from soundnet_tf import storage
+from soundnet_tf.errors import BadRecord, SoundNetError
 
 HEADER, FRAME = 12, 16
 """Bytes before a record, and around it."""
@@ -122,11 +122,12 @@ def _summarised(path: str) -> NDArray[np.int64] | None:
     summary = f'{os.path.splitext(path)[0]}.json'
     if not tf.io.gfile.exists(summary):
         return None
-    with tf.io.gfile.GFile(summary) as file:
-        try:
-            return np.array(json.loads(file.read())['sizes'], np.int64)
-        except (ValueError, KeyError, TypeError):
-            return None
+    try:
+        with tf.io.gfile.GFile(summary, 'rb') as file, storage.readable(summary):
+            sizes = np.array(storage.parse_json(file.read(), summary)['sizes'], np.int64)
+            return sizes if sizes.ndim == 1 and (sizes >= 0).all() else None
+    except (SoundNetError, tf.errors.OpError):
+        return None
 
 
 def _scanned(file: Any, there: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 LIST = 'ATTRIBUTION.txt'
@@ -26,7 +27,7 @@ def of(data: str | os.PathLike[str], clips: Sequence[str]) -> dict[str, list[str
     path = (data if data.is_dir() else data.parent) / LIST
     if not path.is_file():
         return {'attribution': [], 'addresses': []}
-    lines = path.read_text(encoding='utf-8').splitlines()
+    lines = storage.read_text(path).splitlines()
     credits = {found[1]: found[2] for line in lines if (found := _LINE.fullmatch(line.strip()))}
     names = [pathlib.PurePath(clip).name for clip in clips]
     missing = [name for name in names if name not in credits]

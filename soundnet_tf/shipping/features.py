@@ -53,7 +53,7 @@ def _line(
 ) -> list[str]:
     found: dict[int, list[float]] = {}
     for row in rows:
-        inputs = saved.read_facts(row.net)['weights_sha256'], cv.dataset.fingerprint(), protocol.to_dict()
+        inputs = saved.fingerprint(row.net), cv.dataset.fingerprint(), protocol.to_dict()
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:8]
         path = work / FOLDER / f'{name.replace(", ", "-")}-fold{row.fold}-seed{row.seed}-{digest}.json'
         if not path.exists():
@@ -62,10 +62,15 @@ def _line(
             storage.write_json(path, evaluation.to_dict())
             keras.utils.clear_session()
             print(f'{name}, fold {row.fold}, seed {row.seed}: {evaluation.accuracy:.1%}', flush=True)
-        found.setdefault(row.seed, []).append(json.loads(path.read_text(encoding='utf-8'))['accuracy'])
+        found.setdefault(row.seed, []).append(_accuracy(path))
     means = [statistics.fmean(accuracies) for accuracies in found.values()]
     deviation = statistics.stdev(means) if len(means) > 1 else None
     return [name, format_mean_std(statistics.fmean(means), deviation), ' '.join(f'{100 * mean:.1f}' for mean in means)]
+
+
+def _accuracy(path: pathlib.Path) -> float:
+    with storage.readable(path, 'Remove it, and run the command again'):
+        return float(storage.read_json(path)['accuracy'])
 
 
 def _random(cv: CrossValidation, row: FoldResult) -> AnyEmbedder:

@@ -24,6 +24,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.storage.readers import csv_lines as csv_lines
 from soundnet_tf.storage.readers import csv_table as csv_table
 from soundnet_tf.storage.readers import parse_json as parse_json
+from soundnet_tf.storage.readers import parse_text as parse_text
 from soundnet_tf.storage.readers import printable as printable
 from soundnet_tf.storage.readers import read_json as read_json
 from soundnet_tf.storage.readers import read_text as read_text

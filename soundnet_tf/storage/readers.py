@@ -75,8 +75,14 @@ def printable(text: str) -> str:
 
 def read_text(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> str:
     """The content of a file in UTF-8, with or without a byte order mark; lines end in `\\n`."""
-    with readable(path, way_out, error), open(path, encoding='utf-8-sig') as file:
-        return file.read()
+    with readable(path, way_out, error), open(path, 'rb') as file:
+        return parse_text(file.read(), path, way_out, error)
+
+
+def parse_text(data: bytes, source: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> str:
+    """Bytes of UTF-8 as `read_text` gives them; errors name `source`."""
+    with readable(source, way_out, error):
+        return data.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
 
 
 def read_json(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, kind: type = dict) -> Any:
@@ -92,8 +98,8 @@ def parse_json(
     kind: type = dict,
 ) -> Any:
     """The value of JSON text in UTF-8, a `kind`; errors name `source`."""
+    text = text if isinstance(text, str) else parse_text(text, source, way_out, error)
     with readable(source, way_out, error):
-        text = text if isinstance(text, str) else text.decode('utf-8-sig')
         if not text.strip():
             raise ValueError('it is empty')
         values = json.loads(text)

@@ -6,7 +6,6 @@ grid.run(TABLES, made, DEMO, seeds=3, out=pathlib.Path('study'))
 
 import dataclasses
 import hashlib
-import json
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -127,8 +126,13 @@ def _failure(out: pathlib.Path, job: Job) -> pathlib.Path:
 def _values(row: TableRow, data: str, seeds: int, out: pathlib.Path) -> tuple[float, ...] | None:
     """The results of all seeds, without those that failed; None if nothing was run."""
     jobs = [Job(row, data, seed) for seed in _seeds(row, seeds)]
-    found = [json.loads(path.read_text())['value'] for job in jobs if (path := _path(out, job)).exists()]
+    found = [_value(path) for job in jobs if (path := _path(out, job)).exists()]
     return tuple(found) if found or any(_failure(out, job).exists() for job in jobs) else None
+
+
+def _value(path: pathlib.Path) -> float:
+    with storage.readable(path, 'Remove it, and run the study again'):
+        return float(storage.read_json(path)['value'])
 
 
 def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[Job]:

@@ -1,7 +1,6 @@
 """The material of a study: records for training, labelled sounds for evaluation, and labelled videos."""
 
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Mapping
@@ -99,18 +98,14 @@ def write(material: Material, path: pathlib.Path) -> None:
 
 def read(path: pathlib.Path) -> Material:
     """The material that a JSON file describes; relative paths are below its folder. Raises SoundNetError."""
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    with storage.readable(path, 'See docs/reproduce.md'):
+        values: dict[str, Any] = storage.read_json(path, 'See docs/reproduce.md')
         data = {
             name: Labelled(**{**own, 'test_folds': tuple(own['test_folds']) if own.get('test_folds') else None})
             for name, own in values.pop('data').items()
         }
         material = Material(data=data, **values)
         _check(material)
-    except OSError as error:
-        raise SoundNetError(f'{path}: cannot be read ({error.strerror})') from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SoundNetError(f'{path}: invalid material ({error}). See docs/reproduce.md') from error
 
     # Absolute, so that a study can be resumed from any folder.
     def below(name: str) -> str:

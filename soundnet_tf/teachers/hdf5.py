@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from soundnet_tf.errors import MissingTool, SoundNetError
+from soundnet_tf.storage import reason
 from soundnet_tf.teachers.store import Rows, names
 
 T = TypeVar('T')
 
-DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError)
 """What h5py raises for damaged files."""
 
 
@@ -25,9 +26,9 @@ class Hdf5:
         tried = names(id)
         for name in tried:
             try:
-                found = self.file.get(name)
+                found = _hard(self.file, name, _h5py(self.path))
             except DAMAGE as error:
-                return f'{self.path}: {name} cannot be read ({error})'
+                return f'{self.path}: {name} cannot be read ({reason(error)})'
             if found is not None:
                 return self._rows(name, found)
         return f'{self.path}: no dataset {" or ".join(tried)}'
@@ -42,13 +43,28 @@ class Hdf5:
         try:
             return self.file.visititems(visit)
         except DAMAGE as error:
-            return glance(f'{self.path}: cannot be read ({error})')
+            return glance(f'{self.path}: cannot be read ({reason(error)})')
 
     def _rows(self, name: str, item: Any) -> Rows | str:
         place = f'{self.path}: {name}'
         if not hasattr(item, 'shape'):
             return f'{place} is a group, not [frames, classes] of numbers'
+        if item.is_virtual or item.external:
+            return f'{place} has its values in other files. Copy them into this one'
         return Rows(item, place)
+
+
+def _hard(group: Any, name: str, h5py: Any) -> Any:
+    """What the group has at this path; None if there is nothing. Raises ValueError for a link: it may lead to another
+    file, and h5py would open that."""
+    for part in filter(None, name.split('/')):
+        own = part.encode(errors='surrogateescape')
+        if not isinstance(group, h5py.Group) or not group.id.links.exists(own):
+            return None
+        if group.id.links.get_info(own).type != h5py.h5l.TYPE_HARD:
+            raise ValueError('a link, which may lead to another file. Copy what it leads to into this one')
+        group = group[part]
+    return group
 
 
 def is_one(path: pathlib.Path) -> bool:
@@ -72,7 +88,7 @@ def load(teacher: str, path: pathlib.Path) -> Hdf5:
         weights = 'layer_names' in file.attrs or ('layers' in file and 'vars' in file)
     except DAMAGE as error:
         raise SoundNetError(
-            f'teacher {teacher}: {path} cannot be read as HDF5 ({error}). Write or copy it again'
+            f'teacher {teacher}: {path} cannot be read as HDF5 ({reason(error)}). Write or copy it again'
         ) from None
     if weights:
         raise SoundNetError(

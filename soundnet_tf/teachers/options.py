@@ -94,13 +94,8 @@ def read_labels(name: str, options: Mapping[str, str]) -> tuple[str, ...]:
     if 'labels' not in options:
         return ()
     path = pathlib.Path(options['labels'])
-    try:
-        return label_files.parse(path.read_text(encoding='utf-8-sig'), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'not UTF-8'
-        raise SoundNetError(
-            f'teacher {name}: {path} cannot be read ({reason}). Use labels=FILE with one class name per line'
-        ) from None
+    text = storage.read_text(path, f'Use labels=FILE with one class name per line for the teacher {name}')
+    return label_files.parse(text, str(path))
 
 
 def refuse_background(

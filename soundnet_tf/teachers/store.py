@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.audio import MEDIA_SUFFIXES
+from soundnet_tf.storage import reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Rows:
         try:
             with np.errstate(over='ignore'):  # infinity is found below
                 values = np.asarray(self.values[first : first + count]).astype(np.float32)
-        except (OSError, RuntimeError, ValueError) as error:  # h5py's errors for damage
-            return f'{self.place}: cannot be read ({error})'
+        except (OSError, RuntimeError, ValueError, MemoryError) as error:  # h5py's errors for damage
+            return f'{self.place}: cannot be read ({reason(error)})'
         if count and not len(values):
             return f'{self.place}: {self.values.shape[0]} rows, but row {first} is requested'
         if not np.isfinite(values).all():

@@ -33,6 +33,8 @@ from soundnet_tf.training.checkpoints import writing
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
+AGAIN = 'Remove it to go on without its rows'
+
 CHANGEABLE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every', 'skip_bad_records')
 """Settings that may change when a run is resumed, since they do not affect the steps so far."""
 
@@ -98,10 +100,15 @@ def log_validation(run: pathlib.Path, step: int, metrics: Mapping[str, float]) -
     """Add a row to validation.csv. A step that is repeated after a stop replaces its row and all later ones."""
     path, rows = run / VALIDATION, []
     if path.exists():
-        with path.open(newline='') as file:
-            rows = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) < step]
+        rows = [row for number, row in _rows(path) if number < step]
     rows.append([str(step), *(f'{value:.6g}' for value in metrics.values())])
     _write_csv(path, [['step', *metrics], *rows])
+
+
+def _rows(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+    """The rows of a log with their steps."""
+    with storage.readable(path, AGAIN):
+        return [(int(cells[0]), cells) for _, cells in storage.csv_lines(path, AGAIN) if cells[0].isdecimal()]
 
 
 def _write_csv(path: pathlib.Path, rows: Iterable[Sequence[str]]) -> None:
@@ -166,14 +173,15 @@ class Log:
 def last_losses(run: pathlib.Path, heads: Iterable[str]) -> dict[str, float]:
     """The mean loss of each head over the last 50 steps in the log, also those before a stop."""
     header, *rows = _log_rows(run / LOG) or [[]]
-    losses = [dict(zip(header, row, strict=False)) for row in rows[-50:]]
-    return {head: statistics.fmean(float(row[f'loss/{head}']) for row in losses) for head in heads}
+    with storage.readable(run / LOG, AGAIN):
+        losses = [dict(zip(header, row, strict=False)) for row in rows[-50:]]
+        return {head: statistics.fmean(float(row[f'loss/{head}']) for row in losses) for head in heads}
 
 
 def _log_rows(path: pathlib.Path) -> list[list[str]]:
     """The header and the rows of the log; the last row may be incomplete after a crash, and is left out."""
     if not path.exists():
         return []
-    with path.open(newline='') as file:
-        rows = [row for row in csv.reader(file) if row[:1] == ['step'] or (row and row[0].isdigit())]
-    return [row for row in rows if len(row) == len(rows[0])]
+    header = next((cells for _, cells in storage.csv_lines(path, AGAIN)), [])
+    rows = [header, *(row for _, row in _rows(path))] if header[:1] == ['step'] else []
+    return [row for row in rows if len(row) == len(header)]

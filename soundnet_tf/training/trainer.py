@@ -331,7 +331,8 @@ class _Loop:
             if self.run is None:
                 return
             best = self.run / 'best'
-            before = saved.read_facts(best)['origin']['loss'] if best.exists() else float('inf')
+            with storage.readable(best, 'Remove it'):
+                before = float(saved.read_facts(best)['origin']['loss']) if best.exists() else float('inf')
             if metrics['loss'] < before:
                 saved.save_net(self.state.net, best, origin={'step': step, **metrics})
         mark = 'the best so far' if metrics['loss'] < before else f'best {before:.4f}'

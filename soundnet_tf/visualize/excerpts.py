@@ -11,7 +11,7 @@ import numpy as np
 
 from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
-from soundnet_tf.errors import BadAudio, ShortClip
+from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.inference.files import echo
@@ -191,8 +191,8 @@ def _read(index: pathlib.Path) -> dict[str, Facts]:
     """Read the index of an earlier run, whose last line may be incomplete."""
     found = {}
     if index.exists():
-        for line in index.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                facts = json.loads(line)
+        for line in index.read_bytes().splitlines():
+            with contextlib.suppress(SoundNetError), storage.readable(index):
+                facts = storage.parse_json(line, index)
                 found[facts['id']] = facts
     return found

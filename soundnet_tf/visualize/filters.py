@@ -2,12 +2,11 @@
 
 import dataclasses
 import pathlib
-import zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import saved
 from soundnet_tf.spec import SAMPLE_RATE, Conv, NetSpec
 
 FFT = 1024
@@ -34,13 +33,7 @@ class Filters:
 def read(folder: pathlib.Path, spec: NetSpec) -> Filters:
     """Read the first-layer filters of a saved model. Raises SoundNetError if its weights cannot be read."""
     layer = next(row.name for row in spec.layers if isinstance(row, Conv))
-    path = folder / 'weights.npz'
-    try:
-        with np.load(path, allow_pickle=False) as weights:
-            kernel = weights[f'{layer}/kernel']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{path}: cannot read the weights ({error}). Save the model again') from error
-    return of(layer, kernel)
+    return of(layer, saved.Tensors(folder, spec)[f'{layer}/kernel'])
 
 
 def of(layer: str, kernel: NDArray[np.floating]) -> Filters:

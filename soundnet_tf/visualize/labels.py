@@ -1,11 +1,11 @@
 """Labels of the sounds, from a CSV or from folder names."""
 
-import csv
 import os
 import pathlib
 import re
 from collections.abc import Sequence
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.files import SoundFile
 
@@ -26,15 +26,11 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
 
     Raises SoundNetError if the CSV cannot be read, lacks a column, or lists none of the sounds.
     """
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            rows = list(csv.DictReader(file))
+    way_out = 'Pass a CSV with the columns path and label'
+    _, rows = storage.csv_table(path, way_out)
+    with storage.readable(path, way_out):
         top = pathlib.Path(path).parent
-        known = {os.path.abspath(top / row['path']): row['label'] or None for row in rows}
-    except OSError as error:
-        raise SoundNetError(f'{path}: cannot read the labels ({error.strerror}). Check the path') from None
-    except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
-        raise SoundNetError(f'{path}: invalid label file. Pass a CSV with the columns path and label') from None
+        known = {os.path.abspath(top / row['path']): row['label'] or None for _, row in rows}
     paths = [os.path.abspath(sound.path) for sound in sounds]
     if known.keys().isdisjoint(paths):
         raise SoundNetError(

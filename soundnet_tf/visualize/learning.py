@@ -1,7 +1,5 @@
 """The learning curves of a training run and the confusion matrices of an evaluation."""
 
-import csv
-import json
 import os
 import pathlib
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 
 MAX_POINTS = 150
@@ -59,10 +58,10 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], list[float]]]:
     if not path.is_file():
         return []
-    try:
-        with path.open(newline='', encoding='utf-8') as file:
-            rows = list(csv.DictReader(file))
-        found = []
+    way_out = 'Pass the folder of a training run'
+    _, lines = storage.csv_table(path, way_out)
+    with storage.readable(path, way_out):
+        rows, found = [row for _, row in lines], []
         for column in rows[0] if rows else ():
             if column in (counter, *IGNORED_COLUMNS):
                 continue
@@ -75,8 +74,6 @@ def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], lis
                 parts = [slice(at, at + together) for at in range(0, len(x), together)]
                 found.append((column, *([float(f'{v[part].mean():.6g}') for part in parts] for v in (x, y))))
         return found
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise SoundNetError(f'{path}: invalid training log ({error}). Pass the folder of a training run') from error
 
 
 def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -87,22 +84,18 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     path = _result(evaluation)
     hint = 'Pass the result.json of soundnet-finetune'
-    try:
-        result = json.loads(path.read_text(encoding='utf-8'))
+    result = storage.read_json(path, hint)
+    with storage.readable(path, hint):
         classes, confusion = [str(name) for name in result['classes']], result['confusion']
-    except OSError as error:
-        raise SoundNetError(f'{path}: cannot read the evaluation ({error.strerror}). {hint}') from None
-    except (ValueError, KeyError, TypeError):
-        raise SoundNetError(f'{path}: the keys classes and confusion are required. {hint}') from None
     found = []
     for name, matrix in (confusion if isinstance(confusion, dict) else {'': confusion}).items():
         try:
             counts = np.array(matrix, float)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             counts = np.zeros([0])
         if counts.shape != (len(classes), len(classes)) or not _are_counts(counts):
-            size = f'{len(classes)} x {len(classes)}'
-            raise SoundNetError(f'{path}: {name or "confusion"} is not a {size} matrix of clip counts. {hint}')
+            size, which = f'{len(classes)} x {len(classes)}', storage.printable(name) or 'confusion'
+            raise SoundNetError(f'{path}: {which} is not a {size} matrix of clip counts. {hint}')
         right = float(np.trace(counts) / max(1, counts.sum()))
         found.append({'name': name, 'classes': classes, 'counts': counts.astype(int).tolist(), 'accuracy': right})
     if not found:

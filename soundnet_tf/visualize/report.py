@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -92,9 +91,9 @@ def _report_previous(about: dict[str, Any], sounds: Sequence[files.SoundFile]) -
 
 def _read_about(folder: pathlib.Path) -> dict[str, Any]:
     """The metadata of a report; empty if there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        about = json.loads((folder / ABOUT).read_text())
-        return about if isinstance(about, dict) and 'fingerprint' in about else {}
+    with contextlib.suppress(SoundNetError):
+        about = storage.read_json(folder / ABOUT)
+        return about if 'fingerprint' in about else {}
     return {}
 
 

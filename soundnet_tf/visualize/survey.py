@@ -6,20 +6,20 @@ import dataclasses
 import json
 import pathlib
 import time
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import Waveform
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path
 from soundnet_tf.inference.stream import blocks_of
 from soundnet_tf.spec import NetSpec
-from soundnet_tf.storage import whole_file
+from soundnet_tf.storage import arrays
 from soundnet_tf.visualize.best import Best, Digest
 
 SAVE_EVERY_S = 10.0
@@ -139,11 +139,11 @@ class Survey:
 
     def save(self, path: pathlib.Path) -> None:
         """Save as an npz, to resume from."""
-        arrays = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
-        arrays |= {f'responses/{layer}': values for layer, values in self.responses.items()}
-        arrays |= {f'vectors/{layer}': values for layer, values in self.vectors.items()}
-        arrays |= {f'heard/{head}': values for head, values in self.top_classes.items()}
-        with whole_file(path) as draft:
+        values = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
+        values |= {f'responses/{layer}': array for layer, array in self.responses.items()}
+        values |= {f'vectors/{layer}': array for layer, array in self.vectors.items()}
+        values |= {f'heard/{head}': array for head, array in self.top_classes.items()}
+        with storage.whole_file(path) as draft:
             np.savez(
                 draft,
                 mapped=self.mapped,
@@ -151,22 +151,22 @@ class Survey:
                 recordings=self.recordings,
                 done=self.done,
                 failed=json.dumps(self.failed),
-                **cast(Mapping[str, Any], arrays),
+                **cast(Mapping[str, Any], values),
             )
 
     @classmethod
     def load(cls, path: pathlib.Path) -> 'Survey | None':
         """Load what `save` wrote; None if it is missing or cannot be read."""
         try:
-            with np.load(path, allow_pickle=False) as there:
-                arrays = {key: there[key] for key in there.files}
-            parts = {name: _below(f'{name}/', arrays) for name in ('best', 'responses', 'vectors', 'heard')}
-            layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
-            best = {layer: Best.from_arrays(_below(f'{layer}/', parts['best'])) for layer in layers}
-            failed = collections.Counter(json.loads(str(arrays['failed'])))
-            whole = (arrays['seconds'], arrays['recordings'], int(arrays['done']), failed)
-            return cls(best, parts['responses'], parts['vectors'], arrays['mapped'], parts['heard'], *whole)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            with storage.readable(path):
+                there = arrays.read_npz(path)
+                parts = {name: _below(f'{name}/', there) for name in ('best', 'responses', 'vectors', 'heard')}
+                layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
+                best = {layer: Best.from_arrays(_below(f'{layer}/', parts['best'])) for layer in layers}
+                failed = collections.Counter(storage.parse_json(str(there['failed']), path))
+                whole = (there['seconds'], there['recordings'], int(there['done']), failed)
+                return cls(best, parts['responses'], parts['vectors'], there['mapped'], parts['heard'], *whole)
+        except SoundNetError:
             return None
 
 

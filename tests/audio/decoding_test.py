@@ -267,7 +267,7 @@ DAMAGED = {
     'empty': (b'', 'the file is empty. Copy'),
     'text': (
         b'<!DOCTYPE html>\n<html>404</html>',
-        "not a sound file, or damaged at its start: it begins with the text '<!DOCTYPE html>'. Use a sound or video",
+        "not a sound file, it begins with the text '<!DOCTYPE html>'. Use a sound or video",
     ),
     'picture': (b'\x89PNG\r\n\x1a\n' + bytes(90), 'begins with bytes 89 50 4e 47 0d 0a 1a 0a. Use a sound or video'),
     'a header alone': (encoded('wav')[:44], 'no samples in it. Copy'),

@@ -219,7 +219,7 @@ def test_the_hop_of_a_black_box():
         ('random:vgg', "net must be soundnet8 or soundnet5, got 'vgg'"),
         ('random:soundnet5:x', 'Use random:soundnet8, or random:soundnet8:SEED'),
         ('no.tflite', r'no\.tflite: no such file'),
-        ('no.npz', r'no\.npz: cannot be read as npy or npz'),
+        ('no.npz', r'no\.npz: cannot be read \(No such file'),
         ('empty', r'empty: no \.npy or \.npz files'),
     ],
 )
@@ -229,5 +229,5 @@ def test_invalid_embedders_are_reported(text, words, tmp_path, monkeypatch):
     with pytest.raises(SoundNetError, match=words):
         embedders.make(text)
     (tmp_path / 'bad.tflite').write_bytes(b'dear sir, this is no flatbuffer')
-    with pytest.raises(SoundNetError, match=r'bad\.tflite: cannot be read as TFLite'):
+    with pytest.raises(SoundNetError, match=r'bad\.tflite: cannot be read \('):
         embedders.make('bad.tflite')

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
 from soundnet_tf.inference import engine as engine_module
+from soundnet_tf.inference import precisions
 from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
 from soundnet_tf.nets import model, saved
 from soundnet_tf.nets.fast import inference
@@ -19,6 +20,7 @@ from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests import numpy_net
 from tests.inference.conftest import PLACES
+from tests.nets.hashes import forget_hashes
 
 SERVED = ('pool5', 'conv7', 'imagenet', 'places')
 
@@ -153,6 +155,7 @@ def test_only_the_requested_weights_of_a_stored_net_are_read(plain_folder, tmp_p
     at = data.index(b'imagenet/kernel.npy') + 3_000
     data[at] ^= 255
     path.write_bytes(data)
+    forget_hashes(folder)
     engine = engine_of(folder)
     close(engine.run(noise(1), ['conv7']), keras_engine.run(noise(1), ['conv7']))
     with pytest.raises(WeightsMismatch, match=r'weights.npz: cannot be read .*\. Save the net again'):
@@ -168,12 +171,41 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
         engine.open_stream(['pool5'])
 
 
-def test_a_damaged_file_is_named(quick_folder, tmp_path):
+def test_a_changed_file_is_named_and_never_interpreted(quick_folder, tmp_path, monkeypatch, capsys):
     folder = shutil.copytree(quick_folder, tmp_path / 'net')
-    whole = (folder / 'net.tflite').read_bytes()
-    (folder / 'net.tflite').write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SoundNetError, match=r'net\.tflite: cannot be read .*. Delete it, or write it again'):
+    data = bytearray((folder / 'net.tflite').read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / 'net.tflite').write_bytes(data)
+    monkeypatch.setattr(engine_module.litert, 'light', lambda *_: pytest.fail('interpreted'))
+    with pytest.raises(SoundNetError) as refused:
         engine_of(folder)
+    assert str(refused.value) == (
+        f'{folder}/net.tflite: changed since it was written, by its sha256 in model.json. '
+        'Delete it, or write it again with soundnet_tf.export.add_tflite; without it the weights are run'
+    )
+    forget_hashes(folder)
+    assert isinstance(engine_of(folder), TensorFlowEngine)
+    line = f'{folder}/net.tflite: not used, since model.json has no sha256 of it. Delete it, or write it again with '
+    assert capsys.readouterr().err.startswith(line)
+    with pytest.raises(SoundNetError, match=r'net\.tflite: model\.json has no sha256 of it\. Delete it, or write it'):
+        LiteRTEngine(folder)
+
+
+def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError('external/tensorflow: failed\nNode number 7 (CONV_2D) failed to invoke.')
+
+    engine = LiteRTEngine(quick_folder)
+    monkeypatch.setattr(engine, '_runner', lambda _: fails)
+    with pytest.raises(
+        SoundNetError, match=r'net\.tflite: cannot be read \(external/tensorflow: failed Node number 7 '
+    ):
+        engine.run(noise(1), ['pool5'])
+    monkeypatch.setattr(engine_module.litert, 'light', fails)
+    with pytest.raises(
+        SoundNetError, match=r'net\.tflite: cannot be read \(external/tensorflow: failed Node number 7 '
+    ):
+        LiteRTEngine(quick_folder)
 
 
 @pytest.mark.skipif(
@@ -195,8 +227,8 @@ def test_half_precision_whole_and_streamed(quick_folder):
 
 
 def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
-    monkeypatch.setattr(engine_module.pathlib.Path, 'exists', lambda self: False)
+    monkeypatch.setattr(precisions.pathlib.Path, 'exists', lambda self: False)
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*. Use float32, the default'):
-        engine_module.checked_precision('bfloat16')
+        precisions.checked('bfloat16')
     with pytest.raises(SoundNetError, match="precision='int8': must be 'float32' or 'bfloat16'"):
-        engine_module.checked_precision('int8')
+        precisions.checked('int8')

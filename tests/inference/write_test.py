@@ -347,10 +347,10 @@ def test_a_finished_table_is_skipped_and_another_is_rebuilt(embedder, sounds, fo
     os.utime('in/a/rain.wav', (0, 0))
     assert embed_files(embedder, sounds[:2], 'out', format).done == 2
     os.truncate('out', 20)
-    with pytest.raises(SoundNetError, match=r'out: not such a table of embeddings .* Use another --out'):
+    with pytest.raises(SoundNetError, match=r'out: cannot be read .* Use another --out'):
         embed_files(embedder, sounds[:2], 'out', format)
     pathlib.Path('out').write_text('[1, 2]\n')
-    with pytest.raises(SoundNetError, match='out: not such a table'):
+    with pytest.raises(SoundNetError, match='out: cannot be read'):
         embed_files(embedder, sounds[:2], 'out', format)
 
 

@@ -11,6 +11,7 @@ from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
+from tests.nets.hashes import forget_hashes
 from tests.nets.model_test import OTHERS
 
 
@@ -123,6 +124,7 @@ def test_damaged_files_are_reported(net, tmp_path):
     folder = saved.save_net(net, tmp_path / 'net')
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
         saved.load_net(tmp_path / 'nowhere')
+    forget_hashes(folder)
     (folder / 'weights.npz').write_bytes((folder / 'weights.npz').read_bytes()[:1000])
     with pytest.raises(WeightsMismatch, match=r'weights\.npz: cannot be read'):
         saved.load_net(folder)
@@ -136,8 +138,53 @@ def test_damaged_files_are_reported(net, tmp_path):
     with pytest.raises(SoundNetError, match=r'places\.txt: missing'):
         saved.load_net(folder)
     (folder / 'spec.json').write_text('{')
-    with pytest.raises(SoundNetError, match=r'spec\.json: damaged .*\. Save the net again'):
+    with pytest.raises(SoundNetError, match=r'spec\.json: cannot be read \(Expecting .*\)\. Save the net again'):
         saved.read_spec(folder)
+
+
+@pytest.mark.parametrize('name', ['weights.npz', 'spec.json', 'labels/places.txt'])
+def test_a_changed_file_is_named(net, tmp_path, name):
+    folder = saved.save_net(net, tmp_path / 'net')
+    data = bytearray((folder / name).read_bytes())
+    data[-1] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(WeightsMismatch) as refused:
+        saved.load_net(folder)
+    line = 'changed since it was written, by its sha256 in model.json. Save the net again'
+    assert str(refused.value) == f'{folder}/{name}: {line}'
+
+
+def test_sizes_are_checked_before_the_net_is_made(net, tmp_path, monkeypatch):
+    """Without hashes, as in older nets, a spec, labels and arrays of any size may be there."""
+    folder = saved.save_net(net, tmp_path / 'net')
+    forget_hashes(folder)
+    monkeypatch.setattr(model, 'build', lambda *_, **__: pytest.fail('built'))
+    own = saved.read_spec(folder).to_dict()
+    whole = dict(np.load(folder / 'weights.npz'))
+    for change, why in (
+        (lambda layers: layers[0].update(filters=10**12), ', not [64, 1, 1000000000000]'),
+        (lambda layers: layers[1].update(kernel=10**9), 'spec.json: cannot be read (a time step sees '),
+        (lambda layers: layers[0].update(padding=10**12), 'spec.json: cannot be read (a time step sees '),
+        (lambda layers: layers[0].update(name='a\nb'), "spec.json: cannot be read (a row's name must be printable"),
+        (lambda layers: layers[0].update(name=[1]), "spec.json: cannot be read (a row's name must be printable"),
+        (lambda layers: layers[0].update(stride=2.5), 'spec.json: cannot be read (conv1: stride must be an integer'),
+    ):
+        changed = json.loads(json.dumps(own))
+        change(changed['layers'])
+        (folder / 'spec.json').write_text(json.dumps(changed))
+        with pytest.raises(SoundNetError) as refused:
+            saved.load_net(folder)
+        assert why in str(refused.value)
+    (folder / 'spec.json').write_text(json.dumps(own))
+    for value, why in (
+        (np.zeros([64, 1, 4], 'U9'), 'conv1/kernel is <U9, not float'),
+        (np.zeros([64, 1, 4], [('a', 'f4')]), 'weights.npz: cannot be read (conv1/kernel.npy: not an array of numbers'),
+        (np.zeros([64, 1, 4], object), 'weights.npz: cannot be read (conv1/kernel.npy: not an array of numbers'),
+    ):
+        np.savez(folder / 'weights.npz', **whole | {'conv1/kernel': value})
+        with pytest.raises(WeightsMismatch) as refused:
+            saved.load_net(folder)
+        assert why in str(refused.value)
 
 
 def test_only_saved_nets_are_replaced(net, tmp_path):
@@ -175,7 +222,20 @@ def test_invalid_thresholds(tmp_path, value):
         saved.read_facts(tmp_path)
 
 
-@pytest.mark.parametrize('value', ['[]', '5', '[' * 100_000])
+@pytest.mark.parametrize(
+    'value',
+    [
+        '[]',
+        '5',
+        '',
+        '[' * 100_000,
+        '{"weights_sha256": 5}',
+        '{"tflite": []}',
+        '{"files": {"spec.json": 1}}',
+        '{"files": []}',
+        '{"origin": 3}',
+    ],
+)
 def test_invalid_model_json(tmp_path, value):
     (tmp_path / 'model.json').write_text(value)
     with pytest.raises(SoundNetError, match=r'model.json: cannot be read \(.*\)\. Save the net again'):

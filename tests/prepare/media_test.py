@@ -158,7 +158,7 @@ def test_files_whose_names_look_like_addresses(tmp_path, monkeypatch):
         (lambda path: path.touch(), 'damaged: the file is empty'),
         (
             lambda path: path.write_text('dear sir\n' * 50),
-            "not a sound file, or damaged at its start: .* text 'dear",
+            "not a sound file, it begins with the text 'dear",
         ),
         (
             lambda path: path.write_bytes(made.video(path, 8).read_bytes()[: path.stat().st_size // 2]),

@@ -192,7 +192,7 @@ def test_a_material_is_written_and_read(tmp_path):
     with pytest.raises(SoundNetError, match="p: stands_for must be esc50, esc10, dcase, got 'gtzan'"):
         material.read(tmp_path / 'm.json')
     (tmp_path / 'm.json').write_text('{"name": "x"}')
-    with pytest.raises(SoundNetError, match=r"m\.json: invalid material \('data'\)\. See docs/reproduce\.md"):
+    with pytest.raises(SoundNetError, match=r"m\.json: cannot be read \(no key 'data'\)\. See docs/reproduce\.md"):
         material.read(tmp_path / 'm.json')
     found = {'name': 'x', 'data': {}}
     for wrong, words in (

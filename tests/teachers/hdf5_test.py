@@ -77,13 +77,36 @@ def test_videos_that_cannot_be_used(tmp_path, kept):
         'none': 'none: shape [], not [frames, classes] of numbers',
         'nan': 'nan: NaN or infinity in rows 0 to 0',
         'sum': 'sum: rows are not probabilities, they do not sum to 1',
-        'gone': 'no dataset gone',
+        'gone': 'a link, which may lead to another file. Copy what it leads to into this one)',
     }.items():
         (answer,) = teacher.look([View(id)])
         assert answer.startswith(str(kept))
         assert answer.endswith(words)
     np.testing.assert_array_equal(teacher.look([View('nan', first=1)])[0], [[0, 0, 1]])
     assert ': 3 rows, but row 3 is requested' in teacher.look([View('videos/a.mp4', first=3)])[0]
+
+
+def test_other_files_are_never_opened(tmp_path, kept):
+    """Links, virtual datasets and raw values may be in any file of this machine."""
+    with h5py.File(tmp_path / 'secret.h5', 'w') as file:
+        file['rows'] = file['inner/rows'] = np.full([2, 3], 1 / 3)
+    np.full([2, 3], 1 / 3).tofile(tmp_path / 'secret.bin')
+    layout = h5py.VirtualLayout((2, 3), float)
+    layout[:] = h5py.VirtualSource(tmp_path / 'secret.h5', 'rows', (2, 3))
+    with h5py.File(kept, 'a') as file:
+        file['linked'] = h5py.ExternalLink(tmp_path / 'secret.h5', '/rows')
+        file['folder'] = h5py.ExternalLink(tmp_path / 'secret.h5', '/inner')
+        file.create_virtual_dataset('virtual', layout)
+        file.create_dataset('raw', (2, 3), float, external=[(str(tmp_path / 'secret.bin'), 0, 48)])
+    teacher = teachers.parse(f'places={kept}')
+    for id in ('linked', 'folder/rows'):
+        (answer,) = teacher.look([View(id)])
+        assert answer == (
+            f'{kept}: {id} cannot be read (a link, which may lead to another file. Copy what it leads to into this one)'
+        )
+    for id in ('virtual', 'raw'):
+        (answer,) = teacher.look([View(id)])
+        assert answer == f'{kept}: {id} has its values in other files. Copy them into this one'
 
 
 def test_files_that_cannot_be_used(tmp_path, kept):

@@ -56,5 +56,5 @@ def test_a_silent_filter_is_shown_too():
 
 def test_damaged_weights(net, tmp_path):
     (tmp_path / 'weights.npz').write_text('no')
-    with pytest.raises(SoundNetError, match=r'weights\.npz: cannot read the weights \(.*\)\. Save the model again'):
+    with pytest.raises(SoundNetError, match=r'weights\.npz: cannot be read \(.*\)\. Save the net again'):
         filters.read(tmp_path, saved.read_spec(net))

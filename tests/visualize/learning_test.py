@@ -49,8 +49,8 @@ def test_curves_of_finetuning(tmp_path):
     ('text', 'words'),
     [
         (None, r': no log\.csv or validation\.csv or history\.csv\. Pass the folder of a training run'),
-        ('step,total\n1,two\n', r'log\.csv: invalid training log \(.*two.*\)'),
-        ('total\n1\n', r'log\.csv: invalid training log \('),
+        ('step,total\n1,two\n', r'log\.csv: cannot be read \(.*two.*\)'),
+        ('total\n1\n', r'log\.csv: cannot be read \('),
         ('step,total\n1,nan\n', r'no finite values in log\.csv\. Pass the folder of another run'),
     ],
 )
@@ -72,9 +72,9 @@ def test_confusions(tmp_path, confusion):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        (None, r'result\.json: cannot read the evaluation \('),
-        ('{"classes": ["a"]}', r'result\.json: the keys classes and confusion are required\. Pass the result\.json'),
-        ('[1]', r'result\.json: the keys classes and confusion are required'),
+        (None, r'result\.json: cannot be read \('),
+        ('{"classes": ["a"]}', r"result\.json: cannot be read \(no key 'confusion'\)\. Pass the result\.json"),
+        ('[1]', r'result\.json: cannot be read \(not an object of JSON\)'),
         ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not a 2 x 2 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [["x"]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [[0.9]]}', 'confusion is not a 1 x 1 matrix of clip counts'),

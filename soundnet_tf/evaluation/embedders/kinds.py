@@ -1,6 +1,5 @@
 """The interface of embedders for evaluation."""
 
-import json
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import SoundNetError
 
@@ -42,9 +42,10 @@ class AnyEmbedder(Protocol):
 def origin_of(folder: pathlib.Path) -> Mapping[str, Any]:
     """What an export or saved net was trained on, from model.json in the folder, if there is one."""
     try:
-        facts = json.loads((folder / 'model.json').read_text(encoding='utf-8'))
-        return facts.get('net', facts).get('origin', {})
-    except (OSError, ValueError, AttributeError):
+        with storage.readable(folder):
+            facts = storage.read_json(folder / 'model.json')
+            return dict(facts.get('net', facts).get('origin', {}))
+    except SoundNetError:
         return {}
 
 

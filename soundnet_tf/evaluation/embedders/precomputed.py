@@ -8,19 +8,22 @@ An array is `[channels]`, or `[time, channels]`. An npz of a folder has it as `v
 
 import hashlib
 import math
+import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import Values, over_time
+from soundnet_tf.storage import arrays
 
 LAYER = 'precomputed'
+AGAIN = 'Compute it again'
 
 
 class Precomputed:
@@ -32,17 +35,18 @@ class Precomputed:
         self.name = where
         self._hop_s = hop
         path = pathlib.Path(where)
-        self._file = None if path.is_dir() else _opened(path)
+        self._file = None if path.is_dir() else arrays.read_npz(path, AGAIN)
         self._paths: dict[str, pathlib.Path] = {}
         for file in sorted(path.rglob('*.np[yz]')) if path.is_dir() else ():
             if self._paths.setdefault(file.stem, file) != file:
                 raise SoundNetError(f'{where}: {file.stem} is there twice. File names of clips must be unique')
-        names = list(self._paths) if self._file is None else self._file.files
+        names = list(self._paths if self._file is None else self._file)
         if not names:
             raise SoundNetError(f'{where}: no .npy or .npz files. Use a folder of them, or one .npz with all clips')
         digest = hashlib.sha256()
         for file in self._paths.values() if self._file is None else [path]:
-            digest.update(file.name.encode() + file.read_bytes())
+            with storage.readable(file, AGAIN):
+                digest.update(os.fsencode(file.name) + file.read_bytes())
         self.fingerprint = f'precomputed {digest.hexdigest()}'
         self._clip_of: dict[str, str] = {}
         self._channels: tuple[str, int] | None = None
@@ -57,11 +61,11 @@ class Precomputed:
         if self._hop_s is not None:
             return self._hop_s
         for file in self._paths.values():
-            times = _times(file)
-            if times is not None and len(times) > 1:
-                return float(times[1] - times[0])
-        arrays = map(_values, self._paths.values()) if self._file is None else map(self._file.get, self._file.files)
-        if any(array.ndim > 1 and len(array) > 1 for array in arrays):
+            hop_s = _hop_s(file)
+            if hop_s is not None:
+                return hop_s
+        found = map(_values, self._paths.values()) if self._file is None else self._file.values()
+        if any(array.ndim > 1 and len(array) > 1 for array in found):
             raise SoundNetError(
                 f'{self.name}: values over time without `times`. Append the seconds per time step, '
                 f'as in {self.name}:0.37'
@@ -80,7 +84,8 @@ class Precomputed:
                 f'{self.name}: one {key} for {self._clip_of[key]} and {clip}. File names of clips must be unique'
             )
         values = self._file[key] if self._file is not None else _values(self._paths[key])
-        values = over_time(values, f'{self.name}: {key}')
+        with storage.readable(f'{self.name}: {key}', AGAIN):
+            values = over_time(values, f'{self.name}: {key}')
         if not np.isfinite(values).all():
             raise SoundNetError(f'{self.name}: {key} has NaN or infinite values')
         self._channels = self._channels or (key, values.shape[1])
@@ -93,26 +98,24 @@ class Precomputed:
         raise SoundNetError(f'{self.name}: precomputed features cannot embed waveforms')
 
 
-def _opened(path: pathlib.Path) -> Any:
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SoundNetError(f'{path}: cannot be read as npy or npz ({error})') from error
-    return file
-
-
 def _values(path: pathlib.Path) -> NDArray[Any]:
-    file = _opened(path)
     if path.suffix == '.npy':
-        return file
-    with file:
-        if 'values' not in file.files:
-            raise SoundNetError(f'{path}: no array `values`; it has {", ".join(file.files)}')
-        return file['values']
+        return arrays.read_npy(path, AGAIN)
+    there = arrays.npz_headers(path, AGAIN)
+    if 'values' not in there:
+        raise SoundNetError(f'{path}: no array `values`; it has {storage.printable(", ".join(there)[:200])}')
+    return arrays.read_npz(path, AGAIN, keys=['values'])['values']
 
 
-def _times(path: pathlib.Path) -> NDArray[Any] | None:
-    if path.suffix != '.npz':
+def _hop_s(path: pathlib.Path) -> float | None:
+    """The seconds between the first two of an npz's `times`, if it has so many."""
+    if path.suffix != '.npz' or 'times' not in arrays.npz_headers(path, AGAIN):
         return None
-    with _opened(path) as file:
-        return file['times'] if 'times' in file.files else None
+    times = arrays.read_npz(path, AGAIN, keys=['times'])['times']
+    if times.ndim != 1 or len(times) < 2:
+        return None
+    with storage.readable(path, AGAIN):
+        hop_s = float(times[1] - times[0])
+        if not 0 < hop_s < math.inf:
+            raise ValueError(f'its times are {hop_s} s apart')
+        return hop_s

@@ -12,7 +12,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import Values
 from soundnet_tf.inference import Embedder, embed
 from soundnet_tf.inference.engine import KerasEngine
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import lookup, model, saved
 from soundnet_tf.spec import NetSpec
 
 
@@ -38,9 +38,9 @@ class Net:
 def saved_net(folder: saved.Path) -> Net:
     """The net of a saved folder, or one that is registered under that name."""
     embedder = embed.load(folder, short='tile')
-    facts = embedder.facts
-    digest = hashlib.sha256(repr((facts['weights_sha256'], embedder.spec.to_dict())).encode()).hexdigest()
-    return Net(embedder, str(folder), f'net {digest}', facts.get('origin', {}))
+    about = saved.fingerprint(lookup.find(folder)), embedder.spec.to_dict()
+    digest = hashlib.sha256(repr(about).encode()).hexdigest()
+    return Net(embedder, str(folder), f'net {digest}', embedder.facts.get('origin', {}))
 
 
 def in_memory(net: model.SoundNet, name: str) -> Net:

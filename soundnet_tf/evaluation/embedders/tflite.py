@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, windows
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import Values, choose_output, measured_hop_s, origin_of, over_time
-from soundnet_tf.nets import litert
+from soundnet_tf.nets import litert, saved
 from soundnet_tf.teachers.options import fingerprint
 
 
@@ -25,17 +26,15 @@ class Lite:
             raise SoundNetError(f'{path}: no such file')
         self.origin: Mapping[str, Any] = origin_of(pathlib.Path(path).parent)
         self.fingerprint = f'tflite {fingerprint(pathlib.Path(path))}'
-        try:
-            self._interpreter = litert.interpreter(path)
-            signatures = self._interpreter.get_signature_list()
-        except (ValueError, RuntimeError) as error:
-            raise SoundNetError(f'{path}: cannot be read as TFLite ({str(error).splitlines()[0]})') from error
-        self._signature_of = {
-            layer: (key, names['inputs'][0])
-            for key, names in signatures.items()
-            if len(names['inputs']) == 1
-            for layer in names['outputs']
-        }
+        with storage.readable(path, 'Export or convert it again'):
+            # Of an export with the hash that its model.json states: LiteRT does not check what it reads.
+            self._interpreter = litert.interpreter(saved.content(pathlib.Path(path), 'Export it again'))
+            self._signature_of = {
+                layer: (key, names['inputs'][0])
+                for key, names in self._interpreter.get_signature_list().items()
+                if len(names['inputs']) == 1
+                for layer in names['outputs']
+            }
         if not self._signature_of:
             raise SoundNetError(f'{path}: no signature with one input. Convert a SavedModel with signatures')
 
@@ -67,9 +66,8 @@ class Lite:
         try:
             values = [runner(**{entry: piece if dimensions == 1 else piece[None]})[layer] for piece in pieces]
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SoundNetError(
-                f'{self.name}: {layer} cannot be computed for {len(waveform):,} samples ({reason}). Use longer clips, '
-                'or a file of any length (soundnet-export --length_s=dynamic)'
+                f'{self.name}: {layer} cannot be computed for {len(waveform):,} samples ({storage.reason(error)}). '
+                'Use longer clips, or a file of any length (soundnet-export --length_s=dynamic)'
             ) from None
         return np.concatenate([over_time(one, f'{self.name}: {layer}') for one in values])

@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.web.flickr import Flickr, Licence, Prefer
 from soundnet_tf.prepare.web.journal import COLUMNS, Journal
@@ -137,10 +138,7 @@ def read_words(arguments: Iterable[str]) -> list[str]:
     for argument in arguments:
         lines = [argument]
         if os.path.isfile(argument):
-            try:
-                text = pathlib.Path(argument).read_text(encoding='utf-8-sig')
-            except UnicodeDecodeError:
-                raise SoundNetError(f'{argument}: not UTF-8 text. Pass a text file with one word per line') from None
+            text = storage.read_text(argument, 'Pass a text file with one word per line')
             lines = [line.partition('#')[0] for line in text.splitlines()]
         for word in (' '.join(line.split()) for line in lines):
             if word:

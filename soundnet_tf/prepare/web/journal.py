@@ -16,6 +16,7 @@ from soundnet_tf.prepare import cells
 COLUMNS = ('id', 'path', 'licence', 'licence_url', 'owner', 'title', 'page', 'tags', 'query')
 """Of the manifest; soundnet-prepare reads the first two, the others are for users."""
 DUPLICATE = 'duplicate'
+AGAIN = 'Remove it to start over'
 
 
 class Journal:
@@ -65,10 +66,8 @@ class Journal:
 
     def _load(self) -> None:
         for number, entry in enumerate(self._entries(), 1):
-            try:
+            with storage.readable(self._where(number), AGAIN):
                 self._take(entry)
-            except (LookupError, TypeError, ValueError, AttributeError):
-                raise self._damaged(number) from None
         if not self._file.tell():
             self.note(settings=self._settings, until=self.until)
 
@@ -78,17 +77,14 @@ class Journal:
         for number, line in enumerate(self._file, 1):
             if not line.endswith(b'\n'):
                 break  # a run was stopped while writing this line
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                raise self._damaged(number) from None
+            entry = storage.parse_json(line, self._where(number), AGAIN)
             whole += len(line)
             yield entry
         self._file.truncate(whole)
         self._file.seek(whole)
 
-    def _damaged(self, line: int) -> SoundNetError:
-        return SoundNetError(f'{self._path}: damaged in line {line}. Remove it to start over')
+    def _where(self, line: int) -> str:
+        return f'{self._path}: line {line}'
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         if 'video' in entry:
