@@ -501,6 +501,51 @@ def _study(path: pathlib.Path) -> Any:
     return grid._value(path)
 
 
+def _sound(codec: str, format: str) -> Callable[[pathlib.Path], pathlib.Path]:
+    """Make a second of sound, by FFmpeg."""
+
+    def make(folder: pathlib.Path) -> pathlib.Path:
+        from tests.audio.wild_test import LOW, RATE, muxed
+
+        storage.write_bytes(folder / 'rain', muxed(LOW[:RATE], codec, format))
+        return folder / 'rain'
+
+    return make
+
+
+def _chained(folder: pathlib.Path) -> pathlib.Path:
+    from tests.audio.wild_test import HIGH, LOW, ogg
+
+    storage.write_bytes(folder / 'rain.ogg', ogg(LOW[:8000]) + ogg(HIGH[:8000], channels=2))
+    return folder / 'rain.ogg'
+
+
+def _heard(path: pathlib.Path) -> int:
+    from soundnet_tf.audio import blocks
+
+    return sum(map(len, blocks.read(path)))
+
+
+def _video(folder: pathlib.Path) -> pathlib.Path:
+    from tests.prepare import made
+
+    return made.video(folder / 'a.mp4', 1.5)
+
+
+def _extracted(path: pathlib.Path) -> Any:
+    from soundnet_tf.prepare import manifest, stages
+    from soundnet_tf.prepare.pace import Clock
+
+    found = list(stages.extract(manifest.Video('a', str(path)), lambda: str(path), stages.Settings(), 32, Clock()))
+    assert not [skip for skip in found if isinstance(skip, stages.Skipped) and skip.reason == stages.ERROR], found
+    return found
+
+
+SOUNDS = [
+    ('libmp3lame', 'mp3'), ('pcm_s16le', 'wav'), ('pcm_f32le', 'wav'), ('flac', 'flac'), ('flac', 'ogg'),
+    ('aac', 'mp4'), ('aac', 'mpegts'), ('aac', 'matroska'), ('pcm_s16be', 'aiff'), ('wmav2', 'asf'),
+]  # fmt: skip
+
 CONFUSION = {'classes': ['dog', 'rain'], 'confusion': {'test': [[3, 1], [0, 4]]}, 'accuracy': 0.875}
 
 READERS = [
@@ -550,5 +595,8 @@ READERS = [
     Reader('labels of sounds', _labelled, _read_labelled),
     Reader('data set', _text('clips.csv', 'path,fold\na.wav,1\nb.wav,2\n'), _data_set),
     Reader('scenes', _text('meta.txt', 'audio/a.wav\tbus\ta\naudio/b.wav\tpark\tb\n'), _scenes),
+    *(Reader(f'sound, {codec} in {format}', _sound(codec, format), _heard, is_slow=True) for codec, format in SOUNDS),
+    Reader('sound, chained Ogg', _chained, _heard, is_slow=True),
+    Reader('video', _video, _extracted, is_slow=True),
 ]
-"""All kinds of files that are read, but for sounds and videos."""
+"""All kinds of files that are read."""
