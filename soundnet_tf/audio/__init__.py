@@ -40,8 +40,12 @@ __all__ = [
 
 Waveform = NDArray[np.float32]
 
-SOUND_SUFFIXES = frozenset('.aac .aif .aiff .flac .m4a .mp3 .oga .ogg .opus .wav .wma'.split())  # noqa: SIM905
-VIDEO_SUFFIXES = frozenset('.3gp .avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv'.split())  # noqa: SIM905
+_SOUND = """
+    .aac .ac3 .aif .aifc .aiff .amr .ape .au .bwf .caf .dts .eac3 .flac .gsm .m4a .m4b .mka .mp2 .mp3 .oga .ogg .ogx
+    .opus .rf64 .snd .spx .tta .voc .w64 .wav .wma .wv
+"""
+_VIDEO = '.3g2 .3gp .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv'
+SOUND_SUFFIXES, VIDEO_SUFFIXES = frozenset(_SOUND.split()), frozenset(_VIDEO.split())
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 """What a folder is searched for, in lower case. Formats are detected by content, so a single file may have any name."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import SILENCE_DBFS, Channel, Intake, Waveform, containers, decoders, notes, pyav
+from soundnet_tf.audio import MAX_CHANNELS, SILENCE_DBFS, Channel, Intake, Waveform, containers, decoders, notes, pyav
 from soundnet_tf.audio.containers import AGAIN, Plain
 from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded, Decoder
 from soundnet_tf.audio.notes import Note, Report
@@ -205,6 +205,8 @@ def _waveform(decoded: Iterable[Decoded], channel: Channel, report: Report) -> I
     intake, kind, loudest, failure = None, (0, 0), np.zeros(2), list[BadAudio]()
     for samples, rate in _until(failure, decoded):
         now = rate, samples.shape[1]
+        if samples.shape[1] > MAX_CHANNELS:
+            raise BadAudio(f'{samples.shape[1]} channels, at most {MAX_CHANNELS} are supported. Save fewer')
         if intake is None or now != kind:
             if intake:
                 yield _pushed(intake, last=True)

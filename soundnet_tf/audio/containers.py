@@ -41,10 +41,13 @@ def plain(data: Any) -> Plain | None:
     if head[:4] == b'RIFX':  # FFmpeg does not swap its bytes
         return Plain('wav', len(data), ffmpeg=False)
     if head[:4] == b'FORM' and head[8:] in (b'AIFF', b'AIFC'):
-        return Plain('aiff', len(data)) if 8 + int.from_bytes(head[4:8], 'big') <= len(data) else None
+        about = data[:4096].find(b'COMM', 12)
+        samples = int.from_bytes(data[about + 10 : about + 14], 'big') if about > 0 else 0
+        return Plain('aiff', len(data), samples) if samples else None
     if head[:4] == b'fLaC':  # the last 36 bits of the stream's own description; 0 if its writer did not know
         samples = int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
-        return Plain('flac', len(data), samples) if samples else None
+        # A second file may follow.
+        return Plain('flac', len(data), samples) if samples and not _contains(data, b'fLaC', 4) else None
     if head[:4] == b'OggS':
         return _plain_ogg(data)
     return _plain_mp3(data)
@@ -58,17 +61,31 @@ def sound_of(file: Part) -> Part:
 def start(data: Any) -> int:
     """Where the sound begins, after any ID3 tags; `data` is anything that slices like bytes."""
     at = 0
-    while data[at : at + 3] == b'ID3' and len(data) - at > 10:
-        at += 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, data[at + 6 : at + 10], 0)
+    while len(data) - at > 10 and (size := id3_bytes(data[at : at + 10])):
+        at += size
         while (zeros := data[at : at + 4096]) and not zeros.strip(b'\0'):
             at += len(zeros)
         at += len(zeros) - len(zeros.lstrip(b'\0'))
     return min(at, len(data))
 
 
+def id3_bytes(head: bytes) -> int:
+    """The length of the ID3 tag that begins with these ten bytes, 0 if none does."""
+    if head[:3] != b'ID3':
+        return 0
+    return 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, head[6:10], 0)
+
+
+def _contains(data: Any, what: bytes, start: int) -> bool:
+    size = Part._window
+    return any(what in data[at : at + size + len(what)] for at in range(start, len(data), size))
+
+
 def stated_bytes(data: Any) -> int:
     """The file's length according to its header, 0 where it does not state one: RIFF, AIFF, Wave64 and Matroska."""
     head = data[:24]
+    if head[:4] == b'RIFF' and (header := wav_header(data)):
+        return len(data) - header.there + header.stated if header.stated < UNKNOWN_SIZE else 0
     if head[:4] in (b'RIFF', b'FORM'):
         size = int.from_bytes(head[4:8], 'little' if head[:4] == b'RIFF' else 'big')
         # Sizes beyond are those of writers that did not know the length.
@@ -79,6 +96,9 @@ def stated_bytes(data: Any) -> int:
 
 
 UNKNOWN_SIZE = 0x7FFF_0000
+
+MAX_CHUNKS = 1000
+"""In front of the sound of a WAV; a file may hold gigabytes of zeros instead."""
 
 
 def _mkv_size(data: Any) -> int:
@@ -111,18 +131,20 @@ class WavHeader:
 def wav_header(data: Any) -> WavHeader | None:
     """None if it has no format, or no sound."""
     chunks, at = {}, 12
-    while at + 8 <= len(data) and b'data' not in chunks:
-        size = int.from_bytes(data[at + 4 : at + 8], 'little')
-        chunks[data[at : at + 4]] = at + 8, size
+    for _ in range(MAX_CHUNKS):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], 'little')
+        if b'data' in chunks or at + 8 > len(data) or name == bytes(4):
+            break
+        chunks[name] = at + 8, size
         at += 8 + size + size % 2
-    if b'data' not in chunks or b'fmt ' not in chunks:
+    if b'data' not in chunks or b'fmt ' not in chunks or data[:12][8:] != b'WAVE':
         return None
     at, stated = chunks[b'data']
     fmt = chunks[b'fmt '][0]
     numbers = [int.from_bytes(data[fmt + i : fmt + i + 2], 'little') for i in (0, 2, 12, 14, 24)]
     kind, channels, block, bits, extensible = numbers
     kind = extensible if kind == 0xFFFE else kind
-    return WavHeader(kind, channels, block // max(1, channels), bits, stated, len(data) - at)
+    return WavHeader(kind, channels, block // channels, bits, stated, len(data) - at) if channels else None
 
 
 def _plain_wav(data: Any) -> Plain | None:

@@ -11,12 +11,14 @@ from soundnet_tf.errors import BadAudio
 class Note:
     """One finding: `what`, where in the decoded sound, and how much, both in seconds; 0 if it is not known.
 
-    Not `incomplete` is what only helps to understand the result.
+    `filled` where silence of this length stands at that place. Not `incomplete` is what only helps to understand the
+    result.
     """
 
     what: str
     at_s: float = 0.0
     seconds: float = 0.0
+    filled: bool = False
     incomplete: bool = True
 
 

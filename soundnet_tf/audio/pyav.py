@@ -33,6 +33,9 @@ GAP_S, JUMP_S = 0.1, 60.0
 JUMP = 'time stamps jump ahead, nothing filled in'
 """The note on one, which matters to pictures."""
 
+FILLED_TIMES = 10
+"""Silence is filled in for at most so many times the sound, and a minute: a small file may state days of it."""
+
 RESTART_S = -1.0
 """Time stamps that fall back so far begin anew, as where recordings were joined."""
 
@@ -45,7 +48,7 @@ TRIMMED = ('mov', 'ogg')
 PADDING = 2048
 """Samples at most that a codec pads; many more mean that the stated length is wrong."""
 
-STATED = (*TRIMMED, 'aiff', 'ape', 'au', 'caf', 'flac', 'tak', 'tta', 'voc', 'w64', 'wav', 'wv')
+STATED = (*TRIMMED, 'aiff', 'ape', 'au', 'caf', 'flac', 'tak', 'tta', 'w64', 'wav', 'wv')
 """Formats whose files state the length of their sound; others let FFmpeg estimate it."""
 
 TAGS = (b'ID3', b'TAG', b'APETAGEX', b'LYRICS')
@@ -123,6 +126,10 @@ def blocks(file: Part, report: Report) -> Iterator[tuple[NDArray[np.float32], in
         if media.stream is None:
             raise NoSound('no sound track that FFmpeg can decode. Use a file with sound')
         yield from _Track(file, media, report).blocks()
+    except BadAudio:
+        raise
+    except (ValueError, ArithmeticError, MemoryError) as error:  # rates of 0, formats that PyAV does not know
+        raise BadAudio(f'damaged: FFmpeg cannot decode it ({reason(error)}). {AGAIN}') from None
     finally:
         media.close()
 
@@ -143,7 +150,9 @@ class _Track:
 
     def __init__(self, file: Part, media: Media, report: Report) -> None:
         self._file, self._media, self._report = file, media, report
-        self._rate, self._heard_s, self._lost_s, self._lost = 0, 0.0, 0.0, ''
+        self._rate, self._heard_s, self._filled_s, self._jumped_s = 0, 0.0, 0.0, 0.0
+        # What could not be decoded since the last frame, and where the tag ends that is being skipped.
+        self._lost, self._lost_s, self._tag_end = '', 0.0, 0
         # The time stamp that belongs to the next sample, and how late the first one came.
         self._next_s, self._lead_s = 0.0, 0.0
 
@@ -169,24 +178,36 @@ class _Track:
         for frame in self._decoded():
             samples, late_s, first = _samples(frame), self._late_s(frame), not self._rate
             self._rate = frame.sample_rate
-            length_s = len(samples) / self._rate
-            if late_s > JUMP_S:
+            length_s, jumps = len(samples) / self._rate, self._is_jump(late_s)
+            gap = late_s > (0 if first else GAP_S) and not jumps
+            if jumps:
                 self._report(Note(JUMP, self._heard_s, late_s))
+                self._jumped_s += late_s
             elif first:
                 self._lead_s = late_s
                 samples = samples[max(0, -round(late_s * self._rate)) :]
-            elif late_s > GAP_S:
-                self._report(Note('a gap, filled with silence', self._heard_s, late_s))
-            if late_s > (0 if first else GAP_S) and late_s <= JUMP_S:
+            elif gap:
+                what = 'damaged, filled with silence' if self._lost else 'a gap, filled with silence'
+                self._report(Note(what, self._heard_s, late_s, filled=True))
+            elif self._lost:
+                self._report(Note('damaged, left out', self._heard_s, self._lost_s))
+            self._lost, self._lost_s = '', 0.0
+            if gap:
+                self._filled_s += late_s
                 yield from self._silence(round(late_s * self._rate), samples.shape[1])
             if first or late_s > GAP_S or late_s < RESTART_S:
                 self._next_s = frame.time or 0.0
             self._next_s += length_s
             yield samples
 
+    def _is_jump(self, late_s: float) -> bool:
+        """Whether a gap is too long to be filled, by itself or with all others beside the little sound there is."""
+        return late_s > JUMP_S or self._filled_s + late_s > JUMP_S + FILLED_TIMES * (self._heard_s - self._filled_s)
+
     def _late_s(self, frame: Any) -> float:
         """How much later a frame comes than the end of the one before; one without a time follows it."""
-        if frame.time is None:
+        # An MP3 has no time stamps of its own: FFmpeg counts what it takes for frames.
+        if frame.time is None or (self._rate and self._is('mp3')):
             return 0.0
         if not self._rate:
             # Sound alone begins with itself.
@@ -200,45 +221,50 @@ class _Track:
             yield np.zeros([min(size, samples - at), channels], np.float32)
 
     def _decoded(self) -> Iterator[Any]:
-        """FFmpeg's frames; what it cannot decode is left out, counted, and reported once there is sound after it."""
+        """FFmpeg's frames; what it cannot decode is left out and noted in `_lost`."""
         error = library('reading this file').error.FFmpegError
         stream = self._media.stream
         try:
             for packet in self._media.container.demux(stream):
+                if self._is_tag(packet):
+                    continue
                 try:
                     frames = packet.decode()
                 except error as why:
-                    if bytes(packet)[:8].startswith(TAGS):
-                        continue
                     self._lost = reason(why)
                     self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
-                    continue
-                for frame in frames:
-                    if self._lost and self._rate:
-                        self._report(Note('damaged, left out', self._heard_s, self._lost_s))
-                        self._lost, self._lost_s = '', 0.0
-                    yield frame
+                else:
+                    yield from frames
         except (error, OSError) as why:
             self._lost = reason(why)
+
+    def _is_tag(self, packet: Any) -> bool:
+        """Whether a packet is a part of a tag between joined MP3 files: no sound, though it may look like frames."""
+        if not self._is('mp3') or packet.pos is None:
+            return False
+        head = bytes(packet)[:10]
+        if head.startswith(TAGS):
+            self._tag_end = packet.pos + (containers.id3_bytes(head) or packet.size)
+        return packet.pos < self._tag_end
 
     def _stated_s(self) -> float:
         """The length of the sound according to the file, 0 where it does not say."""
         stream, container = self._media.stream, self._media.container
-        if self._is('caf') and stream.frames:
+        if self._is('caf') and stream.frames and stream.codec_context.name.startswith('pcm'):
             return stream.frames / self._rate
         if self._is(*STATED) and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self._is('mp3'):
             return containers.mp3_stated_s(self._file)
         alone = len(container.streams) == 1 and self._is('matroska', 'flv')
-        return (container.duration or 0) / 1_000_000 if alone else 0.0
+        return max(0.0, (container.duration or 0) / 1_000_000 - self._media.start_s) if alone else 0.0
 
     def _is(self, *formats: str) -> bool:
         return any(format in formats for format in self._media.container.format.name.split(','))
 
     def _check_end(self) -> None:
         stated, there = containers.stated_bytes(self._file), len(self._file)
-        missing_s = max(self._stated_s() + self._lead_s - self._heard_s, 0.0)
+        missing_s = max(self._stated_s() + self._lead_s - self._jumped_s - self._heard_s, 0.0)
         if missing_s < SHORT_S and stated > there:
             missing_s = self._heard_s * (stated / there - 1)
         if missing_s >= SHORT_S:
@@ -254,5 +280,7 @@ class _Track:
 
 def _samples(frame: Any) -> NDArray[np.float32]:
     """A PyAV audio frame as `[samples, channels]` in [-1, 1], packed or planar."""
+    if frame.format.name.removesuffix('p') not in ('u8', 's16', 's32', 'flt', 'dbl'):
+        (frame,) = library('reading this file').AudioResampler('fltp').resample(frame)
     values = frame.to_ndarray()
     return to_float(values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels))

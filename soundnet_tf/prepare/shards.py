@@ -168,7 +168,7 @@ class _Summary:
 
     def add(self, sample: Sample, size: int) -> None:
         self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
-        self.incomplete += sample.missing_s > 0
+        self.incomplete += sample.missing_s is not None
         self.sizes.append(size)
         for name, values in sample.posteriors.items():
             likeliest, counts = int(values.mean(axis=0).argmax()), self.top1.setdefault(name, {})

@@ -15,7 +15,7 @@ class Track(Iterator[Waveform]):
     """The sound of a video in pieces, and what is missing of it."""
 
     def __init__(self, sound: blocks.Sound, samples: int) -> None:
-        self._sound, self._noted, self._pieces = sound, 0, _cut(sound, samples)
+        self._sound, self._pieces = sound, _cut(sound, samples)
 
     def __next__(self) -> Waveform:
         return next(self._pieces)
@@ -25,10 +25,13 @@ class Track(Iterator[Waveform]):
         self._pieces.close()
         self._sound.close()
 
-    def missing_s(self) -> float:
-        """Seconds that were missing, or filled with silence, since the last call."""
-        new, self._noted = self._sound.notes[self._noted :], len(self._sound.notes)
-        return sum(note.seconds for note in new if note.incomplete)
+    def missing_s(self, start_s: float, end_s: float) -> float | None:
+        """Seconds that are missing or filled with silence between two times of the sound so far.
+
+        0 where it is not known how many, None where nothing is missing.
+        """
+        shares = [_share(note, start_s, end_s) for note in self._sound.notes if note.incomplete]
+        return sum(share for share in shares if share) if any(share is not None for share in shares) else None
 
 
 def waveforms(path: str, samples: int, channel: Channel = 'first', strict: bool = False) -> Track:
@@ -44,6 +47,13 @@ def waveforms(path: str, samples: int, channel: Channel = 'first', strict: bool 
         notes.check_of(strict)(note)
 
     return Track(blocks.read(path, channel=channel, check=check), samples)
+
+
+def _share(note: Note, start_s: float, end_s: float) -> float | None:
+    if not note.filled:
+        return note.seconds if start_s <= note.at_s <= end_s else None
+    seconds = min(note.at_s + note.seconds, end_s) - max(note.at_s, start_s)
+    return seconds if seconds > 0 else None
 
 
 def _cut(sound: Iterator[Waveform], samples: int) -> Generator[Waveform]:

@@ -87,8 +87,8 @@ class VideoClip:
     frame_times: tuple[float, ...]
     """From the start of the clip."""
     frames: tuple[Frame, ...]
-    missing_s: float = 0.0
-    """Seconds of its sound that were missing, or filled with silence."""
+    missing_s: float | None = None
+    """Seconds of its sound that are missing or filled with silence; 0 for an unknown part, None for nothing."""
 
 
 def clip_id(video: Video, start_s: float) -> str:
@@ -140,7 +140,8 @@ def extract(
             for index, waveform in enumerate(some):
                 unfit = _unfit(waveform, settings)
                 if not unfit:
-                    yield _clip(video, index, start_s, waveform, waveforms.missing_s(), pictures, settings, clock)
+                    missing_s = waveforms.missing_s(start_s, start_s + len(waveform) / SAMPLE_RATE)
+                    yield _clip(video, index, start_s, waveform, missing_s, pictures, settings, clock)
                 elif not (index and unfit[0] == TOO_SHORT):
                     # The short rest of a video is not worth reporting.
                     yield Skipped(clip_id(video, start_s), video.path, *unfit)
@@ -172,7 +173,7 @@ def _clip(
     index: int,
     start_s: float,
     waveform: Waveform,
-    missing_s: float,
+    missing_s: float | None,
     pictures: Pictures,
     settings: Settings,
     clock: Clock,

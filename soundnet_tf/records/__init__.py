@@ -9,7 +9,7 @@ One record is one clip, a `tf.train.Example`:
     audio/encoded    bytes    mono 22,050 Hz, in the card's format: an MP3 file, or int16 little-endian PCM
     audio/format     bytes    'mp3' or 'pcm16'
     audio/samples    int64    samples after decoding
-    clip/missing_s   float    seconds of its sound that were missing or filled with silence; absent for none
+    clip/missing_s   float    seconds of its sound missing or filled with silence; 0: unknown; absent: none
     frames/times_s   float[F] the time of each of the F frames, in seconds from the clip's start
     TEACHER/values   float[F * classes]  the teacher's outputs for each frame, row by row
     TEACHER/kind     bytes    'probabilities' or 'logits'
@@ -67,7 +67,7 @@ class Sample:
     posteriors: Mapping[str, NDArray[np.float32]]
     """Per teacher `[frames, classes]`."""
     kinds: Mapping[str, Kind]
-    missing_s: float = 0.0
+    missing_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ def encode(sample: Sample) -> bytes:
         'clip/start_s': _floats(np.asarray([sample.start_s], np.float32)),
         'frames/times_s': _floats(np.asarray(sample.frame_times, np.float32)),
     }
-    if sample.missing_s:
+    if sample.missing_s is not None:
         feature['clip/missing_s'] = _floats(np.asarray([sample.missing_s], np.float32))
     for teacher, values in sample.posteriors.items():
         if values.ndim != 2 or len(values) != len(sample.frame_times) or not np.isfinite(values).all():
@@ -181,7 +181,7 @@ def _sample(fields: Any, teachers: Mapping[str, int], where: str) -> Sample:
         frame_times=tuple(frames.tolist()),
         posteriors=posteriors,
         kinds={teacher: cast(Kind, _text(fields[f'{teacher}/kind'])) for teacher in teachers},
-        missing_s=float(_numbers(fields['clip/missing_s']).sum()),
+        missing_s=float(missing[0]) if (missing := _numbers(fields['clip/missing_s'])).size else None,
     )
 
 

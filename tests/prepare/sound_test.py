@@ -67,6 +67,15 @@ def test_a_gap_is_filled_with_silence(tmp_path):
     assert loud.tolist() == [True] * 3 + [False] * 17 + [True] * 2
 
 
+def test_a_gap_belongs_to_the_clips_that_it_is_in(tmp_path):
+    path = with_times(tmp_path / 'a.mkv', [*np.arange(25) / 10, 6.5, 6.6])
+    track = sound.waveforms(str(path), 2 * SAMPLE_RATE)
+    assert [len(piece) / SAMPLE_RATE for piece in track] == pytest.approx([2, 2, 2, 0.7], abs=0.01)
+    missing = [track.missing_s(start, min(start + 2, 6.7)) for start in (0, 2, 4, 6)]
+    assert missing[0] is None
+    assert missing[1:] == pytest.approx([1.5, 2, 0.5], abs=0.01)
+
+
 def test_jitter_of_time_stamps_is_ignored(tmp_path):
     (waveform,) = heard(with_times(tmp_path / 'a.mkv', [0, 0.11, 0.195, 0.32, 0.4]))
     assert len(waveform) / SAMPLE_RATE == pytest.approx(0.5, abs=0.001)
