@@ -30,7 +30,6 @@ PURE = (
     'bin/cli_test.py',
     'bin/collect_test.py',
     'config_test.py',
-    'layering_test.py',
     'prepare/manifest_test.py',
     'prepare/pace_test.py',
     'prepare/web/flickr_test.py',
