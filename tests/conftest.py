@@ -30,21 +30,23 @@ PURE = (
     'bin/cli_test.py',
     'bin/collect_test.py',
     'config_test.py',
-    'layering_test.py',
     'prepare/manifest_test.py',
     'prepare/pace_test.py',
     'prepare/web/flickr_test.py',
     'prepare/web/videos_test.py',
     'recipes_test.py',
     'spec_test.py',
-    'storage_test.py',
+    'storage/readers_test.py',
+    'storage/storage_test.py',
     'teachers/options_test.py',
+    'web/words_test.py',
 )
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
     here = pathlib.Path(__file__).parent
+    assert not [name for name in (*LONG, *PURE) if not (here / name).exists()]
     place = {here / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path, len(LONG)))
     pure = {here / name for name in PURE}
