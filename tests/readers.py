@@ -372,7 +372,7 @@ def _embedded(format: str) -> Callable[[pathlib.Path], pathlib.Path]:
             path = folder / f'a.wav{array_files.ARRAYS[format].suffix}'
             array_files.ARRAYS[format].write(path, rows[0])
         else:
-            with path.open('wb') as file:
+            with path.open('wb+') as file:
                 table_files.TABLES[format]().write(file, rows)
         return path
 
@@ -582,7 +582,8 @@ READERS = [
     Reader('data of a checkpoint', _checkpoint('step-2.data-00000-of-00001'), _restore, is_slow=True),
     Reader('journal of a search', _collected, _collect),
     Reader('words', _text('words.txt', 'dog # animals\nrain\nsea waves\n'), _words),
-    *(Reader(f'embeddings, {format}', _embedded(format), _table) for format in ('jsonl', 'csv', 'parquet', 'h5')),
+    *(Reader(f'embeddings, {format}', _embedded(format), _table) for format in ('jsonl', 'csv', 'parquet')),
+    Reader('embeddings, h5', _embedded('h5'), _table, is_hashed=True),
     *(Reader(f'embeddings, {format}', _embedded(format), _arrays) for format in ('npz', 'npy')),
     *(Reader(f'features, {name}', _features(name), _precomputed) for name in ('rain.npy', 'rain.wav.npz', 'all.npz')),
     *(

@@ -1,9 +1,11 @@
 """Many embeddings as one file: lines of JSON, CSV, Parquet or HDF5."""
 
 import csv
+import hashlib
 import io
 import itertools
 import json
+import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Protocol
@@ -175,7 +177,10 @@ class Csv:
 
 
 class Hdf5:
-    """A group for each row, `0`, `1`, ...: datasets `values` and, unless pooled, `times`; all else as attributes."""
+    """A group for each row, `0`, `1`, ...: datasets `values` and, unless pooled, `times`; all else as attributes.
+
+    Behind the HDF5 content, which readers do not look at, is its SHA-256: in some damaged files HDF5 searches for ever.
+    """
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         import h5py
@@ -188,22 +193,38 @@ class Hdf5:
                         group.create_dataset(key, data=value)
                     else:
                         group.attrs[key] = self.text(value) if isinstance(value, str) else value
+        size = file.seek(0, os.SEEK_END)
+        file.write(_digest(file, size))
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         import h5py
 
-        types: Any = h5py.h5l  # pyright: ignore[reportAttributeAccessIssue]
+        with path.open('rb') as file:
+            size = file.seek(0, os.SEEK_END) - DIGEST_BYTES
+            if size < 0 or _digest(file, size) != file.read():
+                raise ValueError('changed since it was written, or of an older version')
         with h5py.File(path) as opened:
             for index in range(len(opened)):
-                # Looked at without following it.
-                if opened.id.links.get_info(b'%d' % index).type != types.TYPE_HARD:
-                    raise ValueError(f'{index} is a link, which may lead to another file')
                 attributes: Any = opened[str(index)].attrs
                 values = {key: attributes[key] for key in keys}
                 yield {key: value if isinstance(value, str) else value.item() for key, value in values.items()}
 
     def text(self, text: str) -> str:
         return text.encode(errors='backslashreplace').decode()
+
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def _digest(file: IO[bytes], size: int) -> bytes:
+    """The SHA-256 of the first `size` bytes, behind which the file is then read on or written."""
+    digest, left = hashlib.sha256(), size
+    file.seek(0)
+    while left and (piece := file.read(min(left, 1 << 20))):
+        digest.update(piece)
+        left -= len(piece)
+    file.seek(size)
+    return digest.digest()
 
 
 TABLES: dict[str, type[JsonLines] | type[Csv] | type[Parquet] | type[Hdf5]] = {

@@ -344,7 +344,7 @@ def test_mistakes_are_reported_before_processing(small, tmp_path):
         ({'layers': ('conv9',)}, "has no layer 'conv9'"),
         ({'run': str(tmp_path)}, ': no log.csv'),
         ({'evaluation': str(tmp_path / 'no.json')}, r'cannot be read \(No such file'),
-        ({'labels': str(tmp_path / 'no.csv')}, 'cannot read the labels'),
+        ({'labels': str(tmp_path / 'no.csv')}, r'no\.csv: cannot be read'),
         ({'vision': str(tmp_path)}, 'no vision features for any sound'),
         ({'timeline': str(tmp_path / 'no.wav')}, 'there is no such file or folder. Check the path'),
         ({'timeline': __file__}, 'not a sound file'),
