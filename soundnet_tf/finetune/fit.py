@@ -107,6 +107,7 @@ def finetune(
             'seed': seed,
         }
         storage.begin(out / journal.RUN, about)
+        storage.sweep(out, 'net', BEST)
         if finished is not None:
             # The folder may have been moved.
             return Result(**{**finished, 'classes': tuple(finished['classes']), 'net': str(out / 'net')})

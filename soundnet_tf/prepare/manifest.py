@@ -142,7 +142,9 @@ def _expand(source: str, suffixes: Collection[str]) -> Iterator[tuple[int, Video
     if why := refusal(os.path.abspath(source)):
         yield 0, Skipped('', source, REFUSED, why)
         return
-    if path.is_dir():
+    with storage.readable(source, 'Check the path'):
+        is_folder = path.is_dir()
+    if is_folder:
         files, top = [file for file in sorted(path.rglob('*')) if _is_video(file, suffixes)], path
     elif path.suffix.lower() == '.csv' and path.exists():
         yield from _manifest(path)
@@ -153,7 +155,7 @@ def _expand(source: str, suffixes: Collection[str]) -> Iterator[tuple[int, Video
         names = sorted(glob.glob(source, recursive=True))
         files, top = [pathlib.Path(name) for name in names if os.path.isfile(name)], _fixed_part(path)
     else:
-        raise SoundNetError(f'{source}: no such file or folder. Check the path')
+        raise SoundNetError(f'{storage.printable(source)}: no such file or folder. Check the path')
     for file in files:
         # A file's name may be any bytes; an id has to be text.
         id = os.fsencode(file.relative_to(top).as_posix()).decode(errors='replace')

@@ -1,5 +1,6 @@
 """The frames on screen at given times of a video, decoding as little else as possible."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -119,9 +120,14 @@ class Pictures:
             self._coming_s = self._coming.time - self._start_s
 
     def _decoded(self) -> Iterator[Any]:
+        damaged = pyav.library('reading this file').error.FFmpegError
         for packet in self._container.demux(self._stream):
             self._stream.codec_context.skip_frame = 'NONREF' if self._is_over(packet) else 'DEFAULT'
-            yield from packet.decode()
+            frames = []
+            # A damaged packet has no frame: the one before stays on screen.
+            with contextlib.suppress(damaged):
+                frames = packet.decode()
+            yield from frames
 
     def _is_over(self, packet: Any) -> bool:
         """Whether the packet's frame ends before the requested time."""

@@ -259,7 +259,7 @@ def finish(
     hours = round(samples / SAMPLE_RATE / 3600, 4)
     report = Report(folder, videos, count, hours, tuple(skipped), incomplete, layout.removed, timing)
     with writing(folder):
-        for draft in records.listed(folder, '*.part'):
+        for draft in (*records.listed(folder, '*.part'), *records.listed(f'{folder}/labels', '*.part')):
             tf.io.gfile.remove(draft)
         records.write_text(f'{folder}/{SKIPPED}', _table(skipped))
         labels = {teacher.name: teacher.labels for teacher in teachers}

@@ -18,6 +18,7 @@ A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json
 `labels/TEACHER.txt`.
 """
 
+import contextlib
 import dataclasses
 import fnmatch
 import hashlib
@@ -254,9 +255,14 @@ def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all, wherever TensorFlow can write, such as `gs://`."""
     # A unique name, since two processes may write the same file at once.
     draft = f'{os.fspath(path)}.{uuid.uuid4().hex}.part'
-    with tf.io.gfile.GFile(draft, 'w') as file:
-        file.write(text)
-    tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
+    try:
+        with tf.io.gfile.GFile(draft, 'w') as file:
+            file.write(text)
+        tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
+    except BaseException:
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.remove(draft)
+        raise
 
 
 def read_card(folder: Path, whole: bool = True) -> Card:

@@ -38,13 +38,14 @@ def read_card(folders: Folders, whole: bool = True) -> records.Card:
     """
     first, *others = folders_of(folders)
     card = records.read_card(first, whole)
+    counts = ('records', 'shards', 'videos', 'hours', 'incomplete')
     for other in others:
         more = records.read_card(other, whole)
         _check_alike(first, _alike(card), other, _alike(more))
         card = dataclasses.replace(
             card,
             clip_s=max(card.clip_s, more.clip_s),
-            **{name: getattr(card, name) + getattr(more, name) for name in ('records', 'shards', 'videos', 'hours')},
+            **{name: getattr(card, name) + getattr(more, name) for name in counts},
             skipped=collections.Counter(card.skipped) + collections.Counter(more.skipped),
             parts=(),
         )

@@ -2,9 +2,10 @@
 
 with storage.whole_file(path) as file:     # takes the place of `path` at the end
 with storage.whole_folder(path) as folder: # the same of a folder
-storage.begin(run / 'run.json', settings)  # begins a run, or goes on with one of the same settings
+storage.begin(run / 'run.json', settings)  # begins a run, or continues one of the same settings
 storage.Claim.of(output)                   # the right to make an output
 with storage.claimed(run):                 # the right to write to a folder
+storage.sweep(run, 'net')                  # clears a run's folder of what a kill left there
 storage.read_json(path)                    # its content, or SoundNetError in one line; see `readers` and `arrays`
 """
 
@@ -36,7 +37,8 @@ Path = str | os.PathLike[str]
 CLAIM = '.claim'
 """In a folder that a run writes to."""
 
-_DRAFT = re.compile(r'\.\w+\.part(\.old)?')
+_DRAFT = re.compile(r'\.[0-9a-f]{16}\.part')
+"""The name of a file or folder that is not yet whole: not the target's, which may be as long as a system allows."""
 
 
 @contextlib.contextmanager
@@ -56,8 +58,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                     shutil.copyfileobj(file, special)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Not named after the target, whose name may be as long as a system allows.
-        draft = target.with_name(f'.{secrets.token_hex(8)}.part')
+        draft = _draft(target)
         try:
             with draft.open('xb+') as file:
                 yield file
@@ -85,30 +86,71 @@ def write_json(path: Path, values: Any) -> None:
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[pathlib.Path]:
-    """A new folder to fill, which replaces `path` at the end if nothing was raised; a link stays one."""
+    """A new folder to fill, which replaces `path` at the end if nothing was raised; a link stays one.
+
+    A process that is killed while it replaces the folder may leave the old one under another name; it is brought back.
+    """
     target = pathlib.Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = pathlib.Path(tempfile.mkdtemp(prefix='.', suffix='.part', dir=target.parent))
-    draft.chmod(0o755)
+    _settle(target)
+    draft = _draft(target)
+    draft.mkdir()
     try:
         with _naming(path):
             yield draft
             _swap(draft, target)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        _remove(draft)
+
+
+def _draft(target: pathlib.Path) -> pathlib.Path:
+    return target.with_name(f'.{secrets.token_hex(8)}.part')
 
 
 def _swap(draft: pathlib.Path, target: pathlib.Path) -> None:
-    old = draft.with_name(f'{draft.name}.old')
+    """Put the draft in the place of the target, which then has the draft's name."""
+    old = target.with_name(f'.{_short(target)}.{secrets.token_hex(8)}.old')
     if target.exists():
         os.rename(target, old)
     try:
         os.rename(draft, target)
     except OSError:
-        if old.exists() and not target.exists():
-            os.rename(old, target)
+        _settle(target)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        # Whoever finds it under this name knows that it is not needed.
+        os.rename(old, draft)
+
+
+def _settle(target: pathlib.Path) -> None:
+    """End a `_swap` that was cut short: its old folder comes back if there is no other, and goes if there is."""
+    name = re.compile(rf'\.{re.escape(_short(target))}\.[0-9a-f]{{16}}\.old')
+    for old in [path for path in target.parent.glob('.*.old') if name.fullmatch(path.name)]:
+        _remove(old) if target.exists() else os.rename(old, target)
+
+
+def _short(target: pathlib.Path) -> str:
+    """The target's name, or the hash of a long one."""
+    name = os.fsencode(target.name)
+    return target.name if len(name) < 128 else hashlib.sha256(name).hexdigest()[:16]
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: pathlib.Path, *folders: str) -> None:
+    """Clear a run's folder, which `begin` accepted and this process has claimed, of what a kill left there.
+
+    `folders` are the names of those that `whole_folder` writes there.
+    """
+    for name in folders:
+        _settle(pathlib.Path(os.path.realpath(folder / name)))
+    for name in filter(_DRAFT.fullmatch, os.listdir(folder)):
+        _remove(folder / name)
 
 
 @contextlib.contextmanager
@@ -135,7 +177,7 @@ def begin(
     fixed: Callable[[Any], Mapping[str, Any]] = lambda settings: settings,
     way_out: str = 'Use another --out, or the same settings',
 ) -> None:
-    """Begin a run by writing its settings to the JSON file `path`, or go on with one that has the same.
+    """Begin a run by writing its settings to the JSON file `path`, or continue one that has the same.
 
     `fixed` picks what must be the same; all of `settings` is written anew. Raises SoundNetError, which lists what
     differs, for other settings, for a file that cannot be read, and for a folder that holds something else.
@@ -145,9 +187,13 @@ def begin(
         remove, now = f'Use another --out, or remove {path.parent}', fixed(json.loads(json.dumps(settings)))
         with readable(path, remove):
             check_same(path.parent, fixed(read_json(path, remove)), now, way_out)
-    elif path.parent.exists() and (not path.parent.is_dir() or set(os.listdir(path.parent)) - {CLAIM}):
+    elif path.parent.exists() and not (path.parent.is_dir() and all(map(_is_ours, os.listdir(path.parent)))):
         raise SoundNetError(f'{path.parent}: exists and has no {path.name}, so it is not a run. Use another --out')
     write_json(path, settings)
+
+
+def _is_ours(name: str) -> bool:
+    return name == CLAIM or _DRAFT.fullmatch(name) is not None
 
 
 def check_same(where: Path, before: Any, now: Any, way_out: str = 'Use another --out, or the same settings') -> None:
@@ -231,7 +277,7 @@ def _is_at(file: IO[Any], path: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def claimed(folder: pathlib.Path) -> Iterator[None]:
-    """Write to a folder, alone: what a killed run left half written there is removed first.
+    """Write to a folder, alone.
 
     Raises SoundNetError while another process writes to it, and if it is a file.
     """
@@ -241,8 +287,6 @@ def claimed(folder: pathlib.Path) -> Iterator[None]:
     if claim is None:
         raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
     try:
-        for path in [path for path in folder.rglob('.*.part*') if _DRAFT.fullmatch(path.name)]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         yield
     finally:
         claim.release()

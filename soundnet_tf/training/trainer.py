@@ -99,6 +99,7 @@ def _train(
     config, chief = experiment.training, strategies.is_chief(chosen)
     if chief:
         runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
+        storage.sweep(run, 'net', 'best')
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
         labels = records.read_labels(folders.folders_of(folder)[0])

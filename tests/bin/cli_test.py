@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from soundnet_tf import audio, cli, storage
+from soundnet_tf.cli import streams
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import engine
 from soundnet_tf.nets.fast import inference
@@ -50,6 +51,16 @@ def shell(words, cwd=ROOT, before=''):
 def test_stdout_that_cannot_be_written(words, said):
     """One line and status 2; a closed or full stderr has no place for the line."""
     assert shell(words) == (2, f'soundnet-models: {said}\n' if said else '', '')
+
+
+def test_a_full_pipe_that_does_not_block_is_not_waited_for(monkeypatch):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with open(reading), open(writing, 'w') as pipe:
+        monkeypatch.setattr(sys, 'stderr', pipe)
+        monkeypatch.setattr(sys, '__stderr__', pipe)
+        streams.outlive_stderr()
+        print('x' * 1_000_000, file=sys.stderr, flush=True)
 
 
 def test_streams_that_are_not_needed():

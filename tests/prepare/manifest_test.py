@@ -115,6 +115,8 @@ def test_a_name_that_is_not_utf8(home):
     [
         (['nowhere'], 'nowhere: no such file or folder'),
         (['nowhere.csv'], 'nowhere.csv: no such file or folder'),
+        (['a\0b'], r'^a\\x00b: no such file or folder'),
+        (['x' * 5000], r'^x{5000}: (cannot be read \(File name too long\)|no such file or folder)\. Check the path$'),
         (['empty'], r'empty: no videos\. Pass a folder, a glob, a video or a CSV with a path column'),
         (['videos/*.avi'], r'videos/\*.avi: no videos'),
         (['videos/a/x.MKV', 'copy/x.MKV'], "x.MKV and .*x.MKV: both have the id 'x.MKV'. Use a CSV"),

@@ -127,6 +127,17 @@ def test_a_wrong_index(film, monkeypatch):
     assert number(asked.at([7.5])[0]) == 75
 
 
+def test_a_damaged_packet_has_no_frame(film, tmp_path):
+    path = film('all_keyframes.mp4', 'libx264', g=1)
+    with av.open(str(path)) as container:
+        packet = list(container.demux(video=0))[25]
+        data = bytearray(path.read_bytes())
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / 'damaged.mp4').write_bytes(data)
+    frames = Pictures(str(tmp_path / 'damaged.mp4'), 32).at([2.45, 2.55, 2.65, 29.95])
+    assert [number(frame) for frame in frames] == [24, 24, 26, 299]
+
+
 def test_times_of_a_clip_far_into_a_video(tmp_path):
     path = made.video(tmp_path / 'a.mp4', 0, 24, codec='libx264', size=(96, 64))
     frames = Pictures(str(path), 32)

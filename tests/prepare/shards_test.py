@@ -57,8 +57,10 @@ def test_files_of_a_killed_run_are_removed(tmp_path):
     (path,) = records.shard_paths(tmp_path, 1)
     shards.write(path, [sample('a')], Clock())
     (tmp_path / 'records-00000-of-00001.tfrecord.0123.part').write_text('half')
+    (tmp_path / 'labels').mkdir()
+    (tmp_path / 'labels' / 'scenes.txt.0123.part').write_text('half')
     shards.finish(str(tmp_path), Layout([Part([path], [])]), 1, [made.teacher()], Settings(), '')
-    assert not list(tmp_path.glob('*.part'))
+    assert not list(tmp_path.rglob('*.part'))
 
 
 def test_an_error_leaves_no_partial_shard(tmp_path):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from soundnet_tf import records
+from soundnet_tf import records, storage
 from soundnet_tf.errors import BadRecord
 from soundnet_tf.records import batches, folders
 from soundnet_tf.testing import make_records
@@ -23,6 +23,8 @@ def home(tmp_path_factory):
         'mp3': {'count': 1, 'shards': 1, 'audio_format': 'mp3'},
     }.items():
         make_records(home / name, **{'seconds': 5, 'teachers': {'places': 4}, 'audio_format': 'pcm16', **options})
+    for card in (home / 'a' / records.CARD, home / 'b' / records.CARD):
+        storage.write_json(card, storage.read_json(card) | {'incomplete': 2})
     return home
 
 
@@ -33,7 +35,7 @@ def ids(dataset):
 def test_two_folders_are_one_dataset(home):
     both = [home / 'a', home / 'b']
     card = folders.read_card(both)
-    assert (card.records, card.shards, card.videos) == (7, 3, 7)
+    assert (card.records, card.shards, card.videos, card.incomplete) == (7, 3, 7, 4)
     assert len(folders.paths_of(both)) == 3
     one, other = (ids(batches.batches(folder, samples=1000, batch=9, repeat=False)) for folder in both)
     assert ids(batches.batches(both, samples=1000, batch=9, repeat=False)) == one + other

@@ -212,3 +212,10 @@ def test_datasets_can_be_wherever_tensorflow_can_write():
     assert records.read_labels(folder) == {'imagenet': ('a', 'b', 'c', 'd')}
     with pytest.raises(BadRecord, match=r'ram://nowhere: no dataset\.json'):
         records.read_card('ram://nowhere')
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_no_draft(tmp_path):
+    (tmp_path / 'labels.txt').mkdir()
+    with pytest.raises(tf.errors.OpError):
+        records.write_text(tmp_path / 'labels.txt', 'x')
+    assert os.listdir(tmp_path) == ['labels.txt']

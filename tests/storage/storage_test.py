@@ -1,5 +1,6 @@
 """Files and folders that appear whole, runs that go on, and claims that end with their process."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -134,6 +135,70 @@ def test_what_is_no_run_is_left_alone(tmp_path):
     (tmp_path / 'run.json').write_text('{')
     with pytest.raises(SoundNetError, match=r'run\.json: cannot be read \(.*\)\. Use another --out, or remove '):
         storage.begin(tmp_path / 'run.json', {})
+
+
+def test_a_run_is_swept_of_its_own_drafts_alone(tmp_path):
+    run, draft = tmp_path / 'run', '.0123456789abcdef.part'
+    for folder in (run, run / '.fedcba9876543210.part', run / 'net', run / '.keep.part', tmp_path / 'elsewhere'):
+        folder.mkdir()
+        (folder / draft).touch()
+    (run / '.aaaaaaaaaaaaaaaa.part').symlink_to(tmp_path / 'elsewhere')
+    storage.sweep(run, 'net')
+    assert sorted(os.listdir(run)) == ['.keep.part', 'net']
+    assert all((folder / draft).exists() for folder in (run / 'net', run / '.keep.part', tmp_path / 'elsewhere'))
+
+
+def test_a_run_that_was_killed_at_its_first_file_begins(tmp_path):
+    (tmp_path / '.0123456789abcdef.part').touch()
+    storage.begin(tmp_path / 'run.json', {'a': 1})
+    assert storage.read_json(tmp_path / 'run.json') == {'a': 1}
+
+
+@pytest.mark.parametrize('name', ['net', 'n[*]' + 'ä' * 100])
+@pytest.mark.parametrize(('renames', 'left'), [(0, 'old'), (1, 'old'), (2, 'new'), (3, 'new')])
+def test_a_folder_outlives_a_kill_while_it_is_replaced(tmp_path, name, renames, left, monkeypatch):
+    """The kill is before the rename of that number; the third one puts the old folder out of the way."""
+    _write(tmp_path / name, 'old')
+    with contextlib.suppress(_Killed), monkeypatch.context() as patched:
+        _die_at(patched, renames)
+        _write(tmp_path / name, 'new')
+    assert (tmp_path / name).exists() == (renames != 1)
+    storage.sweep(tmp_path, name)
+    assert (tmp_path / name / 'x').read_text() == left
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_the_next_writer_of_a_folder_brings_the_old_one_back(tmp_path, monkeypatch):
+    _write(tmp_path / 'net', 'old')
+    with contextlib.suppress(_Killed), monkeypatch.context() as patched:
+        _die_at(patched, 1)
+        _write(tmp_path / 'net', 'new')
+    assert not (tmp_path / 'net').exists()
+    with pytest.raises(ZeroDivisionError), storage.whole_folder(tmp_path / 'net'):
+        raise ZeroDivisionError
+    assert (tmp_path / 'net' / 'x').read_text() == 'old'
+
+
+def _write(folder, text):
+    with storage.whole_folder(folder) as draft:
+        (draft / 'x').write_text(text)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _die_at(patched, renames):
+    """From so many renames on, nothing is done any more."""
+    rename, left = os.rename, iter(range(renames))
+
+    def until(old, new):
+        if next(left, None) is None:
+            raise _Killed
+        rename(old, new)
+
+    patched.setattr(os, 'rename', until)
+    patched.setattr(storage, '_remove', lambda path: None)
 
 
 def test_the_hash_is_that_of_the_content(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -120,8 +121,12 @@ def test_a_kill_between_checkpoint_and_net(made, runs, stop, capsys):
 
 def test_a_net_that_is_damaged_since_is_saved_again(made, runs, capsys):
     run = runs / 'base'
+    # A kill while the net was replaced.
+    (run / 'net').rename(run / '.net.0123456789abcdef.old')
+    (run / '.0123456789abcdef.part').mkdir()
     train(made, run, CONFIG)
     assert 'already trained for 2 steps' in capsys.readouterr().out
+    assert not list(run.glob('.*'))
     before = weights(run / 'net')
     (run / 'net' / 'weights.npz').write_bytes(b'damaged')
     train(made, run, CONFIG)
@@ -140,13 +145,11 @@ def test_a_claim_leaves_only_what_is_written(tmp_path):
     with storage.claimed(tmp_path / 'new'):
         pass
     assert not (tmp_path / 'new').exists()
-    (tmp_path / 'run' / 'net').mkdir(parents=True)
-    (tmp_path / 'run' / 'net' / '.0123456789abcdef.part').touch()
-    (tmp_path / 'run' / '.abc.part.old').mkdir()
-    (tmp_path / 'run' / '.mine').touch()
-    with storage.claimed(tmp_path / 'run'):
-        storage.begin(tmp_path / 'new' / 'run.json', {})
-    assert sorted(path.name for path in (tmp_path / 'run').rglob('*')) == ['.mine', 'net']
+    (tmp_path / 'mine' / '.keep.part').mkdir(parents=True)
+    (tmp_path / 'mine' / '.0123456789abcdef.part').mkdir()
+    with pytest.raises(SoundNetError, match=r'it is not a run'), storage.claimed(tmp_path / 'mine'):
+        storage.begin(tmp_path / 'mine' / 'run.json', {})
+    assert sorted(os.listdir(tmp_path / 'mine')) == ['.0123456789abcdef.part', '.keep.part']
     (tmp_path / 'file').touch()
     with pytest.raises(SoundNetError, match=r'file: exists and is not a folder'), storage.claimed(tmp_path / 'file'):
         pass
