@@ -8,14 +8,14 @@ heads while they share one geometry.
 import dataclasses
 from typing import TypeVar
 
-from soundnet_tf.errors import ShortClip
+from soundnet_tf.errors import ShortClip, UnknownLayer
 from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Row
 
 Padded = TypeVar('Padded', Conv, Head)
 
 
 def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
-    """The rows that sound passes through from the waveform to the end of `layer`."""
+    """The rows that sound passes through from the waveform to the end of `layer`. Raises UnknownLayer."""
     for index, row in enumerate(spec.layers):
         if row.name == layer:
             return spec.layers[: index + 1]
@@ -25,7 +25,7 @@ def path(spec: NetSpec, layer: str) -> tuple[Row, ...]:
     if layer == spec.head_alias and len({(h.kernel, h.stride, h.paddings) for h in spec.heads}) == 1:
         return (*spec.layers, spec.heads[0])
     known = ', '.join(row.name for row in spec.rows)
-    raise ValueError(f'{spec.name} has no layer {layer!r}; it has {known}')
+    raise UnknownLayer(f'{spec.name} has no layer {layer!r}; it has {known}')
 
 
 def frames(spec: NetSpec, layer: str, samples: int) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundnet_tf import geometry
-from soundnet_tf.errors import ShortClip
+from soundnet_tf.errors import ShortClip, UnknownLayer
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
 
 # Rows of the paper's tables for 20 s with strides and paddings of the authors' code: length,
@@ -64,7 +64,7 @@ def test_a_head_has_its_own_name_and_the_papers():
     assert geometry.path(SOUNDNET8, 'conv8') == geometry.path(SOUNDNET8, 'imagenet')
     mixed = NetSpec('mixed', SOUNDNET8.layers, (SOUNDNET8.heads[0], Head('esc10', 10, kernel=1, stride=1)), 'pool5')
     assert geometry.min_samples(mixed, 'esc10') == 4_574
-    with pytest.raises(ValueError, match=r"no layer 'conv8'; it has conv1, .*imagenet, esc10"):
+    with pytest.raises(UnknownLayer, match=r"no layer 'conv8'; it has conv1, .*imagenet, esc10"):
         geometry.frames(mixed, 'conv8', 100_000)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from soundnet_tf import geometry, storage
-from soundnet_tf.errors import ExportRefused, SoundNetError
+from soundnet_tf.errors import ExportRefused, UnknownLayer
 from soundnet_tf.export.folded import Operations, Weights, folded, save_module
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, check
 from soundnet_tf.nets import litert, saved
@@ -45,7 +45,7 @@ def write_tflite(
     chosen = dict.fromkeys(layers or (spec.feature_layer, spec.layer_names[-1], *spec.head_names))
     unknown = [layer for layer in chosen if layer not in (*spec.layer_names, *spec.head_names)]
     if unknown:
-        raise SoundNetError(
+        raise UnknownLayer(
             f'{spec.name} has no layer {unknown[0]!r}; it has {", ".join(row.name for row in spec.rows)}'
         )
     signatures: dict[str, list[str]] = {}

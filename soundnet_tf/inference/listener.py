@@ -73,10 +73,7 @@ class NetListener:
             heads = ', '.join(filter(self._engine.serves, self.spec.head_names)) or 'none'
             raise UnknownLayer(f'{self.spec.name} has no layer {layer!r}; its layers are {layers}, its heads {heads}')
         if layer not in rows:  # heads of several geometries are not one layer
-            try:
-                geometry.path(self.spec, layer)
-            except ValueError as error:
-                raise UnknownLayer(str(error)) from None
+            geometry.path(self.spec, layer)
         return layer
 
     def resolve_layers(self, layers: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import tqdm
 from numpy.typing import NDArray
 
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.multimodal.videos import Videos
 from soundnet_tf.prepare import media, sound
@@ -47,7 +47,7 @@ class VisionModel:
         names = [own.name for own in net.layers]
         layer = names[-2:][0] if layer is None else layer
         if layer not in names:
-            raise SoundNetError(f'{path}: no layer {layer!r}; its last layers are {", ".join(names[-5:])}')
+            raise UnknownLayer(f'{path}: no layer {layer!r}; its last layers are {", ".join(names[-5:])}')
         self.name, self.layer = path, layer
         self._net: Any = keras.Model(net.input, net.get_layer(layer).output)
         self.size = int(net.input_shape[1])

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import keras
 
 from soundnet_tf import geometry, labels
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.nets.soundnet import SoundNet, Waveform, logits_name
 from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, Conv, Head, NetSpec, Row
 
@@ -159,7 +159,7 @@ def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
 
     Layers are named as in the paper: `conv1 pool1 ... conv7`, each after ReLU, `[batch, time,
     channels]`; a head by its name, and all heads one after the other as `conv8` (`conv5` in the
-    5-layer net). `<head>_logits` gives a head before the softmax.
+    5-layer net). `<head>_logits` gives a head before the softmax. Raises UnknownLayer.
     """
     spec = spec_of(net)
     known = [*spec.layer_names, *spec.head_names, *map(logits_name, spec.head_names)]
@@ -167,7 +167,7 @@ def features(net: keras.Model, layers: str | Iterable[str]) -> SoundNet:
     chosen = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
     for layer in chosen:
         if layer not in known:
-            raise ValueError(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
+            raise UnknownLayer(f'{spec.name} has no layer {layer!r}; it has {", ".join(known)}')
     outputs = _outputs(net, spec, chosen)
     return SoundNet(net.inputs[0], outputs, name=f'{net.name}_features')
 

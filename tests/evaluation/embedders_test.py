@@ -10,7 +10,7 @@ import tensorflow as tf
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.audio import windows as cut_into
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation import embedders, windows
 from soundnet_tf.evaluation.embedders import kinds, mfcc, saved_nets
 from soundnet_tf.export import lite, write_tflite
@@ -171,7 +171,7 @@ def test_mfcc_over_time():
     assert values.shape == (26, 80)
     assert short.shape == (1, 80)
     assert np.isfinite(embedder.embed([np.zeros(30_000, np.float32)], 'mfcc')[0]).all()
-    with pytest.raises(SoundNetError, match="mfcc: no layer 'pool5'"):
+    with pytest.raises(UnknownLayer, match="mfcc: no layer 'pool5'"):
         embedder.resolve_layer('pool5')
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import geometry
-from soundnet_tf.errors import ExportRefused, SoundNetError
+from soundnet_tf.errors import ExportRefused, UnknownLayer
 from soundnet_tf.export import add_tflite, tflite, write_tflite
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
@@ -75,5 +75,5 @@ def test_model_json_has_the_hash(net, tmp_path):
 
 
 def test_an_unknown_layer_is_refused(net, tmp_path):
-    with pytest.raises(SoundNetError, match="no layer 'conv8'; it has conv1, "):
+    with pytest.raises(UnknownLayer, match="no layer 'conv8'; it has conv1, "):
         write_tflite(net, tmp_path / 'net.tflite', ['pool5', 'conv8'])

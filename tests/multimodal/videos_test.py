@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 
 from soundnet_tf.demo import eye, world
 from soundnet_tf.demo.stage import Scene
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.multimodal import picture, precision, video_features, videos
 from soundnet_tf.multimodal.videos import Video, Videos
@@ -72,7 +72,7 @@ def test_each_video_has_sound_and_vision_features(listed, tmp_path):
     part = keras.Model(net.input, net.get_layer(eye.PENULTIMATE).output)
     own = np.mean([np.asarray(part(frame[None].astype(np.float32)))[0] for frame in _frames()], axis=0)
     np.testing.assert_allclose(sight.embed(_frames()), own, rtol=1e-4, atol=1e-5)
-    with pytest.raises(SoundNetError, match=r"no layer 'fc2'; its last layers are "):
+    with pytest.raises(UnknownLayer, match=r"no layer 'fc2'; its last layers are "):
         video_features.VisionModel(str(tmp_path / 'eye.keras'), 'fc2')
     keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / 'any.keras')
     with pytest.raises(SoundNetError, match=r'any\.keras: input shape must be .*, got \(None, None, None, 3\)'):

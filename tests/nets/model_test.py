@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import geometry
-from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.errors import ShortClip, SoundNetError, UnknownLayer
 from soundnet_tf.nets import applications, model, predictions, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
 from soundnet_tf.testing import enliven, noise, thin_spec, tone
@@ -188,7 +188,7 @@ def test_features_and_logits():
     np.testing.assert_allclose(keras.ops.softmax(part(x)['places_logits']), net(x)['places'], rtol=1e-6)
     assert model.spec_of(part).layers == net.spec.layers
     assert list(model.labels_of(part)) == ['places']  # the heads that it computes
-    with pytest.raises(ValueError, match="no layer 'pool9'; it has conv1, pool1"):
+    with pytest.raises(UnknownLayer, match="no layer 'pool9'; it has conv1, pool1"):
         model.features(net, ['pool9'])
 
 

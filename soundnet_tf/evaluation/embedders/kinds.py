@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 
 Values = NDArray[np.float32]
 """`[time, channels]`."""
@@ -27,7 +27,7 @@ class AnyEmbedder(Protocol):
     """What it was trained on, as in model.json of a saved net."""
 
     def resolve_layer(self, layer: str | None) -> str:
-        """The layer itself, or the default one for None. Raises SoundNetError for an unknown layer."""
+        """The layer itself, or the default one for None. Raises UnknownLayer."""
         ...
 
     def hop_s(self, layer: str) -> float:
@@ -54,12 +54,12 @@ FEATURES = ('pool5', 'conv4', 'embedding')
 
 
 def choose_output(layer: str | None, there: Sequence[str], name: str) -> str:
-    """The output with this name; by default the only one, or the first of FEATURES. Raises SoundNetError."""
+    """The output with this name; by default the only one, or the first of FEATURES. Raises UnknownLayer."""
     if layer is None:
         layer = there[0] if len(there) == 1 else next((own for own in FEATURES if own in there), '')
     if layer not in there:
         wanted = f'output {layer!r}' if layer else 'output for features'
-        raise SoundNetError(f'{name}: no {wanted}. Set layer to one of {", ".join(there)}')
+        raise UnknownLayer(f'{name}: no {wanted}. Set layer to one of {", ".join(there)}')
     return layer
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import UnknownLayer
 from soundnet_tf.evaluation.embedders.kinds import Values
 
 FRAME, HOP, BANDS, COEFFICIENTS = 1024, 512, 64, 20
@@ -28,7 +28,7 @@ class Mfcc:
     def resolve_layer(self, layer: str | None) -> str:
         """The only layer."""
         if layer not in (None, LAYER):
-            raise SoundNetError(f'mfcc: no layer {layer!r}. Leave layer out')
+            raise UnknownLayer(f'mfcc: no layer {layer!r}. Leave layer out')
         return LAYER
 
     def hop_s(self, layer: str) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation.embedders.kinds import Values, over_time
 from soundnet_tf.storage import arrays
 
@@ -54,7 +54,7 @@ class Precomputed:
     def resolve_layer(self, layer: str | None) -> str:
         """The only layer."""
         if layer not in (None, LAYER):
-            raise SoundNetError(f'{self.name}: precomputed features have no layer {layer!r}. Leave layer out')
+            raise UnknownLayer(f'{self.name}: precomputed features have no layer {layer!r}. Leave layer out')
         return LAYER
 
     def hop_s(self, layer: str) -> float:
