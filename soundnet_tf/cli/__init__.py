@@ -1,7 +1,7 @@
 """What every command shares: flags, parsing, `--help`, `--version`, exit statuses, and errors in one line.
 
 Exits: 0 done; 1 some inputs failed; 2 a user's mistake, wrong flags included; 130 interrupted; 141 stdout was closed.
-Without a reader of stderr the work goes on, and its messages are dropped.
+Without a reader of stderr the work continues, and its messages are dropped.
 """
 
 import contextlib

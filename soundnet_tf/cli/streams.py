@@ -21,7 +21,7 @@ def replace_closed() -> None:
 
 
 def outlive_stderr() -> None:
-    """Discard what stderr cannot take, as its reader is gone or its disk full: the work goes on without progress."""
+    """Discard what stderr cannot take, as its reader is gone or its disk full: the work continues without progress."""
     if sys.stderr is sys.__stderr__ and sys.stderr is not None:
         sys.stderr = io.TextIOWrapper(
             io.BufferedWriter(_Unbroken(sys.stderr.fileno(), 'wb', closefd=False)),

@@ -33,7 +33,7 @@ from soundnet_tf.training.checkpoints import writing
 
 ABOUT, LOG, VALIDATION, BOARD = 'experiment.json', 'log.csv', 'validation.csv', 'logs'
 
-AGAIN = 'Remove it to go on without its rows'
+AGAIN = 'Remove it to continue without its rows'
 
 CHANGEABLE = ('steps', 'save_every', 'decoder', 'distribution', 'validate_every', 'skip_bad_records')
 """Settings that may change when a run is resumed, since they do not affect the steps so far."""

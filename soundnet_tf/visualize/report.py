@@ -54,7 +54,7 @@ def write(
     # Skip the excerpts of an older report.
     sounds = [sound for sound in sounds if not {out, parts} & {*pathlib.Path(sound.path).resolve().parents}]
     if not sounds:
-        raise SoundNetError(f'{out}: all sounds are files of this report. Choose another --out')
+        raise SoundNetError(f'{out}: all sounds are files of this report. Use another --out')
     wanted = _resolve_layers(embedder, wanted)
     tsne.require()
     mapped = np.sort(np.random.default_rng(wanted.seed).permutation(len(sounds))[:MAX_MAPPED])
@@ -101,9 +101,9 @@ def _require_report(folder: pathlib.Path) -> None:
     """Raise SoundNetError if the folder exists and is not a report, or contains other files as well."""
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if folder.exists() and not folder.is_dir():
-        raise SoundNetError(f'{folder}: not a folder. Choose another --out')
+        raise SoundNetError(f'{folder}: not a folder. Use another --out')
     if names and not _read_about(folder):
-        raise SoundNetError(f'{folder}: exists and is not a report. Choose another --out')
+        raise SoundNetError(f'{folder}: exists and is not a report. Use another --out')
     allowed = REPORT_FILES | SYSTEM_FILES
     other = [name for name in names if name not in allowed and not _is_temporary(name)]
     for kind, suffix in ((excerpts.SOUNDS, '.mp3'), (excerpts.PICTURES, '.png')):

@@ -306,10 +306,10 @@ def test_another_report_takes_the_place(small, tmp_path):
 def test_something_else_is_left_alone(small, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'thesis.tex').touch()
-    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Choose another --out'):
+    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Use another --out'):
         small()
     (tmp_path / 'out' / 'report.json').write_text('{}')
-    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Choose another --out'):
+    with pytest.raises(SoundNetError, match=r'out: exists and is not a report\. Use another --out'):
         small()
     assert (tmp_path / 'out' / 'thesis.tex').exists()
     shutil.rmtree(tmp_path / 'out')
