@@ -183,7 +183,7 @@ def _tried(
     """Results on corrupted, synthetic and out-of-distribution sounds, in the format of model.json."""
     embedder = inference.load(folder, short='tile')
     trials_by_kind: dict[str, Any] = {
-        'worse': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
+        'corrupted': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
         'made': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
     }
     if terms.ood_sounds:

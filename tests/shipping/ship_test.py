@@ -180,7 +180,7 @@ def test_what_ships(shipped, own, way, work):
     assert measured['calibration'] == dataclasses.asdict(own)
     assert measured['halves']['clips'] == 24
     assert measured['halves']['same_answer'] > 0.9
-    assert measured['worse'][0]['right'] == pytest.approx(measured['halves']['float32'])
+    assert measured['corrupted'][0]['right'] == pytest.approx(measured['halves']['float32'])
     assert measured['others'] | {'said': None} == {
         'kind': 'real sounds of no class', 'sounds': 1, 'unusable': 1, 'said': None, 'right': None,
         'not_sure': float(measured['others']['confidence'] < own.confidence_threshold),
@@ -193,7 +193,7 @@ def test_what_ships(shipped, own, way, work):
 
 
 def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, own, work, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(delivery, '_tried', lambda *_: {'worse': [], 'made': []})
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'made': []})
     terms, out = delivery.Terms(data, 'tones', 'CC0'), tmp_path / 'tones'
     delivery.deliver(way, found, own, work, out, terms)
     before, there = (out / 'weights.npz').read_bytes(), sorted(path.name for path in work.iterdir())
@@ -228,7 +228,8 @@ def test_the_card_reports_the_measurements(shipped):
     assert text.startswith('# tones\n\nClassifies sounds into 3 classes: high, low, middle.')
     assert f'**{facts["confidence_threshold"]["pitches"]:.3f}**' in text
     assert f'**{100 * facts["measured"]["accuracy"]["mean"]:.1f} %**' in text
-    for kind in (*(t['kind'] for t in facts['measured']['worse']), 'silence', 'speech-like', 'real sounds of no class'):
+    corrupted = [trial['kind'] for trial in facts['measured']['corrupted']]
+    for kind in (*corrupted, 'silence', 'speech-like', 'real sounds of no class'):
         assert f'\n| {kind} | ' in text
     assert max(len(line) for line in text.splitlines() if line[0:1] != '|') <= 120
 
@@ -268,7 +269,7 @@ def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
 
 def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp_path):
     monkeypatch.setattr(delivery, 'halves', lambda *_: dict.fromkeys(HALVES, 0.5) | {'float32': 0.9, 'clips': 24})
-    monkeypatch.setattr(delivery, '_tried', lambda *_: {'worse': [], 'made': []})
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'made': []})
     terms = delivery.Terms(data, 'tones', 'CC0')
     folder = delivery.deliver(way, found, own, work, tmp_path / 'whole', terms)
     facts = saved.read_facts(folder)
