@@ -120,9 +120,7 @@ def _begin(
         parts = [{'shards': shards, 'sha256': digest} for shards, digest in planned]
         records.write_text(path, json.dumps({'parts': parts, **fixed}, indent=2) + '\n')
     elif number and number not in {shards for shards, _ in planned}:
-        raise SoundNetError(
-            f'{folder}: started with other settings (shards was {planned[0][0]}, is {number}). {WAY_OUT}'
-        )
+        storage.check_same(folder, {'shards': planned[0][0]}, {'shards': number}, WAY_OUT)
     ends = list(itertools.accumulate(shards for shards, _ in planned))
     paths, begins = records.shard_paths(folder, *ends), [0, *ends]
     return Layout([Part(paths[a:b], some) for a, b, some in zip(begins, ends, members, strict=False)], removed)

@@ -103,6 +103,14 @@ def whole_folder(path: Path) -> Iterator[pathlib.Path]:
         _remove(draft)
 
 
+def replace_folder(draft: pathlib.Path, path: Path) -> None:
+    """Put a folder that was filled elsewhere on the same disk in the place of another, as `whole_folder` does."""
+    target = pathlib.Path(os.path.realpath(path))
+    _settle(target)
+    _swap(draft, target)
+    _remove(draft)
+
+
 def _draft(target: pathlib.Path) -> pathlib.Path:
     return target.with_name(f'.{secrets.token_hex(8)}.part')
 

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -69,8 +68,8 @@ def write(
             _replace(out, parts)
             return _report_previous(previous, sounds)
         if previous.get('survey') != about['survey']:
-            shutil.rmtree(_move_aside(parts), ignore_errors=True)
-            parts.mkdir(parents=True)
+            with storage.whole_folder(parts):
+                pass  # empty
         storage.write_json(parts / ABOUT, about)
         known = Survey.load(parts / STATE) or _new_survey(embedder, sounds, mapped, wanted)
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
@@ -189,26 +188,7 @@ def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:
     _require_report(out)  # files may have been added in the meantime
     for name in (STATE, excerpts.INDEX):
         (parts / name).unlink(missing_ok=True)
-    old = _move_aside(out)
-    try:
-        os.rename(parts, out)
-    except OSError:
-        if old.exists():
-            os.rename(old, out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _move_aside(folder: pathlib.Path) -> pathlib.Path:
-    """Rename the folder if it exists. The name is fixed, so the next run deletes what a stopped run left behind.
-
-    Nothing is deleted in place: an incomplete report could not be recognized as one.
-    """
-    aside = folder.with_name(f'.{folder.name}.replaced')
-    if folder.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        os.rename(folder, aside)
-    return aside
+    storage.replace_folder(parts, out)
 
 
 def _new_survey(
