@@ -101,4 +101,6 @@ def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alo
         outputs.append(out)
     same(run, alone)
     # One of them writes, and says so.
-    assert outputs == [f'the net is in {run / "net"}\n', '']
+    resumed, saved = outputs[0].splitlines()
+    assert resumed.startswith(f'{run}: resuming from step ')
+    assert (saved, outputs[1]) == (f'the net is in {run / "net"}', '')
