@@ -147,7 +147,13 @@ class Tally:
 
 Result = TypeVar('Result', bound=Timed)
 
-REASONS = {BadAudio: 'unreadable', ShortClip: 'too short', MissingTool: 'without a decoder'}
+REASONS = {
+    notes.Incomplete: 'incomplete',
+    BadAudio: 'unreadable',
+    ShortClip: 'too short',
+    MissingTool: 'without a decoder',
+}
+"""By kind of error, the first that fits."""
 
 
 def listen(
@@ -185,7 +191,7 @@ def listen(
                 if isinstance(result, MissingTool) and listener.decoder != 'auto':
                     raise result
                 echo(' '.join(str(result).split()))
-                tally.failed[REASONS[type(result)]] += 1
+                tally.failed[next(reason for kind, reason in REASONS.items() if isinstance(result, kind))] += 1
             else:
                 done(file, result)
                 tally.done += 1

@@ -18,6 +18,7 @@ from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder, files, listening, load
 from soundnet_tf.inference.engine import MAX_CLIP_S
 from soundnet_tf.testing import noise
+from tests.audio.wild_test import PCM, wav
 from tests.inference.embed_test import FakeEngine
 
 
@@ -123,6 +124,25 @@ def test_files_are_decoded_a_little_ahead(paths):
     next(result)
     assert len(asked) < 64 + 20
     result.close()
+
+
+@pytest.mark.parametrize('strict', [False, True])
+def test_incomplete_files_and_those_without_sound_are_counted(plain_folder, tmp_path, capsys, strict):
+    files_of = {'cut.wav': wav(PCM)[:60_000], 'half.wav': wav(PCM, kind=3), 'rain.wav': wav(PCM)}
+    for name, data in files_of.items():
+        (tmp_path / name).write_bytes(data)
+    tally = files.Tally()
+    listener = load(plain_folder, strict=strict).listener
+    files.listen(listener, files.find([str(tmp_path)]), ['pool5'], lambda *_: None, tally, 3)
+    lines = capsys.readouterr().err.splitlines()
+    cut = [line for line in lines if line.startswith(f'{tmp_path}/cut.wav: ')]
+    assert len(cut) == 1
+    assert ('incomplete: cut short (4.64 s, at 1.36 s)' if strict else 'cut short (4.64 s, at 1.36 s)') in cut[0]
+    assert f'{tmp_path}/half.wav: no sound track that FFmpeg can decode. Use a file with sound' in lines
+    wanted = (
+        '1 done; 2 failed (1 incomplete, 1 unreadable)' if strict else '2 done (1 incomplete); 1 failed (1 unreadable)'
+    )
+    assert str(tally) == wanted
 
 
 def test_embed_files(plain_folder, paths):
