@@ -150,6 +150,7 @@ class _Track:
 
     def __init__(self, file: Part, media: Media, report: Report) -> None:
         self._file, self._media, self._report = file, media, report
+        self._formats = frozenset(media.container.format.name.split(','))
         self._rate, self._heard_s, self._filled_s, self._jumped_s = 0, 0.0, 0.0, 0.0
         # What could not be decoded since the last frame, and where the tag ends that is being skipped.
         self._lost, self._lost_s, self._tag_end = '', 0.0, 0
@@ -260,7 +261,7 @@ class _Track:
         return max(0.0, (container.duration or 0) / 1_000_000 - self._media.start_s) if alone else 0.0
 
     def _is(self, *formats: str) -> bool:
-        return any(format in formats for format in self._media.container.format.name.split(','))
+        return not self._formats.isdisjoint(formats)
 
     def _check_end(self) -> None:
         stated, there = containers.stated_bytes(self._file), len(self._file)
