@@ -7,7 +7,6 @@
 
 import pathlib
 import sys
-import time
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
@@ -21,15 +20,11 @@ def provide(name: str) -> pathlib.Path:
     One of several processes converts, and the others wait. Raises SoundNetError if the weights cannot be fetched.
     """
     target = registry.place(name)
-    while (claim := storage.Claim.of(target)) is None:
-        time.sleep(0.2)
-    try:
+    with storage.in_turn(target):
         if not saved.is_net(target):
             # By path: a file in the working folder may have the name.
             with published.packaged(name) as weights:
                 importer.import_weights(weights, target)
-    finally:
-        claim.release()
     return target
 
 

@@ -10,7 +10,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
@@ -94,17 +93,13 @@ def _fetch(net: Listed, url: str) -> None:
         return
     from soundnet_tf.web import fetch
 
-    while (claim := storage.Claim.of(net.folder)) is None:
-        time.sleep(0.2)  # another run is fetching it
-    try:
+    with storage.in_turn(net.folder):
         for file in _missing(net):
             path = net.folder / file
             fetch.fetch(url + file, path, f'Try again later, or put the file at {path}')
             if (wrong := _wrong_with(path, net.files[file], net)) is not None:
                 path.unlink()
                 raise SoundNetError(f'{wrong}, and was removed. Try again later, or put the right file at {path}')
-    finally:
-        claim.release()
 
 
 def _missing(net: Listed) -> list[str]:

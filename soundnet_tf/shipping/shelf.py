@@ -1,7 +1,6 @@
 """models.json, the list of released nets that `registry` reads."""
 
 import pathlib
-import time
 from typing import Any
 
 from soundnet_tf import storage
@@ -14,16 +13,12 @@ def put(folder: pathlib.Path, spec: str, origin: str, licence: str, default: boo
     It becomes the default if there is none yet or if `default` is true.
     """
     path = folder.parent / registry.LIST
-    while (claim := storage.Claim.of(path)) is None:
-        time.sleep(0.1)  # another net is being listed
-    try:
+    with storage.in_turn(path):
         nets = read(path)
         entry = {'spec': spec, 'origin': origin, 'licence': licence, 'source': registry.SHIPPED}
         listed = dict(sorted({**nets['nets'], folder.name: {**entry, 'files': hashes(folder)}}.items()))
         default_name = folder.name if default else nets.get('default') or folder.name
         storage.write_json(path, {'default': default_name, 'nets': listed})
-    finally:
-        claim.release()
     return path
 
 

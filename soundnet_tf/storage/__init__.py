@@ -3,7 +3,8 @@
 with storage.whole_file(path) as file:     # takes the place of `path` at the end
 with storage.whole_folder(path) as folder: # the same of a folder
 storage.begin(run / 'run.json', settings)  # begins a run, or continues one of the same settings
-storage.Claim.of(output)                   # the right to make an output
+storage.Claim.of(output)                   # the right to make an output, or None
+with storage.in_turn(output):              # the same, once other processes have made theirs
 with storage.claimed(run):                 # the right to write to a folder
 storage.sweep(run, 'net')                  # clears a run's folder of what a kill left there
 storage.read_json(path)                    # its content, or SoundNetError in one line; see `readers` and `arrays`
@@ -18,6 +19,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
@@ -275,6 +277,17 @@ class Claim:
         """To whoever wants it; the file goes."""
         self._path.unlink(missing_ok=True)
         self._file.close()
+
+
+@contextlib.contextmanager
+def in_turn(output: pathlib.Path) -> Iterator[None]:
+    """Make an output alone: waits while another process has the claim of it."""
+    while (claim := Claim.of(output)) is None:
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        claim.release()
 
 
 def _is_at(file: IO[Any], path: pathlib.Path) -> bool:

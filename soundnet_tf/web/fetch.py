@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import time
 
 from tqdm import tqdm
 
@@ -20,13 +19,9 @@ def fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None 
     If another process is downloading it, this waits. `about_bytes` is the bar's total if the server sends none. Raises
     SoundNetError, which ends with `way_out`.
     """
-    while (claim := storage.Claim.of(target)) is None:
-        time.sleep(0.2)
-    try:
+    with storage.in_turn(target):
         if not target.exists():
             _fetch(url, target, way_out, about_bytes)
-    finally:
-        claim.release()
 
 
 def _fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None) -> None:
