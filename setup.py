@@ -42,7 +42,8 @@ setup(
         'requests>=2.32.2',  # videos of the web, and Flickr's API
         'soundfile>=0.12',  # libsndfile: the second opinion on the same formats, and writing wav
         'soxr>=0.3.7',  # resampling without a shift in time
-        'tensorboard>=2.16',  # tf.summary writes through it, and newer TensorFlow no longer brings it
+        # tf.summary writes through it, and newer TensorFlow no longer brings it; 2.16.0 asked for tf-keras-nightly.
+        'tensorboard>=2.16.2',
         'tensorflow>=2.16.2',  # never tensorflow-cpu beside it: both would be installed
         'tqdm>=4.66',  # progress bars
         'urllib3>=2.2',  # requests' own; its read1 loses nothing when a server breaks off
