@@ -5,6 +5,7 @@ others, and whatever a fast decoder stumbles over, from there on.
 """
 
 import contextlib
+import dataclasses
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from soundnet_tf.audio import MAX_CHANNELS, SILENCE_DBFS, Channel, Intake, Waveform, containers, decoders, notes, pyav
 from soundnet_tf.audio.containers import AGAIN, Plain
 from soundnet_tf.audio.decoders import BLOCK, DECODERS, Decoded, Decoder
-from soundnet_tf.audio.notes import Note, Report
+from soundnet_tf.audio.notes import Incomplete, Note, Report
 from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio, MissingTool
 
@@ -120,14 +121,35 @@ def _decoded(file: Part, name: str, report: Report) -> Iterator[Decoded]:
     """Samples `[samples, channels]` at the file's own rate, which may change midway."""
     if name != 'auto':
         decoders.named(name)
-    for link in containers.ogg_links(containers.sound_of(file)):
-        plain = containers.plain(link)
-        if name != 'auto':
-            yield from _with_chosen(DECODERS[name], link, plain, report)
-        elif plain and (fast := _fast(plain)):
-            yield from _with_fast(fast, link, plain, report)
-        else:
-            yield from pyav.blocks(link, report)
+    heard_s, failures = 0.0, list[tuple[float, BadAudio]]()
+    for link in containers.links(containers.sound_of(file)):
+        before_s = heard_s
+        try:
+            for samples, rate in _link(link, name, _moved(report, before_s)):
+                heard_s += len(samples) / rate
+                yield samples, rate
+        except BadAudio as error:
+            if heard_s > before_s or isinstance(error, Incomplete):
+                raise
+            failures.append((before_s, error))
+    for at_s, error in failures:
+        if not heard_s:
+            raise error
+        report(Note('damaged, left out', at_s))
+
+
+def _moved(report: Report, by_s: float) -> Report:
+    return lambda note: report(dataclasses.replace(note, at_s=note.at_s + by_s) if note.at_s else note)
+
+
+def _link(file: Part, name: str, report: Report) -> Iterator[Decoded]:
+    plain = containers.plain(file)
+    if name != 'auto':
+        yield from _with_chosen(DECODERS[name], file, plain, report)
+    elif plain and (fast := _fast(plain)):
+        yield from _with_fast(fast, file, plain, report)
+    else:
+        yield from pyav.blocks(file, report)
 
 
 def _fast(plain: Plain) -> Decoder | None:

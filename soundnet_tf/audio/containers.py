@@ -4,14 +4,14 @@ Only plain files take a fast decoder; FFmpeg's demuxers decide about all others.
 file, only to notice that it is out of the ordinary.
 """
 
-import collections
 import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from soundnet_tf.audio.part import Part
+from soundnet_tf.audio import ogg
+from soundnet_tf.audio.part import Part, find, windows
 from soundnet_tf.errors import BadAudio
 
 AGAIN = 'Copy or download it again, or leave it out'
@@ -46,22 +46,34 @@ def plain(data: Any) -> Plain | None:
         return Plain('aiff', len(data), samples) if samples else None
     if head[:4] == b'fLaC':  # the last 36 bits of the stream's own description; 0 if its writer did not know
         samples = int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
-        # A second file may follow.
-        return Plain('flac', len(data), samples) if samples and not _contains(data, b'fLaC', 4) else None
+        return Plain('flac', len(data), samples) if samples else None
     if head[:4] == b'OggS':
-        return _plain_ogg(data)
+        return Plain(format, len(data)) if (format := ogg.complete(data)) else None
     return _plain_mp3(data)
 
 
 def sound_of(file: Part) -> Part:
-    """The file without the tags at its start, and the zeros that some writers pad them with."""
-    return file.part(start(file))
+    """The file without what stands in front of its sound: tags, the zeros that some writers pad them with, or junk."""
+    file = file.part(start(file))
+    return file if looks_like_sound(file) else file.part(_junk(file[:MAX_JUNK]))
+
+
+MAX_JUNK = 1 << 16
+
+FLAC = b'fLaC\0\0\0\x22'
+"""A FLAC file begins with its mark, and a description of 34 bytes."""
+
+
+def _junk(head: bytes) -> int:
+    """How much stands in front of an Ogg or FLAC file. Of MP3s, FFmpeg finds out itself."""
+    page = next(ogg.pages(head), None)
+    return page.start if page and page.begins else max(head.find(FLAC), 0)
 
 
 def start(data: Any) -> int:
     """Where the sound begins, after any ID3 tags; `data` is anything that slices like bytes."""
     at = 0
-    while len(data) - at > 10 and (size := id3_bytes(data[at : at + 10])):
+    while len(data) - at > 10 and 0 < (size := id3_bytes(data[at : at + 10])) < len(data) - at:
         at += size
         while (zeros := data[at : at + 4096]) and not zeros.strip(b'\0'):
             at += len(zeros)
@@ -69,16 +81,26 @@ def start(data: Any) -> int:
     return min(at, len(data))
 
 
+TAGS = (b'ID3', b'TAG', b'APETAGEX', b'LYRICS')
+"""What stands behind an MP3, and between joined ones, and is no sound."""
+
+
+def tag_end(data: Any, at: int) -> int:
+    """Where the tag at this place in an MP3 ends; `at` itself if it has no length, or one that is not true."""
+    end = at + id3_bytes(data[at : at + 10])
+    if end > len(data):
+        return at
+    frame = mp3_frame(data[end : end + 3])
+    follows = end == len(data) or data[end : end + 8].startswith(TAGS) or not any(data[end : end + 64])
+    # Two frames in a row are no chance.
+    return end if follows or (frame and mp3_frame(data[end + frame[0] : end + frame[0] + 3])) else at
+
+
 def id3_bytes(head: bytes) -> int:
     """The length of the ID3 tag that begins with these ten bytes, 0 if none does."""
     if head[:3] != b'ID3':
         return 0
     return 10 + functools.reduce(lambda total, byte: total << 7 | byte & 127, head[6:10], 0)
-
-
-def _contains(data: Any, what: bytes, start: int) -> bool:
-    size = Part._window
-    return any(what in data[at : at + size + len(what)] for at in range(start, len(data), size))
 
 
 def stated_bytes(data: Any) -> int:
@@ -154,6 +176,9 @@ def _plain_wav(data: Any) -> Plain | None:
             raise BadAudio(f'{header.bits} bits in {header.width} bytes are not supported. Save it as 16-bit WAV')
         # FFmpeg takes these for floats.
         return Plain('wav', len(data), ffmpeg=False)
+    # FFmpeg would take every eight of them for the head of a chunk.
+    if not header and len(data) > 64 and not any(map(any, windows(data, 64))):
+        raise BadAudio(f'damaged: nothing but zeros follows its header. {AGAIN}')
     if not header or not 0 < header.stated <= header.there or overflows(data):
         return None
     known = header.width in (1, 2, 3, 4) if header.kind == 1 else header.kind == 3 and header.width in (4, 8)
@@ -168,63 +193,18 @@ def overflows(data: Any) -> bool:
     return data[:4] == b'RIFF' and len(data) > RIFF_LIMIT
 
 
-@dataclasses.dataclass(frozen=True)
-class _Page:
-    """Of an Ogg file: where it begins and ends, and its header."""
-
-    start: int
-    end: int
-    flags: int
-    number: int
-    content: bytes
-
-    @property
-    def begins(self) -> bool:
-        return bool(self.flags & 2)
+def links(file: Part) -> list[Part]:
+    """The recordings of a chained Ogg or of joined FLAC files, each with its own rate and channels."""
+    starts = {b'OggS': ogg.starts, FLAC[:4]: _flac_starts}.get(file[:4], lambda file: [])(file)
+    # What is in front of the first belongs to it.
+    return [file.part(*edges) for edges in itertools.pairwise([0, *starts[1:], len(file)])]
 
 
-def _pages(data: Any) -> Iterator[_Page]:
-    at = 0
-    while len(head := data[at : at + 27 + 255]) > 27 and head[:5] == b'OggS\0':
-        body = at + 27 + head[26]
-        end = body + sum(head[27 : 27 + head[26]])
-        if end > len(data):
-            return
-        yield _Page(at, end, head[5], int.from_bytes(head[18:22], 'little'), data[body : body + 8])
-        at = end
-
-
-def ogg_links(file: Part) -> list[Part]:
-    """The links of a chained Ogg file: recordings one after the other, each with its own rate and channels."""
-    starts, last = [0], None
-    for page in _pages(file):
-        if page.begins and last and not last.begins:
-            starts.append(page.start)
-        last = page
-    # What is no page at the end belongs to the last link.
-    return [file.part(*edges) for edges in itertools.pairwise([*starts, len(file)])]
-
-
-def ogg_ends(data: Any) -> bool:
-    """Whether an Ogg file has its last page."""
-    last = collections.deque(_pages(data), maxlen=1)
-    return bool(last and last[0].flags & 4)
-
-
-def _plain_ogg(data: Any) -> Plain | None:
-    """One stream of Vorbis or Opus, without a missing page, to its last one."""
-    pages = _pages(data)
-    first = last = next(pages, None)
-    if not first or not first.begins:
-        return None
-    for page in pages:
-        if page.begins or not last or page.number != last.number + 1:
-            return None
-        last = page
-    if not last or not last.flags & 4 or last.end != len(data):
-        return None
-    format = {b'\x01vorbis': 'ogg', b'OpusHead': 'opus'}.get(first.content[: 8 if first.content[:1] == b'O' else 7])
-    return Plain(format, len(data)) if format else None
+def _flac_starts(file: Part) -> list[int]:
+    starts, at = [], -1
+    while (at := find(file, FLAC, at + 1)) >= 0:
+        starts.append(at)
+    return starts
 
 
 _KBITS = {  # by MPEG version: by the header's four bits, layer III; 0 (free) and 15 are not supported
@@ -281,18 +261,20 @@ def _tag(data: Any) -> int:
 
 def _plain_mp3(data: Any) -> Plain | None:
     """Frames of one layout from the first byte on, as many as the tag says, and none after them."""
-    if len(data) <= Part._window:
+    if len(data) <= Part.window:
         data = data[:]  # quicker to slice
     layout, end, samples, frames = mp3_layout(data[:4]) if mp3_frame(data[:3]) else None, 0, 0, 0
     while (frame := mp3_frame(data[end : end + 3])) and end + frame[0] <= len(data):
         if mp3_layout(data[end : end + 4]) != layout:
             return None
         end, samples, frames = end + frame[0], samples + frame[1], frames + 1
-    rest = data[end : end + Part._window]
+    rest = data[end : end + Part.window]
     # The tag's own frame may be counted or not.
     if not samples or b'VBRI' in data[:64] or (_tagged_frames(data) or frames) not in (frames, frames - 1):
         return None
     if end + len(rest) < len(data) or any(mp3_frame(rest[at : at + 3]) for at in _places(rest, b'\xff')):
+        return None
+    if rest.strip(b'\0') and not rest.startswith(TAGS):
         return None
     # The tag's own frame, the encoder's delay and the padding are trimmed: less than four frames together.
     return Plain('mp3', end, max(1, samples - 4 * 1152))

@@ -79,7 +79,8 @@ class SoundFile:
 
     name, module = 'soundfile', 'soundfile'
     formats = frozenset({'mp3', 'wav', 'aiff', 'flac', 'ogg', 'opus'})
-    streams = formats - {'mp3'}  # it seeks after each piece, which breaks MP3
+    # It seeks after each piece, which breaks MP3, and ends a FLAC where its header says, which may be too soon.
+    streams = formats - {'mp3', 'flac'}
 
     def blocks(self, file: Part, format: str) -> Iterator[Decoded]:
         try:

@@ -1,7 +1,7 @@
 """Sound files to waveforms.
 
 Whatever FFmpeg reads is read: `auto` leaves only plain files (`containers.plain`) to a faster decoder that gives the
-same samples, miniaudio for MP3 and libsndfile for WAV, AIFF, FLAC, Ogg and Opus. The format is detected from the
+same samples, miniaudio for MP3 and libsndfile for WAV, AIFF, Ogg and Opus. The format is detected from the
 content, never from the file's name. Importing this module imports no decoder.
 
 **Incomplete files.** What is there is decoded. What is missing is reported with the place and the seconds: gaps in

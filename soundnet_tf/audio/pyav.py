@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.audio import containers, to_float
+from soundnet_tf.audio import containers, ogg, to_float
 from soundnet_tf.audio.containers import AGAIN
 from soundnet_tf.audio.notes import Note, Report
 from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio, MissingTool
 
 DEMUXERS = (
-    '3g2 3gp aa aac aax ac3 ac4 aiff amr amrnb amrwb ape asf au avi avr caf codec2 dff dsf dss dts dtshd dv eac3 f4v '
-    'flac flv g722 gsm gxf iff ircam ivf kux latm live_flv loas lxf m4a matroska mj2 mlp mmf mov mp2 mp3 mp4 mpc mpc8 '
-    'mpeg mpegts mpegtsraw mpegvideo mxf nistsphere nsv nut ogg oma opus osq paf pva pvf qcp qoa rm rso sbc shn siff '
-    'smk sox spdif spx svag tak thp truehd tta tty vivo voc vqf w64 wav wavarc wc3movie webm wsd wtv wv wve xa xwma'
+    '3g2 3gp aa aac aax ac3 ac4 adx aea aiff amr amrnb amrwb ape asf ast au avi avr bonk brstm caf codec2 dff dsf dss '
+    'dts dtshd dv eac3 epaf f4v flac flv g722 gsm gxf hcom iamf iff ilbc ircam ivf kux latm lc3 live_flv loas lxf m4a '
+    'matroska mj2 mlp mmf mov mp2 mp3 mp4 mpc mpc8 mpeg mpegts mpegtsraw mpegvideo mxf nistsphere nsv nut ogg oma opus '
+    'osq paf pva pvf qcp qoa rka rm rso sbc sds sdx shn siff smk sox spdif spx svag tak thp truehd tta tty vivo voc '
+    'vqf w64 wav wavarc wc3movie webm wsd wtv wv wve xa xwma'
 )
 """Formats whose files are complete in themselves."""
 
@@ -50,9 +51,6 @@ PADDING = 2048
 
 STATED = (*TRIMMED, 'aiff', 'ape', 'au', 'caf', 'flac', 'tak', 'tta', 'w64', 'wav', 'wv')
 """Formats whose files state the length of their sound; others let FFmpeg estimate it."""
-
-TAGS = (b'ID3', b'TAG', b'APETAGEX', b'LYRICS')
-"""What stands between joined MP3 files is no sound."""
 
 SHORT_S = 0.05
 """Less than this is not worth a note."""
@@ -243,9 +241,8 @@ class _Track:
         """Whether a packet is a part of a tag between joined MP3 files: no sound, though it may look like frames."""
         if not self._is('mp3') or packet.pos is None:
             return False
-        head = bytes(packet)[:10]
-        if head.startswith(TAGS):
-            self._tag_end = packet.pos + (containers.id3_bytes(head) or packet.size)
+        if bytes(packet)[:10].startswith(containers.TAGS):
+            self._tag_end = max(packet.pos + packet.size, containers.tag_end(self._file, packet.pos))
         return packet.pos < self._tag_end
 
     def _stated_s(self) -> float:
@@ -270,10 +267,14 @@ class _Track:
             missing_s = self._heard_s * (stated / there - 1)
         if missing_s >= SHORT_S:
             self._report(Note('cut short', self._heard_s, missing_s))
-        elif self._is('ogg') and not containers.ogg_ends(self._file):
-            self._report(Note('cut short', self._heard_s))
         elif self._lost:
             self._report(Note('damaged at the end', self._heard_s, self._lost_s))
+        elif self._is('ogg'):
+            no_end, gap = ogg.faults(self._file)
+            if no_end:
+                self._report(Note('cut short', self._heard_s))
+            elif gap and not self._filled_s:
+                self._report(Note('damaged, left out'))
         header = containers.wav_header(self._file) if self._file[:4] == b'RIFF' else None
         if header and not header.stated:
             self._report(Note('its header was never finished: read to the end of the file'))

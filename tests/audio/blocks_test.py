@@ -120,7 +120,7 @@ def test_a_part_is_bytes(tmp_path_factory, data, start, places):
         start = min(start, len(data))
         end = max(start, len(data) - 5)
         part, wanted = Part(file, 'x').part(start, end), data[start:end]
-        Part._window, window = 7, Part._window
+        Part.window, window = 7, Part.window
         try:
             assert len(part) == len(wanted)
             for begin, end in places:
@@ -129,7 +129,7 @@ def test_a_part_is_bytes(tmp_path_factory, data, start, places):
                 assert part.read(end) == wanted[begin:][:end]
             assert containers.start(part) == containers.start(wanted)
         finally:
-            Part._window = window
+            Part.window = window
 
 
 def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path):

@@ -200,6 +200,9 @@ NOISE = np.random.default_rng(0).integers(0, 255, 3000, np.uint8).tobytes()
         ONE + TWO,
         ONE + ID3 + TWO,
         ONE + b'TAG' + bytes(125) + TWO,
+        ONE + ID3[:6] + b'\0\0\x40\0' + ID3[10:] + TWO,
+        ONE + ID3[:6] + b'\x7f\x7f\x7f\x7f' + ID3[10:] + TWO,
+        ONE + muxed(HIGH, 'mp2', 'mp2'),
         ONE + TAGGED,
         muxed(LOW, 'libmp3lame', 'mp3') + TAGGED,
         ID3 + bytes(500) + ONE + ID3 + TWO + b'TAG' + bytes(125),
@@ -207,7 +210,20 @@ NOISE = np.random.default_rng(0).integers(0, 255, 3000, np.uint8).tobytes()
         NOISE + ONE + TWO,
         b'HTTP/1.0 200 OK\r\nicy-name:radio\r\n\r\n' + ONE + TWO,
     ],
-    ids=['joined', 'id3 between', 'tag between', 'tagged', 'both tagged', 'all tags', 'zeros', 'noise', 'http'],
+    ids=[
+        'joined',
+        'id3 between',
+        'tag between',
+        'id3 too long',
+        'id3 beyond',
+        'layer II',
+        'tagged',
+        'both tagged',
+        'all tags',
+        'zeros',
+        'noise',
+        'http',
+    ],
 )
 def test_mp3_streams(data):
     waveform, found = heard(data)
@@ -226,12 +242,32 @@ def test_a_cover_between_joined_mp3s_is_no_damage():
     assert len(waveform) == pytest.approx(len(heard(ONE + TWO)[0]), abs=0.06 * SAMPLE_RATE)
 
 
-def test_joined_flac():
-    one, two = muxed(LOW, 'flac', 'flac'), muxed(HIGH, 'flac', 'flac')
-    waveform, found = heard(one + two)
-    same(waveform, played(one + two))
+FLAC = muxed(LOW, 'flac', 'flac')
+
+
+@pytest.mark.parametrize('rate', [RATE, 44_100])
+def test_joined_flac(rate):
+    data = FLAC + muxed(HIGH, 'flac', 'flac', rate=rate)
+    waveform, found = heard(data)
+    assert np.abs(np.fft.rfft(waveform[-len(HIGH) :])).argmax() / 3 == pytest.approx(2000, abs=2)
     assert len(waveform) == pytest.approx(len(BOTH), abs=0.05 * SAMPLE_RATE)
     assert not found
+
+
+def test_flac_whose_header_states_less():
+    waveform, found = heard(FLAC[:21] + struct.pack('>BI', FLAC[21] & 0xF0, RATE) + FLAC[26:])
+    np.testing.assert_array_equal(waveform, heard(FLAC)[0])
+    assert not found
+
+
+def test_a_reader_that_is_sent_far_beyond_the_file(capfd):
+    part = Part.of(b'sound', 'rain.caf')
+    assert part.seek(-1) == -1
+    assert part.tell() == 0
+    caf = muxed(BOTH, 'pcm_s16be', 'caf')
+    waveform, _ = heard(caf + caf)  # the second one's first bytes are taken for a chunk's length
+    same(waveform, heard(caf)[0])
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -318,13 +354,49 @@ def test_chained_ogg(links, seconds):
     assert not found
     assert len(waveform) / SAMPLE_RATE == pytest.approx(seconds, abs=0.05)
     np.testing.assert_array_equal(waveform, np.concatenate([heard(ogg(*link))[0] for link in links]))
-    assert len(containers.ogg_links(Part.of(data, ''))) == len(links)
+    assert len(containers.links(Part.of(data, ''))) == len(links)
     with_libsndfile, _ = heard(data, decoder='soundfile')
     np.testing.assert_array_equal(with_libsndfile, waveform)
 
 
+RICH = (LOW + np.random.default_rng(0).normal(0, 0.1, len(LOW))).astype(np.float32)
+
+
+@pytest.mark.parametrize('junk', [b'', NOISE[:500], bytes(300)], ids=['cut link', 'noise', 'zeros'])
+def test_what_is_around_the_links_of_an_ogg_chain(junk):
+    one, two = ogg(RICH), ogg(RICH[:RATE])
+    whole = np.concatenate([heard(one)[0], heard(two)[0]])
+    for decoder in ('auto', 'pyav'):
+        waveform, found = heard(junk + one + junk + two + one[:100], decoder=decoder)
+        np.testing.assert_allclose(waveform, whole, atol=1e-4)
+        assert [(note.what, round(note.at_s)) for note in found] == [('damaged, left out', 4)]
+    # The place in a cut link counts from the start of the file.
+    _, found = heard(one + one[: len(one) // 2])
+    assert [note.what for note in found] == ['cut short']
+    assert 3.5 < found[0].at_s < 6
+
+
+def test_junk_in_front_of_flac():
+    np.testing.assert_array_equal(heard(NOISE + FLAC)[0], heard(FLAC)[0])
+
+
+@pytest.mark.parametrize('page', range(2, 6))
+def test_a_changed_bit_in_an_ogg_page(page):
+    """FFmpeg leaves the page out; libsndfile does not notice."""
+    data, at = bytearray(ogg(RICH)), 0
+    for _ in range(page):
+        at = data.index(b'OggS', at + 1)
+    data[at + 200] ^= 4
+    waveform, found = heard(bytes(data))
+    same(waveform, heard(bytes(data), decoder='pyav')[0])
+    assert {note.what for note in found} <= {'damaged, left out', 'a gap, filled with silence', 'cut short'}
+    assert found
+    with pytest.raises(BadAudio, match='incomplete: '):
+        decoding.decode(bytes(data), 'rain.ogg', strict=True)
+
+
 def test_an_ogg_file_with_a_missing_page():
-    sound = (LOW + np.random.default_rng(0).normal(0, 0.1, len(LOW))).astype(np.float32)
+    sound = RICH
     data = ogg(sound)
     at = data.index(b'OggS', len(data) // 2)
     broken = data[:at] + data[data.index(b'OggS', at + 4) :]
