@@ -3,8 +3,8 @@
 runs/first/net         a saved net, or the name of a registered one
 random:soundnet8       a fresh net with random weights (random:soundnet5, random:soundnet8:3 from seed 3)
 mfcc                   mel-frequency cepstral coefficients
-module/, https://...   a SavedModel or a module of TensorFlow Hub
-net.tflite             a TFLite file
+module/, https://...   a SavedModel or a module of TensorFlow Hub; module/:16000 has its sample rate in Hz
+net.tflite             a TFLite file; its sample rate is that of its metadata, or as in net.tflite:16000
 features/, f.npz       precomputed features (see `precomputed`); features/:0.5 has a time step each 0.5 s
 """
 
@@ -19,7 +19,6 @@ __all__ = ['AnyEmbedder', 'make']
 
 def make(text: str) -> AnyEmbedder:
     """The embedder with this name. Raises SoundNetError if it cannot be loaded."""
-    path = pathlib.Path(text)
     if text == 'mfcc':
         from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 
@@ -31,24 +30,36 @@ def make(text: str) -> AnyEmbedder:
         if len(seed) > 1 or (seed and not seed[0].isdigit()):
             raise SoundNetError(f'{text!r}: invalid. Use random:soundnet8, or random:soundnet8:SEED')
         return random_net(net, int(seed[0]) if seed else 0)
-    if re.match(r'https?://', text) or (path / 'saved_model.pb').is_file():
+    where, number = _split(text)
+    path = pathlib.Path(where)
+    if re.match(r'https?://', where) or (path / 'saved_model.pb').is_file():
         from soundnet_tf.evaluation.embedders.hub import Module
 
-        return Module(text)
-    if path.suffix == '.tflite':
+        return Module(where, _rate(text, number))
+    if path.suffix.lower() == '.tflite':
         from soundnet_tf.evaluation.embedders.tflite import Lite
 
-        return Lite(text)
-    where, colon, hop = text.rpartition(':')
-    if not (colon and re.fullmatch(r'\d*\.?\d+', hop)):
-        where, hop = text, ''
-    ready = pathlib.Path(where)
-    if (ready / 'net' / 'spec.json').is_file():
-        raise SoundNetError(f'{where}: the folder of a run. Use {ready / "net"}')
-    if ready.suffix == '.npz' or (ready.is_dir() and not (ready / 'spec.json').is_file()):
+        return Lite(where, _rate(text, number))
+    if (path / 'net' / 'spec.json').is_file():
+        raise SoundNetError(f'{where}: the folder of a run. Use {path / "net"}')
+    if path.suffix == '.npz' or (path.is_dir() and not (path / 'spec.json').is_file()):
         from soundnet_tf.evaluation.embedders.precomputed import Precomputed
 
-        return Precomputed(where, float(hop) if hop else None)
+        return Precomputed(where, number)
     from soundnet_tf.evaluation.embedders.saved_nets import saved_net
 
     return saved_net(text)
+
+
+def _split(text: str) -> tuple[str, float | None]:
+    """What is before a number behind a colon, and the number; that of an address is behind its path."""
+    match = re.fullmatch(r'(https?://[^/]+/.+|(?!https?://).+):(\d*\.?\d+)', text, re.DOTALL)
+    if match is None or pathlib.Path(text).exists():
+        return text, None
+    return match[1], float(match[2])
+
+
+def _rate(text: str, number: float | None) -> int | None:
+    if number is not None and number % 1:
+        raise SoundNetError(f'{text}: invalid sample rate {number:g}. Use whole Hz, such as 16000')
+    return None if number is None else int(number)

@@ -1,58 +1,94 @@
-"""Modules of TensorFlow Hub and other SavedModels: a waveform in, a dict of outputs by name out."""
+"""Modules of TensorFlow Hub and other SavedModels: a waveform in, one or several outputs out."""
 
-import itertools
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from soundnet_tf import audio, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.evaluation.embedders.kinds import Values, choose_output, measured_hop_s, origin_of, over_time
+from soundnet_tf.evaluation.embedders import kinds
+from soundnet_tf.evaluation.embedders.kinds import Values
 from soundnet_tf.teachers.options import fingerprint
 
 DEFAULT = 'embedding'
-"""The name of an output without a name."""
+"""The name of an output without a name; those of a tuple are `output_0`, `output_1`, ..."""
 
-Call = Callable[[Waveform], Mapping[str, Any]]
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One way to call a module: with `[samples]`, or as `is_batch` with `[1, samples]`."""
+
+    run: Callable[[Any], Any]
+    is_batch: bool
+    samples: int = 0
+    """The input's length; 0 for any."""
+
+    def outputs(self, waveform: Waveform) -> Mapping[str, Any]:
+        """The module's outputs for `[samples]`, by name."""
+        import tensorflow as tf
+
+        return _named(self.run(tf.constant(waveform[None] if self.is_batch else waveform)))
 
 
 class Module:
     """A SavedModel's folder, or the address of a module, which tensorflow-hub then fetches.
 
-    The module, or one of its signatures, takes `waveform`, `[samples]` or `[batch, samples]` at 22,050 Hz.
+    The module, or one of its signatures, accepts a waveform, `[samples]` or `[batch, samples]`, at `rate` in Hz, by
+    default 22,050. One of a fixed length processes a clip in consecutive windows of that length (`audio.windows`).
     """
 
-    def __init__(self, where: str):
+    def __init__(self, where: str, rate: int | None = None):
         self.name = where
         self._module = _load(where)
         folder = pathlib.Path(where)
-        self.origin: Mapping[str, Any] = origin_of(folder)
-        self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where}'
-        self._calls: dict[str, Call] = {}
-        # Heads need more than 10 s.
-        noise = np.random.default_rng(0).uniform(-0.1, 0.1, 12 * SAMPLE_RATE).astype(np.float32)
-        for call in _signatures(self._module, noise):
-            for output in call(noise):
-                self._calls.setdefault(output, call)
-        if not self._calls:
+        self.origin: Mapping[str, Any] = kinds.origin_of(folder)
+        found: dict[str, Call] = {}
+        self._widths: dict[str, tuple[int, int]] = {}
+        for call, outputs in _calls(self._module, rate or SAMPLE_RATE):
+            for name, values in outputs.items():
+                shape = np.shape(values)
+                if name not in {*found, 'times'} and shape and np.asarray(values).dtype.kind in 'fiu':
+                    found[name], self._widths[name] = call, (min(len(shape), 2), shape[-1])
+        if not found:
             raise SoundNetError(
-                f'{where}: does not accept a waveform. Use a module from a waveform to a dict of outputs'
+                f'{where}: does not accept a waveform, but {_wants(self._module)}. Use a module of samples alone'
             )
+        self._calls = found
+        self._rate = kinds.rate_of(where, rate, folder)
+        self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self._rate} Hz'
 
     def resolve_layer(self, layer: str | None) -> str:
-        """The output with this name; by default the feature layer over time, or else `embedding`."""
-        return choose_output(layer, [output for output in self._calls if output != 'times'], self.name)
+        """The output with this name; by default that of features, over time before single vectors, or the widest."""
+        return kinds.choose_output(layer, self._widths, self.name)
 
     def hop_s(self, layer: str) -> float:
-        return measured_hop_s(lambda samples: len(self._one(np.zeros(samples, np.float32), layer)))
+        """Of a module with a fixed input length, that length over the time steps of its output."""
+        samples = self._calls[layer].samples
+        if samples:
+            return samples / self._rate / len(self._run(np.zeros(samples, np.float32), layer))
+        return kinds.measured_hop_s(lambda samples: len(self._run(np.zeros(samples, np.float32), layer)), self._rate)
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        return [self._one(waveform, layer) for waveform in waveforms]
+        return [self._run(audio.resample(waveform, SAMPLE_RATE, self._rate), layer) for waveform in waveforms]
 
-    def _one(self, waveform: Waveform, layer: str) -> Values:
-        return over_time(self._calls[layer](waveform)[layer], f'{self.name}: {layer}')
+    def _run(self, samples: Waveform, layer: str) -> Values:
+        """The output for a sound at the module's own rate."""
+        import tensorflow as tf
+
+        call = self._calls[layer]
+        pieces = audio.windows(samples, call.samples) if call.samples else samples[None]
+        try:
+            values = [call.outputs(piece)[layer] for piece in pieces]
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            raise SoundNetError(
+                f'{self.name}: {layer} cannot be computed for {len(samples):,} samples at {self._rate:,} Hz '
+                f'({storage.reason(error)}); it accepts {_wants(self._module)}. Use longer clips'
+            ) from None
+        return np.concatenate([kinds.over_time(one, f'{self.name}: {layer}') for one in values])
 
 
 def _load(where: str) -> Any:
@@ -71,28 +107,67 @@ def _load(where: str) -> Any:
         raise SoundNetError(f'{where}: cannot be loaded as a module ({reason})') from error
 
 
-def _signatures(module: Any, noise: Waveform) -> Iterator[Call]:
-    """The module itself, then its signatures, each for a waveform alone or else for a batch of one, if it takes it."""
+def _calls(module: Any, rate: int) -> Iterator[tuple[Call, Mapping[str, Any]]]:
+    """The calls that work, of the module itself before its signatures, and their outputs for noise."""
     import tensorflow as tf
 
-    ways = [(module, None)] if callable(module) else []
+    # Heads need more than 10 s.
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 12 * rate).astype(np.float32)
+    for call in _ways(module):
+        try:
+            outputs = call.outputs(noise[: call.samples] if call.samples else noise)
+        except (ValueError, TypeError, tf.errors.OpError):  # traced for another kind of input
+            continue
+        yield call, outputs
+
+
+def _ways(module: Any) -> Iterator[Call]:
+    traced = list(_traced(module))
+    if callable(module) and not any(run is module for run, _ in traced):
+        # What it accepts can only be found out by trying.
+        yield from (Call(module, False), Call(module, True))
+    for run, specs in traced:
+        if len(specs) != 1 or specs[0].dtype.is_integer:
+            continue
+        ((name, spec),) = ((spec.name, spec) for spec in specs)
+        # A signature does not refuse another rank, and makes what it will of it.
+        if spec.shape.rank in (None, 1, 2):
+            batches = (False, True) if spec.shape.rank is None else (spec.shape.rank == 2,)
+            samples = (spec.shape[-1] or 0) if spec.shape.rank else 0
+            call = run if run is module else lambda value, run=run, name=name: run(**{name: value})
+            yield from (Call(call, is_batch, samples) for is_batch in batches)
+
+
+def _traced(module: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """What can be called, and the tensors that it accepts: the module itself as often as it was traced."""
+    import tensorflow as tf
+
+    for concrete in getattr(module.__call__, 'concrete_functions', ()) if callable(module) else ():
+        values = tf.nest.flatten(concrete.structured_input_signature)
+        yield module, [value for value in values if isinstance(value, tf.TensorSpec)]
     for key in getattr(module, 'signatures', {}):
         signature = module.signatures[key]
-        entries = signature.structured_input_signature[1]
-        if len(entries) == 1:
-            ((entry, spec),) = entries.items()
-            ways.append((lambda waveform, run=signature, entry=entry: run(**{entry: waveform}), spec.shape.rank))
-    for (way, rank), batched in itertools.product(ways, (False, True)):
-        # A signature does not refuse another rank, and makes what it will of it.
-        if rank not in (None, 2 if batched else 1):
-            continue
+        specs = signature.structured_input_signature[1]
+        yield signature, [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()]
 
-        def call(waveform: Waveform, way: Any = way, batched: bool = batched) -> Mapping[str, Any]:
-            outputs = way(tf.constant(waveform[None] if batched else waveform))
-            return outputs if isinstance(outputs, Mapping) else {DEFAULT: outputs}
 
-        try:
-            call(noise)
-        except (ValueError, TypeError, tf.errors.OpError):  # traced for the other kind of input
-            continue
-        yield call
+def _wants(module: Any) -> str:
+    """In words, what each call accepts: `samples [?] float32 and rate [] int32`; `?` for any length."""
+    calls = [' and '.join(map(_describe, specs)) or 'no input' for _, specs in _traced(module)]
+    return '; or '.join(dict.fromkeys(calls)) or 'nothing'
+
+
+def _describe(spec: Any) -> str:
+    sizes = '...' if spec.shape.rank is None else ', '.join(str(size or '?') for size in spec.shape)
+    return f'{spec.name} [{sizes}] {spec.dtype.name}'
+
+
+def _named(outputs: Any) -> Mapping[str, Any]:
+    """A module's outputs by name: a dict, a named tuple, a list or tuple, or one tensor."""
+    if isinstance(outputs, Mapping):
+        return outputs
+    if hasattr(outputs, '_asdict'):
+        return outputs._asdict()
+    if isinstance(outputs, list | tuple):
+        return {f'output_{index}': output for index, output in enumerate(outputs)}
+    return {DEFAULT: outputs}
