@@ -11,7 +11,8 @@ ROLES = ('objects', 'scenes')
 """Roles of teachers: ImageNet's objects, Places' scenes."""
 
 NETWORKS = ('vgg', 'alexnet')
-STARTS = ('distilled', 'scratch', 'autoencoder', 'random', 'mfcc', 'multimodal', 'published')
+STARTS = ('distilled', 'scratch', 'autoencoder', 'random', 'mfcc', 'multimodal', 'existing', 'published')
+"""What a row's net is; `existing` ones are loaded, and of `published` rows there is the number alone."""
 
 TRUST = {'E': "the ESC-50 repository's table of results", 'U': 'remembered from the paper, unchecked'}
 
@@ -33,6 +34,10 @@ class TableRow:
     network: str = 'vgg'
     modalities: tuple[str, ...] = ()
     """Of a multimodal row: `sound`, `vision` or both."""
+    weights: str = ''
+    """Of an existing net: what `evaluation.embedders.make` accepts."""
+    fingerprint: str = ''
+    """Of an existing net: the embedder's."""
     published: Mapping[str, tuple[float, str]] = dataclasses.field(default_factory=dict)
 
 

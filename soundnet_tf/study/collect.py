@@ -49,9 +49,13 @@ def write(
     by_row = {(cell.table, cell.row, cell.data): cell for cell in cells}
     parts = [
         f'# {material.name}',
-        'In %, mean and standard deviation over seeds; '
-        f'width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
-        f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.',
+        'In %, mean and standard deviation over seeds'
+        + (
+            f'; width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
+            f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.'
+            if material.records
+            else '; nothing was trained.'
+        ),
         *(f'Protocol of {name}: {effort.protocol(own, DEFAULT)}.' for name, own in material.data.items()),
         *(_table(table, material, by_row) for table in tables),
     ]

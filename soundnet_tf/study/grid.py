@@ -8,7 +8,8 @@ import dataclasses
 import hashlib
 import logging
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tqdm
@@ -16,14 +17,14 @@ import tqdm
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.experiments.tables import Table, TableRow
-from soundnet_tf.study import collect, measure, trained
+from soundnet_tf.study import collect, existing, measure, trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
 
 STUDY = 'study.json'
 
-DETERMINISTIC = ('mfcc',)
-"""Deterministic rows, which need one seed only."""
+DETERMINISTIC = ('mfcc', 'existing')
+"""Rows that need one seed only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Job:
         own = {
             f.name: getattr(self.row, f.name)
             for f in dataclasses.fields(TableRow)
-            if f.name not in ('name', 'published')
+            if f.name not in ('name', 'published', 'weights', 'fingerprint')
         }
         digest = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
         return f'{trained.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
@@ -60,9 +61,12 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
     All rows with one seed come before the next seed. A row that fails, for example by a loss that is NaN, is
-    reported and counted, and the others continue. Raises SoundNetError if `out` was started with other settings, or if
-    another process is running there.
+    reported and counted, and the others continue. Raises SoundNetError if `out` was started with other settings, if
+    another process is running there, if a net of the material cannot be loaded, or if there is nothing to measure.
     """
+    tables = existing.with_rows(tables, material.nets)
+    if not list(_jobs(tables, material, seeds)):
+        raise SoundNetError(f'{material.name}: nothing to measure in {_why_empty(tables, material)}')
     _begin(out, material, effort)
     claim = storage.Claim.of(out / STUDY)
     if claim is None:
@@ -144,6 +148,16 @@ def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[J
                         yield Job(row, data, seed)
 
 
+def _why_empty(tables: Sequence[Table], material: Material) -> str:
+    """What each table lacks, as text."""
+    reasons = {}
+    for table in tables:
+        lacking = [measure.lacking(row, material) for row in table.rows if row.start != 'published']
+        why = filter(None, lacking) if _data(table, material) else [f'no data for {" or ".join(table.data)}']
+        reasons[table.name] = ', '.join(dict.fromkeys(why))
+    return '; '.join(f'the table {name} ({why})' for name, why in reasons.items())
+
+
 def _seeds(row: TableRow, seeds: int) -> range:
     return range(1 if row.start in DETERMINISTIC else seeds)
 
@@ -158,5 +172,12 @@ def _data(table: Table, material: Material) -> list[str]:
 def _begin(out: pathlib.Path, material: Material, effort: Effort) -> None:
     settings = {'material': dataclasses.asdict(material), 'effort': effort.to_dict()}
     # A folder without study.json is not refused: the synthetic world may be in it.
-    write = storage.begin if (out / STUDY).exists() else storage.write_json
-    write(out / STUDY, settings)
+    if (out / STUDY).exists():
+        storage.begin(out / STUDY, settings, fixed=_fixed)
+    else:
+        storage.write_json(out / STUDY, settings)
+
+
+def _fixed(settings: dict[str, Any]) -> Mapping[str, Any]:
+    """The settings that other results depend on; nets that exist may be added at any time."""
+    return settings | {'material': {key: value for key, value in settings['material'].items() if key != 'nets'}}

@@ -1,4 +1,4 @@
-"""The material of a study: records for training, labelled sounds for evaluation, and labelled videos."""
+"""The material of a study: nets that exist, records for training, labelled sounds, and labelled videos."""
 
 import dataclasses
 import pathlib
@@ -8,7 +8,7 @@ from typing import Any
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation import datasets, embedders
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.tables import NETWORKS, ROLES
 
@@ -60,6 +60,8 @@ class Material:
     """The pixel scale of its inputs, as in `--teacher`: `0..255`, `0..1`, `-1..1` or `caffe`."""
     published: bool = True
     """Whether to show the paper's numbers; they do not apply to synthetic data."""
+    nets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Nets that exist, by the name of their rows: what `evaluation.embedders.make` accepts."""
 
     def head(self, network: str, role: str) -> str | None:
         """The head of the records with the role `objects` or `scenes`; None if there is none."""
@@ -85,10 +87,23 @@ def _check(material: Material) -> None:
         unknown = sorted(set(given) - set(allowed))
         if unknown:
             raise ValueError(f'{what}: unexpected key {unknown[0]!r}. Use {" or ".join(allowed)}')
+    if not isinstance(material.nets, Mapping) or not all(isinstance(net, str) for net in material.nets.values()):
+        raise ValueError('nets must be a mapping of names to nets, such as {"soundnet8": "soundnet8"}')
     from soundnet_tf.teachers.networks import SCALES  # loads TensorFlow, not needed for the checks above
 
     if material.vision_scale not in SCALES:
         raise ValueError(f'vision_scale must be one of {", ".join(SCALES)}, got {material.vision_scale!r}')
+
+
+def _require_both(material: Material, path: pathlib.Path) -> None:
+    """Raise SoundNetError for a material without nets, or without anything to evaluate them on."""
+    if not material.nets and not material.records:
+        raise SoundNetError(
+            f'{path}: nothing to measure: neither nets nor records. Add "nets": {{"soundnet8": "soundnet8"}} for the '
+            'published weights, or records and teachers to train nets'
+        )
+    if not material.data and not material.videos:
+        raise SoundNetError(f'{path}: nothing to measure on: neither data nor videos. Add a labelled data set')
 
 
 def write(material: Material, path: pathlib.Path) -> None:
@@ -106,10 +121,17 @@ def read(path: pathlib.Path) -> Material:
         }
         material = Material(data=data, **values)
         _check(material)
+    _require_both(material, path)
 
     # Absolute, so that a study can be resumed from any folder.
     def below(name: str) -> str:
         return str((path.parent / name).resolve())
+
+    def found(net: str) -> str:
+        """A path as `below`; names and addresses as they are."""
+        where, _ = embedders.split(net)
+        is_path = (path.parent / where).exists() or ('/' in where and '://' not in where)
+        return below(where) + net.removeprefix(where) if is_path else net
 
     return dataclasses.replace(
         material,
@@ -117,4 +139,5 @@ def read(path: pathlib.Path) -> Material:
         records={network: below(folder) for network, folder in material.records.items()},
         videos=below(material.videos) if material.videos else None,
         vision_model=below(material.vision_model) if material.vision_model else None,
+        nets={name: found(net) for name, net in material.nets.items()},
     )

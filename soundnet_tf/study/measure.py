@@ -26,6 +26,9 @@ def lacking(row: TableRow, material: Material) -> str | None:
     """What the material lacks for a row, as text; None if it has everything."""
     if row.start == 'published':
         return 'published only'
+    if row.start == 'scratch' and not material.records:
+        # Else a study of nets that exist would train for days.
+        return 'no records'
     learns = row.start in ('distilled', 'autoencoder', 'multimodal')
     if learns and row.network not in material.records:
         return f'no records with {row.network} teachers'

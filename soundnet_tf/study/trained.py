@@ -1,6 +1,7 @@
-"""The nets of the rows, trained or random; rows share a net where they can."""
+"""The nets of the rows: trained, random or existing; rows share a net where they can."""
 
 import contextlib
+import hashlib
 import pathlib
 import sys
 
@@ -23,9 +24,11 @@ def spec_of(row: TableRow, effort: Effort) -> NetSpec:
 
 
 def embedder_of(row: TableRow, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
-    """The embedder of a row: distilled, autoencoder, random or MFCC. Nets are trained in `out/nets`."""
+    """The embedder of a row: distilled, autoencoder, random, MFCC or an existing net. `out/nets` has those trained."""
     if row.start == 'mfcc':
         return make('mfcc')
+    if row.start == 'existing':
+        return make(row.weights)
     if row.start == 'random':
         return saved_nets.random_net(row.net, seed, spec_of(row, effort))
     run = out / 'nets' / f'{name_of(row)}-seed{seed}'
@@ -40,6 +43,8 @@ def embedder_of(row: TableRow, material: Material, effort: Effort, seed: int, ou
 
 def name_of(row: TableRow) -> str:
     """Identifies the net of a row, whatever layer is used."""
+    if row.start == 'existing':
+        return f'existing-{hashlib.sha256(row.fingerprint.encode()).hexdigest()[:8]}'
     parts = [row.net, row.start]
     if row.start in ('distilled', 'multimodal'):
         parts += [row.loss, '+'.join(row.roles), row.network]

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
 from soundnet_tf import storage
 from soundnet_tf.config import NETS
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
+from soundnet_tf.evaluation import embedders
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Table, TableRow
 from soundnet_tf.study import effort, grid, material, measure
 from soundnet_tf.study.material import Labelled, Material
@@ -162,6 +164,116 @@ def test_the_papers_tables_can_be_run():
             assert set(row.published) <= set(table.data), f'{table.name}: {row.name}'
             assert row.layer is None or row.layer in (*NETS[row.net].layer_names, 'conv8')
             assert all(0 < percent < 100 and letter in TRUST for percent, letter in row.published.values())
+
+
+NETS_ALONE = Material(
+    'nets', {'barks': Labelled('barks', 'esc50')}, nets={'soundnet8': 'soundnet8', 'mine': 'runs/net'}
+)
+
+
+class Existing:
+    """A net that has been trained elsewhere."""
+
+    def __init__(self, weights):
+        self.fingerprint = f'weights of {weights}'
+
+    def resolve_layer(self, layer):
+        if layer in ('conv7', 'conv8'):
+            raise UnknownLayer(f'no layer {layer!r}')
+        return layer or 'pool5'
+
+
+def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedders, 'make', Existing)
+    outcome = grid.run(TABLES, NETS_ALONE, effort.Effort(), 2, tmp_path)
+    assert not outcome.failed
+    layers = ('conv4', 'conv5', 'pool5', 'conv6')
+    assert [job for job in asked if job[2] == 0] == [
+        ('SoundNet8, random weights', 'barks', 0),
+        ('SoundNet5, random weights', 'barks', 0),
+        ('MFCC', 'barks', 0),
+        *((name, 'barks', 0) for name in ('soundnet8, published weights', 'mine')),
+        *((f'{layer}, {net}', 'barks', 0) for net in ('soundnet8, published weights', 'mine') for layer in layers),
+    ]
+    assert {job[0] for job in asked if job[2] == 1} == {'SoundNet8, random weights', 'SoundNet5, random weights'}
+    lines = outcome.tables.read_text().splitlines()
+    assert 'In %, mean and standard deviation over seeds; nothing was trained.' in lines
+    # The paper's numbers are of its own net.
+    for line in (
+        '| soundnet8, published weights | 50.0 | 74.2 E |',
+        '| pool5, soundnet8, published weights | 50.0 | 72.9 U |',
+        '| mine | 50.0 |  |',
+        '| SoundNet8 | not run: no records with vgg teachers | 74.2 E |',
+        '| SoundNet8 from scratch | not run: no records | 51.1 E |',
+        '| soundnet8, published weights | not run | 88 U |',
+    ):
+        assert line in lines
+
+
+def test_a_net_may_be_added_later_and_another_of_its_name_is_measured(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedders, 'make', Existing)
+    grid.run(TABLES[1:2], SOME, effort.SMOKE, 1, tmp_path)
+    asked.clear()
+    more = dataclasses.replace(SOME, nets={'mine': 'runs/net'})
+    grid.run(TABLES[1:2], more, effort.SMOKE, 1, tmp_path)
+    assert asked == [('mine', 'barks', 0)]
+    grid.run(TABLES[1:2], dataclasses.replace(SOME, nets={'mine': 'runs/other'}), effort.SMOKE, 1, tmp_path)
+    assert asked == [('mine', 'barks', 0)] * 2
+
+
+def test_what_cannot_be_measured_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedders, 'make', Existing)
+    loss = [table for table in TABLES if table.name in ('loss', 'scenes')]
+    words = (
+        r'nets: nothing to measure in the table scenes \(no data for dcase\); '
+        r'the table loss \(no records with vgg teachers\)'
+    )
+    with pytest.raises(SoundNetError, match=words):
+        grid.run(loss, NETS_ALONE, effort.SMOKE, 1, tmp_path / 'study')
+    assert not (tmp_path / 'study').exists()
+    monkeypatch.undo()
+    with pytest.raises(SoundNetError, match=r'runs/net is not a saved net'):
+        grid.run(TABLES, dataclasses.replace(NETS_ALONE, nets={'x': 'runs/net'}), effort.SMOKE, 1, tmp_path / 'study')
+    data = {'esc50': {'path': 'ESC-50', 'stands_for': 'esc50'}}
+    for given, words in (
+        (
+            {'data': data},
+            r'm\.json: nothing to measure: neither nets nor records\. Add "nets": \{"soundnet8": "soundnet8"\}',
+        ),
+        (
+            {'data': {}, 'nets': {'a': 'mfcc'}},
+            r'm\.json: nothing to measure on: neither data nor videos\. Add a labelled',
+        ),
+        (
+            {'data': data, 'nets': ['mfcc']},
+            'nets must be a mapping of names to nets, such as {"soundnet8": "soundnet8"}',
+        ),
+    ):
+        (tmp_path / 'm.json').write_text(json.dumps({'name': 'x'} | given))
+        with pytest.raises(SoundNetError, match=words):
+            material.read(tmp_path / 'm.json')
+
+
+def test_paths_of_nets_are_below_the_material(tmp_path):
+    (tmp_path / 'own').mkdir()
+    (tmp_path / 'yamnet.tflite').touch()
+    nets = {
+        'a': 'soundnet8',
+        'b': 'own',
+        'c': 'runs/net',
+        'd': 'yamnet.tflite:16000',
+        'e': 'https://x/y/1',
+        'f': 'mfcc',
+    }
+    material.write(dataclasses.replace(NETS_ALONE, nets=nets), tmp_path / 'm.json')
+    below = {'b': f'{tmp_path}/own', 'c': f'{tmp_path}/runs/net', 'd': f'{tmp_path}/yamnet.tflite:16000'}
+    assert material.read(tmp_path / 'm.json').nets == nets | below
+
+
+def test_the_example_of_docs_can_be_read():
+    example = material.read(pathlib.Path(__file__).parents[2] / 'docs' / 'examples' / 'published_weights.json')
+    assert example.nets == {'soundnet8': 'soundnet8'}
+    assert {own.stands_for for own in example.data.values()} == {'esc50', 'esc10'}
 
 
 def test_windows_begin_together_on_every_layer():

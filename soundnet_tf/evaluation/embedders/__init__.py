@@ -14,7 +14,7 @@ import re
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 
-__all__ = ['AnyEmbedder', 'make']
+__all__ = ['AnyEmbedder', 'make', 'split']
 
 
 def make(text: str) -> AnyEmbedder:
@@ -30,7 +30,7 @@ def make(text: str) -> AnyEmbedder:
         if len(seed) > 1 or (seed and not seed[0].isdigit()):
             raise SoundNetError(f'{text!r}: invalid. Use random:soundnet8, or random:soundnet8:SEED')
         return random_net(net, int(seed[0]) if seed else 0)
-    where, number = _split(text)
+    where, number = split(text)
     path = pathlib.Path(where)
     if re.match(r'https?://', where) or (path / 'saved_model.pb').is_file():
         from soundnet_tf.evaluation.embedders.hub import Module
@@ -51,7 +51,7 @@ def make(text: str) -> AnyEmbedder:
     return saved_net(text)
 
 
-def _split(text: str) -> tuple[str, float | None]:
+def split(text: str) -> tuple[str, float | None]:
     """What is before a number behind a colon, and the number; that of an address is behind its path."""
     match = re.fullmatch(r'(https?://[^/]+/.+|(?!https?://).+):(\d*\.?\d+)', text, re.DOTALL)
     if match is None or pathlib.Path(text).exists():
