@@ -37,7 +37,7 @@ def of_clips(
     Raises BadAudio, which lists all files that cannot be read; the features of the others stay in the folder `cache`.
     """
     if isinstance(embedder, Precomputed):
-        return [embedder.of_file(clip.path) for clip in dataset.clips]
+        return [embedder.of_file(clip.path, layer) for clip in dataset.clips]
     how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
     paths = [None if cache is None else _place(clip.path, how, cache) for clip in dataset.clips]
     found: dict[int, Values] = {}

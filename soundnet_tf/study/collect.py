@@ -87,6 +87,9 @@ def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], 
     published = list(dict.fromkeys(stands_for for _, stands_for in columns)) if material.published else []
     head += [f'{NAMES[stands_for]}, published' for stands_for in published]
     for row in table.rows:
+        # A study of nets that exist has nothing to say about most rows of the paper but its numbers.
+        if not material.records and measure.lacking(row, material) and row.published.keys().isdisjoint(published):
+            continue
         cells = [_cell(table, row, name, material, by_row) for name, _ in columns]
         if material.published:
             cells += [_of_paper(row, stands_for) for stands_for in published]
@@ -94,7 +97,8 @@ def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], 
             continue
         rows.append([row.name, *cells])
     if not rows or not (data or material.published):
-        return f'## {table.about}\n\nNot run: the material has no {" or ".join(table.data)}.'
+        missing = 'records' if data else ' or '.join(table.data)
+        return f'## {table.about}\n\nNot run: the material has no {missing}.'
     lines = [head, ['---'] * len(head), *rows]
     return f'## {table.about} ({table.measure})\n\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 

@@ -2,6 +2,7 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 import scipy.fft
@@ -175,18 +176,96 @@ def test_mfcc_over_time():
         embedder.resolve_layer('pool5')
 
 
-def test_precomputed_features_are_those_that_soundnet_embed_wrote(forms, tmp_path):
+@pytest.mark.parametrize('format', ['npz', 'npy', 'h5', 'csv', 'jsonl', 'parquet'])
+def test_precomputed_features_are_those_that_soundnet_embed_wrote(forms, tmp_path, format):
     paths = [made.write(tmp_path / 'sounds' / name, noise(3.0, seed=len(name))) for name in ('a.wav', 'bc.wav')]
-    embedder = load(forms / 'net')
-    write.embed_files(embedder, files.find([str(tmp_path / 'sounds')]), str(tmp_path / 'features'))
-    ready = embedders.make(str(tmp_path / 'features'))
-    for path in paths:
-        np.testing.assert_array_equal(ready.of_file(path), embedder.embed_file(path).values)
-    assert ready.hop_s(ready.resolve_layer(None)) == pytest.approx(8192 / SAMPLE_RATE)
+    embedder, sounds = load(forms / 'net'), files.find([str(tmp_path / 'sounds')])
+    for out, layers in (('one', ['pool5']), ('two', ['conv7', 'pool5'])):
+        out = str(tmp_path / (out if format in ('npz', 'npy') else f'{out}.{format}'))
+        write.embed_files(embedder, sounds, out, format, layers)
+        ready = embedders.make(out)
+        layer = ready.resolve_layer(None)
+        assert layer == ('precomputed' if len(layers) == 1 else 'pool5')
+        for path in paths:
+            np.testing.assert_array_equal(ready.of_file(path, layer), embedder.embed_file(path, 'pool5').values)
+        assert ready.hop_s(layer) == pytest.approx(8192 / SAMPLE_RATE)
+    own = embedder.embed_file(paths[0], 'conv7').values
+    np.testing.assert_allclose(ready.of_file(paths[0], 'conv7'), own, atol=1e-5)
+    with pytest.raises(UnknownLayer, match=r"no output 'x'\. Set layer to one of \w+ \(\d+ channels\), \w+ \("):
+        ready.resolve_layer('x')
     with pytest.raises(SoundNetError, match=r'no features of c\.wav\. Compute them, or leave the clip out'):
         ready.of_file('some/c.wav')
     with pytest.raises(SoundNetError, match='cannot embed waveforms'):
         ready.embed(CLIPS, 'precomputed')
+
+
+def test_pooled_features_are_one_vector(forms, tmp_path):
+    path = made.write(tmp_path / 'a.wav', noise(3.0))
+    embedder = load(forms / 'net')
+    for format in ('csv', 'h5'):
+        out = str(tmp_path / f'mean.{format}')
+        write.embed_files(embedder, files.find([path]), out, format, pool='mean')
+        ready = embedders.make(out)
+        np.testing.assert_allclose(ready.of_file(path)[0], embedder.embed_file(path).values.mean(axis=0), rtol=1e-5)
+        assert ready.hop_s('precomputed') == math.inf
+
+
+VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def _others_csv(path, name):
+    times = ['time,', '0.5,', '1.0,'] if name == 'time' else ['', '', '']
+    lines = ['a,b,c', '0,1,2', '3,4,5'][name == 'bare' :]
+    path.write_text('\n'.join(time + line for time, line in zip(times, lines, strict=False)) + '\n')
+
+
+def _others_h5(path, name):
+    with h5py.File(path, 'w') as file:
+        file['values' if name == 'times' else 'x/features'] = VALUES
+        if name == 'times':
+            file['times'] = [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'name', 'hop_s'),
+    [('.csv', 'bare', None), ('.csv', 'head', None), ('.csv', 'time', 0.5), ('.h5', 'x', None), ('.h5', 'times', 0.5)],
+)
+def test_a_folder_of_features_of_others(suffix, name, hop_s, tmp_path):
+    (tmp_path / 'f').mkdir()
+    (_others_csv if suffix == '.csv' else _others_h5)(tmp_path / 'f' / f'rain.wav{suffix}', name)
+    ready = embedders.make(str(tmp_path / 'f'))
+    np.testing.assert_array_equal(ready.of_file('x/rain.wav'), VALUES)
+    if hop_s:
+        assert ready.hop_s('precomputed') == hop_s
+    else:
+        with pytest.raises(
+            SoundNetError, match=r'values over time without `times`\. Append the seconds per time step, as'
+        ):
+            ready.hop_s('precomputed')
+    assert embedders.make(f'{tmp_path / "f"}:0.25').hop_s('precomputed') == 0.25
+
+
+def test_a_table_of_features_of_others(tmp_path):
+    (tmp_path / 'all.csv').write_text('filename,fold,a,b\nx/rain.wav,one,1,2\ndog.wav,two,3,4\n')
+    ready = embedders.make(str(tmp_path / 'all.csv'))
+    np.testing.assert_array_equal(ready.of_file('rain.wav'), [[1, 2]])
+    assert ready.hop_s('precomputed') == math.inf
+    with h5py.File(tmp_path / 'all.h5', 'w') as file:
+        file['fold1/rain.wav'] = VALUES
+    np.testing.assert_array_equal(embedders.make(str(tmp_path / 'all.h5')).of_file('rain.wav'), VALUES)
+    for file, text, words in (
+        ('no.csv', 'a,b\n1,2\n', r'no\.csv: no column path, file, .* or audio\. Add one, or use a file for each clip'),
+        ('twice.csv', 'path,a\nx/rain.wav,1\ny/rain.wav,2\n', r'twice\.csv: rain\.wav is there twice'),
+        ('text.csv', 'path,a\nrain.wav,1\ndog.wav,loud\n', r'text\.csv: cannot be read \(could not convert string'),
+        ('no.jsonl', '{"path": "rain.wav"}\n', r'no\.jsonl: no column values, features, embedding or embeddings'),
+    ):
+        (tmp_path / file).write_text(text)
+        with pytest.raises(SoundNetError, match=words):
+            embedders.make(str(tmp_path / file))
+    with h5py.File(tmp_path / 'net.h5', 'w') as file:
+        file.attrs['model_config'] = '{}'
+    with pytest.raises(SoundNetError, match=r'net\.h5: a network in Keras format, not features'):
+        embedders.make(str(tmp_path / 'net.h5'))
 
 
 def test_precomputed_features_in_one_file(tmp_path):
@@ -220,7 +299,7 @@ def test_the_hop_of_a_black_box():
         ('random:soundnet5:x', 'Use random:soundnet8, or random:soundnet8:SEED'),
         ('no.tflite', r'no\.tflite: no such file'),
         ('no.npz', r'no\.npz: cannot be read \(No such file'),
-        ('empty', r'empty: no \.npy or \.npz files'),
+        ('empty', r'empty: no features\. Use a folder of \.npy, \.npz, .* or one file with all clips \(\.npz'),
     ],
 )
 def test_invalid_embedders_are_reported(text, words, tmp_path, monkeypatch):

@@ -178,7 +178,7 @@ class Existing:
         self.fingerprint = f'weights of {weights}'
 
     def resolve_layer(self, layer):
-        if layer in ('conv7', 'conv8'):
+        if layer not in (None, 'pool5', 'conv6'):
             raise UnknownLayer(f'no layer {layer!r}')
         return layer or 'pool5'
 
@@ -187,7 +187,7 @@ def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, mo
     monkeypatch.setattr(embedders, 'make', Existing)
     outcome = grid.run(TABLES, NETS_ALONE, effort.Effort(), 2, tmp_path)
     assert not outcome.failed
-    layers = ('conv4', 'conv5', 'pool5', 'conv6')
+    layers = ('pool5', 'conv6')
     assert [job for job in asked if job[2] == 0] == [
         ('SoundNet8, random weights', 'barks', 0),
         ('SoundNet5, random weights', 'barks', 0),
@@ -208,6 +208,10 @@ def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, mo
         '| soundnet8, published weights | not run | 88 U |',
     ):
         assert line in lines
+    assert 'alexnet' not in outcome.tables.read_text()
+    synthetic = dataclasses.replace(NETS_ALONE, published=False)
+    text = grid.report(TABLES[2:3], synthetic, effort.Effort(), 1, tmp_path).read_text()
+    assert '## the loss between teachers and student\n\nNot run: the material has no records.' in text
 
 
 def test_a_net_may_be_added_later_and_another_of_its_name_is_measured(asked, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ random:soundnet8       a fresh net with random weights (random:soundnet5, random
 mfcc                   mel-frequency cepstral coefficients
 module/, https://...   a SavedModel or a module of TensorFlow Hub; module/:16000 has its sample rate in Hz
 net.tflite             a TFLite file; its sample rate is that of its metadata, or as in net.tflite:16000
-features/, f.npz       precomputed features (see `precomputed`); features/:0.5 has a time step each 0.5 s
+features/, f.csv       precomputed features (see `precomputed`); features/:0.5 has a time step each 0.5 s
 """
 
 import pathlib
@@ -13,6 +13,9 @@ import re
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
+
+TABLES = ('.npz', '.h5', '.hdf5', '.csv', '.jsonl', '.parquet')
+"""Suffixes of a file with the features of all clips."""
 
 __all__ = ['AnyEmbedder', 'make', 'split']
 
@@ -42,7 +45,7 @@ def make(text: str) -> AnyEmbedder:
         return Lite(where, _rate(text, number))
     if (path / 'net' / 'spec.json').is_file():
         raise SoundNetError(f'{where}: the folder of a run. Use {path / "net"}')
-    if path.suffix == '.npz' or (path.is_dir() and not (path / 'spec.json').is_file()):
+    if path.suffix.lower() in TABLES or (path.is_dir() and not (path / 'spec.json').is_file()):
         from soundnet_tf.evaluation.embedders.precomputed import Precomputed
 
         return Precomputed(where, number)

@@ -1,121 +1,126 @@
 """Precomputed features, by soundnet-embed or another program.
 
-FOLDER/NAME.npz or .npy   an array for each clip, by the clip's file name (`rain.wav.npz` or `rain.npz`), at any depth
-FILE.npz                  all in one, an array for each clip by its file name, with or without the extension
+FOLDER/NAME.npz, .npy, .h5 or .csv          one clip, by its file name (`rain.wav.npz` or `rain.npz`), at any depth
+FILE.npz, .h5, .csv, .jsonl or .parquet     all clips, by their file names, with or without the extension
 
-An array is `[channels]`, or `[time, channels]`. An npz of a folder has it as `values`, and may have `times` in seconds.
+An array is `[channels]`, or `[time, channels]`. A .npz or .h5 of one clip has it as `values`, and may have `times` in
+seconds; other arrays are layers by their names. A .csv has a row for each time step, a column for each channel, and
+may have a column `time`; one of all clips has the clip's file in a column `path`, and may have a column `layer`. Tables
+of soundnet-embed, also with several layers, are such files.
 """
 
 import hashlib
 import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError, UnknownLayer
-from soundnet_tf.evaluation.embedders.kinds import Values, over_time
-from soundnet_tf.storage import arrays
-
-LAYER = 'precomputed'
-AGAIN = 'Compute it again'
+from soundnet_tf.evaluation.embedders import feature_files, kinds
+from soundnet_tf.evaluation.embedders.feature_files import AGAIN, LAYER, Features, Layers
+from soundnet_tf.evaluation.embedders.kinds import Values
 
 
 class Precomputed:
-    """Arrays by the clips' names; `hop` in seconds, of one vector per clip any number."""
+    """Arrays by the clips' names; `hop_s` in seconds, of one vector per clip any number."""
 
     origin: Mapping[str, Any] = {}
 
-    def __init__(self, where: str, hop: float | None = None):
+    def __init__(self, where: str, hop_s: float | None = None):
         self.name = where
-        self._hop_s = hop
+        self._hop_s = hop_s
         path = pathlib.Path(where)
-        self._file = None if path.is_dir() else arrays.read_npz(path, AGAIN)
-        self._paths: dict[str, pathlib.Path] = {}
-        for file in sorted(path.rglob('*.np[yz]')) if path.is_dir() else ():
-            if self._paths.setdefault(file.stem, file) != file:
-                raise SoundNetError(f'{where}: {file.stem} is there twice. File names of clips must be unique')
-        names = list(self._paths if self._file is None else self._file)
-        if not names:
-            raise SoundNetError(f'{where}: no .npy or .npz files. Use a folder of them, or one .npz with all clips')
+        files = _of_folder(path) if path.is_dir() else {}
+        self._clips: dict[str, Callable[[], Layers]] = {
+            key: (lambda own=own: _merged(own.values())) for key, own in files.items()
+        }
+        if not path.is_dir():
+            self._clips = {key: (lambda own=own: own) for key, own in feature_files.of_clips(path).items()}
+        if not self._clips:
+            raise SoundNetError(
+                f'{where}: no features. Use a folder of {", ".join(feature_files.OF_ONE)} files, or one file with all '
+                f'clips ({", ".join(feature_files.OF_MANY)})'
+            )
         digest = hashlib.sha256()
-        for file in self._paths.values() if self._file is None else [path]:
+        for file in [file for own in files.values() for file in own.values()] if path.is_dir() else [path]:
             with storage.readable(file, AGAIN):
                 digest.update(os.fsencode(file.name) + file.read_bytes())
         self.fingerprint = f'precomputed {digest.hexdigest()}'
         self._clip_of: dict[str, str] = {}
-        self._channels: tuple[str, int] | None = None
+        self._channels: dict[str, tuple[str, int]] = {}
 
     def resolve_layer(self, layer: str | None) -> str:
-        """The only layer."""
-        if layer not in (None, LAYER):
+        """The layer with this name among those of the first clip, or the only one; see `kinds.choose_output`."""
+        there = next(iter(self._clips.values()))()
+        if layer is not None and list(there) == [LAYER] != [layer]:
             raise UnknownLayer(f'{self.name}: precomputed features have no layer {layer!r}. Leave layer out')
-        return LAYER
+        widths = {name: (2, np.shape(own.values)[-1] if np.ndim(own.values) else 1) for name, own in there.items()}
+        return kinds.choose_output(layer, widths, self.name)
 
     def hop_s(self, layer: str) -> float:
+        """As the user or the first file with times says; infinite if there is one vector for each clip.
+
+        Raises SoundNetError for several time steps without times.
+        """
         if self._hop_s is not None:
             return self._hop_s
-        for file in self._paths.values():
-            hop_s = _hop_s(file)
-            if hop_s is not None:
-                return hop_s
-        found = map(_values, self._paths.values()) if self._file is None else self._file.values()
-        if any(array.ndim > 1 and len(array) > 1 for array in found):
+        is_over_time = False
+        for key in self._clips:
+            own = self._features(key, layer)
+            if own.hop_s is not None:
+                return own.hop_s
+            is_over_time |= np.ndim(own.values) > 1 and len(own.values) > 1
+        if is_over_time:
             raise SoundNetError(
                 f'{self.name}: values over time without `times`. Append the seconds per time step, '
                 f'as in {self.name}:0.37'
             )
         return math.inf  # any window of a single vector is that vector
 
-    def of_file(self, clip: str) -> Values:
+    def of_file(self, clip: str, layer: str = LAYER) -> Values:
         """The features of the clip with this path. Raises SoundNetError where there are none, or not usable ones."""
         name = pathlib.PurePath(clip)
-        there = self._paths if self._file is None else self._file
-        key = next((key for key in (name.name, name.stem) if key in there), None)
+        key = next((key for key in (name.name, name.stem) if key in self._clips), None)
         if key is None:
             raise SoundNetError(f'{self.name}: no features of {name.name}. Compute them, or leave the clip out')
         if self._clip_of.setdefault(key, clip) != clip:
             raise SoundNetError(
                 f'{self.name}: one {key} for {self._clip_of[key]} and {clip}. File names of clips must be unique'
             )
-        values = self._file[key] if self._file is not None else _values(self._paths[key])
         with storage.readable(f'{self.name}: {key}', AGAIN):
-            values = over_time(values, f'{self.name}: {key}')
+            values = kinds.over_time(self._features(key, layer).values, f'{self.name}: {key}')
         if not np.isfinite(values).all():
             raise SoundNetError(f'{self.name}: {key} has NaN or infinite values')
-        self._channels = self._channels or (key, values.shape[1])
-        if self._channels[1] != values.shape[1]:
-            other, channels = self._channels
+        other, channels = self._channels.setdefault(layer, (key, values.shape[1]))
+        if channels != values.shape[1]:
             raise SoundNetError(f'{self.name}: {key} has {values.shape[1]} channels, {other} has {channels}')
         return values
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         raise SoundNetError(f'{self.name}: precomputed features cannot embed waveforms')
 
-
-def _values(path: pathlib.Path) -> NDArray[Any]:
-    if path.suffix == '.npy':
-        return arrays.read_npy(path, AGAIN)
-    there = arrays.npz_headers(path, AGAIN)
-    if 'values' not in there:
-        raise SoundNetError(f'{path}: no array `values`; it has {storage.printable(", ".join(there)[:200])}')
-    return arrays.read_npz(path, AGAIN, keys=['values'])['values']
+    def _features(self, key: str, layer: str) -> Features:
+        there = self._clips[key]()
+        if layer not in there:
+            raise SoundNetError(f'{self.name}: {key} has no layer {layer!r}, but {", ".join(there)}. {AGAIN}')
+        return there[layer]
 
 
-def _hop_s(path: pathlib.Path) -> float | None:
-    """The seconds between the first two of an npz's `times`, if it has so many."""
-    if path.suffix != '.npz' or 'times' not in arrays.npz_headers(path, AGAIN):
-        return None
-    times = arrays.read_npz(path, AGAIN, keys=['times'])['times']
-    if times.ndim != 1 or len(times) < 2:
-        return None
-    with storage.readable(path, AGAIN):
-        hop_s = float(times[1] - times[0])
-        if not 0 < hop_s < math.inf:
-            raise ValueError(f'its times are {hop_s} s apart')
-        return hop_s
+def _of_folder(folder: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
+    """The files of a folder by the clips' names and layers."""
+    found: dict[str, dict[str, pathlib.Path]] = {}
+    for file in sorted(folder.rglob('*')):
+        if file.suffix.lower() in feature_files.OF_ONE:
+            clip, layer = feature_files.clip_and_layer(file)
+            if found.setdefault(clip, {}).setdefault(layer, file) != file:
+                raise SoundNetError(f'{folder}: {clip} is there twice. File names of clips must be unique')
+    return found
+
+
+def _merged(files: Iterable[pathlib.Path]) -> Layers:
+    return {layer: own for file in files for layer, own in feature_files.of_clip(file).items()}
