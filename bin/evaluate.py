@@ -3,13 +3,15 @@
     soundnet-evaluate --data=ESC-50/ --model=runs/first/net --out=esc50.json
     soundnet-evaluate --data=ESC-50/ --esc10 --model=runs/first/net --model=random:soundnet8 --model=mfcc
     soundnet-evaluate --data=scenes/ --protocol=dcase --model=module/ --layer=conv7
+    soundnet-evaluate --data=ESC-50/ --model=yamnet.tflite:16000 --model=yamnet/:16000 --model=features/:0.5
     soundnet-evaluate --data=sounds.csv --folds=5 --model=net.tflite --protocol=probe --C=0.1 --shots=1,2,4,8
 
 Each fold is the test set once. The feature scaling, and C if several values are given, are fitted on the other folds.
 --data is a CSV file with the columns path, label and fold (and source), a folder with one folder per class, ESC-50 or
 ESC-10, or a DCASE scene set. --model is a saved net, random:soundnet8 or random:soundnet5 (random weights), mfcc, the
-folder or address of a hub module, a .tflite file, or precomputed features (a folder or .npz of arrays by file name). A
-net is not evaluated on a fold that it was trained on.
+folder or address of a hub module, a .tflite file (both with their sample rate behind a colon where it is not 22,050 Hz
+or in the metadata), or precomputed features (a folder or table by file name, with its seconds per time step). A net is
+not evaluated on a fold that it was trained on.
 
 Protocols: esc (clips repeated to 10 s, windows of 1 s, C 0.01), dcase (30 s, windows of 5 s), probe (logistic
 regression on the mean over time), nearest (nearest neighbour).

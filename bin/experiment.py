@@ -1,11 +1,12 @@
 """Reproduce the paper's tables: train, evaluate and tabulate each row, beside the published numbers.
 
     soundnet-experiment --world --out=study                 the demo's synthetic world, small nets, 3 seeds
-    soundnet-experiment --material=mine.json --out=study    your records and data sets, the paper's training
+    soundnet-experiment --material=mine.json --out=study    your nets, records and data sets, the paper's training
     soundnet-experiment --smoke --out=study                 a test run: minutes, no meaningful numbers
 
---material is a JSON file with the paths of records, labelled data sets and videos (docs/reproduce.md). The tables are
-written to tables.md and tables.json after every row. To resume a stopped study, repeat the command: finished rows are
+--material is a JSON file with nets that exist, such as the published weights, and the paths of records, labelled data
+sets and videos (docs/reproduce.md); docs/examples/published_weights.json trains nothing. The tables are written to
+tables.md and tables.json after every row. To resume a stopped study, repeat the command: finished rows are
 skipped, and a started row resumes from its last checkpoint. Rows whose data is missing are skipped and marked.
 """
 
@@ -19,7 +20,9 @@ from soundnet_tf import cli
 from soundnet_tf.experiments.tables import TABLES
 
 OUT = cli.out_flag('The folder of the study.')
-MATERIAL = flags.DEFINE_string('material', None, 'A JSON file with the paths of records, data sets and videos.')
+MATERIAL = flags.DEFINE_string(
+    'material', None, 'A JSON file with nets and the paths of records, data sets and videos.'
+)
 WORLD = flags.DEFINE_boolean('world', False, "Generate the demo's synthetic world in --out and use it.")
 SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: a tiny synthetic world, thin nets, one step.')
 ONLY = flags.DEFINE_list('tables', None, f'Some of {", ".join(table.name for table in TABLES)} (default: all).')

@@ -394,6 +394,9 @@ def _arrays(path: pathlib.Path) -> Any:
     return facts, array_files.read_npz(path) if format == 'npz' else None
 
 
+FEATURES = ('rain.npy', 'rain.wav.npz', 'rain.h5', 'all.npz', 'all.csv')
+
+
 def _features(name: str) -> Callable[[pathlib.Path], pathlib.Path]:
     def make(folder: pathlib.Path) -> pathlib.Path:
         values = np.random.default_rng(0).random([4, 3], np.float32)
@@ -401,6 +404,14 @@ def _features(name: str) -> Callable[[pathlib.Path], pathlib.Path]:
             np.savez_compressed(folder / name, rain=values, dog=values)
         elif name.endswith('.npz'):
             np.savez(folder / name, values=values, times=np.arange(4.0))
+        elif name.endswith('.csv'):
+            rows = [f'rain.wav,{step},{",".join(map(str, channels))}' for step, channels in enumerate(values)]
+            (folder / name).write_text('\n'.join(['path,time,a,b,c', *rows]) + '\n')
+        elif name.endswith('.h5'):
+            import h5py
+
+            with h5py.File(folder / name, 'w') as file:
+                file['values'], file['times'] = values, np.arange(4.0)
         else:
             np.save(folder / name, values)
         return folder / name
@@ -414,7 +425,8 @@ def _precomputed(path: pathlib.Path) -> Any:
 
     if path.suffix == '.npy':
         features._read(path)  # the cache of features, of the same form
-    embedder = Precomputed(str(path if path.name == 'all.npz' else path.parent), 0.5 if path.suffix == '.npy' else None)
+    is_table = path.stem == 'all'
+    embedder = Precomputed(str(path if is_table else path.parent), 0.5 if path.suffix == '.npy' else None)
     return embedder.of_file('rain.wav'), path.name == 'all.npz' or embedder.hop_s('precomputed')
 
 
@@ -585,7 +597,7 @@ READERS = [
     *(Reader(f'embeddings, {format}', _embedded(format), _table) for format in ('jsonl', 'csv', 'parquet')),
     Reader('embeddings, h5', _embedded('h5'), _table, is_hashed=True),
     *(Reader(f'embeddings, {format}', _embedded(format), _arrays) for format in ('npz', 'npy')),
-    *(Reader(f'features, {name}', _features(name), _precomputed) for name in ('rain.npy', 'rain.wav.npz', 'all.npz')),
+    *(Reader(f'features, {name}', _features(name), _precomputed) for name in FEATURES),
     *(
         Reader(f'weight file {name}', _weight_file(name), _imported, is_slow=True)
         for name in ('sound8.npy', 'net.pth', 'old.pth', 'net.t7')
