@@ -57,7 +57,7 @@ def curve(
     check_unseen(dataset, folds, embedder.origin)
     layer = embedder.resolve_layer(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
-    windowed = window_all(dataset, values, protocol, embedder.hop_s(layer))
+    windowed = window_all(dataset, values, protocol, embedder, layer)
     points = []
     for number in shots:
         found = []

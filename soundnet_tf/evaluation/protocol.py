@@ -98,7 +98,7 @@ def evaluate(
     check_unseen(dataset, folds, embedder.origin)
     layer = embedder.resolve_layer(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
-    windowed = window_all(dataset, values, protocol, embedder.hop_s(layer))
+    windowed = window_all(dataset, values, protocol, embedder, layer)
     found = []
     for fold in tqdm.tqdm(folds, unit='fold', leave=False, disable=None):
         parts = split(dataset, fold)
@@ -109,8 +109,12 @@ def evaluate(
     return Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
 
 
-def window_all(dataset: DataSet, values: Sequence[Values], protocol: Protocol, hop_s: float) -> list[Values]:
+def window_all(
+    dataset: DataSet, values: Sequence[Values], protocol: Protocol, embedder: AnyEmbedder, layer: str
+) -> list[Values]:
     """The windows of each clip."""
+    # The mean over time needs no hop, which features of others may not state.
+    hop_s = embedder.hop_s(layer) if protocol.window_s else math.inf
     return [
         windows(own, protocol.window_s, protocol.step_s, hop_s, clip.path)
         for own, clip in zip(values, dataset.clips, strict=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 
-from soundnet_tf.errors import UnknownLayer
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation import embedders
 from soundnet_tf.evaluation.embedders import AnyEmbedder
 from soundnet_tf.experiments.tables import Table, TableRow
@@ -18,13 +18,17 @@ COMPARISONS, LAYERS = ('scenes', 'sounds'), 'layers'
 def with_rows(tables: Sequence[Table], nets: Mapping[str, str]) -> tuple[Table, ...]:
     """The tables with rows for these nets, by name what `embedders.make` accepts; each is loaded once, as a test.
 
-    Raises SoundNetError for one that cannot be loaded.
+    Raises SoundNetError for one that cannot be loaded, or whose rows would have the name of another.
     """
     added: dict[str, list[TableRow]] = {}
     for name, weights in nets.items():
         embedder = embedders.make(weights)
         for table in tables:
-            added.setdefault(table.name, []).extend(_rows(table, name, weights, embedder))
+            rows = list(_rows(table, name, weights, embedder))
+            there = {row.name for row in (*table.rows, *added.get(table.name, ()))}
+            if same := there & {row.name for row in rows}:
+                raise SoundNetError(f'net {name!r}: the table {table.name} has a row {min(same)}. Use another name')
+            added.setdefault(table.name, []).extend(rows)
         del embedder
         keras.utils.clear_session()
     return tuple(dataclasses.replace(table, rows=(*table.rows, *added.get(table.name, ()))) for table in tables)

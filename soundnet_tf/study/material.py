@@ -89,6 +89,9 @@ def _check(material: Material) -> None:
             raise ValueError(f'{what}: unexpected key {unknown[0]!r}. Use {" or ".join(allowed)}')
     if not isinstance(material.nets, Mapping) or not all(isinstance(net, str) for net in material.nets.values()):
         raise ValueError('nets must be a mapping of names to nets, such as {"soundnet8": "soundnet8"}')
+    for name in material.nets:
+        if not name.strip() or not name.isprintable() or '|' in name:
+            raise ValueError(f'{name!r}: invalid name for a net. Use printable characters without |')
     from soundnet_tf.teachers.networks import SCALES  # loads TensorFlow, not needed for the checks above
 
     if material.vision_scale not in SCALES:

@@ -245,6 +245,21 @@ def test_a_folder_of_features_of_others(suffix, name, hop_s, tmp_path):
     assert embedders.make(f'{tmp_path / "f"}:0.25').hop_s('precomputed') == 0.25
 
 
+@pytest.mark.parametrize(
+    ('text', 'parts'),
+    [
+        ('yamnet.tflite:16000', ('yamnet.tflite', 16000)),
+        ('features/:.5', ('features/', 0.5)),
+        ('runs/first/net', ('runs/first/net', None)),
+        ('https://x.org:8080/yamnet/1:16000', ('https://x.org:8080/yamnet/1', 16000)),
+        ('https://x.org:8080/yamnet/1', ('https://x.org:8080/yamnet/1', None)),
+        ('http://localhost:8080', ('http://localhost:8080', None)),
+    ],
+)
+def test_a_number_may_follow_a_model(text, parts):
+    assert embedders.split(text) == parts
+
+
 def test_a_table_of_features_of_others(tmp_path):
     (tmp_path / 'all.csv').write_text('filename,fold,a,b\nx/rain.wav,one,1,2\ndog.wav,two,3,4\n')
     ready = embedders.make(str(tmp_path / 'all.csv'))

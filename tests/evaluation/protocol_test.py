@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import re
 import shutil
 
@@ -300,3 +301,13 @@ def test_missing_folds_are_reported(made):
         evaluate(loose, Mfcc(), SHORT)
     with pytest.raises(SoundNetError, match='pitches: no fold 9'):
         evaluate(made, Mfcc(), SHORT, test_folds=[9])
+
+
+def test_features_without_times_are_classified_by_their_mean(made, values, tmp_path):
+    for clip, own in zip(made.clips, values, strict=True):
+        np.save(tmp_path / f'{pathlib.Path(clip.path).stem}.npy', own)
+    embedder = embedders.make(str(tmp_path))
+    found = evaluate(made, embedder, PROTOCOLS['nearest'])
+    assert found.accuracy == evaluate(made, Numbers(values), PROTOCOLS['nearest']).accuracy > 0.5
+    with pytest.raises(SoundNetError, match=r'values over time without `times`'):
+        evaluate(made, embedder, SHORT)

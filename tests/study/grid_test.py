@@ -238,6 +238,8 @@ def test_what_cannot_be_measured_is_reported(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(SoundNetError, match=r'runs/net is not a saved net'):
         grid.run(TABLES, dataclasses.replace(NETS_ALONE, nets={'x': 'runs/net'}), effort.SMOKE, 1, tmp_path / 'study')
+    with pytest.raises(SoundNetError, match=r"net 'MFCC': the table sounds has a row MFCC\. Use another name"):
+        grid.run(TABLES, dataclasses.replace(NETS_ALONE, nets={'MFCC': 'mfcc'}), effort.SMOKE, 1, tmp_path / 'study')
     data = {'esc50': {'path': 'ESC-50', 'stands_for': 'esc50'}}
     for given, words in (
         (
@@ -252,6 +254,7 @@ def test_what_cannot_be_measured_is_reported(tmp_path, monkeypatch):
             {'data': data, 'nets': ['mfcc']},
             'nets must be a mapping of names to nets, such as {"soundnet8": "soundnet8"}',
         ),
+        ({'data': data, 'nets': {'a|b': 'mfcc'}}, r"'a\|b': invalid name for a net\. Use printable characters"),
     ):
         (tmp_path / 'm.json').write_text(json.dumps({'name': 'x'} | given))
         with pytest.raises(SoundNetError, match=words):

@@ -78,7 +78,7 @@ class Precomputed:
         if is_over_time:
             raise SoundNetError(
                 f'{self.name}: values over time without `times`. Append the seconds per time step, '
-                f'as in {self.name}:0.37'
+                f'as in {self.name}:0.37, or use the mean over time (--window_s=0)'
             )
         return math.inf  # any window of a single vector is that vector
 
