@@ -82,6 +82,18 @@ def test_a_file_as_yamnets_is_used_at_the_rate_of_its_metadata(tmp_path, monkeyp
         embedder.resolve_layer('x')
 
 
+def test_a_file_of_any_length_without_signatures(tmp_path, monkeypatch):
+    path = tmp_path / 'any.tflite'
+    converted(lambda waveform: tf.reshape(waveform[: tf.size(waveform) // 160 * 160], [-1, 160]), [None], path)
+    stated(path, RATE, monkeypatch)
+    embedder = embedders.make(str(path))
+    layer = embedder.resolve_layer(None)
+    assert embedder.hop_s(layer) == pytest.approx(0.01)
+    for clip in (CLIP, CLIP[:11025]):
+        own = audio.resample(clip, SAMPLE_RATE, RATE)
+        np.testing.assert_allclose(embedder.embed([clip], layer)[0].ravel(), own[: len(own) // 160 * 160], atol=1e-6)
+
+
 def test_several_time_steps_in_a_window_and_a_short_clip(tmp_path):
     path = converted(lambda waveform: tf.reshape(waveform, [1, 10, 1, -1]), [1, SAMPLES, 1], tmp_path / 'x.tflite')
     embedder = embedders.make(f'{path}:16000')
@@ -166,7 +178,7 @@ def test_models_of_other_inputs_say_what_they_accept(tmp_path):
         embedders.make(path)
     specs = tf.TensorSpec([None], tf.float32, 'samples'), tf.TensorSpec([], tf.int32, 'sample_rate')
     path = module(tmp_path / 'two', lambda self, samples, sample_rate: samples, *specs)
-    with pytest.raises(SoundNetError, match=r'but samples \[\?\] float32 and sample_rate \[\] int32\. Use a module'):
+    with pytest.raises(SoundNetError, match=r'but sample_rate \[\] int32 and samples \[\?\] float32\. Use a module'):
         embedders.make(path)
     with pytest.raises(SoundNetError, match=r'mel\.tflite:0\.5: invalid sample rate 0\.5\. Use whole Hz'):
         embedders.make(str(tmp_path / 'mel.tflite:0.5'))

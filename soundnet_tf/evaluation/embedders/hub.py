@@ -152,8 +152,8 @@ def _traced(module: Any) -> Iterator[tuple[Any, list[Any]]]:
 
 
 def _wants(module: Any) -> str:
-    """In words, what each call accepts: `samples [?] float32 and rate [] int32`; `?` for any length."""
-    calls = [' and '.join(map(_describe, specs)) or 'no input' for _, specs in _traced(module)]
+    """In words, what each call accepts: `rate [] int32 and samples [?] float32`; `?` for any length."""
+    calls = [' and '.join(sorted(map(_describe, specs))) or 'no input' for _, specs in _traced(module)]
     return '; or '.join(dict.fromkeys(calls)) or 'nothing'
 
 
