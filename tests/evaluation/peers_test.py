@@ -177,6 +177,8 @@ def test_models_of_other_inputs_say_what_they_accept(tmp_path):
     ):
         embedders.make(path)
     specs = tf.TensorSpec([None], tf.float32, 'samples'), tf.TensorSpec([], tf.int32, 'sample_rate')
+    with pytest.raises(SoundNetError, match=r'one: invalid sample rate 5\. Use Hz, such as .*one:16000'):
+        embedders.make(module(tmp_path / 'one', lambda self, samples: samples, specs[0]) + ':5')
     path = module(tmp_path / 'two', lambda self, samples, sample_rate: samples, *specs)
     with pytest.raises(SoundNetError, match=r'but sample_rate \[\] int32 and samples \[\?\] float32\. Use a module'):
         embedders.make(path)

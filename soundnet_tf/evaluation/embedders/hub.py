@@ -46,9 +46,10 @@ class Module:
         self._module = _load(where)
         folder = pathlib.Path(where)
         self.origin: Mapping[str, Any] = kinds.origin_of(folder)
+        self._rate = kinds.rate_of(where, rate, folder)
         found: dict[str, Call] = {}
         self._widths: dict[str, tuple[int, int]] = {}
-        for call, outputs in _calls(self._module, rate or SAMPLE_RATE):
+        for call, outputs in _calls(self._module, self._rate):
             for name, values in outputs.items():
                 shape = np.shape(values)
                 if name not in {*found, 'times'} and shape and np.asarray(values).dtype.kind in 'fiu':
@@ -58,7 +59,6 @@ class Module:
                 f'{where}: does not accept a waveform, but {_wants(self._module)}. Use a module of samples alone'
             )
         self._calls = found
-        self._rate = kinds.rate_of(where, rate, folder)
         self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self._rate} Hz'
 
     def resolve_layer(self, layer: str | None) -> str:
@@ -129,12 +129,12 @@ def _ways(module: Any) -> Iterator[Call]:
     for run, specs in traced:
         if len(specs) != 1 or specs[0].dtype.is_integer:
             continue
-        ((name, spec),) = ((spec.name, spec) for spec in specs)
+        (spec,) = specs
         # A signature does not refuse another rank, and makes what it will of it.
         if spec.shape.rank in (None, 1, 2):
             batches = (False, True) if spec.shape.rank is None else (spec.shape.rank == 2,)
             samples = (spec.shape[-1] or 0) if spec.shape.rank else 0
-            call = run if run is module else lambda value, run=run, name=name: run(**{name: value})
+            call = run if run is module else lambda value, run=run, name=spec.name: run(**{name: value})
             yield from (Call(call, is_batch, samples) for is_batch in batches)
 
 
