@@ -4,6 +4,7 @@
     soundnet-evaluate --data=ESC-50/ --esc10 --model=runs/first/net --model=random:soundnet8 --model=mfcc
     soundnet-evaluate --data=scenes/ --protocol=dcase --model=module/ --layer=conv7
     soundnet-evaluate --data=ESC-50/ --model=yamnet.tflite:16000 --model=yamnet/:16000 --model=features/:0.5
+    soundnet-evaluate --data=ESC-50/ --model=soundnet8 --layer=conv4,conv5,pool5,conv6,conv7,conv8
     soundnet-evaluate --data=sounds.csv --folds=5 --model=net.tflite --protocol=probe --C=0.1 --shots=1,2,4,8
 
 Each fold is the test set once. The feature scaling, and C if several values are given, are fitted on the other folds.
@@ -35,6 +36,7 @@ FOLDS = flags.DEFINE_integer(
 )
 TEST_FOLDS = flags.DEFINE_list('test_folds', None, 'Test on these folds only.')
 MODEL = flags.DEFINE_multi_string('model', None, 'What computes the features; can be repeated.', required=True)
+LAYER = cli.layers_flag()
 PROTOCOL = flags.DEFINE_enum(
     'protocol', 'esc', ['esc', 'dcase', 'probe', 'nearest'], 'Sets the default of each flag of the protocol.'
 )
@@ -45,7 +47,6 @@ OUT = flags.DEFINE_string('out', None, 'A JSON file for the results.')
 DECODER = cli.decoder_flag()
 
 OWN = {
-    'layer': cli.layer_flag("A layer, head or output of the model (default: the model's feature layer)."),
     'clip_s': flags.DEFINE_float('clip_s', None, 'Repeat clips to this length, in seconds.'),
     'window_s': flags.DEFINE_float('window_s', None, 'Window length in seconds; 0: the mean over the clip.'),
     'step_s': flags.DEFINE_float('step_s', None, 'Seconds between windows; 0: every time step.'),
@@ -54,7 +55,7 @@ OWN = {
     'C': flags.DEFINE_list('C', None, 'Regularisation: one value, or several to choose from.'),
     'standardise': flags.DEFINE_boolean('standardise', None, 'Scale each feature to mean 0 and standard deviation 1.'),
 }
-GROUPS = {'The protocol': tuple(OWN)}
+GROUPS = {'The protocol': ('layer', *OWN)}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -77,7 +78,7 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
     import pathlib
 
     from soundnet_tf.evaluation import embedders, fewshot
-    from soundnet_tf.evaluation.protocol import PROTOCOLS, evaluate
+    from soundnet_tf.evaluation.protocol import PROTOCOLS, evaluate_layers
     from soundnet_tf.evaluation.result import HEAD
 
     values = {name: flag.value for name, flag in OWN.items() if flag.value is not None}
@@ -89,25 +90,18 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
     rows, results = [], []
     # Load all models first: a mistake in the last one is reported before hours of work.
     for embedder in [embedders.make(text) for text in MODEL.value]:
-        result = evaluate(dataset, embedder, protocol, test_folds=test_folds, cache=CACHE.value, decoder=DECODER.value)
-        print(f'\n{result.report()}')
-        rows.append(result.markdown())
-        results.append(result.to_dict())
-        _write(results)
-        if shots:
-            points = fewshot.curve(
-                dataset,
-                embedder,
-                protocol,
-                shots,
-                test_folds=test_folds,
-                seed=SEED.value,
-                cache=CACHE.value,
-                decoder=DECODER.value,
-            )
-            print(f'\n{fewshot.table(points)}')
-            results[-1]['few_shot'] = [dataclasses.asdict(point) for point in points]
+        common = {'test_folds': test_folds, 'cache': CACHE.value, 'decoder': DECODER.value}
+        for result in evaluate_layers(dataset, embedder, protocol, cli.split(LAYER.value) or [None], **common):
+            print(f'\n{result.report()}')
+            rows.append(result.markdown())
+            results.append(result.to_dict())
             _write(results)
+            if shots:
+                own = dataclasses.replace(protocol, layer=result.embedder['layer'])
+                points = fewshot.curve(dataset, embedder, own, shots, seed=SEED.value, **common)
+                print(f'\n{fewshot.table(points)}')
+                results[-1]['few_shot'] = [dataclasses.asdict(point) for point in points]
+                _write(results)
     print('\n'.join(['', HEAD, *rows]))
 
 

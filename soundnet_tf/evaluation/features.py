@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tqdm
@@ -36,17 +36,36 @@ def of_clips(
 
     Raises BadAudio, which lists all files that cannot be read; the features of the others stay in the folder `cache`.
     """
+    return of_layers(dataset, embedder, [layer], clip_s, gain, cache, decoder)[layer]
+
+
+def of_layers(
+    dataset: DataSet,
+    embedder: AnyEmbedder,
+    layers: Sequence[str],
+    clip_s: float = 0.0,
+    gain: float = 1.0,
+    cache: str | os.PathLike[str] | None = None,
+    decoder: str = 'auto',
+) -> dict[str, list[Values]]:
+    """As `of_clips`, of several layers by name: each clip is decoded once, and embedded once if the embedder can."""
     if isinstance(embedder, Precomputed):
-        return [embedder.of_file(clip.path, layer) for clip in dataset.clips]
-    how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
-    paths = [None if cache is None else _place(clip.path, how, cache) for clip in dataset.clips]
-    found: dict[int, Values] = {}
-    for index, path in enumerate(paths):
-        if path is not None and (values := _read(path)) is not None:
-            found[index] = values
-    missing = [index for index in range(len(paths)) if index not in found]
+        return {layer: [embedder.of_file(clip.path, layer) for clip in dataset.clips] for layer in layers}
+    indices = range(len(dataset.clips))
+    paths: dict[str, list[pathlib.Path | None]] = {layer: [None] * len(indices) for layer in layers}
+    if cache is not None:
+        digests = [storage.sha256(clip.path) for clip in dataset.clips]
+        for layer in layers:
+            how = (embedder.fingerprint, layer, float(clip_s), float(gain), decoder)
+            paths[layer] = [_place(digest, how, cache) for digest in digests]
+    found: dict[str, dict[int, Values]] = {layer: {} for layer in layers}
+    for layer in layers:
+        for index, path in enumerate(paths[layer]):
+            if path is not None and (values := _read(path)) is not None:
+                found[layer][index] = values
+    missing = [index for index in indices if any(index not in own for own in found.values())]
     bad: list[tuple[str, BadAudio]] = []
-    with tqdm.tqdm(total=len(missing), unit='clip', leave=False, disable=None) as bar:
+    with tqdm.tqdm(total=len(missing), desc='features', unit='clip', leave=False, disable=None) as bar:
         for batch in _batches(missing):
             waveforms = dict[int, Waveform]()
             for index in batch:
@@ -55,15 +74,28 @@ def of_clips(
                     waveforms[index] = sound(clip.path, clip_s, gain, decoder)
                 except BadAudio as error:
                     bad.append((clip.path, error))
-            embedded = embedder.embed([*waveforms.values()], layer) if waveforms else []
-            for index, values in zip(waveforms, embedded, strict=True):
-                found[index] = values
-                if (path := paths[index]) is not None:
-                    with storage.whole_file(path) as draft:
-                        np.save(draft, values)
+            wanted = [layer for layer in layers if any(index not in found[layer] for index in waveforms)]
+            for layer, embedded in embed_layers(embedder, [*waveforms.values()], wanted).items():
+                for index, values in zip(waveforms, embedded, strict=True):
+                    found[layer][index] = values
+                    if (path := paths[layer][index]) is not None:
+                        with storage.whole_file(path) as draft:
+                            np.save(draft, values)
             bar.update(len(batch))
-    raise_unreadable(bad, len(paths))
-    return [found[index] for index in range(len(paths))]
+    raise_unreadable(bad, len(indices))
+    return {layer: [found[layer][index] for index in indices] for layer in layers}
+
+
+def embed_layers(
+    embedder: AnyEmbedder, waveforms: Sequence[Waveform], layers: Sequence[str]
+) -> Mapping[str, list[Values]]:
+    """The values of each clip by layer, from one pass of embedders that have `embed_layers`."""
+    if not waveforms:
+        return {}
+    together = getattr(embedder, 'embed_layers', None)
+    if together is not None:
+        return together(waveforms, layers)
+    return {layer: embedder.embed(waveforms, layer) for layer in layers}
 
 
 def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
@@ -72,10 +104,10 @@ def sound(path: str, clip_s: float, gain: float, decoder: str) -> Waveform:
     return waveform if gain == 1 else (waveform * np.float32(gain)).astype(np.float32)
 
 
-def _place(path: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
+def _place(digest: str, how: tuple[object, ...], cache: str | os.PathLike[str]) -> pathlib.Path:
     """The cache file. It depends on the content, so a clip that is moved or is in two data sets is computed once."""
-    digest = hashlib.sha256(repr((storage.sha256(path), *how)).encode()).hexdigest()
-    return pathlib.Path(cache) / digest[:2] / f'{digest[2:]}.npy'
+    key = hashlib.sha256(repr((digest, *how)).encode()).hexdigest()
+    return pathlib.Path(cache) / key[:2] / f'{key[2:]}.npy'
 
 
 def _read(path: pathlib.Path) -> Values | None:

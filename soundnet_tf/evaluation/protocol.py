@@ -10,7 +10,7 @@ Each fold is held out in turn. C and the scale of the features are chosen within
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,20 +93,40 @@ def evaluate(
     Features in the folder `cache` are not computed again. Raises SoundNetError for a net that was trained on test
     clips, BadAudio for files that cannot be read.
     """
+    layers = [protocol.layer]
+    (found,) = evaluate_layers(dataset, embedder, protocol, layers, test_folds=test_folds, cache=cache, decoder=decoder)
+    return found
+
+
+def evaluate_layers(
+    dataset: DataSet,
+    embedder: AnyEmbedder,
+    protocol: Protocol,
+    layers: Sequence[str | None],
+    *,
+    test_folds: Sequence[int] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    decoder: str = 'auto',
+) -> Iterator[Evaluation]:
+    """`evaluate` of each of `layers` instead of the protocol's, in turn, with one pass over the sound for all."""
     svm.require()
     folds = checked_folds(dataset, test_folds)
     check_unseen(dataset, folds, embedder.origin)
-    layer = embedder.resolve_layer(protocol.layer)
-    values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
-    windowed = window_all(dataset, values, protocol, embedder, layer)
-    found = []
-    for fold in tqdm.tqdm(folds, unit='fold', leave=False, disable=None):
-        parts = split(dataset, fold)
-        c = choose_c(dataset, windowed, parts.train, protocol)
-        found.append(Fold(fold, c, train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)))
-    about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
-    used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
-    return Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
+    names = list(dict.fromkeys(map(embedder.resolve_layer, layers)))
+    values = features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache, decoder)
+    for layer in names:
+        # The windows of one layer at a time: they can take 20 times the memory of its values.
+        windowed = window_all(dataset, values.pop(layer), protocol, embedder, layer)
+        found = []
+        with tqdm.tqdm(folds, unit='fold', leave=False, disable=None) as bar:
+            for fold in bar:
+                bar.set_description(f'{layer}, fold {fold}')
+                parts = split(dataset, fold)
+                c = choose_c(dataset, windowed, parts.train, protocol)
+                found.append(Fold(fold, c, train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)))
+        about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
+        used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
+        yield Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
 
 
 def window_all(
@@ -143,7 +163,9 @@ def choose_c(dataset: DataSet, windowed: Sequence[Values], train: Sequence[int],
         return protocol.C[0]
     inner = _inner(dataset, train)
     accuracy: dict[float, float] = {}
-    for c in sorted(protocol.C):
+    bar = tqdm.tqdm(sorted(protocol.C), unit='C', leave=False, disable=None)
+    for c in bar:
+        bar.set_description(f'C {c:g}')
         accuracies = []
         for fold in inner.folds:
             parts = split(inner, fold)

@@ -1,4 +1,4 @@
-"""Linear classifiers of scikit-learn with one interface: windows in, one score per class out."""
+"""Linear classifiers with one interface: windows in, one score per class out."""
 
 import dataclasses
 from collections.abc import Callable
@@ -53,10 +53,33 @@ def _scaling(windows: Windows) -> Callable[[Windows], Windows]:
     return lambda given: (given - mean) / scale
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class LinearSvm:
+    """One-vs-rest, with what `fit` uses of scikit-learn's LinearSVC; of two classes the second against the first."""
+
+    classes_: Targets
+    weights: NDArray[np.float64]
+    """`[features + 1, classes]`, or `[features + 1]` of two classes; the bias last."""
+
+    def decision_function(self, windows: Windows) -> NDArray[np.float64]:
+        """`[windows, classes]`, or `[windows]` of two classes."""
+        return windows @ self.weights[:-1] + self.weights[-1]
+
+
 def linear_svm(windows: Windows, targets: Targets, c: float) -> Any:
-    """One-vs-rest, L2-regularised squared hinge: liblinear's default, as in the authors' scripts."""
-    # The seed is for its coordinate descent, used if there are more features than windows.
-    return _sklearn().svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(windows, targets)
+    """One-vs-rest, L2-regularised squared hinge: liblinear's optimum, as in the authors' scripts."""
+    library = _sklearn()
+    from soundnet_tf.evaluation import newton
+
+    classes = np.unique(targets)
+    ones = targets[:, None] == (classes if len(classes) > 2 else classes[1:])
+    try:
+        weights = newton.fit(windows, np.where(ones, 1, -1), c)
+    except newton.NotConverged:
+        # The seed is for its coordinate descent, used if there are more features than windows.
+        machine = library.svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000)
+        return machine.fit(windows, targets)
+    return LinearSvm(classes, weights if len(classes) > 2 else weights[:, 0])
 
 
 def logistic(windows: Windows, targets: Targets, c: float) -> Any:
@@ -75,7 +98,7 @@ PROBES: dict[str, Callable[[Windows, Targets, float], Any]] = {
     'logistic': logistic,
     'nearest': nearest,
 }
-"""By name: windows, targets and C to a fitted estimator of scikit-learn."""
+"""By name: windows, targets and C to a fitted estimator, as those of scikit-learn."""
 
 
 def require() -> None:

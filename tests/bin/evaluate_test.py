@@ -33,13 +33,15 @@ def test_two_embedders_on_pitches(tmp_path):
     }  # fmt: skip
 
 
-def test_shots_and_dealt_folds(tmp_path):
+def test_shots_dealt_folds_and_layers(tmp_path):
     folders(tmp_path / 'pitches', clips=4, folds=1)
-    flags = ['--model=mfcc', '--protocol=nearest', '--folds=4', '--shots=1,3', f'--out={tmp_path / "out.json"}']
-    done = evaluate(f'--data={tmp_path / "pitches"}', *flags)
+    flags = ['--model=random:soundnet5', '--layer=conv3,conv4', '--protocol=nearest', '--folds=4', '--shots=1,3']
+    done = evaluate(f'--data={tmp_path / "pitches"}', *flags, f'--out={tmp_path / "out.json"}')
     assert done.returncode == 0, done.stderr
-    (results,) = json.loads((tmp_path / 'out.json').read_text())
-    assert [point['shots'] for point in results['few_shot']] == [1, 3]
+    results = json.loads((tmp_path / 'out.json').read_text())
+    assert [row['embedder']['layer'] for row in results] == ['conv3', 'conv4']
+    for row in results:
+        assert [point['shots'] for point in row['few_shot']] == [1, 3]
     assert re.search(r'clips per class +accuracy +std', done.stdout)
 
 

@@ -129,6 +129,17 @@ def test_conv8_is_both_heads(net, forms):
     assert values.shape[1] == 14
 
 
+def test_several_layers_in_one_pass_are_those_of_each_alone(forms):
+    """Also of clips that are too short for some of them: each layer repeats a clip as far as it needs alone."""
+    embedder, clips = saved_nets.saved_net(forms / 'net'), [*CLIPS, noise(0.5)]
+    layers = ['conv4', 'pool5', 'conv7', 'conv8']
+    together = embedder.embed_layers(clips, layers)
+    assert set(together) == set(layers)
+    for layer in layers:
+        for values, alone in zip(together[layer], embedder.embed(clips, layer), strict=True):
+            np.testing.assert_allclose(values, alone, atol=1e-5 * abs(alone).max())
+
+
 def test_random_nets_are_of_their_seed():
     one, same, other = (saved_nets.random_net('soundnet5', seed) for seed in (0, 0, 1))
     assert one.fingerprint == same.fingerprint != other.fingerprint

@@ -31,8 +31,21 @@ class Net:
         return geometry.hop(self._embedder.spec, layer) / SAMPLE_RATE
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        clips = [self._embedder.listener.fit(waveform, [layer]) for waveform in waveforms]
-        return [outputs[layer].values for outputs in self._embedder.listener.listen_clips(clips, [layer])]
+        return self.embed_layers(waveforms, [layer])[layer]
+
+    def embed_layers(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> dict[str, list[Values]]:
+        """`embed` of each layer, by name, from one pass; a clip is repeated as far as each layer alone needs."""
+        listener = self._embedder.listener
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for layer in layers:
+            lengths = tuple(len(listener.fit(waveform, [layer]).waveform) for waveform in waveforms)
+            alike.setdefault(lengths, []).append(layer)
+        found: dict[str, list[Values]] = {}
+        for together in alike.values():
+            clips = [listener.fit(waveform, together[:1]) for waveform in waveforms]
+            outputs = listener.listen_clips(clips, together)
+            found |= {layer: [own[layer].values for own in outputs] for layer in together}
+        return found
 
 
 def saved_net(folder: saved.Path) -> Net:
