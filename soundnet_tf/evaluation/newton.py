@@ -22,6 +22,9 @@ Array = NDArray[Any]
 TOLERANCE = 1e-3
 """How far the last step moves the decision value of a window within the margin; what is left after it is far less."""
 
+ROUGH = 1e-1
+"""The same, of weights that another fit starts with."""
+
 MAX_STEPS = 60
 GROUP_BYTES = 2**29
 """Max size of the Hessians of the classes that are fitted together."""
@@ -29,12 +32,21 @@ BLOCK = 2048
 """Windows that one thread multiplies at a time."""
 SUBSET = 4
 """The first weights are those of each fourth window, where there are many more windows than features."""
+MAX_FEATURES, MIN_CONDITION = 2000, 1e3
 MAX_CONDITION = 1e6
 """Above this condition of the Hessian float64 is needed, and smaller values of C lead to this one."""
 
 
 class NotConverged(Exception):
     """Rounding errors are too large for this precision."""
+
+
+def is_faster(windows: Array, c: float) -> bool:
+    """Whether this takes less time than liblinear.
+
+    That needs few steps where C and the features are small, and less than the Hessians of thousands of features.
+    """
+    return windows.shape[1] <= MAX_FEATURES and _condition(windows, c) > MIN_CONDITION
 
 
 def fit(windows: Array, signs: Array, c: float) -> Array:
@@ -77,11 +89,11 @@ class _Problem:
     pool: ThreadPoolExecutor
 
     def solve(self, tolerance: float = TOLERANCE) -> Array:
-        (count, features), classes = self.windows.shape, self.signs.shape[1]
-        weights = self._start()
+        count, classes = self.signs.shape
+        weights, hessian, of_all = self._start()
         scores = self._scores(weights)
-        hessians = [np.eye(features, dtype=self.windows.dtype) for _ in range(classes)]
-        within = np.zeros([classes, count], bool)
+        hessians = [hessian.copy() for _ in range(classes)]
+        within = np.full([classes, count], of_all)
         left = np.arange(classes)
         for _ in range(MAX_STEPS):
             inside = self.signs[:, left] * scores[:, left] < 1
@@ -104,20 +116,23 @@ class _Problem:
                 return weights
         raise NotConverged
 
-    def _start(self) -> Array:
-        """The optimum of some of the windows, or of the squared error of all."""
+    def _start(self) -> tuple[Array, Array, bool]:
+        """The first weights, and the Hessian of all windows, or of none.
+
+        These are the optimum of some of the windows, of a smaller C, or of the squared error of all windows.
+        """
         count, features = self.windows.shape
+        hessian = np.eye(features, dtype=self.windows.dtype)
         if count > 2 * SUBSET * features:
             own = {'windows': self.windows[::SUBSET], 'signs': self.signs[::SUBSET], 'c': SUBSET * self.c}
             try:
-                return dataclasses.replace(self, **own).solve(0.1)
+                return dataclasses.replace(self, **own).solve(ROUGH), hessian, False
             except NotConverged:
                 pass
         if _condition(self.windows, self.c) > MAX_CONDITION:
-            return dataclasses.replace(self, c=self.c / 8).solve(0.1)
-        hessian = np.eye(features, dtype=self.windows.dtype)
+            return dataclasses.replace(self, c=self.c / 8).solve(ROUGH), hessian, False
         self._update(hessian, np.zeros(count, bool), np.ones(count, bool))
-        return _solve(hessian, 2 * self.c * self._back(self.signs))
+        return _solve(hessian, 2 * self.c * self._back(self.signs)), hessian, True
 
     def _search(self, left: Array, weights: Array, scores: Array, step: Array, change: Array, falls: Array) -> Array:
         """How much of its step each class takes: all, or where that is far beyond the minimum, about what leads to it.
