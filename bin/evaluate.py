@@ -35,6 +35,7 @@ FOLDS = flags.DEFINE_integer(
 )
 TEST_FOLDS = flags.DEFINE_list('test_folds', None, 'Test on these folds only.')
 MODEL = flags.DEFINE_multi_string('model', None, 'What computes the features; can be repeated.', required=True)
+STRICT = cli.strict_folds_flag()
 PROTOCOL = flags.DEFINE_enum(
     'protocol', 'esc', ['esc', 'dcase', 'probe', 'nearest'], 'Sets the default of each flag of the protocol.'
 )
@@ -63,12 +64,13 @@ def main(arguments: Sequence[str]) -> None:
     test_folds, shots, cs = (
         _numbers(flag, kind) for flag, kind in ((TEST_FOLDS, int), (SHOTS, int), (OWN['C'], float))
     )
-    from soundnet_tf.evaluation import datasets
+    from soundnet_tf.evaluation import datasets, splits
 
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
     if FOLDS.value is not None:
         dataset = datasets.assign_folds(dataset, FOLDS.value, SEED.value)
-    print(dataset.table())
+    print(dataset.table(), flush=True)
+    splits.checked_folds(dataset, test_folds, STRICT.value)
     _evaluate(dataset, test_folds, shots, cs)
 
 
@@ -77,18 +79,21 @@ def _evaluate(dataset: Any, test_folds: Any, shots: Any, cs: Any) -> None:
     import pathlib
 
     from soundnet_tf.evaluation import embedders, fewshot
-    from soundnet_tf.evaluation.protocol import PROTOCOLS, evaluate
+    from soundnet_tf.evaluation.protocol import PROTOCOLS, check, evaluate
     from soundnet_tf.evaluation.result import HEAD
 
     values = {name: flag.value for name, flag in OWN.items() if flag.value is not None}
     protocol = dataclasses.replace(PROTOCOLS[PROTOCOL.value], **values | ({'C': cs} if cs else {}))
     if shots:
-        fewshot.one_c(protocol)
+        fewshot.check(dataset, protocol, shots, test_folds)
     if OUT.value:
         pathlib.Path(OUT.value).parent.mkdir(parents=True, exist_ok=True)
     rows, results = [], []
-    # Load all models first: a mistake in the last one is reported before hours of work.
-    for embedder in [embedders.make(text) for text in MODEL.value]:
+    models = [embedders.make(text) for text in MODEL.value]
+    # A mistake in the last model is reported before hours of work.
+    for embedder in models:
+        check(dataset, embedder, protocol, test_folds)
+    for embedder in models:
         result = evaluate(dataset, embedder, protocol, test_folds=test_folds, cache=CACHE.value, decoder=DECODER.value)
         print(f'\n{result.report()}')
         rows.append(result.markdown())

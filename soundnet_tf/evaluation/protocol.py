@@ -22,7 +22,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.result import Evaluation, Fold
 from soundnet_tf.evaluation.scores import Scores
-from soundnet_tf.evaluation.splits import check_unseen, split
+from soundnet_tf.evaluation.splits import check_unseen, checked_folds, split
 from soundnet_tf.evaluation.windows import Values, windows
 
 INNER_FOLDS = 3
@@ -90,13 +90,10 @@ def evaluate(
 ) -> Evaluation:
     """Hold out each of `test_folds`, by default all, in turn; train on the other clips, test on those held out.
 
-    Features in the folder `cache` are not computed again. Raises SoundNetError for a net that was trained on test
-    clips, BadAudio for files that cannot be read.
+    Features in the folder `cache` are not computed again. Raises what `check` raises, and BadAudio for files that
+    cannot be read.
     """
-    svm.require()
-    folds = checked_folds(dataset, test_folds)
-    check_unseen(dataset, folds, embedder.origin)
-    layer = embedder.resolve_layer(protocol.layer)
+    folds, layer = check(dataset, embedder, protocol, test_folds)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
     windowed = window_all(dataset, values, protocol, embedder, layer)
     found = []
@@ -107,6 +104,22 @@ def evaluate(
     about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
     used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
     return Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
+
+
+def check(
+    dataset: DataSet, embedder: AnyEmbedder, protocol: Protocol, test_folds: Sequence[int] | None = None
+) -> tuple[tuple[int, ...], str]:
+    """The folds to hold out and the layer, after all checks that need no features.
+
+    Raises SoundNetError for folds that cannot be held out, for a net that was trained on test clips, and if C cannot be
+    chosen within the other folds; UnknownLayer; MissingTool without scikit-learn.
+    """
+    svm.require()
+    folds = checked_folds(dataset, test_folds)
+    check_unseen(dataset, folds, embedder.origin)
+    for fold in folds if len(protocol.C) > 1 else ():
+        _inner(dataset, split(dataset, fold).train)
+    return folds, embedder.resolve_layer(protocol.layer)
 
 
 def window_all(
@@ -169,12 +182,3 @@ def _inner(dataset: DataSet, train: Sequence[int]) -> DataSet:
             f'{dataset.name}: C cannot be chosen with one training recording of {rarest!r}. Set one value of C'
         )
     return datasets.assign_folds(inner, min(INNER_FOLDS, len(recordings[rarest])))
-
-
-def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[int, ...]:
-    """The folds to hold out in turn. Raises SoundNetError if there are none."""
-    if not dataset.folds:
-        raise SoundNetError(f'{dataset.name}: no folds to hold out. Add a column fold to the CSV, or use folds=5')
-    for fold in test_folds or ():
-        split(dataset, fold)
-    return tuple(dict.fromkeys(test_folds or dataset.folds))

@@ -33,6 +33,19 @@ def test_two_embedders_on_pitches(tmp_path):
     }  # fmt: skip
 
 
+def test_strict_refuses_folds_that_split_recordings(tmp_path):
+    folders(tmp_path, clips=2)
+    rows = [f'{path},{path.parent.name},{path.name[0]},{path.parent.name}' for path in sorted(tmp_path.rglob('*.wav'))]
+    (tmp_path / 'clips.csv').write_text('\n'.join(['path,label,fold,source', *rows]))
+    flags = [f'--data={tmp_path / "clips.csv"}', '--model=mfcc', '--protocol=nearest']
+    refused = evaluate(*flags, '--strict')
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        'soundnet-evaluate: clips: 3 recordings have clips inside and outside of a test fold: high, low, middle. '
+        'Keep each recording in one fold, or leave out --strict\n'
+    )
+
+
 def test_shots_and_dealt_folds(tmp_path):
     folders(tmp_path / 'pitches', clips=4, folds=1)
     flags = ['--model=mfcc', '--protocol=nearest', '--folds=4', '--shots=1,3', f'--out={tmp_path / "out.json"}']
