@@ -81,13 +81,17 @@ class DataSet:
         index = {label: number for number, label in enumerate(self.classes)}
         return [index[clip.label] for clip in self.clips]
 
-    def fingerprint(self) -> str:
-        """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
+    def relative_paths(self) -> list[str]:
+        """The path of each clip below the folder that has all of them."""
         paths = [os.path.abspath(clip.path) for clip in self.clips]
         top = os.path.commonpath([os.path.dirname(path) for path in paths])
+        return [os.path.relpath(path, top) for path in paths]
+
+    def fingerprint(self) -> str:
+        """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
         about = [
-            (os.path.relpath(path, top), os.path.getsize(path), clip.label, clip.fold, clip.source)
-            for path, clip in zip(paths, self.clips, strict=True)
+            (name, os.path.getsize(clip.path), clip.label, clip.fold, clip.source)
+            for name, clip in zip(self.relative_paths(), self.clips, strict=True)
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets, features, svm
 from soundnet_tf.evaluation.datasets import DataSet
@@ -96,11 +97,15 @@ def evaluate(
     folds, layer = check(dataset, embedder, protocol, test_folds)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
     windowed = window_all(dataset, values, protocol, embedder, layer)
+    # Printable, since JSON cannot have file names that are not text.
+    names = map(storage.printable, dataset.relative_paths())
+    named = [dataclasses.replace(clip, path=name) for name, clip in zip(names, dataset.clips, strict=True)]
     found = []
     for fold in tqdm.tqdm(folds, unit='fold', leave=False, disable=None):
         parts = split(dataset, fold)
         c = choose_c(dataset, windowed, parts.train, protocol)
-        found.append(Fold(fold, c, train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)))
+        scores = train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)
+        found.append(Fold(fold, c, tuple(named[clip] for clip in parts.test), scores))
     about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
     used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
     return Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))

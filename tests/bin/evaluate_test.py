@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from soundnet_tf.visualize import learning
 from tests.evaluation.made import folders
 
 
@@ -23,8 +24,13 @@ def test_two_embedders_on_pitches(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
-    assert lines[-4:-2] == ['| embedder | layer | accuracy % | by fold |', '|---|---|---|---|']
-    assert lines[-2].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 |')
+    assert lines[-6:-4] == ['| embedder | layer | accuracy % | 95% interval | by fold |', '|---|---|---|---|---|']
+    assert lines[-4].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 | 100.0 to 100.0 |')
+    assert re.match(r'Row 2: .* \(conv4\) against MFCC, mean and std \(mfcc\): -?\+?\d', lines[-1])
+    # What was written is compared again, and shown by soundnet-visualize.
+    again = evaluate(f'--earlier={tmp_path / "out.json"}')
+    assert again.stdout.splitlines() == lines[-6:], again.stderr
+    assert learning.confusions(tmp_path / 'out.json')[0]['name'] == 'MFCC, mean and std, mfcc'
     results = json.loads((tmp_path / 'out.json').read_text())
     assert [row['embedder']['layer'] for row in results] == ['mfcc', 'conv4']
     assert results[0]['protocol'] | {'C': None, 'layer': None} == {

@@ -216,6 +216,7 @@ def test_published_folds_are_evaluated_although_they_split_recordings(made, valu
     assert [(fold.C, fold.scores.accuracy) for fold in found.folds] == [
         (fold.C, fold.scores.accuracy) for fold in plain.folds
     ]
+    assert (found.interval.units, found.interval.over, plain.interval.over) == (3, 'recordings', 'recordings')
     assert capsys.readouterr().err.count('published: 3 recordings have clips inside and outside of a test fold') == 1
 
 
