@@ -26,6 +26,7 @@ MATERIAL = flags.DEFINE_string(
 WORLD = flags.DEFINE_boolean('world', False, "Generate the demo's synthetic world in --out and use it.")
 SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: a tiny synthetic world, thin nets, one step.')
 ONLY = flags.DEFINE_list('tables', None, f'Some of {", ".join(table.name for table in TABLES)} (default: all).')
+STRICT = cli.strict_folds_flag()
 SEEDS = flags.DEFINE_integer('seeds', None, 'Nets per row (default: 3 with --world, else 1).', lower_bound=1)
 OWN = {
     flag.name: flag
@@ -56,6 +57,11 @@ def main(arguments: Sequence[str]) -> int | None:
 
     # Before TensorFlow is loaded, so that mistakes are reported at once.
     given = material.read(pathlib.Path(MATERIAL.value)) if MATERIAL.value else None
+    tables = [known[name] for name in ONLY.value or known]
+    wanted = {name for table in tables for name in table.data}
+    for name, own in given.data.items() if given else ():
+        if own.stands_for in wanted:
+            own.checked(name, STRICT.value)
     from soundnet_tf.study import effort, grid, world
 
     out = pathlib.Path(OUT.value)
@@ -64,7 +70,6 @@ def main(arguments: Sequence[str]) -> int | None:
     if given is None:
         given = world.make(out / 'world', world.TINY if SMOKE.value else world.Scale())
     seeds = SEEDS.value or (3 if WORLD.value else 1)
-    tables = [known[name] for name in ONLY.value or known]
     outcome = grid.run(tables, given, chosen, seeds, out)
     print(outcome.tables.read_text(encoding='utf-8'))
     failed = f', {len(outcome.failed)} failed' if outcome.failed else ''

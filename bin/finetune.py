@@ -33,6 +33,7 @@ MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (defa
 NET = flags.DEFINE_enum('net', 'soundnet8', list(config.NETS), 'From scratch: the 8-layer or the 5-layer net.')
 WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: fraction of the filters to keep.', 0.01, 1.0)
 TEST_FOLD = flags.DEFINE_integer('test_fold', None, 'The fold to test on.')
+STRICT = cli.strict_folds_flag()
 VALIDATION = flags.DEFINE_float('validation', 0.0, 'Fraction of the training clips to hold out for validation.')
 KEEP = cli.choice('keep', 'last', ('last', 'best'), 'Save the last epoch, or the best one on --validation.')
 SEED = cli.seed_flag('Seed of new weights, the validation split, the order of clips and augmentation.')
@@ -53,7 +54,7 @@ GROUPS = {
     'The net': ('model', 'net', 'width', 'head_kernel', 'freeze', 'dropout', 'refit'),
     'Sound and augmentation':
         ('decoder', 'crop_s', 'trim_db', 'pad_s', 'mix', 'gain_db', 'flip', 'stretch', 'filter_db'),
-    'Evaluation': ('test_fold', 'validation', 'keep', 'test_crops', 'evaluate_every'),
+    'Evaluation': ('test_fold', 'strict', 'validation', 'keep', 'test_crops', 'evaluate_every'),
 }  # fmt: skip
 _GROUPED = {name for names in GROUPS.values() for name in names}
 GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in _GROUPED)
@@ -62,7 +63,7 @@ GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) i
 def main(arguments: Sequence[str]) -> None:
     """Fine-tune or train the net."""
     from soundnet_tf.errors import SoundNetError
-    from soundnet_tf.evaluation import datasets
+    from soundnet_tf.evaluation import datasets, splits
     from soundnet_tf.spec import thin
 
     cli.no_arguments(arguments)
@@ -72,7 +73,9 @@ def main(arguments: Sequence[str]) -> None:
     recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in values.items() if v is not None})
     spec = config.NETS[NET.value]
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
-    print(dataset.table())
+    print(dataset.table(), flush=True)
+    if TEST_FOLD.value is not None:
+        splits.checked_folds(dataset, [TEST_FOLD.value], STRICT.value)
     _train(dataset, recipe, spec if WIDTH.value == 1 else thin(spec, WIDTH.value))
 
 

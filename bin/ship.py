@@ -35,6 +35,7 @@ MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (defa
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'The training recipe.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Epochs (default: the recipe's).", lower_bound=1)
 BFLOAT16 = flags.DEFINE_boolean('bfloat16', None, 'Train in bfloat16: faster on processors that support it.')
+STRICT = cli.strict_folds_flag()
 SEEDS = flags.DEFINE_integer('seeds', 3, 'Nets per held-out fold.', lower_bound=1)
 TARGET = flags.DEFINE_float('target_precision', 0.95, 'Precision above the confidence threshold.', 0, 1)
 OOD = flags.DEFINE_multi_string(
@@ -49,7 +50,7 @@ DEFAULT = flags.DEFINE_boolean('default', False, 'Make it the default net of all
 def main(arguments: Sequence[str]) -> None:
     """Cross-validate, then train and write the net."""
     from soundnet_tf.errors import SoundNetError
-    from soundnet_tf.evaluation import datasets
+    from soundnet_tf.evaluation import datasets, splits
     from soundnet_tf.nets import lookup, saved
     from soundnet_tf.spec import thin
 
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     start = lookup.find(MODEL.value) if MODEL.value else None
     spec = saved.read_spec(start) if start else spec
     print(dataset.table(), flush=True)
+    splits.check_recordings(dataset, dataset.folds, STRICT.value)
     _ship(dataset, recipe, spec, start)
 
 

@@ -37,7 +37,7 @@ VISION = flags.DEFINE_string(
 TIMELINE = flags.DEFINE_string('timeline', None, 'The sound file to show over time (default: the longest).')
 RUN = flags.DEFINE_string('run', None, 'The folder of a training run, for its learning curves.')
 EVALUATION = flags.DEFINE_string(
-    'evaluation', None, 'A JSON file with classes and confusion, or a folder with such a result.json.'
+    'evaluation', None, 'A JSON file of soundnet-evaluate --out, or the run folder of soundnet-finetune.'
 )
 SHORT = cli.short_flag()
 DECODER = cli.decoder_flag()

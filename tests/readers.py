@@ -501,6 +501,20 @@ def _data_set(path: pathlib.Path) -> Any:
     ]
 
 
+def _evaluation(folder: pathlib.Path) -> pathlib.Path:
+    from tests.evaluation.comparison_test import evaluation
+
+    storage.write_json(folder / 'out.json', [evaluation('first', [1, 0, 1, 1]).to_dict()])
+    return folder / 'out.json'
+
+
+def _read_evaluation(path: pathlib.Path) -> Any:
+    from soundnet_tf.evaluation import comparison
+    from soundnet_tf.visualize import learning
+
+    return str(comparison.Table(comparison.read(str(path)))), learning.confusions(path)
+
+
 def _scenes(path: pathlib.Path) -> Any:
     from soundnet_tf.evaluation import dcase
 
@@ -606,6 +620,7 @@ READERS = [
     Reader('excerpts of a report', _text('index', '{"id": "a", "start": 0.5}\n\n{"id": "b"}\n'), _excerpts),
     Reader('report', _json('report.json', {'fingerprint': 'x', 'failed': {}, 'lost': []}), _about),
     Reader('labels of sounds', _labelled, _read_labelled),
+    Reader('evaluation', _evaluation, _read_evaluation),
     Reader('data set', _text('clips.csv', 'path,fold\na.wav,1\nb.wav,2\n'), _data_set),
     Reader('scenes', _text('meta.txt', 'audio/a.wav\tbus\ta\naudio/b.wav\tpark\tb\n'), _scenes),
     *(Reader(f'sound, {codec} in {format}', _sound(codec, format), _heard, is_slow=True) for codec, format in SOUNDS),

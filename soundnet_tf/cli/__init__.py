@@ -222,6 +222,12 @@ def strict_flag() -> flags.FlagHolder[bool]:
     return flags.DEFINE_boolean('strict', False, 'Refuse incomplete files instead of using what is there.')
 
 
+def strict_folds_flag() -> flags.FlagHolder[bool]:
+    """--strict, of commands that hold out folds."""
+    help = 'Refuse folds that split recordings, instead of a warning.'
+    return flags.DEFINE_boolean('strict', False, help)
+
+
 def channel_flag() -> flags.FlagHolder[Channel]:
     """--channel."""
     help = 'Mono from several channels: the first channel, or their mean.'

@@ -81,13 +81,17 @@ class DataSet:
         index = {label: number for number, label in enumerate(self.classes)}
         return [index[clip.label] for clip in self.clips]
 
-    def fingerprint(self) -> str:
-        """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
+    def relative_paths(self) -> list[str]:
+        """The path of each clip below the folder that has all of them."""
         paths = [os.path.abspath(clip.path) for clip in self.clips]
         top = os.path.commonpath([os.path.dirname(path) for path in paths])
+        return [os.path.relpath(path, top) for path in paths]
+
+    def fingerprint(self) -> str:
+        """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
         about = [
-            (os.path.relpath(path, top), os.path.getsize(path), clip.label, clip.fold, clip.source)
-            for path, clip in zip(paths, self.clips, strict=True)
+            (name, os.path.getsize(clip.path), clip.label, clip.fold, clip.source)
+            for name, clip in zip(self.relative_paths(), self.clips, strict=True)
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
 
@@ -124,9 +128,9 @@ def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet
     """The data set at `path`: a CSV, or a folder in one of the layouts of `LAYOUTS`, which is detected.
 
     These are ESC-50's (`meta/esc50.csv` beside `audio/`), that of the DCASE scenes since 2016 (`meta.txt` or `meta.csv`
-    beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ...), and a folder for each class. `name` is by
-    default that of the file or folder; `esc10` selects the ten classes of ESC-10 from ESC-50. Raises SoundNetError if
-    the layout is none of these, BadAudio if clips are missing.
+    beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ..., in the folder or in one below it), and a folder for
+    each class. `name` is by default that of the file or folder; `esc10` selects the ten classes of ESC-10 from ESC-50.
+    Raises SoundNetError if the layout is none of these, BadAudio if clips are missing.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -228,7 +232,7 @@ def from_dcase(path: pathlib.Path, name: str) -> DataSet:
 
 
 def from_dcase2013(path: pathlib.Path, name: str) -> DataSet:
-    """The scenes of DCASE 2013, `bus01.wav` to `tubestation10.wav` in one folder, which come without folds."""
+    """The scenes of DCASE 2013, `bus01.wav` to `tubestation10.wav`, which come without folds."""
     clips = [LabelledClip(str(file), label) for file, label in dcase.scenes_2013(path)]
     return DataSet(name, tuple(sorted({clip.label for clip in clips})), tuple(clips))
 

@@ -1,6 +1,6 @@
 """The acoustic scenes of the DCASE challenges, as their archives are unpacked.
 
-2013:       bus01.wav ... tubestation10.wav in one folder
+2013:       bus01.wav ... tubestation10.wav in one folder, or in one below it
 since 2016: meta.txt or meta.csv (path, scene and perhaps a recording), evaluation_setup/fold1_evaluate.txt or .csv, ...
 """
 
@@ -10,11 +10,17 @@ from collections.abc import Iterator
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.inference import files
 
 Annotation = tuple[str, str, int | None, str]
 """Path, scene, fold, recording."""
 
-_2013 = re.compile(r'([a-z]+)\d\d\.wav', re.IGNORECASE)
+SCENES_2013 = {
+    'bus', 'busystreet', 'office', 'openairmarket', 'park', 'quietstreet', 'restaurant', 'supermarket', 'tube',
+    'tubestation',
+}  # fmt: skip
+
+_2013 = re.compile(r'([a-z]+)\d\d\.\w+', re.IGNORECASE)
 _FOLD = re.compile(r'fold(\d+)_(train|evaluate)\.(txt|csv)')
 
 
@@ -63,9 +69,32 @@ def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def scenes_2013(path: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
-    """Each file and its scene; empty if the folder has other files than those of 2013."""
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() == '.wav')
-    matches = [_2013.fullmatch(file.name) for file in files]
-    return (
-        [(file, match[1].lower()) for file, match in zip(files, matches, strict=True) if match] if all(matches) else []
-    )
+    """Each file and its scene; empty if this is not a scene set of 2013.
+
+    Its files are in the folder, or all in one folder below it, as the archives are unpacked: `scenes_stereo/`. Raises
+    SoundNetError if several folders have the scenes of 2013, such as the public and the private set.
+    """
+    try:
+        found = [pathlib.Path(file.path) for file in files.find([str(path)])]
+    except SoundNetError:  # no sound
+        return []
+    inside: dict[pathlib.Path, list[pathlib.Path]] = {}
+    for file in found:
+        inside.setdefault(file.parent, []).append(file)
+    if path in inside:
+        return _scenes_of(inside[path])
+    sets = [_scenes_of(own) for own in inside.values()]
+    if len(sets) == 1:
+        return sets[0]
+    names = [{scene for _, scene in own} for own in sets]
+    if names[0] and names[0] <= SCENES_2013 and all(own == names[0] for own in names):
+        folders = ', '.join(str(folder.relative_to(path)) for folder in inside)
+        raise SoundNetError(f'{path}: several folders with the scenes of DCASE 2013: {folders}. Use one of them')
+    return []
+
+
+def _scenes_of(sounds: list[pathlib.Path]) -> list[tuple[pathlib.Path, str]]:
+    """Each file and its scene; empty if others are among them, or there is only one scene."""
+    matches = [_2013.fullmatch(file.name) for file in sounds]
+    found = [(file, match[1].lower()) for file, match in zip(sounds, matches, strict=True) if match]
+    return found if len(found) == len(sounds) and len({scene for _, scene in found}) > 1 else []

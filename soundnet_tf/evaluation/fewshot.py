@@ -1,5 +1,6 @@
 """Few-shot evaluation: accuracy by the number of training clips per class."""
 
+import collections
 import dataclasses
 import os
 import random
@@ -8,11 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.evaluation import features, svm
+from soundnet_tf.evaluation import features
+from soundnet_tf.evaluation import protocol as protocols
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
-from soundnet_tf.evaluation.protocol import Protocol, checked_folds, train_and_score, window_all
-from soundnet_tf.evaluation.splits import check_unseen, split
+from soundnet_tf.evaluation.protocol import Protocol, train_and_score, window_all
+from soundnet_tf.evaluation.splits import checked_folds, split
 from soundnet_tf.evaluation.text_tables import columns
 
 
@@ -48,14 +50,11 @@ def curve(
 ) -> list[Point]:
     """For each number of `shots`, `draws` random choices of training clips per class, in each fold.
 
-    All clips of the held-out fold are tested. Every embedder gets the same draws. Raises SoundNetError if a class has
-    fewer training clips, or if the protocol has several C, since no clips are left to choose by.
+    All clips of the held-out fold are tested. Every embedder gets the same draws. Raises what `check` raises, and
+    what `protocol.check` does.
     """
-    svm.require()
-    c = one_c(protocol)
-    folds = checked_folds(dataset, test_folds)
-    check_unseen(dataset, folds, embedder.origin)
-    layer = embedder.resolve_layer(protocol.layer)
+    c = check(dataset, protocol, shots, test_folds)
+    folds, layer = protocols.check(dataset, embedder, protocol, test_folds), embedder.resolve_layer(protocol.layer)
     values = features.of_clips(dataset, embedder, layer, protocol.clip_s, protocol.gain, cache, decoder)
     windowed = window_all(dataset, values, protocol, embedder, layer)
     points = []
@@ -70,10 +69,19 @@ def curve(
     return points
 
 
-def one_c(protocol: Protocol) -> float:
-    """The protocol's C. Raises SoundNetError if it has several."""
+def check(dataset: DataSet, protocol: Protocol, shots: Sequence[int], test_folds: Sequence[int] | None = None) -> float:
+    """The protocol's C. Raises SoundNetError if it has several, since no clips are left to choose by, and if a class
+    has fewer training clips than one of `shots`."""
     if len(protocol.C) != 1:
         raise SoundNetError('shots: too few clips to choose C by cross-validation. Set one value, such as C=0.1')
+    for fold in checked_folds(dataset, test_folds):
+        there = collections.Counter(dataset.clips[clip].label for clip in split(dataset, fold).train)
+        for number in shots:
+            for label in dataset.classes:
+                if not 0 < number <= there[label]:
+                    raise SoundNetError(
+                        f'{dataset.name}: {number} shots of {label!r} requested, got {there[label]} training clips'
+                    )
     return protocol.C[0]
 
 
@@ -81,8 +89,6 @@ def _draw(dataset: DataSet, train: Sequence[int], shots: int, rng: random.Random
     drawn = []
     for label in dataset.classes:
         own = [clip for clip in train if dataset.clips[clip].label == label]
-        if not 0 < shots <= len(own):
-            raise SoundNetError(f'{dataset.name}: {shots} shots of {label!r} requested, got {len(own)} training clips')
         drawn += sorted(rng.sample(own, shots))
     return drawn
 

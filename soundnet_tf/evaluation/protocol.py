@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets, features, svm
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 from soundnet_tf.evaluation.result import Evaluation, Fold
 from soundnet_tf.evaluation.scores import Scores
-from soundnet_tf.evaluation.splits import check_unseen, split
+from soundnet_tf.evaluation.splits import check_unseen, checked_folds, split
 from soundnet_tf.evaluation.windows import Values, windows
 
 INNER_FOLDS = 3
@@ -90,8 +91,8 @@ def evaluate(
 ) -> Evaluation:
     """Hold out each of `test_folds`, by default all, in turn; train on the other clips, test on those held out.
 
-    Features in the folder `cache` are not computed again. Raises SoundNetError for a net that was trained on test
-    clips, BadAudio for files that cannot be read.
+    Features in the folder `cache` are not computed again. Raises what `check` raises, and BadAudio for files that
+    cannot be read.
     """
     layers = [protocol.layer]
     (found,) = evaluate_layers(dataset, embedder, protocol, layers, test_folds=test_folds, cache=cache, decoder=decoder)
@@ -109,10 +110,11 @@ def evaluate_layers(
     decoder: str = 'auto',
 ) -> Iterator[Evaluation]:
     """`evaluate` of each of `layers` instead of the protocol's, in turn, with one pass over the sound for all."""
-    svm.require()
-    folds = checked_folds(dataset, test_folds)
-    check_unseen(dataset, folds, embedder.origin)
+    folds = check(dataset, embedder, protocol, test_folds)
     names = list(dict.fromkeys(map(embedder.resolve_layer, layers)))
+    # Printable, since JSON cannot have file names that are not text.
+    paths = map(storage.printable, dataset.relative_paths())
+    named = [dataclasses.replace(clip, path=path) for path, clip in zip(paths, dataset.clips, strict=True)]
     values = features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache, decoder)
     for layer in names:
         # The windows of one layer at a time: they can take 20 times the memory of its values.
@@ -123,10 +125,27 @@ def evaluate_layers(
                 bar.set_description(f'{layer}, fold {fold}')
                 parts = split(dataset, fold)
                 c = choose_c(dataset, windowed, parts.train, protocol)
-                found.append(Fold(fold, c, train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)))
+                scores = train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)
+                found.append(Fold(fold, c, tuple(named[clip] for clip in parts.test), scores))
         about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
         used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
         yield Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
+
+
+def check(
+    dataset: DataSet, embedder: AnyEmbedder, protocol: Protocol, test_folds: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """The folds to hold out, after all checks that need no features.
+
+    Raises SoundNetError for folds that cannot be held out, for a net that was trained on test clips, and if C cannot be
+    chosen within the other folds; MissingTool without scikit-learn.
+    """
+    svm.require()
+    folds = checked_folds(dataset, test_folds)
+    check_unseen(dataset, folds, embedder.origin)
+    for fold in folds if len(protocol.C) > 1 else ():
+        _inner(dataset, split(dataset, fold).train)
+    return folds
 
 
 def window_all(
@@ -191,12 +210,3 @@ def _inner(dataset: DataSet, train: Sequence[int]) -> DataSet:
             f'{dataset.name}: C cannot be chosen with one training recording of {rarest!r}. Set one value of C'
         )
     return datasets.assign_folds(inner, min(INNER_FOLDS, len(recordings[rarest])))
-
-
-def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None) -> tuple[int, ...]:
-    """The folds to hold out in turn. Raises SoundNetError if there are none."""
-    if not dataset.folds:
-        raise SoundNetError(f'{dataset.name}: no folds to hold out. Add a column fold to the CSV, or use folds=5')
-    for fold in test_folds or ():
-        split(dataset, fold)
-    return tuple(dict.fromkeys(test_folds or dataset.folds))

@@ -1,23 +1,29 @@
-"""The result of an evaluation: accuracy by fold, mean and standard deviation, and the confusion matrix."""
+"""The result of an evaluation: accuracy by fold, mean and standard deviation, interval, and the confusion matrix."""
 
 import dataclasses
+import functools
 import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from soundnet_tf.evaluation import bootstrap
+from soundnet_tf.evaluation.datasets import LabelledClip
 from soundnet_tf.evaluation.scores import Scores
 from soundnet_tf.evaluation.text_tables import columns, confusion_table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fold:
-    """A held-out fold, the C that was chosen without it, and the scores of its clips."""
+    """A held-out fold, the C that was chosen without it, its clips and their scores."""
 
     fold: int
     C: float
+    clips: tuple[LabelledClip, ...]
+    """Their paths are below the folder of the data set, so that they are the same wherever it is."""
     scores: Scores
 
 
@@ -43,6 +49,32 @@ class Evaluation:
         return statistics.stdev(f.scores.accuracy for f in self.folds) if len(self.folds) > 1 else math.nan
 
     @property
+    def clips(self) -> tuple[LabelledClip, ...]:
+        """Of all folds together."""
+        return tuple(clip for fold in self.folds for clip in fold.clips)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """`[clips]`: whether each clip's prediction is its class."""
+        return self.scores.predictions == self.scores.truth
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """`[clips]`: each fold counts the same, so that the weighted mean of `correct` is `accuracy`."""
+        counts = [len(fold.clips) for fold in self.folds]
+        return np.repeat([1 / (len(counts) * count) for count in counts], counts)
+
+    @functools.cached_property
+    def interval(self) -> bootstrap.Interval | None:
+        """Of the accuracy, by the bootstrap over recordings or clips."""
+        return bootstrap.interval(self.correct, self.weights, self.clips)
+
+    @property
+    def title(self) -> str:
+        """The embedder and its layer, as text."""
+        return f'{self.embedder["name"]} ({self.embedder["layer"]})'
+
+    @property
     def scores(self) -> Scores:
         """Of all folds together."""
         truth, values = (np.concatenate([getattr(f.scores, name) for f in self.folds]) for name in ('truth', 'values'))
@@ -66,6 +98,7 @@ class Evaluation:
             'protocol': dict(self.protocol),
             'accuracy': self.accuracy,
             'deviation': _or_none(self.deviation),
+            'interval': self.interval.to_dict() if self.interval else None,
             'folds': [
                 {'fold': f.fold, 'C': f.C, 'accuracy': f.scores.accuracy, 'clips': len(f.scores.truth)}
                 for f in self.folds
@@ -75,12 +108,39 @@ class Evaluation:
                 for label, clips, recall, precision in self.per_class()
             ],
             'confusion': self.scores.confusion,
+            'clips': [
+                dataclasses.asdict(clip) | {'predicted': self.folds[0].scores.classes[prediction]}
+                for clip, prediction in zip(self.clips, self.scores.predictions, strict=True)
+            ],
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> 'Evaluation':
+        """What `to_dict` wrote; the score of each clip's prediction is 1, that of other classes 0.
+
+        Raises what `storage.readable` expects if it is anything else.
+        """
+        classes = [str(row['label']) for row in values['classes']]
+        number = {label: index for index, label in enumerate(classes)}
+        folds = []
+        for own in values['folds']:
+            rows = [row for row in values['clips'] if row['fold'] == own['fold']]
+            if not rows:
+                raise ValueError(f'fold {own["fold"]} has no clips')
+            fold, c = int(own['fold']), float(own['C'])
+            clips = tuple(LabelledClip(str(row['path']), str(row['label']), fold, str(row['source'])) for row in rows)
+            predicted = np.eye(len(classes))[[number[row['predicted']] for row in rows]]
+            folds.append(Fold(fold, c, clips, Scores.of(classes, [number[clip.label] for clip in clips], predicted)))
+        if not folds:
+            raise ValueError('it has no folds')
+        about = {name: str(values['embedder'][name]) for name in ('layer', 'name', 'fingerprint')}
+        return cls(str(values['data']), str(values['data_sha256']), about, dict(values['protocol']), tuple(folds))
+
     def markdown(self) -> str:
-        """A row: embedder, layer, mean and standard deviation of the accuracy, each fold."""
+        """A row of the table below HEAD."""
         folds = ' '.join(f'{100 * fold.scores.accuracy:.1f}' for fold in self.folds)
-        return f'| {self.embedder["name"]} | {self.embedder["layer"]} | {self} | {folds} |'
+        interval = self.interval.text() if self.interval else '-'
+        return f'| {self.embedder["name"]} | {self.embedder["layer"]} | {self} | {interval} | {folds} |'
 
     def __str__(self) -> str:
         deviation = '' if math.isnan(self.deviation) else f' ± {100 * self.deviation:.1f}'
@@ -93,7 +153,8 @@ class Evaluation:
         return '\n\n'.join(
             [
                 f'{self.embedder["name"]}, {self.embedder["layer"]}, on {self.data}: accuracy {self} % '
-                '(mean and standard deviation over folds)',
+                '(mean and standard deviation over folds)'
+                + (f'; {self.interval.about()}: {self.interval.text()}' if self.interval else ''),
                 'protocol: ' + ', '.join(f'{name} {_format(value)}' for name, value in self.protocol.items()),
                 columns(folds),
                 columns([['class', 'clips', 'recall', 'precision'], *each]),
@@ -102,7 +163,7 @@ class Evaluation:
         )
 
 
-HEAD = '| embedder | layer | accuracy % | by fold |\n|---|---|---|---|'
+HEAD = f'| embedder | layer | accuracy % | {bootstrap.LEVEL:.0%} interval | by fold |\n|---|---|---|---|---|'
 """The header of a table of `markdown` rows."""
 
 

@@ -1,12 +1,18 @@
 """Splits of a data set into training, validation and test clips."""
 
 import dataclasses
+import functools
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import csv_rows
 from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.inference import files
+
+MAX_NAMES = 10
+"""Recordings that a warning names; it counts the others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +32,9 @@ class Split:
 def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.0, seed: int = 0) -> Split:
     """Hold out `test_fold` for the test, and a fraction of the other clips of each class for validation.
 
-    The fraction is drawn in whole recordings (`source`), since clips of one recording are nearly the same sound.
-    Raises SoundNetError for an unknown fold, for one that splits recordings, and if a class has no training clip left.
+    The fraction is drawn in whole recordings (`source`), since clips of one recording are nearly the same sound. The
+    folds are used as they are: see `check_recordings`. Raises SoundNetError for an unknown fold, and if a class has no
+    training clip left.
     """
     if test_fold is not None and test_fold not in dataset.folds:
         there = f'its folds are {", ".join(map(str, dataset.folds))}' if dataset.folds else 'its clips have no folds'
@@ -36,13 +43,6 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
         raise SoundNetError(f'validation must be at least 0 and less than 1, got {validation:g}')
     test = [index for index, clip in enumerate(dataset.clips) if test_fold is not None and clip.fold == test_fold]
     rest = [index for index in range(len(dataset.clips)) if index not in set(test)]
-    recordings = {dataset.clips[index].source for index in rest} - {''}
-    split_up = [dataset.clips[index] for index in test if dataset.clips[index].source in recordings]
-    if split_up:
-        raise SoundNetError(
-            f'{dataset.name}: recording {split_up[0].source!r} has clips inside and outside of fold {test_fold}, '
-            f'such as {split_up[0].path}. Keep each recording in one fold'
-        )
     chosen = _share(dataset, rest, validation, random.Random(seed)) if validation else set()
     split = Split(tuple(i for i in rest if i not in chosen), tuple(i for i in rest if i in chosen), tuple(test))
     learned = {dataset.clips[index].label for index in split.train}
@@ -52,6 +52,45 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
                 f'{dataset.name}: no clip of {label!r} is left for training. Hold out fewer clips, or add some'
             )
     return split
+
+
+def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None = None, strict: bool = False) -> tuple[int, ...]:
+    """The folds to hold out in turn, by default all. Nothing that `split` raises for them is left for later.
+
+    Raises SoundNetError if the clips have no folds, too, and as `check_recordings` does.
+    """
+    if not dataset.folds:
+        raise SoundNetError(f'{dataset.name}: no folds to hold out. Add a column fold to the CSV, or use folds=5')
+    folds = tuple(dict.fromkeys(test_folds or dataset.folds))
+    for fold in folds:
+        split(dataset, fold)
+    check_recordings(dataset, folds, strict)
+    return folds
+
+
+def check_recordings(dataset: DataSet, folds: Sequence[int], strict: bool = False) -> None:
+    """Warn of recordings with clips inside and outside of one of these test folds, once per process.
+
+    Published folds have some (ESC-50 has four), and others' numbers are for these folds. Those of `assign_folds` have
+    none. With `strict`, raises SoundNetError instead.
+    """
+    folds_of: dict[str, set[int | None]] = {}
+    for clip in dataset.clips:
+        if clip.source:
+            folds_of.setdefault(clip.source, set()).add(clip.fold)
+    names = sorted(name for name, own in folds_of.items() if len(own) > 1 and not own.isdisjoint(folds))
+    if not names:
+        return
+    count = '1 recording has' if len(names) == 1 else f'{len(names)} recordings have'
+    found = f'{dataset.name}: {count} clips inside and outside of a test fold: {csv_rows.first_few(names, MAX_NAMES)}'
+    if strict:
+        raise SoundNetError(f'{found}. Keep each recording in one fold, or leave out --strict')
+    _warn(f'{found}. The folds are used as published. Use --strict to refuse them')
+
+
+@functools.cache
+def _warn(line: str) -> None:
+    files.echo(line)
 
 
 def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, Any]) -> None:

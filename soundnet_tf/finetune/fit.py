@@ -24,7 +24,7 @@ from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
-from soundnet_tf.evaluation.splits import check_unseen, split
+from soundnet_tf.evaluation.splits import check_recordings, check_unseen, split
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal, student, waveforms
 from soundnet_tf.finetune.loop import BEST, CHECKPOINTS, Run
@@ -96,6 +96,7 @@ def finetune(
             _require(recipe)
         before = saved.read_facts(start).get('origin', {}) if start is not None else {}
         if test_fold is not None:
+            check_recordings(dataset, [test_fold])
             check_unseen(dataset, [test_fold], before)
         spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
         about = {

@@ -11,6 +11,7 @@ import keras
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.splits import checked_folds
 from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import fit, journal
@@ -62,14 +63,15 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
 
     All folds with one seed come before the next seed. `work/rows.md` lists all finished rows and is updated after
     each. Several processes may share `work`: each trains rows that no other process is training. Raises SoundNetError
-    if the data has fewer than two folds, if a row was started with other settings, and at the end if other processes
-    are still training rows.
+    if the data has fewer than two folds, or one that cannot be held out, if a row was started with other settings, and
+    at the end if other processes are still training rows.
     """
     if len(cv.dataset.folds) < 2:
         fix = 'Name its files FOLD-RECORDING-TAKE, or pass a CSV with a column `fold`'
         raise SoundNetError(
             f'{cv.dataset.name}: cross-validation needs at least 2 folds, got {len(cv.dataset.folds)}. {fix}'
         )
+    checked_folds(cv.dataset)
     rows, elsewhere = list[FoldResult](), list[str]()
     for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)

@@ -10,6 +10,7 @@ from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets, embedders
 from soundnet_tf.evaluation.datasets import DataSet
+from soundnet_tf.evaluation.splits import checked_folds
 from soundnet_tf.experiments.tables import NETWORKS, ROLES
 
 SETS = ('esc50', 'esc10', 'dcase')
@@ -37,6 +38,12 @@ class Labelled:
         """The clips. Raises SoundNetError or BadAudio if they are missing."""
         dataset = datasets.load(self.path, name=name, esc10=self.esc10)
         return dataset if self.folds is None else datasets.assign_folds(dataset, self.folds)
+
+    def checked(self, name: str, strict: bool = False) -> DataSet:
+        """The clips, whose folds can be held out. Raises SoundNetError as `splits.checked_folds` does."""
+        dataset = self.load(name)
+        checked_folds(dataset, self.test_folds, strict)
+        return dataset
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,7 +47,7 @@ def measure(
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
     data = material.data[name]
-    dataset = data.load(name)
+    dataset = data.checked(name)
     if row.start == 'scratch':
         return _from_scratch(row, dataset, data, effort, seed, out)
     embedder = trained.embedder_of(row, material, effort, seed, out)

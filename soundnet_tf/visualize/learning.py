@@ -20,6 +20,9 @@ IGNORED_COLUMNS = ('clips_per_s', 'share_of_time_waiting_for_data', 'learning_ra
 """Columns that are not learning curves."""
 
 
+_HINT = 'Pass the result.json of soundnet-finetune, or what soundnet-evaluate --out wrote'
+
+
 def files(run: str | None, evaluation: str | None) -> list[pathlib.Path]:
     """The files read for a run and an evaluation, whether they exist or not."""
     logs = [pathlib.Path(run) / log for log in LOGS] if run else []
@@ -80,26 +83,36 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Read the confusion matrices of a JSON file with `classes` and `confusion`, or of `result.json` in a folder.
 
     `confusion` is a matrix of clip counts (rows are true classes, columns are predictions) or a dict of matrices by
-    name. Raises SoundNetError if there is none.
+    name. A list, as soundnet-evaluate writes it, has the matrices of its rows. Raises SoundNetError if there is none.
     """
     path = _result(evaluation)
-    hint = 'Pass the result.json of soundnet-finetune'
-    result = storage.read_json(path, hint)
-    with storage.readable(path, hint):
-        classes, confusion = [str(name) for name in result['classes']], result['confusion']
-    found = []
-    for name, matrix in (confusion if isinstance(confusion, dict) else {'': confusion}).items():
+    result = storage.read_json(path, _HINT, kind=object)
+    with storage.readable(path, _HINT):
+        found = []
+        for row in result if isinstance(result, list) else [result]:
+            found += _matrices(path, row)
+    if not found:
+        raise SoundNetError(f'{path}: no confusion matrix. {_HINT}')
+    return found
+
+
+def _matrices(path: pathlib.Path, result: Any) -> list[dict[str, Any]]:
+    if not isinstance(result, dict):
+        raise ValueError('not an object of JSON')
+    # soundnet-evaluate writes recall and precision of each class beside its name.
+    classes = [str(own['label'] if isinstance(own, dict) else own) for own in result['classes']]
+    embedder, confusion, found = result.get('embedder', {}), result['confusion'], []
+    title = f'{embedder["name"]}, {embedder["layer"]}' if embedder else ''
+    for name, matrix in (confusion if isinstance(confusion, dict) else {title: confusion}).items():
         try:
             counts = np.array(matrix, float)
         except (ValueError, TypeError, OverflowError, RecursionError):
             counts = np.zeros([0])
         if counts.shape != (len(classes), len(classes)) or not _are_counts(counts):
             size, which = f'{len(classes)} x {len(classes)}', storage.printable(name) or 'confusion'
-            raise SoundNetError(f'{path}: {which} is not a {size} matrix of clip counts. {hint}')
+            raise SoundNetError(f'{path}: {which} is not a {size} matrix of clip counts. {_HINT}')
         right = float(np.trace(counts) / max(1, counts.sum()))
         found.append({'name': name, 'classes': classes, 'counts': counts.astype(int).tolist(), 'accuracy': right})
-    if not found:
-        raise SoundNetError(f'{path}: confusion is empty. {hint}')
     return found
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from soundnet_tf.visualize import learning
 from tests.evaluation.made import folders
 
 
@@ -23,14 +24,32 @@ def test_two_embedders_on_pitches(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ['pitches', 'fold', '1', 'fold', '2', 'all']
-    assert lines[-4:-2] == ['| embedder | layer | accuracy % | by fold |', '|---|---|---|---|']
-    assert lines[-2].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 |')
+    assert lines[-6:-4] == ['| embedder | layer | accuracy % | 95% interval | by fold |', '|---|---|---|---|---|']
+    assert lines[-4].startswith('| MFCC, mean and std | mfcc | 100.0 ± 0.0 | 100.0 to 100.0 |')
+    assert re.match(r'Row 2: .* \(conv4\) against MFCC, mean and std \(mfcc\): -?\+?\d', lines[-1])
+    # What was written is compared again, and shown by soundnet-visualize.
+    again = evaluate(f'--earlier={tmp_path / "out.json"}')
+    assert again.stdout.splitlines() == lines[-6:], again.stderr
+    assert learning.confusions(tmp_path / 'out.json')[0]['name'] == 'MFCC, mean and std, mfcc'
     results = json.loads((tmp_path / 'out.json').read_text())
     assert [row['embedder']['layer'] for row in results] == ['mfcc', 'conv4']
     assert results[0]['protocol'] | {'C': None, 'layer': None} == {
         'layer': None, 'clip_s': 2.0, 'window_s': 1.0, 'step_s': 0.0, 'gain': 1.0, 'probe': 'svm', 'C': None,
         'standardise': True, 'decoder': 'auto',
     }  # fmt: skip
+
+
+def test_strict_refuses_folds_that_split_recordings(tmp_path):
+    folders(tmp_path, clips=2)
+    rows = [f'{path},{path.parent.name},{path.name[0]},{path.parent.name}' for path in sorted(tmp_path.rglob('*.wav'))]
+    (tmp_path / 'clips.csv').write_text('\n'.join(['path,label,fold,source', *rows]))
+    flags = [f'--data={tmp_path / "clips.csv"}', '--model=mfcc', '--protocol=nearest']
+    refused = evaluate(*flags, '--strict')
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        'soundnet-evaluate: clips: 3 recordings have clips inside and outside of a test fold: high, low, middle. '
+        'Keep each recording in one fold, or leave out --strict\n'
+    )
 
 
 def test_shots_dealt_folds_and_layers(tmp_path):

@@ -221,6 +221,22 @@ def test_dcase_of_2013(tmp_path):
         datasets.load(tmp_path / 'scenes')
 
 
+def test_dcase_of_2013_by_its_parent_folder(tmp_path):
+    top = scenes(tmp_path / 'DCASE 2013', ['a/scenes_stereo/bus01.wav', 'a/scenes_stereo/tube10.WAV', '.x/._bus01.wav'])
+    (top / 'readme.txt').write_text('scenes')
+    dataset = datasets.load(top)
+    assert (dataset.name, dataset.classes, len(dataset.clips)) == ('dcase_2013', ('bus', 'tube'), 2)
+    assert datasets.load(top / 'a' / 'scenes_stereo').clips == dataset.clips
+    scenes(top, ['private/bus01.wav', 'private/tube01.wav'])
+    with pytest.raises(SoundNetError, match=r'several folders with the scenes of DCASE 2013: a/scenes_stereo, private'):
+        datasets.load(top)
+    # Folders of other sounds are classes, whatever the files are called.
+    own = scenes(
+        tmp_path / 'own', ['dog/left01.wav', 'dog/right01.wav', 'cat/left01.wav', 'cat/right01.wav', 'x01.wav']
+    )
+    assert datasets.load(own).classes == ('cat', 'dog')
+
+
 def test_folds_are_assigned_evenly_and_in_whole_recordings(tmp_path):
     clips = [
         LabelledClip(f'{label}{n}{take}', label, 7, f'{label}{n}') for label in 'ab' for n in range(5) for take in '01'

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
-from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.errors import BadAudio, SoundNetError, UnknownLayer
 from soundnet_tf.evaluation import datasets, embedders, features, fewshot, svm
-from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
+from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate, evaluate_layers
 from soundnet_tf.evaluation.splits import check_unseen, split
@@ -34,6 +34,8 @@ class Numbers:
         self.values, self.asked = values, 0
 
     def resolve_layer(self, layer):
+        if layer == 'lost':
+            raise UnknownLayer('numbers: no layer lost')
         return layer or 'numbers'
 
     def hop_s(self, layer):
@@ -206,10 +208,44 @@ def test_a_gain_reaches_the_embedder(made, values):
     np.testing.assert_allclose(heard[24:], np.multiply(heard[:24], 2), rtol=1e-6)
 
 
-def test_a_recording_on_both_sides_is_refused(made):
-    torn = tuple(dataclasses.replace(clip, source=f'take {clip.label}') for clip in made.clips)
-    with pytest.raises(SoundNetError, match=r"recording 'take .*' has clips inside and outside of fold 1"):
-        split(dataclasses.replace(made, clips=torn), 1)
+def test_what_can_be_refused_is_refused_before_features_are_computed(made, values):
+    asked = Numbers(values)
+    for change, words in (
+        ({'protocol': Protocol(C=(0.1, 1.0))}, "C cannot be chosen with one training recording of 'high'"),
+        ({'protocol': Protocol(layer='lost')}, 'no layer lost'),
+        ({'test_folds': [1, 9]}, 'pitches: no fold 9; its folds are 1, 2, 3, 4'),
+        ({'dataset': of_folds(made, lambda clip: 1)}, "no clip of 'high' is left for training"),
+        ({'dataset': of_folds(made, lambda clip: None)}, 'no folds to hold out'),
+    ):
+        # Of the first pitch, fold 1 leaves one recording.
+        few = dataclasses.replace(made, clips=tuple(c for c in made.clips if c.label != 'high' or c.fold == 1))
+        few = dataclasses.replace(
+            few, clips=(*few.clips, next(c for c in made.clips if c.label == 'high' and c.fold == 2))
+        )
+        given = {'dataset': few, 'protocol': SHORT, 'test_folds': [1]} | change
+        with pytest.raises(SoundNetError, match=words):
+            evaluate(given['dataset'], asked, given['protocol'], test_folds=given['test_folds'])
+    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' requested, got 6 training clips"):
+        fewshot.curve(made, asked, SHORT, (1, 7))
+    assert asked.asked == 0
+
+
+def test_published_folds_are_evaluated_although_they_split_recordings(made, values, capsys):
+    """C is chosen within the training folds in the same way."""
+    torn = tuple(dataclasses.replace(clip, source=clip.label) for clip in made.clips)
+    published = dataclasses.replace(made, name='published', clips=torn)
+    protocol = Protocol(clip_s=0, window_s=0, C=(0.1, 10.0))
+    found, plain = (evaluate(data, Numbers(values), protocol) for data in (published, made))
+    assert [(fold.C, fold.scores.accuracy) for fold in found.folds] == [
+        (fold.C, fold.scores.accuracy) for fold in plain.folds
+    ]
+    assert (found.interval.units, found.interval.over, plain.interval.over) == (3, 'recordings', 'recordings')
+    assert capsys.readouterr().err.count('published: 3 recordings have clips inside and outside of a test fold') == 1
+
+
+def of_folds(dataset, fold):
+    clips = tuple(dataclasses.replace(clip, fold=fold(clip)) for clip in dataset.clips)
+    return dataclasses.replace(dataset, clips=clips)
 
 
 def test_the_gain_doubles_and_clips_are_repeated(made):
@@ -297,8 +333,6 @@ def test_more_shots_are_better_and_draws_are_the_same(made, values):
     # With all clips there is nothing to draw.
     assert np.mean(points[1].accuracies) == pytest.approx(evaluate(made, Numbers(values), protocol).accuracy)
     assert 'clips per class' in fewshot.table(points)
-    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' requested, got 6 training clips"):
-        fewshot.curve(made, Numbers(values), protocol, (7,))
     with pytest.raises(SoundNetError, match=r'Set one value, such as C=0\.1'):
         fewshot.curve(made, Numbers(values), PROTOCOLS['probe'], (1,))
 
@@ -316,14 +350,6 @@ def test_more_shots_are_better_and_draws_are_the_same(made, values):
 def test_invalid_protocols_are_reported(wrong, words):
     with pytest.raises(SoundNetError, match=words):
         Protocol(**wrong)
-
-
-def test_missing_folds_are_reported(made):
-    loose = DataSet('loose', made.classes, tuple(LabelledClip(c.path, c.label) for c in made.clips))
-    with pytest.raises(SoundNetError, match=r'loose: no folds to hold out. Add a column fold to the CSV'):
-        evaluate(loose, Mfcc(), SHORT)
-    with pytest.raises(SoundNetError, match='pitches: no fold 9'):
-        evaluate(made, Mfcc(), SHORT, test_folds=[9])
 
 
 def test_features_without_times_are_classified_by_their_mean(made, values, tmp_path):

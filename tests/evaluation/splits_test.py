@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import datasets
 from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
-from soundnet_tf.evaluation.splits import Split, split
+from soundnet_tf.evaluation.splits import Split, check_recordings, checked_folds, split
 
 
 def made(recordings=5, takes=2, folds=2, labels='ab'):
@@ -65,3 +66,56 @@ def test_invalid_splits_are_reported():
         split(made(folds=1), test_fold=1)
     with pytest.raises(SoundNetError, match="no clip of 'a' is left for training"):
         split(made(folds=1, recordings=1), validation=0.1)
+
+
+TORN = ('131943', '134049', '209698', '234879')
+"""ESC-50's recordings with clips in two folds."""
+
+
+def as_published(name='esc50'):
+    """Five folds as ESC-50's: four recordings have clips in two of them."""
+    clips = [*made(folds=5).clips]
+    for number, source in enumerate(TORN):
+        clips += [LabelledClip(f'{source}-{fold}', 'a', fold, source) for fold in (number + 1, number + 2)]
+    return DataSet(name, ('a', 'b'), tuple(clips))
+
+
+def test_published_folds_are_used_with_one_warning(capsys):
+    dataset = as_published()
+    assert checked_folds(dataset) == (1, 2, 3, 4, 5)
+    checked_folds(dataset)
+    assert capsys.readouterr().err.splitlines() == [
+        'esc50: 4 recordings have clips inside and outside of a test fold: 131943, 134049, 209698, 234879. '
+        'The folds are used as published. Use --strict to refuse them'
+    ]
+    assert {dataset.clips[index].fold for index in split(dataset, 2).test} == {2}
+    with pytest.raises(
+        SoundNetError, match=r'131943, 134049, 209698, 234879\. Keep each recording in one fold, or leave'
+    ):
+        checked_folds(dataset, strict=True)
+
+
+def test_only_recordings_of_the_tested_folds_are_named(capsys):
+    with pytest.raises(SoundNetError, match='1 recording has clips inside and outside of a test fold: 234879'):
+        check_recordings(as_published(), [5], strict=True)
+    # Clips without a fold are always learned from.
+    loose = DataSet('loose', ('a', 'b'), (*made().clips, LabelledClip('x', 'a', None, 'a10')))
+    with pytest.raises(SoundNetError, match='a10'):
+        check_recordings(loose, [1], strict=True)
+    check_recordings(loose, [2], strict=True)
+    assert capsys.readouterr().err == ''
+
+
+def test_assigned_folds_split_no_recording(capsys):
+    for seed in range(5):
+        assert len(checked_folds(datasets.assign_folds(as_published('assigned'), 4, seed), strict=True)) == 4
+    assert capsys.readouterr().err == ''
+
+
+def test_folds_that_cannot_be_held_out_are_reported():
+    with pytest.raises(
+        SoundNetError, match=r'made: no folds to hold out\. Add a column fold to the CSV, or use folds=5'
+    ):
+        checked_folds(DataSet('made', ('a', 'b'), tuple(LabelledClip(label, label) for label in 'ab')))
+    with pytest.raises(SoundNetError, match='made: no fold 3; its folds are 1, 2'):
+        checked_folds(made(), [1, 3])

@@ -299,6 +299,16 @@ def test_data_without_folds_has_them_dealt(tmp_path):
     folders(tmp_path / 'scenes', clips=3, folds=1)
     assert Labelled(str(tmp_path / 'scenes'), 'dcase').load('scenes').folds == (1,)
     assert Labelled(str(tmp_path / 'scenes'), 'dcase', folds=3).load('scenes').folds == (1, 2, 3)
+    # Before a net is trained for it.
+    with pytest.raises(SoundNetError, match="scenes: no clip of 'high' is left for training"):
+        measure.measure(
+            ROWS[0],
+            'scenes',
+            Material('x', {'scenes': Labelled(str(tmp_path / 'scenes'), 'dcase')}),
+            effort.SMOKE,
+            0,
+            tmp_path,
+        )
 
 
 def test_a_material_is_written_and_read(tmp_path):

@@ -69,6 +69,14 @@ def test_confusions(tmp_path, confusion):
     assert (found['counts'], found['accuracy']) == ([[3, 1], [0, 4]], 7 / 8)
 
 
+def test_confusions_of_each_row_of_soundnet_evaluate(tmp_path):
+    row = {'classes': [{'label': 'a', 'recall': 0.75}, {'label': 'b', 'recall': None}], 'confusion': [[3, 1], [0, 4]]}
+    rows = [row | {'embedder': {'name': name, 'layer': 'pool5', 'fingerprint': 'f'}} for name in ('first', 'other')]
+    (tmp_path / 'esc.json').write_text(json.dumps(rows))
+    found = learning.confusions(tmp_path / 'esc.json')
+    assert [(one['name'], one['classes']) for one in found] == [(f'{n}, pool5', ['a', 'b']) for n in ('first', 'other')]
+
+
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
@@ -80,7 +88,9 @@ def test_confusions(tmp_path, confusion):
         ('{"classes": ["a"], "confusion": [[0.9]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [[-1]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [[NaN]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
-        ('{"classes": ["a"], "confusion": {}}', r'result\.json: confusion is empty'),
+        ('{"classes": ["a"], "confusion": {}}', r'result\.json: no confusion matrix'),
+        ('[]', r'result\.json: no confusion matrix\. Pass the result\.json of soundnet-finetune, or what'),
+        ('[{"classes": ["a"], "confusion": [[1]], "embedder": 3}]', r'result\.json: cannot be read \('),
     ],
 )
 def test_what_is_wrong_with_an_evaluation(tmp_path, text, words):
