@@ -132,7 +132,6 @@ KNOBS = {
     'clip_norm=1': with_(clip_norm=1.0),
     'ema=0.999': with_(ema=0.999),
     'schedule=cosine': with_(schedule='cosine', warmup_steps=10),
-    'jit=true': with_(jit=True),
     'deterministic=true': to_the_bit,
 }
 FORMS = PEERS | KNOBS

@@ -56,8 +56,6 @@ class Training:
     """Decay of the exponential moving average of the weights, such as 0.999; 0 turns it off."""
     precision: str = 'float32'
     """`bfloat16` computes the convolutions in bfloat16; weights, statistics and losses stay float32."""
-    jit: bool = False
-    """Compile the training step with XLA."""
     gain_db: float = 0.0
     """Augmentation: a random gain of up to this many dB up or down."""
     crop: bool = False

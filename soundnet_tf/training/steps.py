@@ -11,7 +11,7 @@ import tensorflow as tf
 from soundnet_tf import geometry, records
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.config import Training
-from soundnet_tf.errors import BadRecord, SoundNetError
+from soundnet_tf.errors import BadRecord
 from soundnet_tf.nets import fast, losses, model
 from soundnet_tf.records import batches
 from soundnet_tf.spec import NetSpec
@@ -106,11 +106,6 @@ def make_step(
             # Divided by the global batch, since the gradients of all replicas are summed.
             total = tf.reduce_sum(metrics['total']) / config.batch
         return metrics, tape.gradient(total, net.trainable_variables)
-
-    if config.jit:
-        if strategy.num_replicas_in_sync > 1:
-            raise SoundNetError(f'jit supports one device only, got {strategy.num_replicas_in_sync}. Use jit=false')
-        learn = tf.function(learn, jit_compile=True)
 
     def replica_step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         metrics, gradients = learn({key: value for key, value in batch.items() if key != 'id'})
