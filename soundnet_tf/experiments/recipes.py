@@ -30,7 +30,7 @@ class Recipe:
         5.0, 0.01, 600, 'seconds of a training crop; shorter clips are repeated, or padded with pad_s'
     )
     head_kernel: int = _setting(4, 1, 64, 'kernel size of the head, in frames of the last layer')
-    freeze: bool = _setting(False, 0, 1, 'train only the head; the other layers run in inference mode')
+    freeze: bool = _setting(False, 0, 1, 'train only the head, as a baseline; the other layers run in inference mode')
     learning_rate: float = _setting(1e-3, 1e-9, 1, 'learning rate of Adam, beta1 0.9')
     schedule: str = _choice(SCHEDULES, 'learning-rate schedule; cosine ends at 0')
     warmup: int = _setting(0, 0, math.inf, 'epochs in which the learning rate rises from 0')
