@@ -16,6 +16,7 @@ LONG = (
     'training/workers_test.py',
     'shipping/ship_test.py',
     'nets/original_test.py',
+    'docs_test.py',
     'export/exporter_test.py',
     'stories/esc10_test.py',
     'stories/real_videos_test.py',

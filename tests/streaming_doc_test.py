@@ -1,16 +1,14 @@
-"""docs/streaming.md tells what the geometry and the streams do."""
+"""The tables of docs/streaming.md are those of the geometry and the streams."""
 
 import pathlib
 
 import numpy as np
 import pytest
 
-import soundnet_tf
 from soundnet_tf import geometry
 from soundnet_tf.inference.engine import KerasEngine
 from soundnet_tf.nets import fast, model
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
-from soundnet_tf.testing import thin_spec
 
 TEXT = (pathlib.Path(__file__).parents[1] / 'docs' / 'streaming.md').read_text()
 
@@ -40,15 +38,3 @@ def test_what_is_kept(spec):
     for samples in (1, 997, 22_050, 30_011, 250_000):
         flow.push(np.zeros(samples, np.float32))
         assert flow.numbers() <= most
-
-
-def test_the_snippet_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    soundnet_tf.save_net(soundnet_tf.build(thin_spec()), tmp_path / 'demo-run' / 'run' / 'net')
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(TEXT.split('```python\n')[1].partition('```')[0], names)
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 2
-    assert len(names['rest']) >= 1
-    whole = names['embedder'].embed(np.concatenate([names['noise'](0.1, seed=s) for s in range(20)]), 44_100, 'pool5')
-    assert len(whole) == len(names['rest']) + len(said)

@@ -71,16 +71,3 @@ def test_fine_tuning_from_the_module(hub_folder, tmp_path):
     assert losses[-1] < losses[0]
     assert said[-1] == '100% of the clips that it learned from are named rightly'
     assert (tmp_path / 'tuned' / 'saved_model.pb').exists()
-
-
-@pytest.mark.slow
-def test_the_example_of_the_docs(hub_folder, tmp_path, monkeypatch):
-    pytest.importorskip('tensorflow_hub')
-    (tmp_path / 'exports').mkdir()
-    (tmp_path / 'exports' / 'hub').symlink_to(hub_folder)
-    monkeypatch.chdir(tmp_path)
-    text = (EXAMPLES.parent / 'export.md').read_text()
-    names = {'waveform': noise(10)}
-    exec(text.split('```python\n')[1].partition('```')[0], names)
-    assert names['names'] == list(PLACES)
-    assert names['outputs']['places_clip'].shape == (4,)

@@ -1,9 +1,8 @@
-"""The folder of a report: whole or not at all, gone on with, replaced; and nothing in it that a name could break."""
+"""The folder of a report: atomic, resumed, replaced; and no name can break its page."""
 
 import dataclasses
 import json
 import os
-import pathlib
 import re
 import shutil
 
@@ -202,7 +201,7 @@ def test_a_second_run_needs_no_tensorflow(small, monkeypatch):
 
 
 def test_names_count_too(net, sounds, tmp_path):
-    """The same files by links of other names: the page is made anew, with what was heard before where it can be."""
+    """The same files by links of other names: the page is written anew, from the earlier survey where it can be."""
     store = shutil.copytree(sounds / '001 - tones', tmp_path / 'store')
     for label in ('cat', 'dog'):
         (tmp_path / 'in' / label).mkdir(parents=True)
@@ -377,15 +376,3 @@ def test_few_sounds_have_no_map(net, sounds, tmp_path):
     report.write(load(net, short='tile'), net, found, tmp_path / 'out', report.Wanted(units=1, top=1))
     assert data_of(tmp_path / 'out')['maps']['views'] == []
     assert np.isfinite(data_of(tmp_path / 'out')['net']['seconds'])
-
-
-def test_the_snippet_of_the_docs(net, sounds, tmp_path, monkeypatch):
-    """On a net and sounds of the names that the demo leaves behind."""
-    for name, there in (('run/net', net), ('videos/held_out', sounds)):
-        (tmp_path / 'demo-run' / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / 'demo-run' / name).symlink_to(there)
-    text = (pathlib.Path(__file__).parents[2] / 'docs' / 'visualize.md').read_text()
-    (snippet,) = (part.partition('```')[0] for part in text.split('```python\n')[1:])
-    monkeypatch.chdir(tmp_path)
-    exec(snippet, {})
-    assert (tmp_path / 'report' / 'index.html').is_file()
