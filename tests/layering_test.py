@@ -1,4 +1,4 @@
-"""What leans on what: the imports held against the house's rules, and against BUILD."""
+"""The layers of the package: who may import whom, no import cycles, and a BUILD that matches the imports."""
 
 import ast
 import subprocess
@@ -6,20 +6,20 @@ import sys
 
 import pytest
 
-from tools.build_file import ROOT, build_file, command, foreign_imports, modules, own_imports, room
+from tools.build_file import ROOT, build_file, command, foreign_imports, modules, own_imports, subpackage
 
-# From the bottom up: a module may import from its own room, from its own layer and from any layer below.
+# From the bottom up: a module may import from its own subpackage, from its own layer and from any layer below.
 TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
 SOUND = {'audio', 'web'}
 NETS = {'nets', 'records', 'teachers', 'training'}
-ROOMS = {'prepare', 'inference', 'export', 'importing', 'evaluation', 'finetune', 'multimodal', 'visualize'}
-TOP = {'study', 'demo', 'shipping'}
-DOORS = {'bin'}
-# The package's own face may name all, at first use; so may what is shipped for tests.
-FACES = {'soundnet_tf', 'testing', 'cli', 'hear'}
-LAYERS = [TABLES, SOUND, NETS, ROOMS, TOP, DOORS]
-# The rooms that may ask another room.
-MAY_ASK = {
+FEATURES = {'prepare', 'inference', 'export', 'importing', 'evaluation', 'finetune', 'multimodal', 'visualize'}
+APPLICATIONS = {'study', 'demo', 'shipping'}
+COMMANDS = {'bin'}
+# These may import from every layer.
+ENTRY_POINTS = {'soundnet_tf', 'testing', 'cli', 'hear'}
+LAYERS = [TABLES, SOUND, NETS, FEATURES, APPLICATIONS, COMMANDS]
+# By subpackage of FEATURES: the others of FEATURES that it may import.
+MAY_IMPORT = {
     'evaluation': {'inference'},
     'finetune': {'evaluation', 'inference'},
     'multimodal': {'inference', 'prepare', 'evaluation'},
@@ -34,27 +34,29 @@ KERAS_ALONE = {'soundnet_tf.nets.model', 'soundnet_tf.nets.losses'}
 def is_pure(name):
     if name == 'soundnet_tf.storage.arrays':  # numpy's files, imported only by what reads them
         return False
-    return room(name) in TABLES or name in {'soundnet_tf.nets.registry', 'soundnet_tf.nets.catalog'}
+    return subpackage(name) in TABLES or name in {'soundnet_tf.nets.registry', 'soundnet_tf.nets.catalog'}
 
 
 def layer(name):
-    return next(index for index, layer in enumerate(LAYERS) if room(name) in layer)
+    return next(index for index, layer in enumerate(LAYERS) if subpackage(name) in layer)
 
 
-@pytest.mark.parametrize('name', [name for name in modules() if room(name) not in FACES])
-def test_nothing_leans_back(name):
+@pytest.mark.parametrize('name', [name for name in modules() if subpackage(name) not in ENTRY_POINTS])
+def test_no_module_imports_from_a_layer_above(name):
     for other in own_imports(modules()[name]):
-        if room(other) in {'soundnet_tf', 'cli'} or room(other) == room(name):
+        if subpackage(other) in {'soundnet_tf', 'cli'} or subpackage(other) == subpackage(name):
             continue
-        assert room(other) not in FACES, f'{name} imports {other}'
-        assert layer(other) <= layer(name), f'{name} leans on {other}, which stands above it'
-        if layer(other) == layer(name) == LAYERS.index(ROOMS):
-            assert room(other) in MAY_ASK.get(room(name), ()), f'{name} knows the room of {other}'
+        assert subpackage(other) not in ENTRY_POINTS, f'{name} imports {other}'
+        assert layer(other) <= layer(name), f'{name} imports {other}, of a layer above'
+        if layer(other) == layer(name) == LAYERS.index(FEATURES):
+            assert subpackage(other) in MAY_IMPORT.get(subpackage(name), ()), (
+                f'{name} imports {other}: add it to MAY_IMPORT, if that is right'
+            )
 
 
 def test_every_module_has_a_layer():
-    placed = set().union(*LAYERS, FACES)
-    assert {room(name) for name in modules()} <= placed
+    placed = set().union(*LAYERS, ENTRY_POINTS)
+    assert {subpackage(name) for name in modules()} <= placed
 
 
 @pytest.mark.parametrize('name', [name for name in modules() if is_pure(name)])
@@ -68,17 +70,17 @@ def test_the_net_runs_on_any_backend(name):
     assert foreign_imports(modules()[name]) <= {'keras'}
 
 
-def test_training_and_what_follows_meet_only_in_saved():
+def test_features_do_not_import_training():
     for name, path in modules().items():
-        rooms = {room(other) for other in own_imports(path)}
-        if room(name) in ROOMS - {'finetune', 'prepare'}:
-            assert not rooms & {'training', 'records'}, name
-        if room(name) == 'prepare':
-            assert not rooms & {'training', 'nets'}, name
+        subpackages = {subpackage(other) for other in own_imports(path)}
+        if subpackage(name) in FEATURES - {'finetune', 'prepare'}:
+            assert not subpackages & {'training', 'records'}, name
+        if subpackage(name) == 'prepare':
+            assert not subpackages & {'training', 'nets'}, name
 
 
-def circles(imports):
-    """The names left when what imports nothing, and what nothing imports, has gone, over and over."""
+def cycles(imports):
+    """The names left after names that import nothing, or that nothing imports, are removed repeatedly."""
     left = {name: set(others) - {name} for name, others in imports.items()}
     while gone := {name for name in left if not left[name]} | (left.keys() - set().union(*left.values())):
         left = {name: others - gone for name, others in left.items() if name not in gone}
@@ -86,25 +88,25 @@ def circles(imports):
 
 
 def test_no_module_imports_itself_through_others():
-    """Not even for type checkers: what the graph of imports cannot order, a reader cannot either."""
-    assert not circles({name: own_imports(path, typing=True) for name, path in modules().items()})
+    """Imports for type checkers included."""
+    assert not cycles({name: own_imports(path, typing=True) for name, path in modules().items()})
 
 
-def test_no_room_imports_itself_through_others():
-    rooms = {}
+def test_no_subpackage_imports_itself_through_others():
+    subpackages = {}
     for name, path in modules().items():
-        rooms.setdefault(room(name), set()).update(map(room, own_imports(path)))
-    assert not circles(rooms)
+        subpackages.setdefault(subpackage(name), set()).update(map(subpackage, own_imports(path)))
+    assert not cycles(subpackages)
 
 
-def test_the_top_of_the_package_can_be_read_at_a_glance():
+def test_the_package_has_few_entries_and_short_modules():
     top = {path.name for path in (ROOT / 'soundnet_tf').iterdir() if path.name != '__pycache__'}
     assert len(top) <= 32, sorted(top)
     long = {name: lines for name, path in modules().items() if (lines := len((ROOT / path).open().readlines())) > 350}
     assert not long
 
 
-def test_build_is_true():
+def test_build_matches_the_imports():
     text = (ROOT / 'BUILD').read_text()
     ast.parse(text)
     assert text == build_file(), 'BUILD does not match the imports: python -m tools.build_file > BUILD'
@@ -122,7 +124,7 @@ assert not heavy, heavy
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'bin').glob('[a-z]*.py')), ids=lambda path: path.stem)
-def test_help_is_quick_and_teaches(path):
+def test_help_is_quick_and_shows_a_command(path):
     code = f"""
 import sys, runpy
 sys.argv = [{str(path)!r}, '--help']
@@ -134,7 +136,7 @@ heavy = {{'tensorflow', 'keras', 'numpy', 'av', 'sklearn'}} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT, capture_output=True, text=True)
-    assert command(path) in done.stdout, 'the docstring of a binary shows a command to copy'
+    assert command(path) in done.stdout, "a command's docstring shows a command to copy"
     for line in done.stdout.splitlines():
         assert not line.startswith('  --') or ':' in line, line
 

@@ -1,6 +1,10 @@
-"""The BUILD file, one target per room, its deps read from the imports.
+"""The BUILD file, one target per subpackage, its deps read from the imports.
 
 python -m tools.build_file > BUILD
+
+BUILD has some 900 lines, since Bazel needs each target's deps in full and the formatter of BUILD files writes one a
+line. A macro that derives them would need the imports while Bazel loads, which Starlark cannot read: so they are
+generated, and tests/layering_test.py compares them. Read this file, not that one.
 """
 
 import ast
@@ -13,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Import name to distribution, where they differ.
 DISTRIBUTIONS = {'absl': 'absl_py', 'sklearn': 'scikit_learn'}
 
-# What a room holds beside Python.
+# Files of a subpackage that are not Python.
 DATA = {
     'clips': ['soundnet_tf/clips/*.ogg'],
     'labels': ['soundnet_tf/labels/*.txt'],
@@ -21,9 +25,10 @@ DATA = {
     'visualize': ['soundnet_tf/visualize/page/*'],
 }
 
-HEAD = '''"""One target per room of the package, per command and per folder of tests.
+HEAD = '''"""One target per subpackage, per command and per folder of tests.
 
-`python -m tools.build_file > BUILD` writes this file from the imports.
+`python -m tools.build_file > BUILD` writes this file from the imports. It is long because Bazel needs every target's
+deps in full, one a line; tools/build_file.py says more.
 """
 
 load("@rules_python//python:defs.bzl", "py_binary", "py_library", "py_test")
@@ -86,26 +91,26 @@ def foreign_imports(path):
     return {top for top in tops if top not in {'soundnet_tf', 'tests', 'tools'} and top not in sys.stdlib_module_names}
 
 
-def room(name):
-    """The module or folder at the top of the package that a module belongs to; the package itself for its face."""
+def subpackage(name):
+    """The subpackage or top-level module that a module belongs to; the package itself for its `__init__`."""
     parts = name.split('.')
     return parts[1] if len(parts) > 1 else parts[0]
 
 
-def rooms():
-    """The files of each room, but for the binaries."""
+def subpackages():
+    """The files of each subpackage, without those of bin/."""
     found = {}
     for name, path in modules().items():
         if path.parts[0] != 'bin':
-            found.setdefault(room(name), []).append(path)
+            found.setdefault(subpackage(name), []).append(path)
     return found
 
 
 def deps(paths, own):
-    """What files need: the rooms, and the packages from elsewhere."""
-    # The package's face names its modules for type checkers and loads them at first use.
-    face = pathlib.Path('soundnet_tf/__init__.py')
-    asked = {room(name) for path in paths for name in own_imports(path, typing=path == face)} - {own}
+    """What files need: the subpackages, and the packages from elsewhere."""
+    # `soundnet_tf/__init__.py` imports its modules for type checkers, and at first use.
+    top = pathlib.Path('soundnet_tf/__init__.py')
+    asked = {subpackage(name) for path in paths for name in own_imports(path, typing=path == top)} - {own}
     foreign = {top for path in paths for top in foreign_imports(path)}
     return [*sorted(f':{name}' for name in asked), *sorted(f'@pypi//{DISTRIBUTIONS.get(top, top)}' for top in foreign)]
 
@@ -136,7 +141,7 @@ def command(path):
 def build_file():
     """The text of BUILD."""
     blocks = [HEAD]
-    for name, paths in rooms().items():
+    for name, paths in subpackages().items():
         alone = len(paths) == 1 and paths[0].name != '__init__.py'
         files = [paths[0].as_posix()] if alone or name == 'soundnet_tf' else glob(f'soundnet_tf/{name}/**/*.py')
         data = {'data': glob(*DATA[name])} if name in DATA else {}
@@ -147,7 +152,7 @@ def build_file():
         needs = [':bin', *deps([file], 'bin')]
         own = {'srcs': [file.as_posix()], 'main': f'"{file.as_posix()}"', 'deps': needs}
         blocks.append(target('py_binary', command(path), **own))
-    everything = [f':{name}' for name in rooms()] + ['@pypi//hypothesis', '@pypi//pytest']
+    everything = [f':{name}' for name in subpackages()] + ['@pypi//hypothesis', '@pypi//pytest']
     blocks.append(
         target('py_library', 'tests', testonly='True', srcs=glob('tests/**/*.py', 'tools/*.py'), deps=everything)
     )

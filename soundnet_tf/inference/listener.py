@@ -1,7 +1,7 @@
 """A net that listens: sound files, clips and streams of samples to the embeddings of several layers at once.
 
-Users call an `Embedder`; the other rooms use this, for several layers, for long sounds in constant memory, and for
-batches of clips.
+Users call an `Embedder`; the other subpackages use this, for several layers, for long sounds in constant memory, and
+for batches of clips.
 """
 
 import contextlib
