@@ -18,7 +18,7 @@ BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class Heard:
+class Predictions:
     """Predictions of the eye and the ear for a set of videos, one row per video."""
 
     ids: list[str]
@@ -54,7 +54,7 @@ class Heard:
         return counts
 
 
-def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], seconds: float) -> Heard:
+def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], seconds: float) -> Predictions:
     """Run the net on the sound of every record; the eye's probabilities are stored in the records."""
     kind_of = {f'{scene.id}.mp4': KINDS.index(scene.kind) for scene in scenes}
     layer, (head,) = net.spec.feature_layer, net.spec.head_names
@@ -67,7 +67,7 @@ def listen(net: model.SoundNet, records: pathlib.Path, scenes: Sequence[Scene], 
         ear.append(np.asarray(outputs[head]).mean(axis=1))
         features.append(np.asarray(outputs[layer]).mean(axis=1))
     kinds = np.array([kind_of[id] for id in ids])
-    return Heard(ids, kinds, np.concatenate(eye), np.concatenate(ear), np.concatenate(features))
+    return Predictions(ids, kinds, np.concatenate(eye), np.concatenate(ear), np.concatenate(features))
 
 
 def require() -> None:
@@ -76,7 +76,7 @@ def require() -> None:
         raise MissingTool('scikit-learn', 'the demo', 'transfer')
 
 
-def svm_accuracy(learned: Heard, held_out: Heard) -> float:
+def svm_accuracy(learned: Predictions, held_out: Predictions) -> float:
     """Test accuracy of a linear SVM trained on the ear's features."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -93,9 +93,9 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
     with clock('visualize the ear: its filters, its units, a map of the videos'):
         hears = portrait.draw(folder, net_folder, folder / 'run', test, held_out)
     with clock('tag the videos with a released net, which was trained on real sounds only'):
-        said_by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
+        by_shipped = shipped.listen(folder / 'videos' / 'held_out', held_out)
     with clock('tag real clips with the original net, which was trained on two million videos'):
-        said_by_original = shipped.original()
+        by_original = shipped.original()
     outcome = Outcome(
         eye_right=test.eye_right,
         agreement=test.agreement,
@@ -106,8 +106,8 @@ def run(out: str, scale: Scale | None = None) -> Outcome:
         net=net_folder,
         report=folder / 'report.html',
         hears=hears,
-        shipped=said_by_shipped,
-        original=said_by_original,
+        shipped=by_shipped,
+        original=by_original,
     )
     prefix = _prefix()
     command, said = _tag(prefix, net_folder, folder / 'videos' / 'held_out' / f'{_clear(test)}')
@@ -133,7 +133,7 @@ class _Clock:
 
 def _listen(
     net: model.SoundNet, folder: pathlib.Path, learned: list[Scene], held_out: list[Scene]
-) -> tuple[ear.Heard, ear.Heard]:
+) -> tuple[ear.Predictions, ear.Predictions]:
     records = folder / 'records'
     return (
         ear.listen(net, records / 'learned', learned, SECONDS),
@@ -148,7 +148,7 @@ def _others(learned: list[Scene]) -> list[Scene]:
     return [learned[partner[index]] for index in range(len(learned))]
 
 
-def _clear(test: ear.Heard) -> str:
+def _clear(test: ear.Predictions) -> str:
     """The held-out video with the ear's highest confidence where eye and ear agree; any if there is none."""
     confidence = test.ear.max(-1) * (test.ear.argmax(-1) == test.eye.argmax(-1))
     return test.ids[int(confidence.argmax())]

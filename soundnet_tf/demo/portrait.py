@@ -11,7 +11,7 @@ import soundfile
 
 from soundnet_tf import inference, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
-from soundnet_tf.demo.ear import Heard
+from soundnet_tf.demo.ear import Predictions
 from soundnet_tf.demo.stage import KINDS, Scene
 from soundnet_tf.inference import files
 from soundnet_tf.visualize import report
@@ -21,7 +21,7 @@ VIDEOS = 5
 
 
 def draw(
-    folder: pathlib.Path, net: pathlib.Path, run: pathlib.Path, test: Heard, scenes: Sequence[Scene]
+    folder: pathlib.Path, net: pathlib.Path, run: pathlib.Path, test: Predictions, scenes: Sequence[Scene]
 ) -> pathlib.Path:
     """Write the report `hears` and its inputs into the demo's folder, and return the path of its page."""
     videos, given, out = folder / 'videos' / 'held_out', folder / 'given', folder / 'hears'
@@ -43,7 +43,7 @@ def draw(
     return out / report.PAGE
 
 
-def _inputs(videos: pathlib.Path, test: Heard, scenes: Sequence[Scene]) -> dict[str, bytes]:
+def _inputs(videos: pathlib.Path, test: Predictions, scenes: Sequence[Scene]) -> dict[str, bytes]:
     """Inputs of the report other than the sounds, by file name."""
     about, medley = io.StringIO(), io.BytesIO()
     csv.writer(about).writerows(

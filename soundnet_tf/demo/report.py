@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from soundnet_tf import storage
 from soundnet_tf.audio import encoding
 from soundnet_tf.demo import shipped
-from soundnet_tf.demo.ear import Heard
+from soundnet_tf.demo.ear import Predictions
 from soundnet_tf.demo.stage import KINDS
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
@@ -36,7 +36,7 @@ class Outcome:
     report: pathlib.Path
     hears: pathlib.Path
     """The page that visualizes the units of the ear."""
-    shipped: list[shipped.Said]
+    shipped: list[shipped.Prediction]
     """Predictions of a released net, trained on ten classes of real sounds, for a video of each kind."""
     original: list[str]
     """Predictions of the original net for real clips."""
@@ -47,7 +47,7 @@ class Story:
     """The contents of the report."""
 
     outcome: Outcome
-    test: Heard
+    test: Predictions
     folder: pathlib.Path
     videos: int
     shuffled: bool
@@ -113,7 +113,7 @@ def _moral(story: Story) -> str:
 
 
 def _by_shipped(story: Story) -> str:
-    return '\n'.join(f'  {said.kind:<8} {said.probability:6.1%}  {said}' for said in story.outcome.shipped)
+    return '\n'.join(f'  {one.kind:<8} {one.probability:6.1%}  {one}' for one in story.outcome.shipped)
 
 
 def _by_original(story: Story) -> str:
@@ -176,7 +176,7 @@ package it predicts, scenes first:</p><pre>{html.escape(_by_original(story))}</p
     storage.write_text(path, page)
 
 
-def _chosen(test: Heard) -> list[int]:
+def _chosen(test: Predictions) -> list[int]:
     """One video of each kind, then videos that the ear gets wrong."""
     first = {kind: int(np.flatnonzero(test.kinds == kind)[0]) for kind in np.unique(test.kinds)}
     wrong = np.flatnonzero(

@@ -10,26 +10,26 @@ from soundnet_tf.errors import SoundNetError
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class Prediction:
     """Of one video: its true kind, the top prediction, its probability, and whether the net is confident."""
 
     kind: str
     guess: str
     probability: float
-    sure: bool
+    confident: bool
 
     def __str__(self) -> str:
-        return self.guess if self.sure else f'not sure (best guess {self.guess})'
+        return self.guess if self.confident else f'not sure (best guess {self.guess})'
 
 
-def listen(videos: pathlib.Path, scenes: Sequence[Scene]) -> list[Said]:
+def listen(videos: pathlib.Path, scenes: Sequence[Scene]) -> list[Prediction]:
     """Predictions of a net with ten real classes for the first video of each kind in the folder `videos`."""
     embedder = inference.load('soundnet8-esc10', short='tile')
     first = {scene.kind: scene for scene in reversed(scenes)}
     found = []
     for kind, scene in sorted(first.items()):
         ((head, name, probability),) = embedder.tag_file(videos / f'{scene.id}.mp4', top=1)
-        found.append(Said(kind, name, probability, probability >= embedder.confidence_threshold.get(head, 0.0)))
+        found.append(Prediction(kind, name, probability, probability >= embedder.confidence_threshold.get(head, 0.0)))
     return found
 
 

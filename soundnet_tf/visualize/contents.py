@@ -62,7 +62,7 @@ def of(
                 'name': str(sounds[sound].name),
                 'label': inputs.labels[sound],
                 'seconds': round(float(survey.seconds[sound]), 2),
-                'heard': {
+                'top_classes': {
                     head: [embedder.labels[head][int(top[sound, 0])], round(float(top[sound, 1]), 3)]
                     for head, top in survey.top_classes.items()
                 },

@@ -142,7 +142,7 @@ class Survey:
         values = {f'best/{layer}/{name}': a for layer, best in self.best.items() for name, a in best.arrays().items()}
         values |= {f'responses/{layer}': array for layer, array in self.responses.items()}
         values |= {f'vectors/{layer}': array for layer, array in self.vectors.items()}
-        values |= {f'heard/{head}': array for head, array in self.top_classes.items()}
+        values |= {f'top_classes/{head}': array for head, array in self.top_classes.items()}
         with storage.whole_file(path) as draft:
             np.savez(
                 draft,
@@ -160,12 +160,12 @@ class Survey:
         try:
             with storage.readable(path):
                 there = arrays.read_npz(path)
-                parts = {name: _below(f'{name}/', there) for name in ('best', 'responses', 'vectors', 'heard')}
+                parts = {name: _below(f'{name}/', there) for name in ('best', 'responses', 'vectors', 'top_classes')}
                 layers = dict.fromkeys(key.split('/')[0] for key in parts['best'])
                 best = {layer: Best.from_arrays(_below(f'{layer}/', parts['best'])) for layer in layers}
                 failed = collections.Counter(storage.parse_json(str(there['failed']), path))
                 whole = (there['seconds'], there['recordings'], int(there['done']), failed)
-                return cls(best, parts['responses'], parts['vectors'], there['mapped'], parts['heard'], *whole)
+                return cls(best, parts['responses'], parts['vectors'], there['mapped'], parts['top_classes'], *whole)
         except SoundNetError:
             return None
 

@@ -1,4 +1,4 @@
-"""The demo's learning is real: it is there, and it goes when sound and vision are shuffled against each other."""
+"""The demo really learns: its accuracy disappears when sound and vision are shuffled against each other."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from soundnet_tf.audio import decoding
 from soundnet_tf.demo import journey, report
-from soundnet_tf.demo.ear import Heard
+from soundnet_tf.demo.ear import Predictions
 from soundnet_tf.errors import SoundNetError
 
 SMALL = journey.Scale(videos=200, held_out=80, pictures=1500, epochs=8, steps=100)
@@ -59,9 +59,9 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     assert '"name":"vision"' in true.hears.read_text()
     assert f'soundnet-tag --model={true.net}' in page
     assert f'{true.agreement:.1%}' in printed
-    # The net that ships has never heard this world, and says so.
-    assert [said.kind for said in true.shipped] == sorted(journey.KINDS)
-    assert sum(not said.sure for said in true.shipped) >= 3
+    # The included net was not trained on this world, and is not confident.
+    assert [one.kind for one in true.shipped] == sorted(journey.KINDS)
+    assert sum(not one.confident for one in true.shipped) >= 3
     assert printed.count('not sure (best guess ') == page.count('not sure (best guess ') >= 3
     assert 'soundnet-prepare VIDEOS/' in printed
     assert 'learned to agree with an' in printed
@@ -72,7 +72,7 @@ def test_the_ear_learns_from_the_eye_and_nothing_from_a_shuffled_one(tmp_path, c
     control = dataclasses.replace(SMALL, shuffled=True)
     (folder / journey.STORY).write_text(json.dumps(dataclasses.asdict(control)))
     first, sound = exchange_sounds(folder / 'videos' / 'learned')
-    # Not of this ear: the other nets have heard the same before.
+    # Not of this ear: the other nets had the same input before.
     monkeypatch.setattr(journey.portrait, 'draw', lambda *_: true.hears)
     monkeypatch.setattr(journey.shipped, 'listen', lambda *_: true.shipped)
     monkeypatch.setattr(journey.shipped, 'original', lambda: true.original)
@@ -99,8 +99,10 @@ def test_a_folder_keeps_to_one_world(tmp_path):
 
 
 def test_what_is_counted():
-    sure = np.eye(10, dtype=np.float32)
-    heard = Heard(['a', 'b', 'c'], np.array([0, 1, 2]), sure[[0, 1, 1]], sure[[0, 2, 1]], np.zeros([3, 1]))
-    assert (heard.agreement, heard.eye_right, heard.ear_right) == pytest.approx((2 / 3, 2 / 3, 1 / 3))
-    assert heard.confusion[:3, :3].tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
-    assert journey._clear(heard) in ('a', 'c')
+    certain = np.eye(10, dtype=np.float32)
+    predictions = Predictions(
+        ['a', 'b', 'c'], np.array([0, 1, 2]), certain[[0, 1, 1]], certain[[0, 2, 1]], np.zeros([3, 1])
+    )
+    assert (predictions.agreement, predictions.eye_right, predictions.ear_right) == pytest.approx((2 / 3, 2 / 3, 1 / 3))
+    assert predictions.confusion[:3, :3].tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert journey._clear(predictions) in ('a', 'c')

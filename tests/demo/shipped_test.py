@@ -1,9 +1,9 @@
-"""The net that ships, in a world that it never heard: it is not sure, and says so."""
+"""The included net on the synthetic world, which it was not trained on: it is not confident, and reports that."""
 
 import pytest
 
 from soundnet_tf.demo import shipped, world
-from soundnet_tf.demo.shipped import Said
+from soundnet_tf.demo.shipped import Prediction
 from soundnet_tf.demo.stage import KINDS, scenes
 
 
@@ -15,13 +15,13 @@ def said(tmp_path_factory):
     return shipped.listen(folder, made)
 
 
-def test_it_says_that_it_is_not_sure(said):
+def test_it_is_not_confident(said):
     assert [one.kind for one in said] == sorted(KINDS)
-    assert sum(not one.sure for one in said) >= 3
+    assert sum(not one.confident for one in said) >= 3
     for one in said:
-        assert str(one).startswith('not sure (best guess ') != one.sure
+        assert str(one).startswith('not sure (best guess ') != one.confident
 
 
 def test_in_words():
-    assert str(Said('bird', 'Rooster', 0.4, False)) == 'not sure (best guess Rooster)'
-    assert str(Said('bird', 'Rooster', 0.9, True)) == 'Rooster'
+    assert str(Prediction('bird', 'Rooster', 0.4, False)) == 'not sure (best guess Rooster)'
+    assert str(Prediction('bird', 'Rooster', 0.9, True)) == 'Rooster'

@@ -1,4 +1,4 @@
-"""The made world: its scenes repeat, its videos play, and eye and ear both have something to learn, but not at once."""
+"""The synthetic world: scenes repeat, videos play, and both eye and ear have something to learn."""
 
 import os
 from collections import Counter

@@ -190,7 +190,7 @@ def test_points_play_and_the_legend_filters(opened):
     assert page.locator('.point').count() == 24
     page.locator('#views').get_by_text('conv5', exact=True).click()
     assert 'conv5' in panels.nth(0).inner_text()
-    page.get_by_text('heard as places').click()
+    page.get_by_text('predicted places').click()
     names = {text.rsplit('\n')[0].strip() for text in page.locator('.legend button:has(svg)').all_inner_texts()}
     assert names
     assert all(any(name.startswith(place) for place in PLACES) for name in names)

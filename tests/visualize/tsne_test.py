@@ -1,4 +1,4 @@
-"""Embeddings that are alike lie together."""
+"""Similar embeddings lie close together."""
 
 import sys
 

@@ -202,15 +202,16 @@ const SHAPES = [
 ];
 const CATEGORIES = 24; // rarer ones are "other"
 const map = { view: null, colour: null, off: new Set(), categories: [] };
-const category = (clip) => (map.colour === 'label' ? clip.label ?? 'no label' : clip.heard[map.colour.slice(9)][0]);
+const PREDICTED = 'predicted ';  // before a head's name
+const category = (clip) => (map.colour === 'label' ? clip.label ?? 'no label' : clip.top_classes[map.colour.slice(PREDICTED.length)][0]);
 const look = (name) => {
   const at = map.categories.findIndex(([other]) => other === name);
   return at < 0 ? { fill: 'var(--soft)', d: SHAPES[0] } : { fill: COLOURS[at % 6], d: SHAPES[at % 5] };
 };
 const shownAs = (clip) => (map.categories.some(([name]) => name === category(clip)) ? category(clip) : 'other');
 function described(clip) {
-  const heard = Object.entries(clip.heard).map(([head, [name, p]]) => `${head}: ${name} ${probability(p)}`);
-  return [clip.label ? `about ${clip.label}` : '', ...heard].filter(Boolean).join('; ');
+  const predicted = Object.entries(clip.top_classes).map(([head, [name, p]]) => `${head}: ${name} ${probability(p)}`);
+  return [clip.label ? `about ${clip.label}` : '', ...predicted].filter(Boolean).join('; ');
 }
 function points(at) { return [...document.querySelectorAll(`.point[data-at="${at}"]`)]; }
 function point(at) {
@@ -319,7 +320,7 @@ function startMap() {
   const sounds = data.maps.views.filter((view) => view.kind === 'sound').map((view) => view.name);
   const clips = data.maps.clips.map(({ clip }) => data.clips[clip]);
   const colours = [...(clips.some((clip) => clip.label) ? ['label'] : []),
-    ...Object.keys(data.net.heads).map((head) => `heard as ${head}`)];
+    ...Object.keys(data.net.heads).map((head) => `${PREDICTED}${head}`)];
   if (!colours.length) { colours.push('label'); }
   $('#map .note').textContent = 'Clips that lie close together are alike to the layer (t-SNE of its mean over time; '
     + 'distances between far groups say little). A click plays the loudest 3 s of a clip (of a long file the middle); the legend shows and hides.';
