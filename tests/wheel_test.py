@@ -1,4 +1,4 @@
-"""A wheel carries the nets that ship, and works where it is unpacked."""
+"""A wheel carries the included nets, and works where it is unpacked."""
 
 import hashlib
 import json

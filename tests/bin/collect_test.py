@@ -1,4 +1,4 @@
-"""The command soundnet-collect, against a made Flickr."""
+"""The command soundnet-collect, against a local imitation of Flickr."""
 
 import os
 import signal

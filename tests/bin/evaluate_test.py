@@ -1,4 +1,4 @@
-"""The door of evaluation: exits and words."""
+"""The command soundnet-evaluate: exit statuses and messages."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The door of studies: the whole grid on a tiny made world, and its words."""
+"""The command soundnet-experiment: the whole grid on a tiny synthetic world, and its messages."""
 
 import re
 import subprocess

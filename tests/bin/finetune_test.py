@@ -1,4 +1,4 @@
-"""The door of learning from labels: exits and words."""
+"""The command soundnet-finetune: exit statuses and messages."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The door of making nets that ship: exits and words."""
+"""The command soundnet-ship: exit statuses and messages."""
 
 import subprocess
 import sys

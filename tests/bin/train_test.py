@@ -1,4 +1,4 @@
-"""The door of training: exits and words."""
+"""The command soundnet-train: exit statuses and messages."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Anything that embeds, through one face: each kind gives the numbers of the net behind it."""
+"""Everything that embeds has one interface, and gives the numbers of the net behind it."""
 
 import math
 

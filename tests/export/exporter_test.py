@@ -1,4 +1,4 @@
-"""Nothing is taken on trust: what is kept was loaded in a fresh process, and what differs is not kept."""
+"""An export is kept only if a fresh process loads it and its outputs equal those of Keras."""
 
 import dataclasses
 import hashlib

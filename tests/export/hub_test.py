@@ -1,4 +1,4 @@
-"""The TF-Hub module: Keras' numbers by every road that loads it, before and after it was fine-tuned."""
+"""The TF-Hub module: Keras' numbers however it is loaded, before and after fine-tuning."""
 
 import json
 import pathlib

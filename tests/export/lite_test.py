@@ -1,4 +1,4 @@
-"""TFLite files for one purpose: Keras' numbers in each precision, on both interpreters, and nothing folded silently."""
+"""TFLite files of one output: Keras' numbers in each precision, on both interpreters, and nothing folded silently."""
 
 import os
 import pathlib

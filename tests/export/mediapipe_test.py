@@ -1,4 +1,4 @@
-"""MediaPipe opens the exported files as they are, at any rate and length, and says what the net says."""
+"""MediaPipe opens the exported files, at any rate and length, and gives the net's predictions."""
 
 import json
 import pathlib

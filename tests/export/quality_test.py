@@ -1,4 +1,4 @@
-"""What users of a quantised export lose is what decides whether it is kept."""
+"""Whether a quantised export is kept depends on what its users would lose."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""Learning from labels: it learns, repeats, goes on where it was, keeps what it says, and stops in words."""
+"""Training on labels: it learns, is repeatable, resumes, saves the reported net, and reports errors."""
 
 import csv
 import dataclasses

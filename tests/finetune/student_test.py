@@ -1,4 +1,4 @@
-"""The net that learns labels: its head, its quick and its frozen form, and its judgement of clips."""
+"""The net in training on labels: its head, its fast and its frozen form, and its predictions for clips."""
 
 import dataclasses
 import pathlib

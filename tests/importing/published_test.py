@@ -1,4 +1,4 @@
-"""The published weights come from the web, from a made server; or from where the user put them."""
+"""The published weights are downloaded (here from a local server), or read from where the user put them."""
 
 import dataclasses
 import hashlib

@@ -223,7 +223,7 @@ def test_no_sound_is_refused(embedder, tmp_path):
         embedder.embed_file(tmp_path / 'nothing.wav')
 
 
-def test_mistakes_are_named_with_the_way_out(embedder, plain_folder, tmp_path, monkeypatch):
+def test_errors_say_what_to_do(embedder, plain_folder, tmp_path, monkeypatch):
     with pytest.raises(SoundNetError, match=r"no layer 'conv9'; its layers are conv1, .* its heads imagenet, places"):
         embedder.embed_file(tmp_path / 'never read.wav', 'conv9')
     with pytest.raises(SoundNetError, match='top=0: must be at least 1'):

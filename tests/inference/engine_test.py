@@ -1,4 +1,4 @@
-"""Engines: Keras against plain numpy, LiteRT against Keras, and which of them is asked."""
+"""Engines: Keras against plain numpy, LiteRT against Keras, and which of them is used."""
 
 import pathlib
 import shutil

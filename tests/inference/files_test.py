@@ -1,4 +1,4 @@
-"""Which files are taken, and what a bad one does to a run."""
+"""Which files are read, and what an unreadable file does to a run."""
 
 import io
 import os

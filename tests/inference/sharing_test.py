@@ -1,4 +1,4 @@
-"""One Embedder in many hands: threads, copies, pickles, scikit-learn's clones."""
+"""One Embedder shared by threads, copied, pickled, and cloned by scikit-learn."""
 
 import copy
 import http.client

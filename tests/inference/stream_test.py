@@ -1,4 +1,4 @@
-"""A stream is the whole: in every layer, however the sound is cut, in memory that does not grow."""
+"""A stream gives the numbers of the whole sound in every layer, however it is cut, in constant memory."""
 
 import dataclasses
 import itertools

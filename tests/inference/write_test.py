@@ -1,4 +1,4 @@
-"""Embeddings as files: what is in them, whole or not at all, and not twice."""
+"""Embeddings as files: their contents, atomic writing, and no embedding computed twice."""
 
 import csv
 import json

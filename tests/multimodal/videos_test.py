@@ -1,4 +1,4 @@
-"""Videos with labels: a list, what is heard and seen, average precision, and a map."""
+"""Videos with labels: a list, sound and vision features, average precision, and a map."""
 
 import csv
 import xml.etree.ElementTree

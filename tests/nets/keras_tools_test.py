@@ -1,4 +1,4 @@
-"""Keras' own tools on the nets: each gives the net's numbers, or one line that says what to do."""
+"""Keras' own tools on the nets: each gives the net's numbers, or a one-line error that says what to do."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""The nets that ship are what they are said to be."""
+"""The included nets have the properties that their cards state."""
 
 import collections
 import hashlib

@@ -1,4 +1,4 @@
-"""A folder of records that lives: videos come and go, and what was written stays as it is."""
+"""A folder of records grows: videos are added and removed, and what was written stays as it is."""
 
 import json
 import shutil

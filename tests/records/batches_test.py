@@ -1,4 +1,4 @@
-"""From shards to batches: what comes out is what went in, fitted as the authors do."""
+"""From shards to batches: the records come back unchanged, and fit the net as those of the authors do."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Calibration, held against what it must be for any answers."""
+"""Calibration, checked by properties that hold for any predictions."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_the_threshold_is_the_least_that_keeps_its_word(answers, wanted):
 
 
 def test_a_calibration_is_honest():
-    """What the folds' own values would give is better than what the others' give, or as good; and both are told."""
+    """A fold's own values give a loss at most that of the other folds' values; both losses are reported."""
     folds = [Answers(fold, *planted(2.0, clips=300, seed=fold)) for fold in range(4)]
     found = calibrate(folds, 0.6)
     assert found.temperature == pytest.approx(2.0, rel=0.1)

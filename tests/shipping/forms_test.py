@@ -1,4 +1,4 @@
-"""The nets that ship in their other forms, which `make models` makes: they say what the nets say."""
+"""The included nets in the other forms that `make models` makes: predictions are the same."""
 
 import json
 import pathlib

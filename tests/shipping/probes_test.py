@@ -1,4 +1,4 @@
-"""Made sounds and altered clips are what they are called."""
+"""Synthetic sounds and corrupted clips are what their names say."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""From clips to a net that ships: on thin nets and made pitches, all of it."""
+"""From clips to an included net, all steps: on thin nets and synthetic pitches."""
 
 import dataclasses
 import hashlib

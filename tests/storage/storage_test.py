@@ -1,4 +1,4 @@
-"""Files and folders that appear whole, runs that go on, and claims that end with their process."""
+"""Files and folders are written atomically, runs resume, and a lock ends with its process."""
 
 import contextlib
 import hashlib

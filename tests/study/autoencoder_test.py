@@ -1,4 +1,4 @@
-"""The autoencoder learns to give its sound back, and goes on where it was."""
+"""The autoencoder learns to reconstruct its input, and a stopped training resumes."""
 
 import dataclasses
 

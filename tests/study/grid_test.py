@@ -1,4 +1,4 @@
-"""A study runs, stops, goes on, counts what failed, and tells nothing that was not run."""
+"""A study runs, stops, resumes, counts failures, and reports no numbers for rows that were not run."""
 
 import dataclasses
 import json

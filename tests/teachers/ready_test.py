@@ -63,7 +63,7 @@ def test_with_and_without_the_extension_of_a_file(tmp_path):
         np.testing.assert_array_equal(answer, expected)
     folder = tmp_path / 'p'
     assert teacher.look([View('b.mp3')]) == [f'no file {folder}/b.mp3.npy or {folder}/b.npy']
-    assert teacher.look([View('v1.5')]) == [f'no file {folder}/v1.5.npy'], 'its name goes on after the point'
+    assert teacher.look([View('v1.5')]) == [f'no file {folder}/v1.5.npy'], 'its name continues after the dot'
 
 
 def test_only_the_rows_of_a_clip_are_read_and_checked(tmp_path):

@@ -1,4 +1,4 @@
-"""The authors' layout: lists and binaries are made here, and what comes back is held against what went in."""
+"""The authors' layout: lists and binaries are written here, and must be read back unchanged."""
 
 import collections
 import os
@@ -49,7 +49,7 @@ def one_part(folder, lines, values=None):
 
 @pytest.fixture
 def home(tmp_path):
-    """Two parts; the third video goes on in the second."""
+    """Two parts; the third video continues in the second."""
     first = [*frames('/x/frames/12/a.mp4', 4), *frames('/x/frames/12/b.mp4', 1), *frames('/x/frames/13/a.mp4', 2)]
     second = [*frames('/x/frames/13/a.mp4', 1, first=3), *frames('/x/frames/13/c', 3)]
     values = posteriors(11)

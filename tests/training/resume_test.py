@@ -1,4 +1,4 @@
-"""A run that is killed goes on as if nothing had happened."""
+"""A killed run resumes and ends with the same result as one that was not killed."""
 
 import csv
 import random

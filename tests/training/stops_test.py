@@ -1,4 +1,4 @@
-"""What a run says it has, its net has: wherever it is killed, the same command ends as if nothing had happened."""
+"""Killed at any point, a run has saved the net that its log reports, and the same command resumes it."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Two devices on the same global batches give what one gives."""
+"""Two devices on the same global batches give the results of one."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Training: it learns, it goes on where it was, and it stops in words."""
+"""Training: it learns, resumes where it stopped, and reports errors."""
 
 import csv
 import dataclasses

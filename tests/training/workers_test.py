@@ -1,4 +1,4 @@
-"""Two workers on this machine are one, and end in one line when one of them dies."""
+"""Two workers on this machine give the results of one, and end in one line when one of them dies."""
 
 import json
 import os

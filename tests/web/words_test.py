@@ -1,4 +1,4 @@
-"""What a server says never shows a secret, whatever a server does to it."""
+"""Messages of a server never show a secret, whatever a server does to it."""
 
 import base64
 import html
