@@ -5,15 +5,14 @@ import contextlib
 import functools
 import itertools
 import os
-import queue
 import tempfile
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from soundnet_tf import threads
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.pace import Clock
@@ -29,7 +28,6 @@ DOWNLOADS, AHEAD = 16, 256
 """Download threads, and how many videos they may be ahead, so that a slow one does not delay the others."""
 
 A = TypeVar('A')
-B = TypeVar('B')
 
 
 def run(
@@ -70,7 +68,8 @@ def run(
             def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[VideoClip | Skipped]:
                 return stages.extract(*item, settings, side, clock)
 
-            with contextlib.closing(_ahead(pool, extract, files.ahead(waiting), 2 * jobs)) as taken:
+            clips_ahead = threads.iterate_ahead(pool, extract, files.ahead(waiting), 2 * jobs, CLIPS_WAITING)
+            with contextlib.closing(clips_ahead) as taken:
                 for path, members in todo.items():
                     clips = _counted(itertools.islice(taken, len(members)), bar)
                     samples = stages.labelled(clips, teachers, settings, clock, frames_per_batch)
@@ -108,75 +107,6 @@ class _Files:
     def close(self) -> None:
         self._fetcher.close()
         self._pool.shutdown(cancel_futures=True)
-
-
-class _Results(Generic[B]):
-    """The results of an iterator that runs in another thread, a few ahead of the consumer."""
-
-    _END = object()
-
-    def __init__(self) -> None:
-        self._queue: queue.Queue[Any] = queue.Queue(CLIPS_WAITING)
-        self._stopped = threading.Event()
-
-    def make(self, function: Callable[[A], Iterator[B]], item: A) -> None:
-        """Run in the other thread."""
-        end: Any = self._END
-        try:
-            if not self._stopped.is_set():
-                with contextlib.closing(cast(Any, function(item))) as results:
-                    for result in results:
-                        if not self._put(result):
-                            break
-        except BaseException as error:
-            end = error
-        self._put(end)
-
-    def _put(self, result: Any) -> bool:
-        """False after `stop`."""
-        while not self._stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(result, timeout=0.1)
-                return True
-        return False
-
-    def stop(self) -> None:
-        """No more results are needed."""
-        self._stopped.set()
-
-    def __iter__(self) -> Iterator[B]:
-        while (result := self._queue.get()) is not self._END:
-            if isinstance(result, BaseException):
-                raise result
-            yield cast(B, result)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[A], Iterator[B]], items: Iterable[A], depth: int
-) -> Generator[_Results[B]]:
-    """`function` of each item, in order; `depth` of them run at once, each a few results ahead.
-
-    Unlike `threads.ahead`, it yields results before the function ends: all frames of a film do not fit in memory.
-    """
-    items, waiting = iter(items), collections.deque[_Results[B]]()
-
-    def start(item: A) -> None:
-        results = _Results[B]()
-        waiting.append(results)
-        pool.submit(results.make, function, item)
-
-    try:
-        for item in itertools.islice(items, depth):
-            start(item)
-        while waiting:
-            yield waiting[0]
-            waiting.popleft()
-            for item in itertools.islice(items, 1):
-                start(item)
-    finally:
-        # A stopped run waits only for the clips in progress.
-        for results in waiting:
-            results.stop()
 
 
 def _counted(videos: Iterable[Iterable[A]], bar: 'tqdm[Any]') -> Iterator[A]:
