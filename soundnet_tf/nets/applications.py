@@ -51,17 +51,11 @@ def SoundNet8(
 
     Raises ShortClip for an `input_shape` too short for the outputs, WeightsMismatch for weights that do not fit.
     """
-    folder = None if weights is None else lookup.find(weights)
-    spec, names = _table(SOUNDNET8, include_top, folder, teachers, classes)
-    net = model.build(
-        dataclasses.replace(spec, name=name),
-        labels=names,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
+    return _application(
+        SOUNDNET8, include_top, weights, teachers, classes,
+        name=name, input_tensor=input_tensor, input_shape=input_shape, pooling=pooling,
         classifier_activation=classifier_activation,
-    )
-    return _with_weights(net, folder, classes)
+    )  # fmt: skip
 
 
 def SoundNet5(
@@ -79,17 +73,31 @@ def SoundNet5(
 
     One frame of the heads needs 56,798 samples (2.58 s); without top the output is conv4, 256 channels.
     """
-    folder = None if weights is None else lookup.find(weights)
-    spec, names = _table(SOUNDNET5, include_top, folder, teachers, classes)
-    net = model.build(
-        dataclasses.replace(spec, name=name),
-        labels=names,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        pooling=pooling,
+    return _application(
+        SOUNDNET5, include_top, weights, teachers, classes,
+        name=name, input_tensor=input_tensor, input_shape=input_shape, pooling=pooling,
         classifier_activation=classifier_activation,
-    )
-    return _with_weights(net, folder, classes)
+    )  # fmt: skip
+
+
+def _application(
+    spec: NetSpec,
+    include_top: bool,
+    weights: Any,
+    teachers: Mapping[str, int] | None,
+    classes: int | None,
+    *,
+    name: str,
+    **options: Any,
+) -> SoundNet:
+    """The net with its weights; `options` are those of `model.build`."""
+    folder = None if weights is None else lookup.find(weights)
+    spec, names = _table(spec, include_top, folder, teachers, classes)
+    net = model.build(dataclasses.replace(spec, name=name), labels=names, **options)
+    if folder is not None:
+        # A new head starts untrained on the saved trunk.
+        saved.load_weights(model.trunk_of(net) if classes else net, folder)
+    return net
 
 
 def _table(
@@ -114,10 +122,3 @@ def _table(
         return dataclasses.replace(spec, heads=(model.new_head(PREDICTIONS, classes),)), {}
     names = {} if folder is None else saved.read_labels(folder)
     return spec if teachers is None else spec.with_heads(teachers), names
-
-
-def _with_weights(net: SoundNet, folder: pathlib.Path | None, classes: int | None) -> SoundNet:
-    if folder is not None:
-        # A new head starts untrained on the saved trunk.
-        saved.load_weights(model.trunk_of(net) if classes else net, folder)
-    return net
