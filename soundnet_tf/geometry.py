@@ -142,19 +142,18 @@ def channels(spec: NetSpec, layer: str) -> int:
     return values
 
 
-def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', way_out: str | None = None) -> None:
+def require(spec: NetSpec, layer: str, samples: int, what: str = 'the clip', hint: str | None = None) -> None:
     """Raise ShortClip, with the lengths and what to do, if `samples` are too few for a frame of `layer`."""
     needed = min_samples(spec, layer)
     if samples >= needed:
         return
-    way_out = way_out or _ways_out(spec, samples)
+    hint = hint or _default_hint(spec, samples)
     raise ShortClip(
-        f'{what} is {seconds(samples)}; {layer} of {spec.name} needs {seconds(needed)}. '
-        f'{way_out[0].upper()}{way_out[1:]}.'
+        f'{what} is {seconds(samples)}; {layer} of {spec.name} needs {seconds(needed)}. {hint[0].upper()}{hint[1:]}.'
     )
 
 
-def _ways_out(spec: NetSpec, samples: int) -> str:
+def _default_hint(spec: NetSpec, samples: int) -> str:
     deepest = deepest_layer(spec, samples)
     if deepest is None:
         return "tile the clip (short='tile')" if samples else 'use a longer clip'

@@ -114,9 +114,9 @@ class Table:
 
 def read(path: str) -> list[Evaluation]:
     """The evaluations in a JSON file that soundnet-evaluate wrote. Raises SoundNetError."""
-    way_out = 'Use a file that --out of soundnet-evaluate of this version wrote'
-    with storage.readable(path, way_out):
-        found = [Evaluation.from_dict(row) for row in storage.read_json(pathlib.Path(path), way_out, kind=list)]
+    hint = 'Use a file that --out of soundnet-evaluate of this version wrote'
+    with storage.readable(path, hint):
+        found = [Evaluation.from_dict(row) for row in storage.read_json(pathlib.Path(path), hint, kind=list)]
         if not found:
             raise ValueError('it has no results')
         return found

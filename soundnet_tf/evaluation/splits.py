@@ -111,10 +111,8 @@ def check_unseen(dataset: DataSet, folds: Sequence[int], origin: Mapping[str, An
     first = next((fold for fold in folds if seen[fold]), None)
     if first is not None:
         rest = [str(fold) for fold in folds if not seen[fold]]
-        way_out = f'Use test_folds={",".join(rest)}' if rest else 'Use another net'
-        raise SoundNetError(
-            f'{dataset.name}: the net was trained on {seen[first]} clips of test fold {first}. {way_out}'
-        )
+        hint = f'Use test_folds={",".join(rest)}' if rest else 'Use another net'
+        raise SoundNetError(f'{dataset.name}: the net was trained on {seen[first]} clips of test fold {first}. {hint}')
 
 
 def _share(dataset: DataSet, clips: list[int], share: float, rng: random.Random) -> set[int]:

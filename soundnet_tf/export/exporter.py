@@ -69,8 +69,8 @@ def carry_out(
             measured = check(net, plan, draft, clip)
             lost = _quality(net, plan, draft, clips) if quantised else []
         except ExportRefused as error:
-            way_out = f'. {_way_out(clips)}' if quantised else ''
-            raise ExportRefused(f'{target}: not kept, since {error}{way_out}') from None
+            hint = f'. {_hint(clips)}' if quantised else ''
+            raise ExportRefused(f'{target}: not kept, since {error}{hint}') from None
         files = {path: path.stat().st_size for path in sorted(draft.rglob('*')) if path.is_file()}
         facts = {
             'export': plan.form,
@@ -100,7 +100,7 @@ def carry_out(
     return Exported(sum(files.values()), measured, lost, about.get('cosine_on_your_clips'))
 
 
-def _way_out(clips: Sequence[CalibrationClip]) -> str:
+def _hint(clips: Sequence[CalibrationClip]) -> str:
     if quality.is_measurable(clips):
         return 'Use another precision, or for int8 more clips (--calibration)'
     return (

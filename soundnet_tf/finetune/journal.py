@@ -21,10 +21,10 @@ EpochMetrics = dict[str, float | None]
 
 
 def _read(path: pathlib.Path) -> Any:
-    return storage.read_json(path, _way_out(path.parent))
+    return storage.read_json(path, _hint(path.parent))
 
 
-def _way_out(out: pathlib.Path) -> str:
+def _hint(out: pathlib.Path) -> str:
     return f'Use another --out, or remove {out}'
 
 
@@ -33,9 +33,9 @@ def read_history(out: pathlib.Path, epochs: int) -> list[EpochMetrics]:
     path = out / HISTORY
     if not path.exists():
         return []
-    way_out = _way_out(out)
-    _, lines = storage.csv_table(path, way_out)
-    with storage.readable(path, way_out):
+    hint = _hint(out)
+    _, lines = storage.csv_table(path, hint)
+    with storage.readable(path, hint):
         rows = [{key: _number(cell) if cell else None for key, cell in row.items()} for _, row in lines]
         return [row for row in rows if (row['epoch'] or 0) <= epochs]
 

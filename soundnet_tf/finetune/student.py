@@ -38,8 +38,8 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     # The new head is trained on all time steps of a crop, edges included.
     spec = dataclasses.replace(spec.with_edges(), heads=(head,))
     samples = round(recipe.crop_s * SAMPLE_RATE)
-    way_out = 'use longer crops, or head_kernel=1'
-    geometry.require(spec, head.name, samples, f'a training crop (crop_s={recipe.crop_s:g})', way_out)
+    hint = 'use longer crops, or head_kernel=1'
+    geometry.require(spec, head.name, samples, f'a training crop (crop_s={recipe.crop_s:g})', hint)
     return geometry.trim_edges(spec, samples)
 
 

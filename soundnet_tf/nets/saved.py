@@ -283,17 +283,17 @@ def read_tflite(folder: Path) -> bytes:
     return content(path, NO_TFLITE)
 
 
-def content(path: pathlib.Path, way_out: str = AGAIN) -> bytes:
+def content(path: pathlib.Path, hint: str = AGAIN) -> bytes:
     """The bytes of a file of a saved net or export. Raises WeightsMismatch if they have another hash than stated."""
-    with storage.readable(path, way_out):
+    with storage.readable(path, hint):
         data = path.read_bytes()
-        _require_hash(path, hashlib.sha256(data).hexdigest(), way_out)
+        _require_hash(path, hashlib.sha256(data).hexdigest(), hint)
         return data
 
 
-def _require_hash(path: pathlib.Path, sha256: str, way_out: str = AGAIN) -> None:
+def _require_hash(path: pathlib.Path, sha256: str, hint: str = AGAIN) -> None:
     if sha256 != (stated_hash(path) or sha256):
-        raise WeightsMismatch(f'{path}: changed since it was written, by its sha256 in model.json. {way_out}')
+        raise WeightsMismatch(f'{path}: changed since it was written, by its sha256 in model.json. {hint}')
 
 
 def stated_hash(path: Path) -> str | None:

@@ -100,7 +100,7 @@ class SoundNet(keras.Model):
             raise BadAudio(f'a waveform of {dtype}: {self.name} needs floats in [-1, 1]. Use preprocess_input')
         if shape[1] is not None:
             for layer in self._ends():
-                geometry.require(self.spec, layer, shape[1], way_out=_way_out(self.spec, shape[1]))
+                geometry.require(self.spec, layer, shape[1], hint=_hint(self.spec, shape[1]))
 
     def _ends(self) -> tuple[str, ...]:
         """The rows that need the most samples: the heads, or without one the last layer."""
@@ -157,6 +157,6 @@ def _without_channel(x: Any) -> Any:
     return x[..., 0] if len(getattr(x, 'shape', ())) == 3 and x.shape[2] == 1 else x
 
 
-def _way_out(spec: NetSpec, samples: int) -> str:
+def _hint(spec: NetSpec, samples: int) -> str:
     deepest = geometry.deepest_layer(spec, samples)
     return 'use a longer clip' + (f", or features(net, '{deepest}')" if deepest else '')

@@ -98,9 +98,9 @@ def _begin(
         if not storage.lock(held.enter_context(file)):
             raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
     if tf.io.gfile.exists(path):
-        way_out = f'Remove {folder} to start over'
-        before = storage.parse_json(_read(path), path, way_out)
-        with storage.readable(path, way_out):
+        hint = f'Remove {folder} to start over'
+        before = storage.parse_json(_read(path), path, hint)
+        with storage.readable(path, hint):
             planned = [(int(part['shards']), str(part['sha256'])) for part in before.pop('parts')]
         storage.check_same(folder, before, fixed, WAY_OUT)
     elif records.listed(folder, 'records-*'):
@@ -155,8 +155,8 @@ def _write_list(folder: str, part: int, videos: Sequence[Video]) -> str:
 
 
 def _read_list(folder: str, part: int, digest: str) -> list[Video]:
-    path, way_out = _list_path(folder, part), f'Remove {folder} to start over'
-    with storage.readable(path, way_out):
+    path, hint = _list_path(folder, part), f'Remove {folder} to start over'
+    with storage.readable(path, hint):
         lines = _read(path).decode().splitlines() if tf.io.gfile.exists(path) else []
         if _digest(lines) != digest:
             raise ValueError('it is not the list that was written')

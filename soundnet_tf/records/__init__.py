@@ -270,11 +270,11 @@ def read_card(folder: Path, whole: bool = True) -> Card:
     path = f'{os.fspath(folder)}/{CARD}'
     if not tf.io.gfile.exists(path):
         parts = listed(folder, 'records-*')
-        way_out = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
-        raise BadRecord(f'{folder}: no {CARD}. {way_out}')
-    way_out = 'Run soundnet-prepare again'
-    with storage.readable(path, way_out, BadRecord):
-        values = storage.parse_json(_read(path), path, way_out, BadRecord)
+        hint = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
+        raise BadRecord(f'{folder}: no {CARD}. {hint}')
+    hint = 'Run soundnet-prepare again'
+    with storage.readable(path, hint, BadRecord):
+        values = storage.parse_json(_read(path), path, hint, BadRecord)
         schema = values.pop('schema', values.pop('format', None))
         if schema != SCHEMA:
             raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')

@@ -87,8 +87,8 @@ def batches(
     chosen = paths if shards is None else [paths[shard] for shard in shards]
     index = tfrecords.index(chosen, skipped.add if skip_bad else None)
     if not len(index):
-        way_out = 'Hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'Run soundnet-prepare again'
-        raise BadRecord(f'{named}: {len(chosen)} of {len(paths)} shards have no records. {way_out}')
+        hint = 'Hold out others, or prepare with fewer' if len(chosen) < len(paths) else 'Run soundnet-prepare again'
+        raise BadRecord(f'{named}: {len(chosen)} of {len(paths)} shards have no records. {hint}')
     source = _Source(card, index, seed if repeat else None, decoder, skip_bad, skipped)
     if not skip_bad:
         # Detects the card of another dataset.

@@ -185,7 +185,7 @@ def begin(
     settings: Mapping[str, Any],
     *,
     fixed: Callable[[Any], Mapping[str, Any]] = lambda settings: settings,
-    way_out: str = 'Use another --out, or the same settings',
+    hint: str = 'Use another --out, or the same settings',
 ) -> None:
     """Begin a run by writing its settings to the JSON file `path`, or continue one that has the same.
 
@@ -196,7 +196,7 @@ def begin(
     if path.exists():
         remove, now = f'Use another --out, or remove {path.parent}', fixed(json.loads(json.dumps(settings)))
         with readable(path, remove):
-            check_same(path.parent, fixed(read_json(path, remove)), now, way_out)
+            check_same(path.parent, fixed(read_json(path, remove)), now, hint)
     elif path.parent.exists() and not (path.parent.is_dir() and all(map(_is_ours, os.listdir(path.parent)))):
         raise SoundNetError(f'{path.parent}: exists and has no {path.name}, so it is not a run. Use another --out')
     write_json(path, settings)
@@ -206,14 +206,14 @@ def _is_ours(name: str) -> bool:
     return name == CLAIM or _DRAFT.fullmatch(name) is not None
 
 
-def check_same(where: Path, before: Any, now: Any, way_out: str = 'Use another --out, or the same settings') -> None:
+def check_same(where: Path, before: Any, now: Any, hint: str = 'Use another --out, or the same settings') -> None:
     """Raise SoundNetError, which lists up to five differences, unless two JSON values are the same."""
     was, wanted = _flat(before), _flat(now)
     other = [key for key in {**was, **wanted} if was.get(key) != wanted.get(key)]
     if other:
         said = '; '.join(_differs(key, was.get(key), wanted.get(key)) for key in other[:5])
         more = f'; and {len(other) - 5} more' if len(other) > 5 else ''
-        raise SoundNetError(f'{where}: started with other settings ({said}{more}). {way_out}')
+        raise SoundNetError(f'{where}: started with other settings ({said}{more}). {hint}')
 
 
 def _differs(key: str, was: Any, now: Any) -> str:

@@ -50,10 +50,10 @@ class Header:
 
 
 def read_npy(
-    path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, *, mapped: bool = False
+    path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError, *, mapped: bool = False
 ) -> NDArray[Any]:
     """The array of a .npy file; `mapped` reads from disk what is used. Raises `error`, in one line."""
-    with readable(path, way_out, error), open(path, 'rb') as file:
+    with readable(path, hint, error), open(path, 'rb') as file:
         header = _header(file)
         size = os.fstat(file.fileno()).st_size
         if header.offset + header.nbytes > size:
@@ -64,9 +64,9 @@ def read_npy(
         return _values(file, header)
 
 
-def npz_headers(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> dict[str, Header]:
+def npz_headers(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError) -> dict[str, Header]:
     """The headers of an .npz file by the names of its arrays, without reading these. Raises `error`, in one line."""
-    with _opened(path, way_out, error) as file:
+    with _opened(path, hint, error) as file:
         found = {}
         for member in file.infolist():
             with file.open(member) as opened, _naming(member):
@@ -76,13 +76,13 @@ def npz_headers(path: Path, way_out: str = '', error: type[SoundNetError] = Soun
 
 def read_npz(
     path: Path,
-    way_out: str = '',
+    hint: str = '',
     error: type[SoundNetError] = SoundNetError,
     *,
     keys: Iterable[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file by name, all or those of `keys`. Raises `error`, in one line."""
-    with _opened(path, way_out, error) as file:
+    with _opened(path, hint, error) as file:
         members = {member.filename.removesuffix('.npy'): member for member in file.infolist()}
         found = {}
         for key in members if keys is None else keys:
@@ -92,8 +92,8 @@ def read_npz(
 
 
 @contextmanager
-def _opened(path: Path, way_out: str, error: type[SoundNetError]) -> Iterator[zipfile.ZipFile]:
-    with readable(path, way_out, error), zipfile.ZipFile(path) as file:
+def _opened(path: Path, hint: str, error: type[SoundNetError]) -> Iterator[zipfile.ZipFile]:
+    with readable(path, hint, error), zipfile.ZipFile(path) as file:
         size, expanded = os.path.getsize(path), 0
         for member in file.infolist():
             with _naming(member):

@@ -1,6 +1,6 @@
 """Reading text, JSON and CSV: the content, or one error in one line that names the file.
 
-storage.read_json(path, way_out='Run soundnet-prepare again')
+storage.read_json(path, hint='Run soundnet-prepare again')
 with storage.readable(path):               # for what is picked out of it
     seconds = float(values['clip']['seconds'])
 """
@@ -42,7 +42,7 @@ DAMAGE = (
 
 
 @contextlib.contextmanager
-def readable(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> Iterator[None]:
+def readable(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError) -> Iterator[None]:
     """Turn what a damaged file raises into one `error`, `PATH: cannot be read (why). Way out`."""
     try:
         yield
@@ -50,7 +50,7 @@ def readable(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNe
         raise
     except DAMAGE as failure:
         text = f'{printable(os.fspath(path))}: cannot be read ({reason(failure)})'
-        raise error(f'{text}. {way_out}' if way_out else text) from failure
+        raise error(f'{text}. {hint}' if hint else text) from failure
 
 
 def reason(error: BaseException) -> str:
@@ -73,33 +73,33 @@ def printable(text: str) -> str:
     return ''.join(c if c.isprintable() else c.encode('unicode_escape', 'surrogatepass').decode() for c in text)
 
 
-def read_text(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> str:
+def read_text(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError) -> str:
     """The content of a file in UTF-8, with or without a byte order mark; lines end in `\\n`."""
-    with readable(path, way_out, error), open(path, 'rb') as file:
-        return parse_text(file.read(), path, way_out, error)
+    with readable(path, hint, error), open(path, 'rb') as file:
+        return parse_text(file.read(), path, hint, error)
 
 
-def parse_text(data: bytes, source: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError) -> str:
+def parse_text(data: bytes, source: Path, hint: str = '', error: type[SoundNetError] = SoundNetError) -> str:
     """Bytes of UTF-8 as `read_text` gives them; errors name `source`."""
-    with readable(source, way_out, error):
+    with readable(source, hint, error):
         return data.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
 
 
-def read_json(path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, kind: type = dict) -> Any:
+def read_json(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError, kind: type = dict) -> Any:
     """The content of a JSON file, whose outermost value is a `kind`."""
-    return parse_json(read_text(path, way_out, error), path, way_out, error, kind)
+    return parse_json(read_text(path, hint, error), path, hint, error, kind)
 
 
 def parse_json(
     text: str | bytes,
     source: Path,
-    way_out: str = '',
+    hint: str = '',
     error: type[SoundNetError] = SoundNetError,
     kind: type = dict,
 ) -> Any:
     """The value of JSON text in UTF-8, a `kind`; errors name `source`."""
-    text = text if isinstance(text, str) else parse_text(text, source, way_out, error)
-    with readable(source, way_out, error):
+    text = text if isinstance(text, str) else parse_text(text, source, hint, error)
+    with readable(source, hint, error):
         if not text.strip():
             raise ValueError('it is empty')
         values = json.loads(text)
@@ -111,7 +111,7 @@ def parse_json(
 
 def csv_lines(
     path: Path,
-    way_out: str = '',
+    hint: str = '',
     error: type[SoundNetError] = SoundNetError,
     *,
     delimiter: str = ',',
@@ -121,7 +121,7 @@ def csv_lines(
 
     `undecodable` is what becomes of bytes that are not UTF-8, as in `open(errors=)`.
     """
-    with readable(path, way_out, error), open(path, newline='', encoding='utf-8-sig', errors=undecodable) as file:
+    with readable(path, hint, error), open(path, newline='', encoding='utf-8-sig', errors=undecodable) as file:
         reader = csv.reader(file, delimiter=delimiter)
         for cells in reader:
             if cells:
@@ -129,13 +129,13 @@ def csv_lines(
 
 
 def csv_table(
-    path: Path, way_out: str = '', error: type[SoundNetError] = SoundNetError, **options: Any
+    path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError, **options: Any
 ) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header of a CSV file, empty for an empty file, and its rows by column, each with its line's number.
 
     Missing cells are empty; cells beyond the header are left out. `options` are those of `csv_lines`.
     """
-    lines = csv_lines(path, way_out, error, **options)
+    lines = csv_lines(path, hint, error, **options)
     _, header = next(lines, (0, []))
     rows = (
         (number, dict(itertools.zip_longest(header, cells[: len(header)], fillvalue=''))) for number, cells in lines

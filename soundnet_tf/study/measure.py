@@ -90,6 +90,6 @@ def _multimodal(row: TableRow, material: Material, effort: Effort, seed: int, ou
         )
         with storage.whole_file(place) as draft:
             np.savez(draft, sound=sound, vision=vision)
-    way_out = 'Remove it, and run the study again'
-    found = precision.precision(listed, arrays.read_npz(place, way_out), row.modalities)
+    hint = 'Remove it, and run the study again'
+    found = precision.precision(listed, arrays.read_npz(place, hint), row.modalities)
     return {'value': found.mean, 'precision': found.to_dict()}

@@ -57,8 +57,8 @@ TINY = Scale(videos=8, labelled_videos=20, sounds=20, sound_s=2.0, pictures=240,
 
 def make(folder: pathlib.Path, scale: Scale) -> Material:
     """The material in `folder`, created if missing. Raises SoundNetError if another world is there."""
-    way_out = f'Use another --out, or remove {folder}'
-    storage.begin(folder / STORY, dataclasses.asdict(scale), way_out=way_out)
+    hint = f'Use another --out, or remove {folder}'
+    storage.begin(folder / STORY, dataclasses.asdict(scale), hint=hint)
     path = folder / MATERIAL
     if not path.exists():
         # The seeds of the demo's world.

@@ -167,8 +167,8 @@ def _student(spec: NetSpec, card: records.Card, folder: Folders, config: Trainin
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
         min_s = -(-geometry.min_samples(spec, head) // SAMPLE_RATE)
-        way_out = f'use clip_s={min_s} or more, or net=soundnet5'
-        geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})', way_out)
+        hint = f'use clip_s={min_s} or more, or net=soundnet5'
+        geometry.require(spec, head, samples, f'a training clip (clip_s={config.clip_s:g})', hint)
     return geometry.trim_edges(spec, samples)
 
 
@@ -304,12 +304,12 @@ class _Loop:
         # The loss was computed before the update, which may have spoilt the weights.
         spoilt = [variable.path for variable in self.state.net.variables if not np.isfinite(np.asarray(variable)).all()]
         if spoilt:
-            raise Diverged(f'step {step}: {spoilt[0]} is NaN or infinite. {self._way_out()}')
+            raise Diverged(f'step {step}: {spoilt[0]} is NaN or infinite. {self._hint()}')
         if log:
             log.flush()
         self.checkpoints.save(step)
 
-    def _way_out(self) -> str:
+    def _hint(self) -> str:
         return f'Start again with a lower learning rate. Earlier checkpoints: {self.checkpoints}'
 
     def _check(self, scalars: Mapping[str, float], results: Mapping[str, Any], step: int) -> None:
@@ -320,7 +320,7 @@ class _Loop:
                 bad = [bytes(row).rstrip(b'\0').decode(errors='replace') for row in rows]
                 raise Diverged(
                     f'step {step}: the loss of {head} is NaN or infinite on {len(bad)} of {len(each)} clips '
-                    f'({", ".join(bad[:5])}). Check these clips. {self._way_out()}'
+                    f'({", ".join(bad[:5])}). Check these clips. {self._hint()}'
                 )
 
     def _validate(

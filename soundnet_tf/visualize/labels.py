@@ -26,9 +26,9 @@ def of_csv(path: str | os.PathLike[str], sounds: Sequence[SoundFile]) -> list[st
 
     Raises SoundNetError if the CSV cannot be read, lacks a column, or lists none of the sounds.
     """
-    way_out = 'Pass a CSV with the columns path and label'
-    _, rows = storage.csv_table(path, way_out)
-    with storage.readable(path, way_out):
+    hint = 'Pass a CSV with the columns path and label'
+    _, rows = storage.csv_table(path, hint)
+    with storage.readable(path, hint):
         top = pathlib.Path(path).parent
         known = {os.path.abspath(top / row['path']): row['label'] or None for _, row in rows}
     paths = [os.path.abspath(sound.path) for sound in sounds]

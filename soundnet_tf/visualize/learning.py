@@ -61,9 +61,9 @@ def curves(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def _lines(path: pathlib.Path, counter: str) -> list[tuple[str, list[float], list[float]]]:
     if not path.is_file():
         return []
-    way_out = 'Pass the folder of a training run'
-    _, lines = storage.csv_table(path, way_out)
-    with storage.readable(path, way_out):
+    hint = 'Pass the folder of a training run'
+    _, lines = storage.csv_table(path, hint)
+    with storage.readable(path, hint):
         rows, found = [row for _, row in lines], []
         for column in rows[0] if rows else ():
             if column in (counter, *IGNORED_COLUMNS):

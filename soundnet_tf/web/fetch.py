@@ -13,18 +13,18 @@ from soundnet_tf.web.download import Download, Limits
 LIMITS = Limits(tries=5, max_s=6 * 3600.0, max_bytes=1 << 30)
 
 
-def fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None = None) -> None:
+def fetch(url: str, target: pathlib.Path, hint: str, about_bytes: int | None = None) -> None:
     """Download `url` to `target`, unless it exists; folders are created as needed.
 
     If another process is downloading it, this waits. `about_bytes` is the bar's total if the server sends none. Raises
-    SoundNetError, which ends with `way_out`.
+    SoundNetError, which ends with `hint`.
     """
     with storage.in_turn(target):
         if not target.exists():
-            _fetch(url, target, way_out, about_bytes)
+            _fetch(url, target, hint, about_bytes)
 
 
-def _fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None) -> None:
+def _fetch(url: str, target: pathlib.Path, hint: str, about_bytes: int | None) -> None:
     draft, tag = target.with_name(target.name + '.part'), target.with_name(target.name + '.tag')
     with draft.open('ab') as file, tqdm(unit='B', unit_scale=True, desc=target.name, leave=False, disable=None) as bar:
 
@@ -35,6 +35,6 @@ def _fetch(url: str, target: pathlib.Path, way_out: str, about_bytes: int | None
         try:
             Download(url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, progress).run()
         except (PermanentError, RetryableError) as why:
-            raise SoundNetError(f'{url}: download failed ({why}). {way_out}') from None
+            raise SoundNetError(f'{url}: download failed ({why}). {hint}') from None
     os.replace(draft, target)
     tag.unlink(missing_ok=True)
