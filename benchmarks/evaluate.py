@@ -44,7 +44,7 @@ def main():
     print('|---|---|---|---|---|---|')
     train = [index for index, clip in enumerate(dataset.clips) if clip.fold != dataset.folds[0]]
     for layer in layers:
-        windowed = window_all(dataset, values.pop(layer), protocol, embedder.hop_s(layer))
+        windowed = window_all(dataset, values.pop(layer), protocol, embedder, layer)
         own = np.concatenate([windowed[clip] for clip in train])
         targets = np.repeat(np.array(dataset.targets)[train], [len(windowed[clip]) for clip in train])
         ours, *took = timed(lambda own=own, targets=targets: svm.linear_svm(own, targets, options.C))
