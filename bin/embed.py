@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     """Embed the files and folders in the arguments."""
     import functools
 
-    from soundnet_tf import inference
+    from soundnet_tf import inference, storage
     from soundnet_tf.inference import files
 
     cli.check_runner_options(OPTIONS, RUNNER.value)
@@ -80,7 +80,8 @@ def main(arguments: Sequence[str]) -> int:
         from soundnet_tf.inference import write
 
         tally = write.embed_files(load(), *shared)
-    print(f'{OUT.value}: {tally}')
+    # Not into a table that is written to stdout.
+    files.echo(f'{OUT.value}: {tally}', to_stdout=not storage.is_stream(OUT.value))
     return tally.status
 
 

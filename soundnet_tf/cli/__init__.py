@@ -18,6 +18,7 @@ from absl import app, flags, logging
 
 from soundnet_tf.cli import streams
 from soundnet_tf.errors import LostWorker, SoundNetError
+from soundnet_tf.storage import kinds
 from soundnet_tf.version import __version__
 
 # A flag that is defined here belongs to the command that asks for it, in --help too.
@@ -107,7 +108,7 @@ def _print_and_exit(command: str, text: str) -> None:
 
 def _failed(command: str, error: OSError) -> int:
     """Report a path, a disk or a stdout that cannot be used, and return the exit status; raise any other error."""
-    if isinstance(error, BrokenPipeError) and not error.filename:
+    if isinstance(error, BrokenPipeError) and (not error.filename or kinds.descriptor(error.filename) == 1):
         return streams.drop_stdout()
     where = 'stdout: ' if streams.stdout_fails() else f'{error.filename}: ' if error.filename else ''
     if not where and error.errno != errno.ENOSPC:
