@@ -44,8 +44,9 @@ def find(
 
     Names begin at `root`, or at the folder that all have in common. Among the `listed`, folders may be empty, and a
     glob without matches is a file name. An unreadable folder counts as a file; an empty one beside others is
-    reported. So is what folders and globs have that is no regular file, such as a pipe; `left_out` counts it. Raises SoundNetError for no arguments, if there are no sound files, for globs without matches, and for
-    files that are not below `root`.
+    reported. So is what folders and globs have that is no regular file, such as a pipe; `left_out` counts it. Raises
+    SoundNetError for no arguments, if there are no sound files, for globs without matches, and for files that are not
+    below `root`.
     """
     if not arguments and not listed:
         raise SoundNetError('no input: pass sound files, globs or folders')
@@ -85,7 +86,8 @@ def listed(path: str) -> list[str]:
     Raises SoundNetError if the list cannot be read or is empty.
     """
     try:
-        data = sys.stdin.buffer.read() if path == '-' else pathlib.Path(path).read_bytes()
+        with contextlib.nullcontext(sys.stdin.buffer) if path == '-' else storage.opened(path) as file:
+            data = file.read()
     except OSError as error:
         raise SoundNetError(f'{path}: list cannot be read ({error.strerror}). Check the path') from None
     if b'\0' in data:

@@ -30,6 +30,7 @@ from soundnet_tf.storage.kinds import is_stream as is_stream
 from soundnet_tf.storage.kinds import not_a_file as not_a_file
 from soundnet_tf.storage.readers import csv_lines as csv_lines
 from soundnet_tf.storage.readers import csv_table as csv_table
+from soundnet_tf.storage.readers import opened as opened
 from soundnet_tf.storage.readers import parse_json as parse_json
 from soundnet_tf.storage.readers import parse_text as parse_text
 from soundnet_tf.storage.readers import printable as printable
@@ -189,7 +190,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def sha256(path: Path) -> str:
     """The hash of a file's content, in hex."""
-    with open(path, 'rb') as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 

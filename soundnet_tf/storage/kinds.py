@@ -7,12 +7,14 @@ import stat
 
 Path = str | os.PathLike[str]
 
+DEVICE = 'a device'
+
 _KINDS = {
     stat.S_IFDIR: 'a folder',
     stat.S_IFIFO: 'a pipe',
     stat.S_IFSOCK: 'a socket',
-    stat.S_IFCHR: 'a device',
-    stat.S_IFBLK: 'a device',
+    stat.S_IFCHR: DEVICE,
+    stat.S_IFBLK: DEVICE,
 }
 
 _MAX_LINKS = 40
