@@ -45,6 +45,7 @@ def run(
     """
     command = _command(sys.argv[0])
     streams.replace_closed()
+    streams.name_stdout()
     # TensorFlow's log messages tell users of a command nothing; set the variable to see them.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.set_verbosity(logging.WARNING)
@@ -56,7 +57,10 @@ def run(
         if 'version' in words:
             _print_and_exit(command, f'{command} {__version__}')
         try:
-            return flags.FLAGS(list(argv))
+            rest = flags.FLAGS(list(argv))
+            if 'out' in flags.FLAGS and flags.FLAGS['out'].value == '':  # which would be the current folder
+                raise flags.Error('--out is empty (is a shell variable unset?)')
+            return rest
         except UnicodeDecodeError:
             _complain(command, f'--flagfile is not a text file. See {command} --help')
             sys.exit(2)
@@ -110,7 +114,9 @@ def _failed(command: str, error: OSError) -> int:
     """Report a path, a disk or a stdout that cannot be used, and return the exit status; raise any other error."""
     if isinstance(error, BrokenPipeError) and (not error.filename or kinds.descriptor(error.filename) == 1):
         return streams.drop_stdout()
-    where = 'stdout: ' if streams.stdout_fails() else f'{error.filename}: ' if error.filename else ''
+    if error.filename == 'stdout':
+        streams.drop_stdout()
+    where = f'{error.filename}: ' if error.filename else ''
     if not where and error.errno != errno.ENOSPC:
         raise error
     reason = 'closed' if error.errno == errno.EBADF else error.strerror
