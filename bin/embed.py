@@ -54,13 +54,16 @@ OPTIONS: list[str] = []
 
 def main(arguments: Sequence[str]) -> int:
     """Embed the files and folders in the arguments."""
+    import collections
     import functools
 
-    from soundnet_tf import inference
+    from soundnet_tf import inference, storage
     from soundnet_tf.inference import files
 
     cli.check_runner_options(OPTIONS, RUNNER.value)
-    sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [], ROOT.value)
+    left_out = collections.Counter[str]()
+    listed = files.listed(PATHS_FROM.value) if PATHS_FROM.value else []
+    sounds = files.find(arguments, listed, ROOT.value, left_out)
     load = functools.partial(
         inference.load,
         MODEL.value,
@@ -80,7 +83,9 @@ def main(arguments: Sequence[str]) -> int:
         from soundnet_tf.inference import write
 
         tally = write.embed_files(load(), *shared)
-    print(f'{OUT.value}: {tally}')
+    tally.failed += left_out
+    # Not into a table that is written to stdout.
+    files.echo(f'{OUT.value}: {tally}', to_stdout=not storage.is_stream(OUT.value))
     return tally.status
 
 

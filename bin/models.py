@@ -68,7 +68,8 @@ def _heads(model: 'ModelInfo') -> str:
 
 
 def _size(model: 'ModelInfo') -> str:
-    return '' if model.size is None else f'{model.size / 1e6:.1f} MB'
+    where = 'on disk' if model.folder else 'to download'
+    return '' if model.size is None else f'{model.size / 1e6:.1f} MB {where}'
 
 
 def run() -> None:

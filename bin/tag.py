@@ -41,6 +41,8 @@ GROUPS = {'Live input': ('pcm', 'sample_rate', 'channels', 'dtype')}
 
 def main(arguments: Sequence[str]) -> int:
     """Tag the files and folders in the arguments, or a live signal."""
+    import collections
+
     from soundnet_tf import inference
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files, pcm, printing
@@ -65,8 +67,10 @@ def main(arguments: Sequence[str]) -> int:
         seconds = printing.tag_live(load(), pieces, SAMPLE_RATE.value, name, FORMAT.value, TOP.value, OUT.value)
         files.echo(f'{seconds:.2f} s of sound')
         return 0
-    sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [])
+    left_out = collections.Counter[str]()
+    sounds = files.find(arguments, files.listed(PATHS_FROM.value) if PATHS_FROM.value else [], left_out=left_out)
     tally = printing.tag_files(load(), sounds, FORMAT.value, TOP.value, PER.value, OUT.value)
+    tally.failed += left_out
     if len(sounds) > 1 or tally.failed or tally.incomplete:
         files.echo(str(tally))
     return tally.status

@@ -17,7 +17,7 @@ from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from soundnet_tf import clips, geometry
-    from soundnet_tf.audio import Short
+    from soundnet_tf.audio import Short, blocks, decoding
     from soundnet_tf.errors import (
         BadAudio,
         BadRecord,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from soundnet_tf.nets.model import build, features, spec_of
     from soundnet_tf.nets.predictions import decode_predictions, preprocess_input
     from soundnet_tf.nets.saved import load_net, save_net
+    from soundnet_tf.nets.saved import save_net as save
     from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, NetSpec
 
 _HOMES = {
@@ -58,6 +59,16 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
+_MODULES = {
+    'blocks': 'soundnet_tf.audio.blocks',
+    'clips': 'soundnet_tf.clips',
+    'decoding': 'soundnet_tf.audio.decoding',
+    'geometry': 'soundnet_tf.geometry',
+}
+"""Modules by the short paths under which users have them."""
+_ALIASES = {'save': 'save_net'}
+"""Second names, beside `load`."""
+
 __all__ = [
     'SOUNDNET5',
     'SOUNDNET8',
@@ -78,26 +89,30 @@ __all__ = [
     'Tag',
     'UnknownLayer',
     'WeightsMismatch',
+    'blocks',
     'build',
     'clips',
     'decode_predictions',
+    'decoding',
     'features',
     'geometry',
     'list_models',
     'load',
     'load_net',
     'preprocess_input',
+    'save',
     'save_net',
     'spec_of',
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ('clips', 'geometry'):
-        return importlib.import_module(f'soundnet_tf.{name}')
-    if name not in _HOME:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    own = _ALIASES.get(name, name)
+    if own not in _HOME:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    value = getattr(importlib.import_module(_HOME[own]), own)
     globals()[name] = value
     return value
 

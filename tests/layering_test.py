@@ -146,5 +146,7 @@ def test_public_names_exist():
 
     for name in soundnet_tf.__all__:
         assert getattr(soundnet_tf, name) is not None
+    assert (soundnet_tf.blocks, soundnet_tf.decoding) == (soundnet_tf.audio.blocks, soundnet_tf.audio.decoding)
+    assert soundnet_tf.save is soundnet_tf.save_net
     with pytest.raises(AttributeError, match="no attribute 'hear_me'"):
         soundnet_tf.hear_me  # noqa: B018

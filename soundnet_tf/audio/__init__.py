@@ -61,6 +61,9 @@ MIN_RATE = 1000
 SILENCE_DBFS = -70.0
 """A sound below this level counts as silence."""
 
+MAX_RATE = 999_999
+"""Hz. More is a damaged header."""
+
 Channel = Literal['first', 'mean']
 """How several channels become one: the authors used the first channel."""
 
@@ -109,9 +112,12 @@ def to_mono(samples: NDArray[np.float32], channel: Channel = 'first') -> NDArray
     raise ValueError(f"channel is 'first' or 'mean', not {channel!r}")
 
 
-def check_rate(sample_rate: Any) -> None:
-    """Raise BadAudio unless it is a number of samples per second."""
-    if not isinstance(sample_rate, numbers.Real) or not MIN_RATE <= float(sample_rate) < 1_000_000:
+def check_rate(sample_rate: Any, *, of_file: bool = False) -> None:
+    """Raise BadAudio unless it is a number of samples per second; `of_file` for that of a file's header."""
+    is_rate = isinstance(sample_rate, numbers.Real) and MIN_RATE <= float(sample_rate) <= MAX_RATE
+    if not is_rate and of_file:
+        raise BadAudio(f'{sample_rate:,} samples per second, not {MIN_RATE:,} to {MAX_RATE:,}: its header is wrong')
+    if not is_rate:
         raise BadAudio(f'sample_rate={sample_rate!r}: pass samples per second, {MIN_RATE} or more, such as 44100')
 
 
@@ -164,6 +170,7 @@ def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first'
 class Intake:
     """`to_waveform` for sound that arrives in chunks: the joined output is the same, in constant memory.
 
+    Without a `name` the sound is of a file, and errors are about it, for its reader to name.
     Also raises BadAudio if a chunk has another number of channels than the first.
     """
 
@@ -171,6 +178,7 @@ class Intake:
         self._sample_rate, self._name = sample_rate, name
         self._channel: Channel = channel
         try:
+            check_rate(sample_rate, of_file=not name)
             self._resampler = Resampler(sample_rate)
         except BadAudio as error:
             raise BadAudio(f'{name}: {error}') from None
@@ -190,7 +198,7 @@ class Intake:
             self._channels = channels if values.size else self._channels
             _check_finite(mono, self._sample_rate, self._taken)
             self._taken += len(mono)
-            return _full_scale(self._resampler.push(mono, last))
+            return _full_scale(self._resampler.push(mono, last), of_file=not self._name)
         except BadAudio as error:
             raise BadAudio(f'{self._name}: {error}') from None
 
@@ -201,10 +209,11 @@ def _check_finite(mono: NDArray[np.float32], sample_rate: int, before: int = 0) 
         raise BadAudio(f'sample {bad} (at {bad / sample_rate:.2f} s) is NaN or infinite')
 
 
-def _full_scale(waveform: NDArray[np.float32]) -> Waveform:
+def _full_scale(waveform: NDArray[np.float32], *, of_file: bool = False) -> Waveform:
     peak = float(np.abs(waveform).max(initial=0))
     if peak > MAX_PEAK:
-        raise BadAudio(f'samples reach {peak:.6g}, full scale is 1. Divide 16-bit samples by 32768')
+        way_out = 'Save it as 16-bit WAV, or with samples from -1 to 1' if of_file else 'Divide 16-bit samples by 32768'
+        raise BadAudio(f'samples reach {peak:.6g}, full scale is 1. {way_out}')
     # Lossy codecs overshoot.
     return np.clip(waveform, -1, 1) if peak > 1 else waveform
 

@@ -18,6 +18,7 @@ from absl import app, flags, logging
 
 from soundnet_tf.cli import streams
 from soundnet_tf.errors import LostWorker, SoundNetError
+from soundnet_tf.storage import kinds
 from soundnet_tf.version import __version__
 
 # A flag that is defined here belongs to the command that asks for it, in --help too.
@@ -44,6 +45,7 @@ def run(
     """
     command = _command(sys.argv[0])
     streams.replace_closed()
+    streams.name_stdout()
     # TensorFlow's log messages tell users of a command nothing; set the variable to see them.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.set_verbosity(logging.WARNING)
@@ -55,7 +57,10 @@ def run(
         if 'version' in words:
             _print_and_exit(command, f'{command} {__version__}')
         try:
-            return flags.FLAGS(list(argv))
+            rest = flags.FLAGS(list(argv))
+            if 'out' in flags.FLAGS and flags.FLAGS['out'].value == '':  # which would be the current folder
+                raise flags.Error('--out is empty (is a shell variable unset?)')
+            return rest
         except UnicodeDecodeError:
             _complain(command, f'--flagfile is not a text file. See {command} --help')
             sys.exit(2)
@@ -107,9 +112,11 @@ def _print_and_exit(command: str, text: str) -> None:
 
 def _failed(command: str, error: OSError) -> int:
     """Report a path, a disk or a stdout that cannot be used, and return the exit status; raise any other error."""
-    if isinstance(error, BrokenPipeError) and not error.filename:
+    if isinstance(error, BrokenPipeError) and (not error.filename or kinds.descriptor(error.filename) == 1):
         return streams.drop_stdout()
-    where = 'stdout: ' if streams.stdout_fails() else f'{error.filename}: ' if error.filename else ''
+    if error.filename == 'stdout':
+        streams.drop_stdout()
+    where = f'{error.filename}: ' if error.filename else ''
     if not where and error.errno != errno.ENOSPC:
         raise error
     reason = 'closed' if error.errno == errno.EBADF else error.strerror

@@ -42,18 +42,34 @@ class _Unbroken(io.FileIO):
             return len(data)
 
 
+def name_stdout() -> None:
+    """Let errors of writing to stdout say that it is stdout: a full disk does not say where."""
+    out: Any = sys.stdout
+    if sys.__stdout__ is None or out is sys.__stdout__:  # else something captures it
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Named(out.fileno(), 'wb', closefd=False)),
+            out.encoding,
+            out.errors,
+            line_buffering=out.line_buffering,
+            write_through=out.write_through,
+        )
+
+
+class _Named(io.FileIO):
+    """A file whose errors have its name, but for a reader that is gone."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            error.filename = 'stdout'
+            raise
+
+
 def drop_stdout() -> int:
     """The status of a command that stops since the reader of its stdout did, as `head` does: that of SIGPIPE."""
     # Python would report it at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE
-
-
-def stdout_fails() -> bool:
-    """Whether stdout cannot be written to; what is left for it is then dropped."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        drop_stdout()
-        return True
-    return False

@@ -78,7 +78,8 @@ def import_weights(
             raise SoundNetError(
                 f'{path}: {path.stat().st_size:,} bytes, far more than any SoundNet weights. Check the path'
             )
-        data = path.read_bytes()
+        with storage.opened(path) as file:
+            data = file.read()
     name = os.fspath(source) if path != pathlib.Path(source) else None
     try:
         loaded = recognise.read(path, data)

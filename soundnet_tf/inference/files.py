@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from soundnet_tf import storage
 from soundnet_tf.audio import MEDIA_SUFFIXES, SAMPLE_RATE, Waveform, notes
 from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip, SoundNetError
@@ -29,13 +30,23 @@ class SoundFile:
     name: pathlib.PurePath
 
 
-def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None = None) -> list[SoundFile]:
+NOT_A_FILE = 'not a file'
+"""Reason: found in a folder, and not a regular file, so that reading it may never end."""
+
+
+def find(
+    arguments: Sequence[str],
+    listed: Sequence[str] = (),
+    root: str | None = None,
+    left_out: collections.Counter[str] | None = None,
+) -> list[SoundFile]:
     """The specified files, the matches of globs, and the files in folders at any depth, each once, without hidden ones.
 
     Names begin at `root`, or at the folder that all have in common. Among the `listed`, folders may be empty, and a
     glob without matches is a file name. An unreadable folder counts as a file; an empty one beside others is
-    reported. Raises SoundNetError for no arguments, if there are no sound files, for globs without matches, and for
-    files that are not below `root`.
+    reported. So is what folders and globs have that is no regular file, such as a pipe; `left_out` counts it. Raises
+    SoundNetError for no arguments, if there are no sound files, for globs without matches, and for files that are not
+    below `root`.
     """
     if not arguments and not listed:
         raise SoundNetError('no input: pass sound files, globs or folders')
@@ -45,11 +56,12 @@ def find(arguments: Sequence[str], listed: Sequence[str] = (), root: str | None 
         raise SoundNetError(
             '-: not a sound file. Use /dev/stdin, --paths_from=- for a list of files, or --pcm=- for live sound'
         )
-    named = [path for argument in arguments for path in _fitting(argument)]
-    named += [path for line in listed for path in _fitting(line, may_be_a_name=True)]
+    left_out = collections.Counter() if left_out is None else left_out
+    named = [path for argument in arguments for path in _fitting(argument, left_out)]
+    named += [path for line in listed for path in _fitting(line, left_out, may_be_a_name=True)]
     paths, empty = dict[str, str](), list[str]()
     for argument in named:
-        inside = _walk(argument) if os.path.isdir(argument) else [argument]
+        inside = _walk(argument, left_out) if os.path.isdir(argument) else [argument]
         if not inside and argument not in listed:
             empty.append(f'{argument}: no sound files in this folder')
         for path in inside:
@@ -74,7 +86,8 @@ def listed(path: str) -> list[str]:
     Raises SoundNetError if the list cannot be read or is empty.
     """
     try:
-        data = sys.stdin.buffer.read() if path == '-' else pathlib.Path(path).read_bytes()
+        with contextlib.nullcontext(sys.stdin.buffer) if path == '-' else storage.opened(path) as file:
+            data = file.read()
     except OSError as error:
         raise SoundNetError(f'{path}: list cannot be read ({error.strerror}). Check the path') from None
     if b'\0' in data:
@@ -87,7 +100,7 @@ def listed(path: str) -> list[str]:
     return found
 
 
-def _fitting(argument: str, may_be_a_name: bool = False) -> list[str]:
+def _fitting(argument: str, left_out: collections.Counter[str], may_be_a_name: bool = False) -> list[str]:
     if not glob.has_magic(argument) or os.path.exists(argument):
         return [argument]
     found = sorted(glob.glob(argument, recursive=True))
@@ -95,16 +108,24 @@ def _fitting(argument: str, may_be_a_name: bool = False) -> list[str]:
         return [argument]
     if not found:
         raise SoundNetError(f'{argument}: no file matches. Check the path, and quote the glob')
-    return found
+    return [path for path in found if os.path.isdir(path) or _is_file(path, left_out)]
 
 
-def _walk(folder: str) -> list[str]:
+def _is_file(path: str, left_out: collections.Counter[str]) -> bool:
+    """Whether something that was found is a regular file; reported and counted if not."""
+    if kind := storage.not_a_file(path):
+        echo(f'{path}: is {kind}, so it is left out. Pass it by name to read it, or remove it')
+        left_out[NOT_A_FILE] += 1
+    return not kind
+
+
+def _walk(folder: str, left_out: collections.Counter[str]) -> list[str]:
     found: list[str] = []
     unreadable: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if name[0] != '.')
         sounds = sorted(name for name in names if name[0] != '.' and name.lower().endswith(SUFFIXES))
-        found += [os.path.join(parent, name) for name in sounds]
+        found += [path for name in sounds if _is_file(path := os.path.join(parent, name), left_out)]
     # Listed as if they were files, so that reading them reports the error.
     return found + [error.filename for error in unreadable]
 

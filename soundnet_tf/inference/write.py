@@ -86,10 +86,10 @@ def write(
     if format in ARRAYS:
         return to_arrays(facts, out, ARRAYS[format])
     table, path = table_files.TABLES[format](), pathlib.Path(out)
-    if _is_whole(table, path, files, facts):
+    # Nothing can be read back from a device or a pipe: it has no folder for parts, and a run to it cannot be resumed.
+    can_resume = not storage.is_stream(path)
+    if can_resume and _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
-    can_resume = path.is_file() or not path.exists()
-    # A device or a pipe has no folder for parts, and a run to one cannot be resumed.
     parts = path.with_name(f'.{path.name}.parts') if can_resume else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
     claim = storage.Claim.of(parts)
     if claim is None:
@@ -165,7 +165,7 @@ def to_folder(
 
 def _is_whole(table: table_files.Table, out: pathlib.Path, files: Sequence[SoundFile], facts: Facts) -> bool:
     """Whether the table has exactly these rows, for the current files. Raises SoundNetError if it is not a table."""
-    if not out.is_file():  # nothing can be read back from a device or a pipe
+    if not out.exists() or not out.stat().st_size:  # such as one that mktemp made
         return False
     with storage.readable(out, 'Use another --out, or remove it'):
         there = _sounds(table.facts(out, ['path', *facts, *STAMPS]))

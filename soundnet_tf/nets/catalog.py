@@ -111,6 +111,6 @@ def _accuracy(facts: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
 def _read(path: pathlib.Path) -> dict[str, Any]:
     """A JSON object; empty if it cannot be read, so that one damaged net does not hide the others."""
     try:
-        return storage.read_json(path)
+        return {} if storage.not_a_file(path) else storage.read_json(path)
     except SoundNetError:
         return {}

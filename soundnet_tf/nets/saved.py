@@ -133,6 +133,7 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
     def __init__(self, folder: Path, spec: NetSpec) -> None:
         self._path = pathlib.Path(folder) / WEIGHTS
         with storage.readable(self._path, AGAIN, WeightsMismatch):
+            _require_file(self._path)
             _require_hash(self._path, storage.sha256(self._path))
         found = arrays.npz_headers(self._path, AGAIN, WeightsMismatch)
         if not spec.heads:
@@ -206,6 +207,7 @@ def fingerprint(folder: Path) -> str:
     """The sha256 of the weights of a saved net."""
     path = pathlib.Path(folder) / WEIGHTS
     with storage.readable(path, AGAIN):
+        _require_file(path)
         return stated_hash(path) or storage.sha256(path)
 
 
@@ -286,9 +288,17 @@ def read_tflite(folder: Path) -> bytes:
 def content(path: pathlib.Path, hint: str = AGAIN) -> bytes:
     """The bytes of a file of a saved net or export. Raises WeightsMismatch if they have another hash than stated."""
     with storage.readable(path, hint):
+        _require_file(path)
         data = path.read_bytes()
         _require_hash(path, hashlib.sha256(data).hexdigest(), hint)
         return data
+
+
+def _require_file(path: pathlib.Path) -> None:
+    """Raise SoundNetError for a device or a pipe in a saved net, which may never end."""
+    kind = storage.not_a_file(path)
+    if kind and path.exists():
+        raise SoundNetError(f'{path}: is {kind}. {AGAIN}')
 
 
 def _require_hash(path: pathlib.Path, sha256: str, hint: str = AGAIN) -> None:
@@ -300,7 +310,7 @@ def stated_hash(path: Path) -> str | None:
     """The sha256 that the model.json beside a file of a saved net or an export states for it, if it states one."""
     path = pathlib.Path(path)
     folder = path.parent.parent if path.parent.name == 'labels' else path.parent
-    if not (folder / 'model.json').is_file():
+    if not (folder / 'model.json').exists():
         return None
     facts = read_facts(folder)
     old = {WEIGHTS: facts.get('weights_sha256'), TFLITE: facts.get('tflite', {}).get('sha256')}
@@ -312,17 +322,26 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """The content of model.json: origin, hashes, measurements. Raises SoundNetError if it cannot be read."""
     path = pathlib.Path(folder) / 'model.json'
     with storage.readable(path, AGAIN):
+        _require_file(path)
         facts = storage.read_json(path, AGAIN)
         thresholds = facts.get('confidence_threshold', {})
         if not isinstance(thresholds, dict) or not all(_is_share(value) for value in thresholds.values()):
             raise ValueError(f'confidence_threshold must be from 0 to 1 for each head, but is {thresholds!r}')
-        tflite, files = facts.get('tflite', {}), facts.get('files', {})
+        tflite, files = _object(facts, 'tflite'), _object(facts, 'files')
+        for name in files:
+            _object(files, name)
         hashes = [facts.get('weights_sha256'), tflite.get('sha256'), *(about.get('sha256') for about in files.values())]
         if not all(one is None or isinstance(one, str) for one in hashes):
             raise ValueError('a sha256 is not text')
-        if not isinstance(facts.get('origin', {}), dict):
-            raise ValueError('origin is not an object')
+        _object(facts, 'origin')
         return facts
+
+
+def _object(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key, {})
+    if not isinstance(found, dict):
+        raise ValueError(f'{storage.printable(key)} is of type {type(found).__name__}, not an object of JSON')
+    return found
 
 
 def _is_share(value: Any) -> bool:

@@ -149,21 +149,25 @@ def _expand(source: str, suffixes: Collection[str]) -> Iterator[tuple[int, Video
     elif path.suffix.lower() == '.csv' and path.exists():
         yield from _manifest(path)
         return
-    elif path.is_file():
+    elif os.path.lexists(source):
         files, top = [path], path.parent
     elif glob.has_magic(source):
         names = sorted(glob.glob(source, recursive=True))
-        files, top = [pathlib.Path(name) for name in names if os.path.isfile(name)], _fixed_part(path)
+        files, top = [pathlib.Path(name) for name in names if not os.path.isdir(name)], _fixed_part(path)
     else:
         raise SoundNetError(f'{storage.printable(source)}: no such file or folder. Check the path')
     for file in files:
         # A file's name may be any bytes; an id has to be text.
         id = os.fsencode(file.relative_to(top).as_posix()).decode(errors='replace')
-        yield 0, Video(id, os.path.abspath(file))
+        if kind := storage.not_a_file(file):
+            at = '' if file == path else f'{storage.printable(os.fspath(file))}: '
+            yield 0, Skipped(id, os.path.abspath(file), REFUSED, f'{at}{kind}, not a regular file')
+        else:
+            yield 0, Video(id, os.path.abspath(file))
 
 
 def _is_video(path: pathlib.Path, suffixes: Collection[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith('.') and path.is_file()
+    return path.suffix.lower() in suffixes and not path.name.startswith('.') and not path.is_dir()
 
 
 def _fixed_part(pattern: pathlib.Path) -> pathlib.Path:

@@ -18,6 +18,8 @@ jump may be guesses."""
 MAX_ASPECT = 8
 """The centre crop of a longer picture would show too little of it."""
 
+SOUND_ONLY = 'Use the video, or precomputed posteriors for every teacher'
+
 MARGIN_S = 0.5
 """The durations of packets are not exact in videos of variable frame rate."""
 
@@ -50,9 +52,9 @@ class Pictures:
         self._media = pyav.opened(self._path, 'video')
         self._container, self._stream = self._media.container, self._media.stream
         if self._stream is None:
-            raise Unusable('no picture')
+            raise Unusable('no picture', f'only sound. {SOUND_ONLY}')
         if self._stream.disposition & type(self._stream.disposition).attached_pic:
-            raise Unusable('no picture', 'only a cover')
+            raise Unusable('no picture', f'only sound and a cover. {SOUND_ONLY}')
         self._start_s, self._time_base = self._media.start_s, float(self._stream.time_base)
         formats = self._container.format.name.split(',')
         self._jumps = self._may_jump and any(format in TIMED for format in formats)

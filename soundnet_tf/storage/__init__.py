@@ -11,6 +11,7 @@ storage.read_json(path)                    # its content, or SoundNetError in on
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,8 +25,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.storage import kinds
+from soundnet_tf.storage.kinds import is_stream as is_stream
+from soundnet_tf.storage.kinds import not_a_file as not_a_file
 from soundnet_tf.storage.readers import csv_lines as csv_lines
 from soundnet_tf.storage.readers import csv_table as csv_table
+from soundnet_tf.storage.readers import opened as opened
 from soundnet_tf.storage.readers import parse_json as parse_json
 from soundnet_tf.storage.readers import parse_text as parse_text
 from soundnet_tf.storage.readers import printable as printable
@@ -47,18 +52,19 @@ _DRAFT = re.compile(r'\.[0-9a-f]{16}\.part')
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A new file to fill, opened for writing and reading, which replaces `path` at the end if nothing was raised.
 
-    Folders are made as needed. A link stays one, and its target is replaced; a device or a pipe is written to, at the
-    end. Raises OSError, with the name of `path`, where it cannot be written.
+    Folders are made as needed. A link stays one, and its target is replaced; a device, a pipe, or an open file such as
+    /dev/stdout is written to, at the end. Raises OSError, with the name of `path`, where it cannot be written.
     """
-    target = pathlib.Path(os.path.realpath(path))
     with _naming(path):
-        if target.exists() and not target.is_file() and not target.is_dir():
+        if kinds.is_stream(path):
             with tempfile.TemporaryFile() as file:
                 yield file
                 file.seek(0)
-                with target.open('wb') as special:
-                    shutil.copyfileobj(file, special)
+                number = kinds.descriptor(path)
+                with open(path if number is None else os.dup(number), 'wb') as stream:
+                    shutil.copyfileobj(file, stream)
             return
+        target = _target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = _draft(target)
         try:
@@ -92,7 +98,7 @@ def whole_folder(path: Path) -> Iterator[pathlib.Path]:
 
     A process that is killed while it replaces the folder may leave the old one under another name; it is brought back.
     """
-    target = pathlib.Path(os.path.realpath(path))
+    target = _target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     _settle(target)
     draft = _draft(target)
@@ -107,10 +113,18 @@ def whole_folder(path: Path) -> Iterator[pathlib.Path]:
 
 def replace_folder(draft: pathlib.Path, path: Path) -> None:
     """Put a folder that was filled elsewhere on the same disk in the place of another, as `whole_folder` does."""
-    target = pathlib.Path(os.path.realpath(path))
+    target = _target(path)
     _settle(target)
     _swap(draft, target)
     _remove(draft)
+
+
+def _target(path: Path) -> pathlib.Path:
+    """What is replaced: behind all links. Raises OSError for a link to itself."""
+    target = pathlib.Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    return target
 
 
 def _draft(target: pathlib.Path) -> pathlib.Path:
@@ -176,7 +190,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def sha256(path: Path) -> str:
     """The hash of a file's content, in hex."""
-    with open(path, 'rb') as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 

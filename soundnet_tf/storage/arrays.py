@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.storage.readers import Path, printable, readable
+from soundnet_tf.storage.readers import Path, opened, printable, readable
 
 MAX_HEADER = 1_000
 """Bytes of a header that are read; numpy writes 118 for an array of up to six dimensions."""
@@ -53,7 +53,7 @@ def read_npy(
     path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError, *, mapped: bool = False
 ) -> NDArray[Any]:
     """The array of a .npy file; `mapped` reads from disk what is used. Raises `error`, in one line."""
-    with readable(path, hint, error), open(path, 'rb') as file:
+    with readable(path, hint, error), opened(path, error) as file:
         header = _header(file)
         size = os.fstat(file.fileno()).st_size
         if header.offset + header.nbytes > size:
@@ -93,7 +93,7 @@ def read_npz(
 
 @contextmanager
 def _opened(path: Path, hint: str, error: type[SoundNetError]) -> Iterator[zipfile.ZipFile]:
-    with readable(path, hint, error), zipfile.ZipFile(path) as file:
+    with readable(path, hint, error), opened(path, error) as raw, zipfile.ZipFile(raw) as file:
         size, expanded = os.path.getsize(path), 0
         for member in file.infolist():
             with _naming(member):

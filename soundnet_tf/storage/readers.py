@@ -7,6 +7,7 @@ with storage.readable(path):               # for what is picked out of it
 
 import contextlib
 import csv
+import io
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.storage import kinds
 
 Path = str | os.PathLike[str]
 
@@ -73,9 +75,18 @@ def printable(text: str) -> str:
     return ''.join(c if c.isprintable() else c.encode('unicode_escape', 'surrogatepass').decode() for c in text)
 
 
+def opened(path: Path, error: type[SoundNetError] = SoundNetError) -> io.BufferedReader:
+    """A file, or a pipe, opened for reading. Raises `error` for a device, which may never end."""
+    file = open(path, 'rb')  # noqa: SIM115
+    if kinds.of_mode(os.fstat(file.fileno()).st_mode) == kinds.DEVICE and not file.isatty():
+        file.close()
+        raise error(f'{printable(os.fspath(path))}: is a device. Pass a file, or a pipe')
+    return file
+
+
 def read_text(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError) -> str:
     """The content of a file in UTF-8, with or without a byte order mark; lines end in `\\n`."""
-    with readable(path, hint, error), open(path, 'rb') as file:
+    with readable(path, hint, error), opened(path, error) as file:
         return parse_text(file.read(), path, hint, error)
 
 
@@ -121,8 +132,8 @@ def csv_lines(
 
     `undecodable` is what becomes of bytes that are not UTF-8, as in `open(errors=)`.
     """
-    with readable(path, hint, error), open(path, newline='', encoding='utf-8-sig', errors=undecodable) as file:
-        reader = csv.reader(file, delimiter=delimiter)
+    with readable(path, hint, error), opened(path, error) as file:
+        reader = csv.reader(io.TextIOWrapper(file, 'utf-8-sig', undecodable, newline=''), delimiter=delimiter)
         for cells in reader:
             if cells:
                 yield reader.line_num, cells

@@ -152,6 +152,8 @@ def _saved_model(path: str) -> tuple[Run, int]:
 def _keras_model(path: str) -> tuple[Run, int]:
     import keras
 
+    if not path.endswith(('.keras', '.h5', '.hdf5')):  # Keras' own words are long, and not about teachers
+        raise ValueError('not a .tflite, .keras or .h5 file')
     net: Any = keras.saving.load_model(path, compile=False)
     if not isinstance(net.input_shape, tuple) or not isinstance(net.output_shape, tuple):
         raise ValueError('it has several inputs or outputs, not one of each')

@@ -73,6 +73,9 @@ def _form(name: str, where: str, keys: Sequence[str]) -> Form:
     if not path.exists():
         hint = ', or pass frames=LIST for rows of many videos in one file' if '%' in where else ''
         raise SoundNetError(f'teacher {name}: no such file or folder {where}. Check the path{hint}')
+    kind = storage.not_a_file(path)
+    if kind and not path.is_dir():
+        raise SoundNetError(f'teacher {name}: {where} is {kind}. Use a file or a folder')
     if path.is_dir():
         return 'network' if (path / 'saved_model.pb').exists() else 'ready'
     return 'ready' if hdf5.is_one(path) and not hdf5.is_network(path) else 'network'

@@ -230,3 +230,11 @@ def test_windows_of_a_clip_have_no_padding(seconds, starts):
 def test_an_empty_waveform_has_no_windows():
     with pytest.raises(BadAudio, match='an empty waveform cannot be repeated'):
         audio.windows(np.zeros(0, np.float32), 3)
+
+
+@pytest.mark.parametrize('rate', [1, 2_000_000_000])
+def test_the_rate_of_a_file_is_not_what_its_user_passed(rate):
+    with pytest.raises(BadAudio, match=rf'^: {rate:,} samples per second, not 1,000 to 999,999: its header is wrong$'):
+        audio.Intake(rate, name='')
+    with pytest.raises(BadAudio, match=rf'^x: sample_rate={rate}: pass samples per second, 1000 or more'):
+        audio.Intake(rate, name='x')

@@ -276,9 +276,12 @@ DAMAGED = {
     'nan': (write(FLOAT_NAN, SAMPLE_RATE, 'WAV', 'FLOAT'), 'sample 2 (at 0.00 s) is NaN or infinite. Copy'),
     'wrong scale': (
         write(tones() * 32768, SAMPLE_RATE, 'WAV', 'FLOAT'),
-        'full scale is 1. Divide 16-bit samples by 32768',
+        'full scale is 1. Save it as 16-bit WAV, or with samples from -1 to 1',
     ),
-    '1 Hz': (write(tones(8_000), 1, 'WAV', 'PCM_16'), 'sample_rate=1: pass samples per second, 1000 or more'),
+    '1 Hz': (
+        write(tones(8_000), 1, 'WAV', 'PCM_16'),
+        '1 samples per second, not 1,000 to 999,999: its header is wrong. Copy',
+    ),
     'cut m4a': (
         encoded('m4a')[:4000],
         'damaged: FFmpeg cannot open it (Invalid data found when processing input). Copy',

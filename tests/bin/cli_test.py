@@ -42,8 +42,8 @@ def shell(words, cwd=ROOT, before=''):
     [
         ('>&-', 'stdout: closed. Use another path, or fix this one'),
         ('--help >&-', 'stdout: closed. Use another path, or fix this one'),
-        ('<&- >/dev/full', 'No space left on device. Use another path, or fix this one'),
-        ('--help >/dev/full', 'No space left on device. Use another path, or fix this one'),
+        ('<&- >/dev/full', 'stdout: No space left on device. Use another path, or fix this one'),
+        ('--help >/dev/full', 'stdout: No space left on device. Use another path, or fix this one'),
         ('2>&- >&-', ''),
         ('2>/dev/full >&-', ''),
     ],
@@ -131,6 +131,15 @@ def test_an_unexpected_argument_is_named():
     cli.no_arguments([])
     with pytest.raises(SoundNetError, match=r"unexpected argument 'x'\. Use --y"):
         cli.no_arguments(['x'], 'Use --y')
+
+
+def test_an_empty_out_is_refused():
+    """It would be the current folder."""
+    path = ROOT / 'bin' / 'embed.py'
+    env = os.environ | {'PYTHONPATH': str(ROOT)}
+    done = subprocess.run([sys.executable, path, '--out=', 'a.wav'], capture_output=True, text=True, env=env)
+    said = 'soundnet-embed: --out is empty (is a shell variable unset?). See soundnet-embed --help\n'
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_runner_options_are_taken_from_the_command_line(monkeypatch):

@@ -1,6 +1,7 @@
 """The commands soundnet-embed and soundnet-tag, as a user runs them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -68,6 +69,15 @@ def test_tag_as_json_continues_after_a_bad_file(home):
     ]
     assert err[0].startswith('sounds/bad.wav: not a sound file')
     assert err[1:] == ['2 done; 1 failed (1 unreadable)']
+
+
+def test_what_is_no_file_is_counted(home):
+    (home / 'odd').mkdir()
+    os.mkfifo(home / 'odd' / 'pipe.wav')
+    (home / 'odd' / 'short.wav').symlink_to('../sounds/short.wav')
+    said = 'odd/pipe.wav: is a pipe, so it is left out. Pass it by name to read it, or remove it'
+    status, out, err, _ = call('embed', '--model=net', '--out=odd_out', 'odd', cwd=home)
+    assert (status, out, err) == (1, ['odd_out: 1 done; 1 failed (1 not a file)'], [said])
 
 
 def test_embed_twice(home):

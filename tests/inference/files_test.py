@@ -1,5 +1,6 @@
 """Which files are read, and what an unreadable file does to a run."""
 
+import collections
 import io
 import os
 import sys
@@ -68,6 +69,29 @@ def test_a_folder_that_may_not_be_read_is_not_left_out(tree, monkeypatch):
 
     monkeypatch.setattr(os, 'scandir', closed)
     assert [file.path for file in find(['a'])] == ['a/rain.wav', 'a/deep']
+
+
+def test_a_search_takes_only_files(tree, capsys):
+    """Through links; what else has a suffix of sound is reported and counted, but may be passed by name."""
+    os.mkfifo('a/pipe.wav')
+    for name, target in (('loop', 'loop.wav'), ('null', os.devnull), ('gone', 'none'), ('link', 'rain.wav')):
+        os.symlink(target, f'a/{name}.wav')
+    os.mkfifo('a/pipe.txt')
+    for arguments in (['a'], ['a/*.wav', 'a/deep']):
+        left_out = collections.Counter()
+        found = [file.path for file in find(arguments, left_out=left_out)]
+        assert sorted(found) == ['a/deep/rain.MP3', 'a/link.wav', 'a/rain.wav']
+        assert left_out == {'not a file': 4}
+        assert capsys.readouterr().err.splitlines() == [
+            f'a/{name}.wav: is {kind}, so it is left out. Pass it by name to read it, or remove it'
+            for name, kind in (
+                ('gone', 'a link to a missing file'),
+                ('loop', 'a link to itself'),
+                ('null', 'a device'),
+                ('pipe', 'a pipe'),
+            )
+        ]
+    assert [file.path for file in find(['a/pipe.wav'])] == ['a/pipe.wav']
 
 
 def test_globs_and_lists(tree, monkeypatch):

@@ -327,6 +327,27 @@ def test_a_table_through_a_pipe_leaves_nothing_behind(embedder, sounds, tmp_path
     assert '.pipe.parts' not in os.listdir('.')
 
 
+@pytest.mark.parametrize('format', [*table_files.TABLES])
+def test_a_table_into_an_open_file_and_an_empty_one(embedder, sounds, format):
+    if format == 'parquet':
+        pytest.importorskip('pyarrow')
+    with open('open', 'wb') as file:
+        assert embed_files(embedder, sounds, f'/dev/fd/{file.fileno()}', format).done == 3
+    open('empty', 'wb').close()  # as mktemp makes it
+    assert embed_files(embedder, sounds, 'empty', format).done == 3
+    keys = ['path', 'layer', 'weights_sha256']
+    rows = [list(table_files.TABLES[format]().facts(pathlib.Path(name), keys)) for name in ('open', 'empty')]
+    assert rows[0] == rows[1] == [{'path': file.path, 'layer': 'pool5', 'weights_sha256': 'abc'} for file in sounds]
+    assert sorted(os.listdir('.')) == ['empty', 'in', 'open']
+
+
+def test_a_table_cannot_be_a_link_to_itself(embedder, sounds):
+    os.symlink('loop', 'loop')
+    with pytest.raises(OSError, match='Too many levels'):
+        embed_files(embedder, sounds, 'loop', 'csv')
+    assert sorted(os.listdir('.')) == ['in', 'loop']
+
+
 def test_without_pyarrow(embedder, sounds, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)

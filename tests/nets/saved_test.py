@@ -1,6 +1,7 @@
 """Saved nets: the same net loads again, writing is atomic, and damage is reported."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -223,20 +224,32 @@ def test_invalid_thresholds(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    'value',
+    ('value', 'why'),
     [
-        '[]',
-        '5',
-        '',
-        '[' * 100_000,
-        '{"weights_sha256": 5}',
-        '{"tflite": []}',
-        '{"files": {"spec.json": 1}}',
-        '{"files": []}',
-        '{"origin": 3}',
+        ('[]', 'not an object of JSON'),
+        ('5', 'not an object of JSON'),
+        ('', 'it is empty'),
+        ('[' * 100_000, 'nested too deeply'),
+        ('{"weights_sha256": 5}', 'a sha256 is not text'),
+        ('{"tflite": []}', 'tflite is of type list, not an object of JSON'),
+        ('{"files": {"spec.json": 1}}', 'spec.json is of type int, not an object of JSON'),
+        ('{"files": 3}', 'files is of type int, not an object of JSON'),
+        ('{"origin": 3}', 'origin is of type int, not an object of JSON'),
     ],
 )
-def test_invalid_model_json(tmp_path, value):
+def test_invalid_model_json(tmp_path, value, why):
     (tmp_path / 'model.json').write_text(value)
-    with pytest.raises(SoundNetError, match=r'model.json: cannot be read \(.*\)\. Save the net again'):
+    with pytest.raises(SoundNetError, match=rf'model\.json: cannot be read \({why}\)\. Save the net again$'):
         saved.read_facts(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['model.json', 'labels/a.txt', 'weights.npz', 'net.tflite'])
+def test_only_files_of_a_saved_net_are_opened(tmp_path, name):
+    (tmp_path / 'labels').mkdir()
+    path = tmp_path / name
+    read = (lambda path: saved.read_facts(tmp_path)) if name == 'model.json' else saved.content
+    for make, kind in ((os.mkfifo, 'a pipe'), (lambda path: path.symlink_to('/dev/zero'), 'a device')):
+        make(path)
+        with pytest.raises(SoundNetError, match=rf'^{path}: is {kind}\. Save the net again$'):
+            read(path)
+        path.unlink()

@@ -153,6 +153,25 @@ def test_mistakes_are_reported(home, sources, words):
         videos(sources)
 
 
+def test_what_is_no_file_is_listed(home):
+    """In a folder, in a glob, and named."""
+    os.mkfifo('videos/pipe.mp4')
+    os.symlink('loop.mp4', 'videos/loop.mp4')
+    os.mkfifo('videos/pipe.txt')
+    kinds = {'loop.mp4': 'a link to itself, not a regular file', 'pipe.mp4': 'a pipe, not a regular file'}
+    for source in ('videos', 'videos/*.mp4'):
+        skipped = []
+        good = [video for video in videos([source], skip=skipped.append) if video.id in kinds]
+        assert good == []
+        assert [(skip.id, skip.path, skip.reason, skip.detail) for skip in skipped] == [
+            (name, str(home / 'videos' / name), 'refused', f'{source}: videos/{name}: {kind}')
+            for name, kind in kinds.items()
+        ]
+    for name, kind in kinds.items():
+        with pytest.raises(SoundNetError, match=rf'^videos/{name}: no video can be used \({kind}\)\. Fix them'):
+            videos([f'videos/{name}'], skip=print)
+
+
 def test_ids_that_look_like_clips(tmp_path):
     (tmp_path / 'list.csv').write_text('path\nhttps://x/y.mp4#t=20\n')
     with pytest.raises(

@@ -196,7 +196,7 @@ def test_a_cover_is_not_a_picture(tmp_path):
     path.write_bytes(b'ID3\3\0\0' + size + apic + path.read_bytes())
     with av.open(str(path)) as container:
         assert container.streams.video
-    with pytest.raises(media.Unusable, match='no picture: only a cover'):
+    with pytest.raises(media.Unusable, match=r'no picture: only sound and a cover\. Use the video'):
         take(path)
 
 

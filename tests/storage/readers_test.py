@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
 import re
 
 import pytest
 
 from soundnet_tf import storage
 from soundnet_tf.errors import BadRecord, SoundNetError
+from soundnet_tf.inference import files
+from soundnet_tf.storage import arrays
 
 
 def refusal(call, *arguments, **options):
@@ -113,3 +116,31 @@ def test_settings_nested_deeply_or_with_line_ends_are_one_line(tmp_path):
     assert 'nested too deeply' in refusal(storage.begin, path, {'a': 1})
     path.write_text(json.dumps({'a': 'x\ny', 'b\n': 'z' * 200}))
     assert r'(a was x\ny, is 1; b differs)' in refusal(storage.begin, path, {'a': 1})
+
+
+@pytest.mark.parametrize(
+    'read',
+    [
+        storage.read_text,
+        storage.read_json,
+        storage.csv_table,
+        storage.sha256,
+        arrays.read_npy,
+        arrays.read_npz,
+        files.listed,
+    ],
+)
+def test_a_device_is_refused(tmp_path, read):
+    """/dev/zero never ends."""
+    (tmp_path / 'x').symlink_to('/dev/zero')
+    assert refusal(read, str(tmp_path / 'x')) == f'{tmp_path}/x: is a device. Pass a file, or a pipe'
+
+
+def test_a_pipe_is_read(tmp_path):
+    """As of `<(...)` in a shell."""
+    reading, writing = os.pipe()
+    os.write(writing, b'path,id\na.mp4,1\n')
+    os.close(writing)
+    header, rows = storage.csv_table(f'/dev/fd/{reading}')
+    assert (header, [*rows]) == (['path', 'id'], [(2, {'path': 'a.mp4', 'id': '1'})])
+    os.close(reading)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -106,6 +107,54 @@ def test_a_device_stays_one(tmp_path):
         pytest.skip('this container makes no devices')
     storage.write_text(device, 'gone')
     assert device.is_char_device()
+
+
+WRITE = "from soundnet_tf import storage; storage.write_text('{}', 'through\\n')"
+
+
+@pytest.mark.parametrize('path', ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1', 'link'])
+def test_an_open_file_is_written_to(tmp_path, path):
+    """A pipe, and a file that a shell appends to, which must not be replaced."""
+    (tmp_path / 'link').symlink_to('/dev/stdout')
+    (tmp_path / 'file').write_text('before\n')
+    env = os.environ | {'PYTHONPATH': os.getcwd()}
+    run = [sys.executable, '-c', WRITE.format(path)]
+    assert subprocess.run(run, check=True, stdout=subprocess.PIPE, cwd=tmp_path, env=env).stdout == b'through\n'
+    with (tmp_path / 'file').open('a') as file:
+        subprocess.run(run, check=True, stdout=file, cwd=tmp_path, env=env)
+    assert (tmp_path / 'file').read_text() == 'before\nthrough\n'
+    assert sorted(os.listdir(tmp_path)) == ['file', 'link']
+
+
+@pytest.mark.parametrize('write', [storage.whole_file, storage.whole_folder])
+def test_a_link_to_itself_is_not_replaced(tmp_path, write):
+    (tmp_path / 'loop').symlink_to('loop')
+    with pytest.raises(OSError, match='Too many levels') as failed, write(tmp_path / 'loop'):
+        pass
+    assert failed.value.filename == str(tmp_path / 'loop')
+    assert os.listdir(tmp_path) == ['loop']
+    assert (tmp_path / 'loop').is_symlink()
+
+
+def test_what_is_at_a_path(tmp_path):
+    for name, target in (('loop', 'loop'), ('null', os.devnull), ('gone', 'none'), ('link', 'file')):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / 'file').touch()
+    os.mkfifo(tmp_path / 'pipe')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / 'socket'))
+    kinds = {name: storage.not_a_file(tmp_path / name) for name in (*os.listdir(tmp_path), '.', 'none')}
+    assert kinds == {
+        'loop': 'a link to itself',
+        'null': 'a device',
+        'gone': 'a link to a missing file',
+        'link': '',
+        'file': '',
+        'pipe': 'a pipe',
+        'socket': 'a socket',
+        '.': 'a folder',
+        'none': 'a missing file',
+    }
 
 
 def test_a_full_disk_is_named(tmp_path):

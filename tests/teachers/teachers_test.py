@@ -242,6 +242,7 @@ def test_the_source_identifies_the_network(inside, tmp_path):
         ('=net.tflite', 'Use NAME=WHERE'),
         ('my-net=net.tflite', 'Use NAME=WHERE'),
         ('net=', 'Use NAME=WHERE'),
+        ('net=/dev/null', '^teacher net: /dev/null is a device. Use a file or a folder$'),
         ('net=nowhere.tflite', 'teacher net: no such file or folder nowhere.tflite'),
         ('net=net.keras,lables=x', "teacher net: invalid option 'lables=x' of net.keras. Use labels=..., scale="),
         ('net=net.keras,labels', "invalid option 'labels'"),

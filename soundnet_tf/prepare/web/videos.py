@@ -130,8 +130,8 @@ def _checked(local: pathlib.Path, sha256: str) -> pathlib.Path:
         resolved = local.resolve(strict=True)
         if why := refusal(str(resolved)):
             raise Unusable(REFUSED, why)
-        if not resolved.is_file():
-            raise Unusable(REFUSED, 'a folder' if resolved.is_dir() else 'a pipe, a socket or a device')
+        if kind := storage.not_a_file(resolved):
+            raise Unusable(REFUSED, kind)
         if sha256:
             _verify(resolved, sha256)
     except OSError as error:
