@@ -61,8 +61,9 @@ setup(
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # Embeddings as one Parquet table.
         'parquet': ['pyarrow>=16'],
-        # Linear SVMs and other probes, t-SNE, and SoundNetTransformer.
-        'transfer': ['scikit-learn>=1.4'],
+        # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two, and
+        # `evaluation` uses them for factorisations, an exact test and threads.
+        'transfer': ['scikit-learn>=1.4', 'scipy>=1.11', 'threadpoolctl>=3.1'],
         # Reports of what a net hears: the map of the clips.
         'visualize': ['scikit-learn>=1.4'],
         # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.

@@ -212,8 +212,8 @@ def _check_finite(mono: NDArray[np.float32], sample_rate: int, before: int = 0) 
 def _full_scale(waveform: NDArray[np.float32], *, of_file: bool = False) -> Waveform:
     peak = float(np.abs(waveform).max(initial=0))
     if peak > MAX_PEAK:
-        way_out = 'Save it as 16-bit WAV, or with samples from -1 to 1' if of_file else 'Divide 16-bit samples by 32768'
-        raise BadAudio(f'samples reach {peak:.6g}, full scale is 1. {way_out}')
+        hint = 'Save it as 16-bit WAV, or with samples from -1 to 1' if of_file else 'Divide 16-bit samples by 32768'
+        raise BadAudio(f'samples reach {peak:.6g}, full scale is 1. {hint}')
     # Lossy codecs overshoot.
     return np.clip(waveform, -1, 1) if peak > 1 else waveform
 

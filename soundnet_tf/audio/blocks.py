@@ -257,4 +257,5 @@ def _named_later() -> Iterator[None]:
     try:
         yield
     except BadAudio as error:
-        raise BadAudio(f'{str(error).removeprefix(": ")}. {AGAIN}') from None
+        text = str(error).removeprefix(': ')
+        raise BadAudio(text if '. ' in text else f'{text}. {AGAIN}') from None

@@ -171,6 +171,8 @@ def wav_header(data: Any) -> WavHeader | None:
 
 def _plain_wav(data: Any) -> Plain | None:
     header = wav_header(data)
+    if header and header.bits > 64:  # damaged
+        return None
     if header and header.kind == 1 and header.width > -(-header.bits // 8):
         if (header.bits, header.width) != (24, 4):
             raise BadAudio(f'{header.bits} bits in {header.width} bytes are not supported. Save it as 16-bit WAV')
