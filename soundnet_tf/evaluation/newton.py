@@ -38,22 +38,21 @@ MAX_CONDITION = 1e6
 
 
 class NotConverged(Exception):
-    """Rounding errors are too large for this precision."""
+    """Rounding errors are too large for this precision, or the features are too many."""
 
 
-def is_faster(windows: Array, c: float) -> bool:
-    """Whether this takes less time than liblinear.
-
-    That needs few steps where C and the features are small, and less than the Hessians of thousands of features.
-    """
-    return windows.shape[1] <= MAX_FEATURES and _condition(windows, c) > MIN_CONDITION
+def is_hard(windows: Array, c: float) -> bool:
+    """Whether liblinear would need many steps: it needs few where C and the features are small."""
+    return _condition(windows, c) > MIN_CONDITION
 
 
 def fit(windows: Array, signs: Array, c: float) -> Array:
     """`[features + 1, classes]`, the bias last, from `[windows, features]` and `[windows, classes]` of -1 and 1.
 
-    Raises NotConverged if the features are too badly scaled for float64.
+    Raises NotConverged if the features are too badly scaled for float64, or so many that liblinear takes less time.
     """
+    if windows.shape[1] > MAX_FEATURES:
+        raise NotConverged
     extended = np.concatenate([windows, np.ones([len(windows), 1], windows.dtype)], axis=1)
     basis = None
     if len(extended) < extended.shape[1]:

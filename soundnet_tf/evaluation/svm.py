@@ -1,6 +1,5 @@
 """Linear classifiers with one interface: windows in, one score per class out."""
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
@@ -69,30 +68,34 @@ class LinearSvm:
         return windows @ self.weights[:-1] + self.weights[-1]
 
 
-def linear_svm(windows: Windows, targets: Targets, c: float) -> LinearSvm:
-    """One-vs-rest, L2-regularised squared hinge: liblinear's optimum, as in the authors' scripts."""
-    require()
+def linear_svm(windows: Windows, targets: Targets, c: float) -> Any:
+    """One-vs-rest, L2-regularised squared hinge: liblinear's optimum, as in the authors' scripts.
+
+    liblinear itself fits what it fits within seconds, and threads of it what is too wide for Newton's method.
+    """
+    library = _sklearn()
     from soundnet_tf.evaluation import newton
 
+    # The seed is for liblinear's coordinate descent, used if there are more features than windows.
+    machine = library.svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000)
+    if not newton.is_hard(windows, c):
+        return machine.fit(windows, targets)
     classes = np.unique(targets)
     of_class = targets[:, None] == (classes if len(classes) > 2 else classes[1:])
-    weights = None
-    if newton.is_faster(windows, c):
-        with contextlib.suppress(newton.NotConverged):
-            weights = newton.fit(windows, np.where(of_class, 1, -1), c)
-    if weights is None:
-        weights = liblinear(windows, of_class, c)
+    try:
+        weights = newton.fit(windows, np.where(of_class, 1, -1), c)
+    except newton.NotConverged:
+        weights = _in_threads(machine, windows, of_class)
     return LinearSvm(classes, weights if len(classes) > 2 else weights[:, 0])
 
 
-def liblinear(windows: Windows, of_class: NDArray[np.bool_], c: float) -> NDArray[np.float64]:
+def _in_threads(machine: Any, windows: Windows, of_class: NDArray[np.bool_]) -> NDArray[np.float64]:
     """`[features + 1, classes]` from `[windows, features]` and `[windows, classes]`; threads share the classes."""
     library, exact = _sklearn(), windows.astype(np.float64)
 
     def one(own: NDArray[np.bool_]) -> NDArray[np.float64]:
-        # The seed is for its coordinate descent, used if there are more features than windows.
-        machine = library.svm.LinearSVC(C=c, dual='auto', random_state=0, max_iter=10_000).fit(exact, own)
-        return np.append(machine.coef_[0], machine.intercept_)
+        fitted = library.base.clone(machine).fit(exact, own)
+        return np.append(fitted.coef_[0], fitted.intercept_)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.stack(list(pool.map(one, of_class.T)), axis=1)
@@ -124,6 +127,7 @@ def require() -> None:
 
 def _sklearn() -> Any:
     try:
+        import sklearn.base
         import sklearn.linear_model
         import sklearn.neighbors
         import sklearn.svm
