@@ -1,4 +1,4 @@
-"""The disk, in one place for all rooms: files appear whole or not at all, and are read whole or with one error.
+"""Files: written whole or not at all, and read whole or with one error, for all subpackages.
 
 with storage.whole_file(path) as file:     # takes the place of `path` at the end
 with storage.whole_folder(path) as folder: # the same of a folder

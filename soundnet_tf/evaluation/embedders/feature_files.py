@@ -14,7 +14,7 @@ from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.storage import arrays
 
 LAYER, AGAIN = 'precomputed', 'Compute it again'
-"""The layer of arrays without another name, and the way out."""
+"""The layer of arrays without another name, and the advice in errors."""
 
 NAMES = ('path', 'file', 'filename', 'file_name', 'fname', 'name', 'clip', 'id', 'audio')
 VALUES = ('values', 'features', 'embedding', 'embeddings')
