@@ -116,6 +116,7 @@ def evaluate_layers(
     paths = map(storage.printable, dataset.relative_paths())
     named = [dataclasses.replace(clip, path=path) for path, clip in zip(paths, dataset.clips, strict=True)]
     values = features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache, decoder)
+    data_sha256 = dataset.fingerprint()
     for layer in names:
         # The windows of one layer at a time: they can take 20 times the memory of its values.
         windowed = window_all(dataset, values.pop(layer), protocol, embedder, layer)
@@ -129,7 +130,7 @@ def evaluate_layers(
                 found.append(Fold(fold, c, tuple(named[clip] for clip in parts.test), scores))
         about = {'layer': layer, 'name': embedder.name, 'fingerprint': embedder.fingerprint}
         used = protocol.to_dict() | {'layer': layer, 'decoder': decoder}
-        yield Evaluation(dataset.name, dataset.fingerprint(), about, used, tuple(found))
+        yield Evaluation(dataset.name, data_sha256, about, used, tuple(found))
 
 
 def check(
