@@ -2,16 +2,15 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from soundnet_tf import audio, storage
-from soundnet_tf.audio import SAMPLE_RATE, Waveform
+from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.evaluation.embedders import kinds
-from soundnet_tf.evaluation.embedders.kinds import Values
+from soundnet_tf.evaluation.embedders.foreign import Foreign
 from soundnet_tf.teachers.options import fingerprint
 
 DEFAULT = 'embedding'
@@ -34,22 +33,24 @@ class Call:
         return _named(self.run(tf.constant(waveform[None] if self.is_batch else waveform)))
 
 
-class Module:
+class Module(Foreign):
     """A SavedModel's folder, or the address of a module, which tensorflow-hub then fetches.
 
     The module, or one of its signatures, accepts a waveform, `[samples]` or `[batch, samples]`, at `rate` in Hz, by
-    default 22,050. One of a fixed length processes a clip in consecutive windows of that length (`audio.windows`).
+    default 22,050.
     """
+
+    hint = 'Use longer clips'
 
     def __init__(self, where: str, rate: int | None = None):
         self.name = where
         self._module = _load(where)
         folder = pathlib.Path(where)
         self.origin: Mapping[str, Any] = kinds.origin_of(folder)
-        self._rate = kinds.rate_of(where, rate, folder)
+        self.rate = kinds.rate_of(where, rate, folder)
         found: dict[str, Call] = {}
         self._widths: dict[str, tuple[int, int]] = {}
-        for call, outputs in _calls(self._module, self._rate):
+        for call, outputs in _calls(self._module, self.rate):
             for name, values in outputs.items():
                 shape = np.shape(values)
                 if name not in {*found, 'times'} and shape and np.asarray(values).dtype.kind in 'fiu':
@@ -59,36 +60,25 @@ class Module:
                 f'{where}: does not accept a waveform, but {_wants(self._module)}. Use a module of samples alone'
             )
         self._calls = found
-        self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self._rate} Hz'
+        self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self.rate} Hz'
 
     def resolve_layer(self, layer: str | None) -> str:
         """The output with this name; by default that of features, over time before single vectors, or the widest."""
         return kinds.choose_output(layer, self._widths, self.name)
 
-    def hop_s(self, layer: str) -> float:
-        """Of a module with a fixed input length, that length over the time steps of its output."""
-        samples = self._calls[layer].samples
-        if samples:
-            return samples / self._rate / len(self._run(np.zeros(samples, np.float32), layer))
-        return kinds.measured_hop_s(lambda samples: len(self._run(np.zeros(samples, np.float32), layer)), self._rate)
+    def samples(self, layer: str) -> int:
+        return self._calls[layer].samples
 
-    def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
-        return [self._run(audio.resample(waveform, SAMPLE_RATE, self._rate), layer) for waveform in waveforms]
+    def wants(self, layer: str) -> str:
+        return _wants(self._module)
 
-    def _run(self, samples: Waveform, layer: str) -> Values:
-        """The output for a sound at the module's own rate."""
+    def run(self, waveform: Waveform, layer: str) -> Any:
         import tensorflow as tf
 
-        call = self._calls[layer]
-        pieces = audio.windows(samples, call.samples) if call.samples else samples[None]
         try:
-            values = [call.outputs(piece)[layer] for piece in pieces]
-        except (ValueError, TypeError, tf.errors.OpError) as error:
-            raise SoundNetError(
-                f'{self.name}: {layer} cannot be computed for {len(samples):,} samples at {self._rate:,} Hz '
-                f'({storage.reason(error)}); it accepts {_wants(self._module)}. Use longer clips'
-            ) from None
-        return np.concatenate([kinds.over_time(one, f'{self.name}: {layer}') for one in values])
+            return self._calls[layer].outputs(waveform)[layer]
+        except (TypeError, tf.errors.OpError) as error:
+            raise ValueError(str(error)) from None
 
 
 def _load(where: str) -> Any:
