@@ -30,8 +30,6 @@ class Reader:
     """Read the file at that path: its content, or one line in a SoundNetError."""
     is_hashed: bool = False
     """Whether a changed file is always refused."""
-    is_slow: bool = False
-    """Whether tests try a few damages only; `tools.fuzz` tries as many as of others."""
 
 
 def _net(name: str, *, hashed: bool = False, compressed: bool = False) -> Callable[[pathlib.Path], pathlib.Path]:
@@ -604,8 +602,8 @@ READERS = [
     Reader('validation.csv', _text('validation.csv', VALIDATION), _validation),
     Reader('learning curves', _history, _curves),
     Reader('confusions', _json('result.json', CONFUSION), _confusions),
-    Reader('index of a checkpoint', _checkpoint('step-2.index'), _restore, is_slow=True),
-    Reader('data of a checkpoint', _checkpoint('step-2.data-00000-of-00001'), _restore, is_slow=True),
+    Reader('index of a checkpoint', _checkpoint('step-2.index'), _restore),
+    Reader('data of a checkpoint', _checkpoint('step-2.data-00000-of-00001'), _restore),
     Reader('journal of a search', _collected, _collect),
     Reader('words', _text('words.txt', 'dog # animals\nrain\nsea waves\n'), _words),
     *(Reader(f'embeddings, {format}', _embedded(format), _table) for format in ('jsonl', 'csv', 'parquet')),
@@ -613,7 +611,7 @@ READERS = [
     *(Reader(f'embeddings, {format}', _embedded(format), _arrays) for format in ('npz', 'npy')),
     *(Reader(f'features, {name}', _features(name), _precomputed) for name in FEATURES),
     *(
-        Reader(f'weight file {name}', _weight_file(name), _imported, is_slow=True)
+        Reader(f'weight file {name}', _weight_file(name), _imported)
         for name in ('sound8.npy', 'net.pth', 'old.pth', 'net.t7')
     ),
     Reader('survey of a report', _survey, _read_survey),
@@ -623,8 +621,8 @@ READERS = [
     Reader('evaluation', _evaluation, _read_evaluation),
     Reader('data set', _text('clips.csv', 'path,fold\na.wav,1\nb.wav,2\n'), _data_set),
     Reader('scenes', _text('meta.txt', 'audio/a.wav\tbus\ta\naudio/b.wav\tpark\tb\n'), _scenes),
-    *(Reader(f'sound, {codec} in {format}', _sound(codec, format), _heard, is_slow=True) for codec, format in SOUNDS),
-    Reader('sound, chained Ogg', _chained, _heard, is_slow=True),
-    Reader('video', _video, _extracted, is_slow=True),
+    *(Reader(f'sound, {codec} in {format}', _sound(codec, format), _heard) for codec, format in SOUNDS),
+    Reader('sound, chained Ogg', _chained, _heard),
+    Reader('video', _video, _extracted),
 ]
 """All kinds of files that are read."""
