@@ -18,6 +18,7 @@ from absl import app, flags, logging
 
 from soundnet_tf.cli import streams
 from soundnet_tf.errors import LostWorker, SoundNetError
+from soundnet_tf.nets import native
 from soundnet_tf.storage import kinds
 from soundnet_tf.version import __version__
 
@@ -47,7 +48,8 @@ def run(
     streams.replace_closed()
     streams.name_stdout()
     # TensorFlow's log messages tell users of a command nothing; set the variable to see them.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3') == '3':
+        native.import_tensorflow_quietly()
     logging.set_verbosity(logging.WARNING)
 
     def parse(argv: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ import functools
 import pathlib
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ from soundnet_tf.export.folded import Operations, folded, save_module
 from soundnet_tf.export.metadata import Output, with_metadata
 from soundnet_tf.export.representative import CalibrationClip
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, Tolerance, cosine, quiet
-from soundnet_tf.nets import litert
+from soundnet_tf.nets import litert, native
 from soundnet_tf.spec import Conv, NetSpec, Pool, Row
 
 if TYPE_CHECKING:
@@ -181,7 +182,9 @@ def _converted(net: 'SoundNet', request: Request, waveforms: Sequence[Waveform])
     with tempfile.TemporaryDirectory() as folder:
         save_module(operations.module, folder, {request.kind: graph.get_concrete_function()})
         make = functools.partial(_converter, folder, request.kind)
-        with litert.silent_stderr():
+        with native.quiet(), warnings.catch_warnings():
+            # The converter itself uses what it calls deprecated. LLVM's line `fully_quantize` cannot be silenced.
+            warnings.filterwarnings('ignore', r'\s*Warning: tf\.lite\.Interpreter')
             if request.precision == 'int8':
                 return _eight_bit(spec, request, make, seen, tried)
             if request.precision == 'dynamic':

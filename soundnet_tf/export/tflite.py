@@ -17,7 +17,7 @@ from soundnet_tf import geometry, storage
 from soundnet_tf.errors import ExportRefused, UnknownLayer
 from soundnet_tf.export.folded import Operations, Weights, folded, save_module
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, check
-from soundnet_tf.nets import litert, saved
+from soundnet_tf.nets import native, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -102,5 +102,5 @@ def _convert(spec: NetSpec, weights: Weights, signatures: Mapping[str, list[str]
         if precision == 'float16':
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        with litert.silent_stderr():
+        with native.quiet():
             return converter.convert()

@@ -17,7 +17,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference import precisions
 from soundnet_tf.inference.stream import NetStream, Outputs, Run
-from soundnet_tf.nets import forks, litert, saved
+from soundnet_tf.nets import forks, litert, native, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class LiteRTEngine(_Shared):
             runner = self._interpreter.get_signature_runner(signature)
             own = (layer for layer, key in self._signature_of.items() if key == signature)
             samples = max(geometry.min_samples(self.spec, layer) for layer in own)
-            with litert.silent_stderr():
+            with native.quiet():
                 runner(waveform=np.zeros([1, samples], np.float32))
             self._runners[signature] = runner
         return self._runners[signature]

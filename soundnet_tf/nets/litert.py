@@ -1,9 +1,6 @@
 """LiteRT, the interpreter of TFLite files: ai-edge-litert, or TensorFlow's own where that is not installed."""
 
-import contextlib
 import os
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 from soundnet_tf.errors import MissingTool
@@ -40,25 +37,3 @@ def interpreter(model: Model) -> Any:
 
 def _source(model: Model) -> dict[str, Any]:
     return {'model_content': model} if isinstance(model, bytes) else {'model_path': str(model)}
-
-
-_STDERR = threading.Lock()
-"""A process has one stderr: two threads that redirect it at once would lose it."""
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Discard the process' stderr, which native code writes to unconditionally."""
-    with _STDERR:
-        try:
-            old = os.dup(2)
-        except OSError:  # stderr is closed
-            yield
-            return
-        try:
-            with open(os.devnull, 'wb') as nothing:
-                os.dup2(nothing.fileno(), 2)
-            yield
-        finally:
-            os.dup2(old, 2)
-            os.close(old)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import litert
+from soundnet_tf.nets import litert, native
 from soundnet_tf.teachers.options import Wanted, fingerprint, read_labels
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -111,7 +111,7 @@ def _tflite(path: str, scale: str | None) -> tuple[Run, int]:
         return np.concatenate([net(picture[None]) for picture in pictures])
 
     noise = np.random.default_rng(0).uniform(0, 255, (2, size, size, 3)).astype(np.float32)
-    with litert.silent_stderr():
+    with native.quiet():
         together = _takes_batches(path, prepare(noise), singly)
     return (lambda frames: (net if together else singly)(prepare(frames))), size
 

@@ -4,6 +4,7 @@ import copy
 import http.client
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -179,22 +180,57 @@ def test_a_web_server_shares_an_embedder(quick_folder):
 
 
 def test_stderr_stays_where_it_was(quick_folder):
-    """Several threads may silence LiteRT's announcement at once, by redirecting stderr: it always comes back."""
+    """Several threads silence LiteRT's announcement at once, while another writes; then C may write again."""
     code = """
-import os, sys, threading
+import ctypes, itertools, os, sys, threading
 import numpy as np
 import soundnet_tf
-before, start = os.readlink('/proc/self/fd/2'), threading.Barrier(4)
+start, done, library = threading.Barrier(5), threading.Event(), ctypes.CDLL(None)
 embedders = [soundnet_tf.load(sys.argv[1]) for _ in range(4)]
 def work(embedder):
     start.wait()
     embedder.embed(np.zeros(22050, np.float32), 22050)
     embedder.tag(np.zeros(22050, np.float32), 22050)
+def write():
+    start.wait()
+    for number in itertools.count():
+        os.write(2, b'%d,' % number)
+        if done.wait(0.001):
+            print(number, flush=True)
+            return
 threads = [threading.Thread(target=work, args=(embedder,)) for embedder in embedders]
+threads.append(threading.Thread(target=write))
 [thread.start() for thread in threads]
-[thread.join() for thread in threads]
-assert os.readlink('/proc/self/fd/2') == before, os.readlink('/proc/self/fd/2')
+[thread.join() for thread in threads[:-1]]
+done.set()
+threads[-1].join()
+library.perror(b'C')
 """
     command = [sys.executable, '-c', code, str(quick_folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     assert not done.returncode, done.stderr[-2000:]
+    *numbers, rest = done.stderr.split(',')
+    assert numbers == [str(number) for number in range(int(done.stdout) + 1)]
+    assert rest.startswith('C: ')
+    assert len(numbers) > 3
+
+
+def test_a_fork_has_its_own_stderr():
+    """Also one that begins while another thread is silent."""
+    code = """
+import ctypes, os
+from soundnet_tf.nets import native
+library = ctypes.CDLL(None)
+with native.quiet():
+    library.perror(b'silent')
+    if not os.fork():
+        library.perror(b'child')
+        os._exit(0)
+    os.wait()
+    with native.quiet():
+        pass
+    library.perror(b'silent')
+library.perror(b'parent')
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert re.findall(r'^\w+', done.stderr, re.MULTILINE) == ['child', 'parent']
