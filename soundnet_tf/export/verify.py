@@ -3,9 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
-from soundnet_tf.errors import ExportRefused
+from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import truth
+from soundnet_tf.nets import processes
 
 if TYPE_CHECKING:
     from soundnet_tf.nets.model import SoundNet
@@ -144,19 +142,11 @@ def _reloaded(form: str, folder: pathlib.Path, sounds: Mapping[str, Waveform]) -
     with tempfile.TemporaryDirectory() as home:
         inputs, results = os.path.join(home, 'sounds.npz'), os.path.join(home, 'outputs.npz')
         np.savez(inputs, **sounds)
-        # The package as it is here, installed or not.
-        top = pathlib.Path(__file__).parents[2]
-        paths = [str(top), *filter(None, [os.environ.get('PYTHONPATH')])]
-        # -P: import nothing from the working folder.
-        command = [sys.executable, '-P', '-m', 'soundnet_tf.export.reload', form, str(folder), inputs, results]
-        # Some GPUs multiply in fewer bits than the comparison needs, and this process may hold all of their memory.
-        environment = os.environ | {'PYTHONPATH': os.pathsep.join(paths), 'CUDA_VISIBLE_DEVICES': ''}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        if done.returncode < 0:
-            raise ExportRefused(f'it cannot be run: the process was ended by {signal.Signals(-done.returncode).name}')
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
-            raise ExportRefused(f'it cannot be run: {lines[-1]}')
+        try:
+            # Without a GPU: some multiply in fewer bits than the comparison needs.
+            processes.run('soundnet_tf.export.reload', form, str(folder), inputs, results)
+        except SoundNetError as error:
+            raise ExportRefused(f'it cannot be run: {error}') from None
         with np.load(results) as file:
             return {name: file[name] for name in file.files}
 

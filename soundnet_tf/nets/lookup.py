@@ -8,12 +8,11 @@ nets.find()                   the default net
 
 import os
 import pathlib
-import subprocess
 import sys
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import registry
+from soundnet_tf.nets import processes, registry
 from soundnet_tf.nets.registry import Listed
 
 Path = str | os.PathLike[str]
@@ -59,15 +58,7 @@ def _converted(name: str) -> pathlib.Path:
         file=sys.stderr,
         flush=True,
     )
-    top = str(pathlib.Path(__file__).parents[2])
-    paths = os.pathsep.join([top, *filter(None, [os.environ.get('PYTHONPATH')])])
-    # -P: import nothing from the working folder.
-    command = [sys.executable, '-P', '-m', 'soundnet_tf.importing.original', name]
-    environment = os.environ | {'PYTHONPATH': paths, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3'}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f'the process ended with status {done.returncode}']
-        raise SoundNetError(lines[-1])
+    processes.run('soundnet_tf.importing.original', name)
     return registry.place(name)
 
 

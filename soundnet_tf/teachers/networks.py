@@ -33,6 +33,8 @@ def load(wanted: Wanted) -> tuple[Run, int]:
     if scale is not None and scale not in SCALES:
         raise SoundNetError(f'teacher {wanted.name}: invalid scale {scale!r}. Use {", ".join(SCALES)}')
     path = pathlib.Path(wanted.where)
+    if path.suffix == '.tflite':
+        litert.check_foreign(path)
     try:
         if path.suffix == '.tflite':
             return _tflite(str(path), scale)

@@ -30,6 +30,8 @@ class Lite(Foreign):
         with storage.readable(path, 'Export or convert it again'):
             # Of an export with the hash that its model.json states: LiteRT does not check what it reads.
             model = saved.content(file, 'Export it again')
+            if saved.stated_hash(file) is None:
+                litert.check_foreign(file)
             self._interpreter = litert.interpreter(model)
             graphs = lite_graphs.of(self._interpreter)
             stated = lite_metadata.sample_rate(model)
