@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -90,7 +90,8 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
         for name, job in waiting.items():
             bar.set_postfix_str(name)
             try:
-                found = measure.measure(job.row, job.data, material, effort, job.seed, out)
+                layers = _layers(waiting.values(), job)
+                found = measure.measure(job.row, job.data, material, effort, job.seed, out, layers)
             except SoundNetError as error:
                 failed[name] = str(error)
                 storage.write_json(_failure(out, job), {'error': str(error)})
@@ -146,6 +147,15 @@ def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[J
                 if seed in _seeds(row, seeds) and measure.lacking(row, material) is None:
                     for data in _data(table, material):
                         yield Job(row, data, seed)
+
+
+def _layers(jobs: Iterable[Job], own: Job) -> list[str | None]:
+    """Those that the jobs need of the net, data and seed of one of them."""
+
+    def net(job: Job) -> tuple[str, str, int]:
+        return trained.name_of(job.row), job.data, job.seed
+
+    return [job.row.layer for job in jobs if net(job) == net(own)]
 
 
 def _why_empty(tables: Sequence[Table], material: Material) -> str:

@@ -3,13 +3,15 @@
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from soundnet_tf import storage
+from soundnet_tf.evaluation import features
 from soundnet_tf.evaluation.datasets import DataSet
-from soundnet_tf.evaluation.protocol import evaluate
+from soundnet_tf.evaluation.protocol import check, evaluate
 from soundnet_tf.experiments.tables import TableRow
 from soundnet_tf.multimodal import picture, precision, video_features, videos
 from soundnet_tf.storage import arrays
@@ -41,9 +43,18 @@ def lacking(row: TableRow, material: Material) -> str | None:
 
 
 def measure(
-    row: TableRow, name: str, material: Material, effort: Effort, seed: int, out: pathlib.Path
+    row: TableRow,
+    name: str,
+    material: Material,
+    effort: Effort,
+    seed: int,
+    out: pathlib.Path,
+    layers: Sequence[str | None] = (),
 ) -> dict[str, Any]:
-    """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and its details."""
+    """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and its details.
+
+    `layers` are those that other rows need of the same net: one pass over the sound caches the features of all.
+    """
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
     data = material.data[name]
@@ -51,7 +62,11 @@ def measure(
     if row.start == 'scratch':
         return _from_scratch(row, dataset, data, effort, seed, out)
     embedder = trained.embedder_of(row, material, effort, seed, out)
-    found = evaluate(dataset, embedder, effort.protocol(data, row), test_folds=data.test_folds, cache=out / 'features')
+    protocol, cache = effort.protocol(data, row), out / 'features'
+    check(dataset, embedder, protocol, data.test_folds)
+    names = list(dict.fromkeys(map(embedder.resolve_layer, (row.layer, *layers))))
+    features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache)
+    found = evaluate(dataset, embedder, protocol, test_folds=data.test_folds, cache=cache)
     return {'value': found.accuracy, 'by_fold': [f.scores.accuracy for f in found.folds], 'evaluation': found.to_dict()}
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from soundnet_tf import storage
@@ -11,7 +12,7 @@ from soundnet_tf.config import NETS
 from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation import embedders
 from soundnet_tf.experiments.tables import NETWORKS, ROLES, STARTS, TABLES, TRUST, Table, TableRow
-from soundnet_tf.study import effort, grid, material, measure
+from soundnet_tf.study import effort, grid, material, measure, trained
 from soundnet_tf.study.material import Labelled, Material
 from tests.evaluation.made import folders
 
@@ -34,7 +35,7 @@ def asked(monkeypatch):
     """Measures by arithmetic, and remembers what it was asked for; the l2 row diverges."""
     jobs = []
 
-    def measured(row, name, made, how, seed, out):
+    def measured(row, name, made, how, seed, out, layers):
         jobs.append((row.name, name, seed))
         if row.loss == 'l2':
             raise SoundNetError('the loss is not a number')
@@ -212,6 +213,31 @@ def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, mo
     synthetic = dataclasses.replace(NETS_ALONE, published=False)
     text = grid.report(TABLES[2:3], synthetic, effort.Effort(), 1, tmp_path).read_text()
     assert '## the loss between teachers and student\n\nNot run: the material has no records.' in text
+
+
+def test_the_layers_of_a_net_need_one_pass_over_the_sound(tmp_path, monkeypatch):
+    passes = []
+
+    class Counted(Existing):
+        name, origin = 'counted', {}
+
+        def hop_s(self, layer):
+            return 0.5
+
+        def embed_layers(self, waveforms, layers):
+            passes.append((len(waveforms), *layers))
+            steps = [np.reshape(waveform[: len(waveform) // 1000 * 1000], [-1, 1000]) for waveform in waveforms]
+            return {layer: [step[:, : 2 + len(layer)] for step in steps] for layer in layers}
+
+    monkeypatch.setattr(embedders, 'make', Counted)
+    monkeypatch.setattr(trained, 'make', Counted)
+    folders(tmp_path / 'sounds', clips=4, folds=2)
+    own = Material('nets', {'sounds': Labelled(str(tmp_path / 'sounds'), 'esc50', folds=2)}, nets={'mine': 'x'})
+    layers = [dataclasses.replace(t, rows=tuple(r for r in t.rows if r.layer)) for t in TABLES if t.name == 'layers']
+    outcome = grid.run(layers, own, effort.SMOKE, 1, tmp_path / 'study')
+    assert (outcome.done, outcome.failed) == (2, {})
+    assert {tuple(names) for _, *names in passes} == {('pool5', 'conv6')}
+    assert sum(clips for clips, *_ in passes) == len(own.data['sounds'].load('sounds').clips)
 
 
 def test_a_net_may_be_added_later_and_another_of_its_name_is_measured(asked, tmp_path, monkeypatch):
