@@ -1,10 +1,10 @@
 """List the nets that have a name, print what is known about one, or make one available on this machine.
 
-    soundnet-models
+    soundnet-models list
     soundnet-models show soundnet8-esc10
     soundnet-models fetch soundnet8
 
-Without arguments: a table of all nets that can be passed as --model=NAME to the other commands.
+list, or no argument: a table of all nets that can be passed as --model=NAME to the other commands.
 show NAME: licence, size, heads, accuracy, source and the model card.
 fetch NAME: download, or convert, the net now instead of at its first use.
 """
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
 
     models = {model.name: model for model in catalog.list_models()}
     match list(arguments):
-        case []:
+        case [] | ['list']:
             for line in _table([*models.values()]):
                 print(line)
             print(f'\nThe default is {registry.default()}.')
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
         case ['fetch', name]:
             print(f'{name}: {lookup.find(name)}')
         case _:
-            raise SoundNetError(f'{" ".join(arguments)}: not understood. Use show NAME or fetch NAME, or no argument')
+            raise SoundNetError(f'{" ".join(arguments)}: not understood. Use list, show NAME or fetch NAME')
 
 
 def _table(models: 'Sequence[ModelInfo]') -> Iterator[str]:

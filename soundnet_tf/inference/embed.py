@@ -120,10 +120,10 @@ class Embedder:
     def embed_files(self, paths: Iterable[Path], *, layers: Sequence[str]) -> Iterator[Embeddings]: ...
     def embed_files(self, paths: Iterable[Path], layer: str | None = None, *, layers: Layers = None) -> Iterator[Any]:
         """As `embed_file`, of each file in turn, decoded ahead and batched. The first bad file ends it."""
-        if isinstance(paths, str | os.PathLike):
-            raise SoundNetError(f'{paths}: is one path. Pass a list of paths')
+        if isinstance(paths, str | bytes) or not isinstance(paths, Iterable):
+            raise SoundNetError(f'{paths}: is not a list of paths. Pass several, or [path]')
         names = self._resolve(layer, layers)
-        for result in listening.listen_paths(self.listener, (os.fspath(path) for path in paths), names):
+        for result in listening.listen_paths(self.listener, map(_text, paths), names):
             yield _pick(result, layers)
 
     def tag(self, waveform: ArrayLike, sample_rate: int, top: int = 5) -> list[Tag]:
@@ -165,9 +165,17 @@ class Embedder:
             raise SoundNetError(f'layers={layers!r}: must be a list of layers, without layer=')
         return list(dict.fromkeys(map(self.listener.resolve_layer, layers)))
 
+    def __sklearn_clone__(self) -> 'Embedder':
+        # It has no parameters to fit, and copies would share the net anyway.
+        return self
+
     def __repr__(self) -> str:
         heads = ', '.join(self.spec.head_names) or 'none'
         return f'Embedder({self.spec.name}: {self.spec.feature_layer}, heads {heads})'
+
+
+def _text(path: Path) -> str:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
 
 
 def _pick(result: Embeddings | InputError, layers: Layers) -> Embedding | Embeddings:

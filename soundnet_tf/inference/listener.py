@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import audio, geometry
-from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks, notes
-from soundnet_tf.errors import SoundNetError, UnknownLayer
+from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks, decoding, notes
+from soundnet_tf.errors import BadAudio, SoundNetError, UnknownLayer
 from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path, join
 from soundnet_tf.inference.engine import Edges, Engine
 from soundnet_tf.inference.stream import BLOCK_S, Streams, blocks_of, joined, rows_of
@@ -38,6 +38,9 @@ class NetListener:
             raise SoundNetError(f"short={short!r}: must be 'error', 'tile' or 'pad'")
         if channel not in get_args(Channel):
             raise SoundNetError(f"channel={channel!r}: must be 'first' or 'mean'")
+        if not isinstance(strict, bool):
+            raise SoundNetError(f'strict={strict!r}: must be True or False')
+        decoding.require(decoder)
         self._engine = engine
         self.short: Short = short
         self.decoder = decoder
@@ -67,6 +70,10 @@ class NetListener:
     def resolve_layer(self, layer: str | None) -> str:
         """The layer itself, or the feature layer for None. Raises UnknownLayer, which lists all layers and heads."""
         layer = self.spec.feature_layer if layer is None else layer
+        if not isinstance(layer, str):
+            raise UnknownLayer(
+                f'layer={layer!r}: must be one name, such as {self.spec.feature_layer!r}; use layers= for several'
+            )
         rows = rows_of(self.spec, [layer])
         if not rows or not all(map(self._engine.serves, rows)):
             layers = ', '.join(filter(self._engine.serves, self.spec.layer_names))
@@ -89,6 +96,8 @@ class NetListener:
 
     def open_file(self, path: Path, layers: Sequence[str]) -> Opened:
         """A sound file decoded: a clip, or the pieces of a file that is too long to be processed in one piece."""
+        if not isinstance(path, str | os.PathLike):
+            raise BadAudio(f'{path!r}: is not a path. Pass that of a sound file')
         layers = [self.resolve_layer(layer) for layer in layers]
         max_samples = SAMPLE_RATE * self._engine.max_clip_s(rows_of(self.spec, layers))
         sound = blocks.read(path, self.decoder, self.channel, notes.check_of(self.strict))

@@ -126,8 +126,8 @@ class Streams:
         spec: NetSpec,
         layers: Sequence[str],
         intake: audio.Intake,
-        short: Short = 'error',
-        name: str = 'the sound',
+        short: Short,
+        name: str,
     ) -> None:
         self._net, self._spec, self._layers = net, spec, tuple(layers)
         self._intake, self._name = intake, name

@@ -24,6 +24,10 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     A path that does not exist is returned unchanged; opening it reports the error. Raises SoundNetError for a weight
     file and for a published net that is not imported yet, with the command that imports it, and if a download fails.
     """
+    if name_or_path is not None and not isinstance(name_or_path, str | os.PathLike):
+        raise SoundNetError(
+            f'{type(name_or_path).__name__} is not a model. Pass the folder of a saved net, or a name such as soundnet8'
+        )
     name = registry.default() if name_or_path is None else os.fspath(name_or_path)
     if not name:
         raise SoundNetError('the model name is empty. Pass the folder of a saved net, or a name such as soundnet8')

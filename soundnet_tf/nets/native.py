@@ -20,10 +20,10 @@ class _Stderr:
     """
 
     def __init__(self, name: str):
-        library = ctypes.CDLL(None)
-        library.fopen.restype = ctypes.c_void_p
-        self._variable = ctypes.c_void_p.in_dll(library, name)
-        self._own, self._nothing = self._variable.value, library.fopen(os.devnull.encode(), b'w')
+        self._library = ctypes.CDLL(None)
+        self._library.fopen.restype = ctypes.c_void_p
+        self._variable = ctypes.c_void_p.in_dll(self._library, name)
+        self._own, self._nothing = self._variable.value, None
         self._restart()
         # In a child process nobody ends what other threads of its parent began.
         os.register_at_fork(after_in_child=self._restart)
@@ -35,6 +35,8 @@ class _Stderr:
     def use(self, change: int) -> None:
         """Count who wants silence: with nobody it is the process' own stream."""
         with self._lock:
+            # Not before: it would get the number of a stdout that is closed.
+            self._nothing = self._nothing or self._library.fopen(os.devnull.encode(), b'w')
             self._users += change
             self._variable.value = self._nothing if self._users else self._own
 

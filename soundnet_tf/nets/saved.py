@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from soundnet_tf import geometry, storage
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
-from soundnet_tf.nets import registry
+from soundnet_tf.nets import lookup, registry
 from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Pool
 from soundnet_tf.storage import arrays
 from soundnet_tf.version import __version__
@@ -97,12 +97,13 @@ def _stored(key: str, value: NDArray[np.float32], dtype: str) -> NDArray[Any]:
 
 
 def load_net(folder: Path) -> 'SoundNet':
-    """The net of a saved folder, with softmax heads and its own class names.
+    """The net of a saved folder, or of a name, with softmax heads and its own class names.
 
     Raises SoundNetError if the folder is not a saved net, WeightsMismatch if its files do not fit together.
     """
     from soundnet_tf.nets import model
 
+    folder = lookup.find(folder)
     spec, labels = read_spec(folder), read_labels(folder)
     Tensors(folder, spec)  # before anything of the size that the spec says is made
     net = model.build(spec, labels=labels)

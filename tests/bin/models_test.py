@@ -24,8 +24,9 @@ def models(tmp_path):
 
 def test_the_table(models, tmp_path):
     saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'nets' / 'mine')
-    status, out, errors = models()
+    status, out, errors = models('list')
     assert (status, errors) == (0, [])
+    assert models() == (status, out, errors)
     assert out[0].split() == ['name', 'heads', 'size', 'licence', 'source', 'accuracy']
     assert [line.split()[0] for line in out[1:-2]] == ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10']
     assert 'esc10 (10)' in out[2]
@@ -53,7 +54,7 @@ def test_fetch_prints_the_folder(models):
     [
         (['show', 'mime'], 'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10'),
         (['fetch', 'mime'], 'mime: no such model'),
-        (['fetch'], 'fetch: not understood. Use show NAME or fetch NAME, or no argument'),
+        (['fetch'], 'fetch: not understood. Use list, show NAME or fetch NAME'),
         (['delete', 'soundnet8'], 'delete soundnet8: not understood'),
     ],
 )

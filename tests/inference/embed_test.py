@@ -213,7 +213,7 @@ def test_no_sound_is_refused(embedder, tmp_path):
         embedder.embed([[0.0, 0.1], [0.2]], SAMPLE_RATE)
     with pytest.raises(BadAudio, match='a single value is not a sound'):
         embedder.embed(0.5, SAMPLE_RATE)
-    with pytest.raises(SoundNetError, match=r'rain\.wav: is one path\. Pass a list of paths'):
+    with pytest.raises(SoundNetError, match=r'rain\.wav: is not a list of paths\. Pass several, or \[path\]'):
         list(embedder.embed_files('rain.wav'))
     with pytest.raises(SoundNetError, match="channel='left': must be 'first' or 'mean'"):
         Embedder(FakeEngine(), channel='left')
@@ -223,10 +223,33 @@ def test_no_sound_is_refused(embedder, tmp_path):
         embedder.embed_file(tmp_path / 'nothing.wav')
 
 
+@pytest.mark.parametrize(
+    ('call', 'words'),
+    [
+        (lambda it: it.tag(noise(10), SAMPLE_RATE, top=None), 'top=None: must be a whole number, at least 1'),
+        (lambda it: it.tag(noise(10), SAMPLE_RATE, top=1.5), 'top=1.5: must be a whole number, at least 1'),
+        (
+            lambda it: it.embed(noise(10), SAMPLE_RATE, ['conv7']),
+            r"layer=\['conv7'\]: must be one name, such as 'pool5'",
+        ),
+        (lambda it: it.embed_file(None), r'None: is not a path\. Pass that of a sound file'),
+        (lambda it: list(it.embed_files(None)), 'None: is not a list of paths'),
+        (lambda it: list(it.embed_files([None])), r'None: is not a path\. Pass that of a sound file'),
+        (load, r'Embedder is not a model\. Pass the folder of a saved net, or a name such as soundnet8'),
+        (lambda _: load(5), 'int is not a model'),
+        (lambda _: Embedder(FakeEngine(), decoder=5), 'no decoder 5. Use auto, miniaudio, soundfile'),
+        (lambda _: Embedder(FakeEngine(), strict='no'), "strict='no': must be True or False"),
+    ],
+)
+def test_arguments_of_another_type_are_one_line(embedder, call, words):
+    with pytest.raises(SoundNetError, match=words):
+        call(embedder)
+
+
 def test_errors_say_what_to_do(embedder, plain_folder, tmp_path, monkeypatch):
     with pytest.raises(SoundNetError, match=r"no layer 'conv9'; its layers are conv1, .* its heads imagenet, places"):
         embedder.embed_file(tmp_path / 'never read.wav', 'conv9')
-    with pytest.raises(SoundNetError, match='top=0: must be at least 1'):
+    with pytest.raises(SoundNetError, match='top=0: must be a whole number, at least 1'):
         embedder.tag(noise(10), SAMPLE_RATE, top=0)
     with pytest.raises(SoundNetError, match='has no heads, so it cannot tag'):
         Embedder(FakeEngine(thin_spec(heads={}))).tag(noise(10), SAMPLE_RATE)

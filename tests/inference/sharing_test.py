@@ -89,6 +89,7 @@ def test_scikit_learn_clones_an_embedder(embedder):
     base = pytest.importorskip('sklearn.base')
     from soundnet_tf.inference.sklearn import SoundNetTransformer
 
+    assert base.clone(embedder) is embedder
     step = base.clone(SoundNetTransformer(embedder))
     close(step.transform(CLIPS[:1])[0], embedder.embed(CLIPS[0], SAMPLE_RATE).mean())
 
