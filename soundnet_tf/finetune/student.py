@@ -33,11 +33,16 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     """
     if dataset.name in spec.layer_names:
         raise SoundNetError(f'{dataset.name}: a layer has this name, so the head cannot. Use another name')
+    samples, kernel = round(recipe.crop_s * SAMPLE_RATE), recipe.head_kernel
+    if recipe.freeze:
+        # What its own training never reached stays out: the mean over time would weigh it by the clip's length.
+        kernel = min(kernel, max(1, geometry.frames(spec, spec.layer_names[-1], samples)))
+    else:
+        # Trained on all time steps of a crop, edges included.
+        spec = spec.with_edges()
     # Training and evaluation use the mean logits over time, and so does inference.
-    head = model.new_head(dataset.name, len(dataset.classes), recipe.head_kernel)
-    # The new head is trained on all time steps of a crop, edges included.
-    spec = dataclasses.replace(spec.with_edges(), heads=(head,))
-    samples = round(recipe.crop_s * SAMPLE_RATE)
+    head = model.new_head(dataset.name, len(dataset.classes), kernel)
+    spec = dataclasses.replace(spec, heads=(head,))
     hint = 'use longer crops, or head_kernel=1'
     geometry.require(spec, head.name, samples, f'a training crop (crop_s={recipe.crop_s:g})', hint)
     return geometry.trim_edges(spec, samples)

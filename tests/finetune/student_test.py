@@ -45,6 +45,18 @@ def test_the_authors_head_sees_one_frame_of_5_s():
     )
 
 
+def test_a_frozen_trunk_keeps_out_what_its_training_never_reached():
+    """Else a head of 5 s crops weighs the original's wild last step by the length of a clip."""
+    original = geometry.trim_edges(SOUNDNET8, 20 * SAMPLE_RATE)
+    frozen = student.spec_for(original, DATA, dataclasses.replace(RECIPES['authors'], freeze=True))
+    assert frozen.layers == original.layers
+    assert frozen.layers[-1].paddings == (2, 0)
+    assert [geometry.frames(frozen, name, 5 * SAMPLE_RATE) for name in ('conv7', 'pets')] == [3, 1]
+    assert frozen.heads[0].kernel == 3
+    # One that is trained learns its last step too.
+    assert student.spec_for(original, DATA, RECIPES['authors']).layers[-1].paddings == (2, 1)
+
+
 def test_a_head_that_does_not_fit_is_reported():
     with pytest.raises(
         ShortClip, match=r'a training crop \(crop_s=3\) is 3\.00 s; pets of soundnet8 needs 3\.55 s\. Use longer'
