@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+import codecs
+import contextlib
 import html
 import itertools
 import re
+import unicodedata
 import urllib.parse
 from collections.abc import Iterator
 
@@ -34,7 +37,7 @@ def discreet(text: str, secret: str) -> str:
 
 def _reveals(text: str, secret: str) -> bool:
     wanted = [form for form in (secret.lower(), _letters(secret)) if len(form) > 3]
-    forms = seen = {text}
+    forms = seen = {text, *_undisguised(text)}
     for _ in range(_DEPTH + 1):
         if any(form in some for some in (_joined(forms), _letters(_joined(forms))) for form in wanted):
             return True
@@ -70,6 +73,24 @@ def _decoded(text: str) -> Iterator[str]:
         digits = re.sub(r'[^0-9a-fA-F]', '', run)
         for some in (digits, digits[1:]):
             yield binascii.unhexlify(some[: len(some) // 2 * 2]).decode('latin-1')
+
+
+def _undisguised(text: str) -> Iterator[str]:
+    """The text without an encoding that is rarer: full-width letters, rot13, decimal codes, base32 or base85."""
+    yield unicodedata.normalize('NFKC', text)
+    yield codecs.encode(text, 'rot13')
+    for run in re.findall(r'(?:\d{2,3}[ ,;:-]+){3,}\d{2,3}', text):
+        yield ''.join(chr(int(number)) for number in re.findall(r'\d+', run))
+    for run in re.findall(r'[2-7A-Za-z]{8,}', text):
+        some = run.upper()
+        yield base64.b32decode(some[: len(some) // 8 * 8]).decode('latin-1')
+        # The end of a run without its padding.
+        yield base64.b32decode(some + 'A' * (-len(some) % 8)).decode('latin-1')
+    for run in re.findall(r'[!-~]{5,}', text):
+        with contextlib.suppress(ValueError):
+            yield base64.b85decode(run).decode('latin-1')
+        with contextlib.suppress(ValueError):
+            yield base64.a85decode(run).decode('latin-1')
 
 
 def _character(found: re.Match[str]) -> str:

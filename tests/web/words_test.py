@@ -1,6 +1,7 @@
 """Messages of a server never show a secret, whatever a server does to it."""
 
 import base64
+import codecs
 import html
 import urllib.parse
 
@@ -35,12 +36,27 @@ ENCODINGS = {
     'base64-url': lambda text: base64.urlsafe_b64encode(f'ab{text}?>~'.encode()).decode(),
     'hex': lambda text: text.encode().hex(),
 }
+RARE = {
+    'decimal': lambda text: ' '.join(str(ord(character)) for character in text),
+    'rot13': lambda text: codecs.encode(text, 'rot13'),
+    'full-width': lambda text: ''.join(chr(ord(character) + 0xFEE0) for character in text),
+    'base32': lambda text: base64.b32encode(text.encode()).decode(),
+    'base32-lower': lambda text: base64.b32encode(f'{text}?'.encode()).decode().rstrip('=').lower(),
+    'base85': lambda text: base64.b85encode(text.encode()).decode(),
+    'ascii85': lambda text: base64.a85encode(text.encode()).decode(),
+}
 
 
 @pytest.mark.parametrize('first', ENCODINGS)
 @pytest.mark.parametrize('second', ['percent', 'html', 'json', 'base64', 'hex'])
 def test_an_encoded_secret_is_withheld(first, second):
     for text in (ENCODINGS[first](KEY), ENCODINGS[second](ENCODINGS[first](KEY))):
+        assert words.said(f'invalid key {text} (code 1)', KEY) == words.WITHHELD
+
+
+@pytest.mark.parametrize('encode', RARE.values(), ids=RARE)
+def test_a_rarer_encoding_is_withheld_too(encode):
+    for text in (encode(KEY), encode(ENCODINGS['percent'](KEY))):
         assert words.said(f'invalid key {text} (code 1)', KEY) == words.WITHHELD
 
 
