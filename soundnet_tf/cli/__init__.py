@@ -323,11 +323,9 @@ def run_beam(runner: str, options: Sequence[str], build: Callable[[Any], object]
 @contextlib.contextmanager
 def _starting(runner: str) -> Iterator[None]:
     """Turn any error into SoundNetError; Beam's warnings, such as of downloads, would hide it."""
-    import logging
-
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with without_warnings():
+            yield
     except SoundNetError:
         raise
     except Exception as error:
@@ -336,5 +334,15 @@ def _starting(runner: str) -> Iterator[None]:
             f'{runner}: cannot be started ({type(error).__name__}: {reason[:300]}). '
             "Install or pass what is missing (the runner's options follow --), or use --runner=DirectRunner"
         ) from error
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Log errors alone, as Beam warns of packages that its import did not find and nobody asked for."""
+    import logging
+
+    logging.disable(logging.WARNING)
+    try:
+        yield
     finally:
         logging.disable(logging.NOTSET)

@@ -12,8 +12,9 @@ from soundnet_tf.inference.files import SoundFile, Tally
 from soundnet_tf.inference.listening import CLIPS_WAITING
 
 try:
-    import apache_beam
-    from apache_beam.metrics.metric import Metrics, MetricsFilter
+    with cli.without_warnings():
+        import apache_beam
+        from apache_beam.metrics.metric import Metrics, MetricsFilter
 except ImportError:
     raise MissingTool('apache-beam', 'embedding on a cluster', 'beam') from None
 

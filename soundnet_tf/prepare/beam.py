@@ -20,10 +20,11 @@ from soundnet_tf.records import Sample
 from soundnet_tf.teachers import Teacher
 
 try:
-    import apache_beam
-    from apache_beam.metrics.metric import Metrics, MetricsFilter
-    from apache_beam.transforms.window import GlobalWindow
-    from apache_beam.utils.windowed_value import WindowedValue
+    with cli.without_warnings():
+        import apache_beam
+        from apache_beam.metrics.metric import Metrics, MetricsFilter
+        from apache_beam.transforms.window import GlobalWindow
+        from apache_beam.utils.windowed_value import WindowedValue
 except ImportError:
     raise MissingTool('apache-beam', 'preparing on a cluster', 'beam') from None
 

@@ -142,6 +142,7 @@ def network_teacher(
         raise SoundNetError(
             f'teacher {name}: {source} has {classes} classes, but {options["labels"]} has {len(names)} names'
             + ('. Use drop=0 to drop the first class' if len(names) == classes - 1 and drop is None else '')
+            + ('. Use a file with one name per line for each class' if len(names) != classes - 1 else '')
         )
     names = names or label_files.shipped(name, classes) or label_files.numbered(classes)
     kind = options.get('kind') or ('probabilities' if _look_like_probabilities(outputs) else 'logits')
