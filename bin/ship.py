@@ -34,7 +34,8 @@ WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: fraction of the filters 
 MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (default: train from scratch).')
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'The training recipe.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Epochs (default: the recipe's).", lower_bound=1)
-BFLOAT16 = flags.DEFINE_boolean('bfloat16', None, 'Train in bfloat16: faster on processors that support it.')
+_HELP = "Of training; bfloat16 is faster on processors that support it (default: the recipe's)."
+PRECISION = flags.DEFINE_enum('precision', None, config.PRECISIONS, _HELP)
 STRICT = cli.strict_folds_flag()
 SEEDS = flags.DEFINE_integer('seeds', 3, 'Nets per held-out fold.', lower_bound=1)
 TARGET = flags.DEFINE_float('target_precision', 0.95, 'Precision above the confidence threshold.', 0, 1)
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         raise SoundNetError('--model has its own layers: leave out --net and --width')
     dataset = datasets.load(DATA.value, name=NAME.value)
     # The net is used on whole clips, so it is tested on them.
-    values = {'epochs': EPOCHS.value, 'precision': 'bfloat16' if BFLOAT16.value else None}
+    values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], test_crops=0, **own)
     spec = config.NETS[NET.value]
