@@ -184,11 +184,11 @@ def _tried(
     embedder = inference.load(folder, short='tile')
     trials_by_kind: dict[str, Any] = {
         'corrupted': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
-        'made': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
+        'synthetic': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
     }
     if terms.ood_sounds:
         trial, tally = trials.out_of_distribution(embedder, terms.ood_sounds)
-        trials_by_kind['others'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
+        trials_by_kind['out_of_distribution'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
     return trials_by_kind
 
 

@@ -84,7 +84,7 @@ SYNTHETIC: Mapping[str, Callable[[Random, int], Waveform]] = {
     'mains hum': _hum,
     'speech-like': speech_like,
     'music-like': music_like,
-    **{f'a made {kind}': _demo_object(kind) for kind in ('bell', 'bird', 'drum', 'engine', 'siren')},
+    **{f'a synthetic {kind}': _demo_object(kind) for kind in ('bell', 'bird', 'drum', 'engine', 'siren')},
 }
 """Sounds of none of ESC-10's classes: functions of a random generator and a number of samples."""
 

@@ -72,7 +72,7 @@ def test_all_forms_agree(name):
     roads = [soundnet_tf.load(name), inference.Embedder(stored(folder))]
     built = {'soundnet8': soundnet_tf.SoundNet8, 'soundnet5': soundnet_tf.SoundNet5}[spec.name](weights=name)
     assert built.labels == net.labels
-    for kind in ('music-like', 'a made siren', 'silence'):
+    for kind in ('music-like', 'a synthetic siren', 'silence'):
         waveform = probes.synthetic(kind, 1)
         steps = np.asarray(net(waveform[None])[head.name])[0]
         np.testing.assert_allclose(np.asarray(built(waveform[None])[head.name])[0], steps, atol=1e-5)
@@ -98,7 +98,7 @@ def test_a_misspelled_name_is_reported_with_suggestions():
 def test_results_on_synthetic_sounds_are_reproduced(name, monkeypatch):
     monkeypatch.setattr(probes, 'SYNTHETIC', {kind: probes.SYNTHETIC[kind] for kind in ('speech-like', 'white noise')})
     facts = saved.read_facts(lookup.find(name))
-    stored = {trial['kind']: trial for trial in facts['measured']['made']}
+    stored = {trial['kind']: trial for trial in facts['measured']['synthetic']}
     for trial in trials.synthetic(soundnet_tf.load(name, short='tile')):
         assert trial.sounds == stored[trial.kind]['sounds']
         # Of twenty sounds one may lie at the threshold itself.

@@ -181,19 +181,19 @@ def test_what_ships(shipped, own, way, work):
     assert measured['halves']['clips'] == 24
     assert measured['halves']['same_answer'] > 0.9
     assert measured['corrupted'][0]['right'] == pytest.approx(measured['halves']['float32'])
-    assert measured['others'] | {'said': None} == {
+    assert measured['out_of_distribution'] | {'said': None} == {
         'kind': 'real sounds of no class', 'sounds': 1, 'unusable': 1, 'said': None, 'right': None,
-        'not_sure': float(measured['others']['confidence'] < own.confidence_threshold),
-        'confidence': measured['others']['confidence'],
+        'not_sure': float(measured['out_of_distribution']['confidence'] < own.confidence_threshold),
+        'confidence': measured['out_of_distribution']['confidence'],
     }  # fmt: skip
-    assert 1 / 3 < measured['others']['confidence'] <= 1
+    assert 1 / 3 < measured['out_of_distribution']['confidence'] <= 1
     assert len(facts['origin']['clips']) == 24
     assert facts['data']['addresses'] == ['https://tones.example/licence']
     assert not [word for word in (str(shipped.parent), str(work)) if word in (shipped / 'model.json').read_text()]
 
 
 def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, own, work, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'made': []})
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'synthetic': []})
     terms, out = delivery.Terms(data, 'tones', 'CC0'), tmp_path / 'tones'
     delivery.deliver(way, found, own, work, out, terms)
     before, there = (out / 'weights.npz').read_bytes(), sorted(path.name for path in work.iterdir())
@@ -269,7 +269,7 @@ def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
 
 def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp_path):
     monkeypatch.setattr(delivery, 'halves', lambda *_: dict.fromkeys(HALVES, 0.5) | {'float32': 0.9, 'clips': 24})
-    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'made': []})
+    monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'synthetic': []})
     terms = delivery.Terms(data, 'tones', 'CC0')
     folder = delivery.deliver(way, found, own, work, tmp_path / 'whole', terms)
     facts = saved.read_facts(folder)
