@@ -30,7 +30,7 @@ def test_damage_ends_in_one_line(reader, tmp_path, capsys):
     assert fuzz.outcome(reader.read, path) == ''
 
 
-def test_a_fault_is_found():
+def test_the_check_reports_faults():
     """The check itself: two lines, or another exception, are faults."""
 
     def two_lines(_):

@@ -30,7 +30,7 @@ def test_thin_keeps_the_geometry():
     ]
 
 
-def test_heads_are_named_by_their_teacher():
+def test_heads_have_the_names_of_their_teachers():
     spec = SOUNDNET5.with_heads({'places': 365})
     assert [(h.name, h.classes, h.kernel, h.stride, h.padding) for h in spec.heads] == [('places', 365, 16, 12, 4)]
     assert (SOUNDNET8.head_alias, SOUNDNET5.head_alias) == ('conv8', 'conv5')

@@ -27,14 +27,14 @@ def test_the_tables(spec):
 
 
 @pytest.mark.parametrize('spec', [SOUNDNET8, SOUNDNET5], ids=lambda spec: spec.name)
-def test_what_is_kept(spec):
+def test_samples_kept_are_within_the_documented_bound(spec):
     net = model.build(spec)
     rows = [row.name for row in spec.rows]
     stages = fast.stages(net, rows)
     widths = {None: 1} | {layer: geometry.channels(spec, layer) for layer in rows}
     most = sum(stage.kernel * widths[stage.source] for stage in stages)
     assert f'{most:,}' in TEXT
-    flow = KerasEngine(net).open_stream(rows)
+    stream = KerasEngine(net).open_stream(rows)
     for samples in (1, 997, 22_050, 30_011, 250_000):
-        flow.push(np.zeros(samples, np.float32))
-        assert flow.numbers() <= most
+        stream.push(np.zeros(samples, np.float32))
+        assert stream.numbers() <= most

@@ -233,7 +233,7 @@ def test_mp3_streams(data):
     assert halves == pytest.approx([440, 2000], abs=2)
 
 
-def test_a_cover_between_joined_mp3s_is_no_damage():
+def test_a_cover_between_joined_mp3s_is_not_reported_as_damage():
     picture = b'\0image/jpeg\0\3\0' + NOISE * 60
     frame = b'APIC' + struct.pack('>IH', len(picture), 0) + picture
     tag = b'ID3\3\0\0' + bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0)) + frame

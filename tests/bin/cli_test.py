@@ -127,7 +127,7 @@ def test_shared_flags_have_the_choices_of_the_library():
     assert get_args(cli.Precision) == get_args(inference.Precision)
 
 
-def test_an_unexpected_argument_is_named():
+def test_an_unexpected_argument_is_reported():
     cli.no_arguments([])
     with pytest.raises(SoundNetError, match=r"unexpected argument 'x'\. Use --y"):
         cli.no_arguments(['x'], 'Use --y')
@@ -167,7 +167,7 @@ cli.run(main, '__main__', '')
 
 
 @pytest.mark.parametrize(('arguments', 'status'), [([], 0), (['print'], 141)])
-def test_without_readers_the_work_goes_on_and_a_lost_result_is_no_success(tmp_path, arguments, status):
+def test_without_readers_the_work_continues_and_a_lost_result_is_an_error(tmp_path, arguments, status):
     """As in `2>&1 | head -c1`."""
     reader, writer = os.pipe()
     os.close(reader)

@@ -71,7 +71,7 @@ def test_tag_as_json_continues_after_a_bad_file(home):
     assert err[1:] == ['2 done; 1 failed (1 unreadable)']
 
 
-def test_what_is_no_file_is_counted(home):
+def test_other_than_regular_files_are_counted(home):
     (home / 'odd').mkdir()
     os.mkfifo(home / 'odd' / 'pipe.wav')
     (home / 'odd' / 'short.wav').symlink_to('../sounds/short.wav')

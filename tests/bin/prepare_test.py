@@ -63,7 +63,7 @@ def test_all_became_records(home, capsys):
     assert (card.audio_format, card.shards, card.teachers['scenes'].classes) == ('pcm16', 2, 4)
 
 
-def test_silent_videos_are_no_failure_but_damaged_ones_are(home, capsys):
+def test_silent_videos_exit_with_0_and_damaged_ones_with_1(home, capsys):
     made.video(home / 'videos' / 'c.mp4', 0, 3)
     assert main('videos', '--out=out', '--teacher=scenes=seen') == 0
     assert 'skipped: 1 no sound track (listed in out/skipped.csv)' in capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_a_folder_keeps_to_one_world(tmp_path):
         journey._agree(tmp_path, dataclasses.replace(SMALL, seed=5))
 
 
-def test_what_is_counted():
+def test_counts_of_predictions():
     certain = np.eye(10, dtype=np.float32)
     predictions = Predictions(
         ['a', 'b', 'c'], np.array([0, 1, 2]), certain[[0, 1, 1]], certain[[0, 2, 1]], np.zeros([3, 1])

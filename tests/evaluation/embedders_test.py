@@ -96,7 +96,7 @@ def test_each_form_gives_the_numbers_of_the_net(net, forms, form):
         embedder.resolve_layer('pool9')
 
 
-def test_a_file_of_one_length_hears_a_clip_window_by_window(net, tmp_path):
+def test_a_file_of_one_length_gives_a_vector_per_window(net, tmp_path):
     lite.plan(net, 'embedding', length_s=2).write(tmp_path)
     embedder = embedders.make(str(tmp_path / 'model.tflite'))
     layer = embedder.resolve_layer(None)

@@ -22,7 +22,7 @@ def made(recordings=5, takes=2, folds=2, labels='ab'):
     return DataSet('made', tuple(labels), tuple(clips))
 
 
-def test_without_anything_held_out_all_is_learned_from():
+def test_without_held_out_clips_all_are_for_training():
     assert split(made()) == Split(tuple(range(40)))
     assert split(made()).held_out == {}
 
@@ -95,7 +95,7 @@ def test_published_folds_are_used_with_one_warning(capsys):
         checked_folds(dataset, strict=True)
 
 
-def test_only_recordings_of_the_tested_folds_are_named(capsys):
+def test_only_recordings_of_the_tested_folds_are_reported(capsys):
     with pytest.raises(SoundNetError, match='1 recording has clips inside and outside of a test fold: 234879'):
         check_recordings(as_published(), [5], strict=True)
     # Clips without a fold are always learned from.

@@ -282,7 +282,7 @@ def test_filters_turn_octaves_up_and_down_and_shift_nothing(seed, most_db):
     assert np.sqrt(np.square(miss).mean()) <= 0.01 + most_db / 25
 
 
-def test_a_filter_of_no_gains_is_none():
+def test_a_filter_without_gains_changes_nothing():
     identity = equaliser.filters(np.zeros(len(loudness.OCTAVES_HZ)))
     np.testing.assert_allclose(identity, np.arange(equaliser.TAPS) == equaliser.TAPS // 2, atol=1e-7)
 

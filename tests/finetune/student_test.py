@@ -31,7 +31,7 @@ def held(*clips):
     return waveforms.Sounds(np.concatenate(samples), np.cumsum([len(one) for one in samples]).tolist())
 
 
-def test_the_authors_head_sees_one_frame_of_5_s():
+def test_the_authors_head_has_one_frame_for_5_s():
     spec = student.spec_for(SOUNDNET8, DATA, RECIPES['authors'])
     assert spec.heads == (Head('pets', 3, kernel=4, padding=0, stride=1, clip_mean='logits'),)
     # In its crops conv7's last step reads one zero behind them; one that reads two is left out elsewhere.

@@ -130,7 +130,7 @@ def test_shapes_and_times_are_those_of_the_geometry(samples, layer):
     assert (embedding.seconds, embedding.tiled) == (samples / SAMPLE_RATE, False)
 
 
-def test_batches_take_what_is_there_to_take(monkeypatch):
+def test_many_clips_are_split_into_batches(monkeypatch):
     """Many clips are several batches, and what is too long for one goes through a stream."""
     engine = FakeEngine()
     embedder, sizes, streamed = Embedder(engine), [], []
@@ -264,7 +264,7 @@ def test_errors_say_what_to_do(embedder, plain_folder, tmp_path, monkeypatch):
         embedder.embed(noise(1))
 
 
-def test_damaged_facts_are_named(plain_folder, tmp_path):
+def test_damaged_facts_are_reported(plain_folder, tmp_path):
     import shutil
 
     folder = shutil.copytree(plain_folder, tmp_path / 'net')
@@ -273,7 +273,7 @@ def test_damaged_facts_are_named(plain_folder, tmp_path):
         load(folder)
 
 
-def test_what_is_known_of_the_net(plain_folder):
+def test_attributes_of_an_embedder(plain_folder):
     embedder = soundnet_tf.load(plain_folder)
     assert embedder.spec == thin_spec()
     assert embedder.labels['places'] == ('sea', 'street', 'kitchen', 'wood')

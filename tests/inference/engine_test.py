@@ -171,7 +171,7 @@ def test_a_net_that_was_replaced_meanwhile_is_not_mixed(quick_folder, tmp_path, 
         engine.open_stream(['pool5'])
 
 
-def test_a_changed_file_is_named_and_never_interpreted(quick_folder, tmp_path, monkeypatch, capsys):
+def test_a_changed_file_is_reported_and_never_interpreted(quick_folder, tmp_path, monkeypatch, capsys):
     folder = shutil.copytree(quick_folder, tmp_path / 'net')
     data = bytearray((folder / 'net.tflite').read_bytes())
     data[len(data) // 2] ^= 1
@@ -215,8 +215,8 @@ def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16')
     assert isinstance(engine, TensorFlowEngine)
     wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
-    flow = engine.open_stream(['pool5', 'conv7'])
-    parts = [flow.push(noise(3)[:30_000]), flow.push(noise(3)[30_000:], last=True)]
+    stream = engine.open_stream(['pool5', 'conv7'])
+    parts = [stream.push(noise(3)[:30_000]), stream.push(noise(3)[30_000:], last=True)]
     streamed = {layer: np.concatenate([part[layer] for part in parts]) for layer in wanted}
     for outputs in (engine.run(noise(3), ['pool5', 'conv7']), streamed):
         for layer, values in wanted.items():
@@ -226,7 +226,7 @@ def test_half_precision_whole_and_streamed(quick_folder):
             assert cosine > 0.999
 
 
-def test_half_precision_where_there_is_none(plain_folder, monkeypatch):
+def test_bfloat16_on_a_processor_without_it(plain_folder, monkeypatch):
     monkeypatch.setattr(precisions.pathlib.Path, 'exists', lambda self: False)
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*. Use float32, the default'):
         precisions.checked('bfloat16')

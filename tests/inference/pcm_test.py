@@ -31,7 +31,7 @@ def test_samples_arrive_however_the_bytes_are_cut(tmp_path, dtype, channels):
     np.testing.assert_array_equal(np.concatenate(given), sound)
 
 
-def test_what_is_there_is_not_kept_waiting(tmp_path):
+def test_a_piece_is_read_as_soon_as_it_arrives(tmp_path):
     reading, writing = os.pipe()
     os.write(writing, bytes(10))
     pieces = pcm.pieces(f'/dev/fd/{reading}')
@@ -44,7 +44,7 @@ def test_what_is_there_is_not_kept_waiting(tmp_path):
 
 
 @pytest.mark.parametrize('begin', [b'RIFF', b'OggS', b'fLaC', b'ID3\x03'])
-def test_a_sound_file_is_no_raw_sound(tmp_path, begin):
+def test_a_sound_file_is_refused_as_raw_samples(tmp_path, begin):
     (tmp_path / 'sound').write_bytes(begin + bytes(100))
     with pytest.raises(SoundNetError, match=r'this is a sound file, not raw samples\. Pass its path without --pcm'):
         next(pcm.pieces(str(tmp_path / 'sound')))

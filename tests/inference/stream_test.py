@@ -121,17 +121,17 @@ def test_silence_is_reported_once_no_step_sees_the_sound_before():
     assert heard == [False, False, True, True, True]
 
 
-def test_what_is_kept_does_not_grow():
+def test_memory_of_a_stream_does_not_grow():
     spec = SOUNDNET8
     embedder = EMBEDDERS['soundnet8-thin']
-    flow = embedder.listener.open_stream([row.name for row in thin_spec().rows])._net
+    net_stream = embedder.listener.open_stream([row.name for row in thin_spec().rows])._net
     kept = []
     for seconds in (1, 5, 14):
-        flow.push(SOUND[: seconds * SAMPLE_RATE])
-        kept.append(flow.numbers())
+        net_stream.push(SOUND[: seconds * SAMPLE_RATE])
+        kept.append(net_stream.numbers())
     most = sum((row.kernel + row.stride) * geometry.channels(thin_spec(), 'conv7') for row in spec.rows)
     assert max(kept) < most
-    assert all(step.kept.base is None for step in flow._steps), 'a view keeps the whole piece alive'
+    assert all(step.kept.base is None for step in net_stream._steps), 'a view keeps the whole piece alive'
 
 
 def test_long_pieces_go_through_in_blocks(monkeypatch):

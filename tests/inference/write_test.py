@@ -84,7 +84,7 @@ def test_finished_files_are_skipped(embedder, sounds, format):
 
 
 @pytest.mark.parametrize('format', ['npz', 'npy'])
-def test_what_is_not_finished_is_done_again(embedder, sounds, format):
+def test_unfinished_outputs_are_written_again(embedder, sounds, format):
     embed_files(embedder, sounds, 'out', format)
     os.truncate(f'out/a/rain.wav.{format}', 100)
     os.utime('in/b/rain.wav', (0, 0))  # an older file that took its place
@@ -207,7 +207,7 @@ def test_two_lists_do_not_write_over_each_other(embedder, sounds, capsys):
     assert embed_files(embedder, find(['moved'])[:1], 'rooted').done == 1
 
 
-def test_a_sound_that_changes_meanwhile_is_done_again(embedder, sounds, monkeypatch):
+def test_a_sound_that_changes_meanwhile_is_embedded_again(embedder, sounds, monkeypatch):
     clips = embedder.listener.listen_clips
 
     def changed(batch, layers):
@@ -256,7 +256,7 @@ def test_long_names(embedder, sounds):
 
 
 @pytest.mark.parametrize('format', [*table_files.TABLES])
-def test_names_that_are_no_text(embedder, sounds, format):
+def test_file_names_that_are_not_utf8(embedder, sounds, format):
     if format == 'parquet':
         pytest.importorskip('pyarrow')
     os.rename(sounds[0].path, b'in/bad\xff.wav')
@@ -424,7 +424,7 @@ def test_a_stopped_table_resumes(embedder, sounds, monkeypatch):
     assert sorted(os.listdir('.')) == ['in', 'out.jsonl']
 
 
-def test_what_another_run_is_at_is_left_to_it(embedder, sounds):
+def test_work_claimed_by_another_run_is_left_to_it(embedder, sounds):
     claim = storage.Claim.of(output_path('out', sounds[1]))
     tally = embed_files(embedder, sounds, 'out')
     assert (tally.done, tally.elsewhere) == (2, 1)

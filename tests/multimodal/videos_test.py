@@ -85,7 +85,7 @@ def _frames():
     return world.labelled_frames(3, 0)[0]
 
 
-def test_a_video_without_sound_is_named(listed, tmp_path):
+def test_a_video_without_sound_is_reported(listed, tmp_path):
     bad = tmp_path / 'bad.mp4'
     bad.write_text('dear sir')
     net = tmp_path / 'eye.keras'
@@ -121,7 +121,7 @@ def test_sound_and_vision_together_are_better_than_either(many):
     assert both.to_dict()['average_precision']['b'] == both.values[1]
 
 
-def test_precision_is_that_of_machines_that_never_saw_the_fold(many):
+def test_precision_matches_svms_that_were_not_trained_on_the_fold(many):
     made, vectors = many
     found = precision.precision(made, vectors, ['sound'])
     by_hand = []

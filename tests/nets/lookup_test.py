@@ -80,7 +80,7 @@ def test_a_published_net_that_is_not_imported_reports_the_command(tmp_path, monk
         ('', r"the model name is empty. Pass the folder of a saved net, or a name such as soundnet8"),
     ],
 )  # fmt: skip
-def test_what_is_not_a_net(home, tmp_path, name, words):
+def test_paths_that_are_not_a_saved_net(home, tmp_path, name, words):
     for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net', tmp_path / 'empty'):
         folder.mkdir(parents=True)
     for folder in (home / 'nets' / 'mine', tmp_path / 'run' / 'net'):

@@ -59,7 +59,7 @@ def test_zero_where_student_is_teacher_and_more_elsewhere(name):
     assert (np.asarray(loss(teacher, np.log(distributions((2, 4, 9), seed=3)))) > 1e-3).all()
 
 
-def test_certainty_is_finite():
+def test_certain_targets_give_a_finite_loss():
     certain = np.eye(5, dtype=np.float32)[None, :2]
     logits = np.array([[[80.0, -80, 0, 0, 0], [80, -80, 0, 0, 0]]], np.float32)
     assert np.isfinite(losses.kl(certain, logits)).all()

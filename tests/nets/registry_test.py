@@ -48,7 +48,7 @@ def test_folders_of_listed_nets(own, tmp_path):
     assert (found['a'].spec, found['a'].licence) == ('soundnet5', 'CC0')
 
 
-def test_the_users_list_overrides_what_ships(own, monkeypatch):
+def test_the_users_list_overrides_the_included_one(own, monkeypatch):
     shipped = registry.lists()[0]
     assert shipped.parent.name == 'savedmodels'
     before = registry.listed()

@@ -31,7 +31,7 @@ def test_round_trip(spec, tmp_path):
         np.testing.assert_array_equal(again(noise(12)[None])[head], values)
 
 
-def test_what_the_folder_holds(net, tmp_path):
+def test_files_of_a_saved_net(net, tmp_path):
     saved.save_net(net, tmp_path / 'net', origin={'run': 'here'}, dtype='float16')
     assert sorted(p.name for p in (tmp_path / 'net').iterdir()) == ['labels', 'model.json', 'spec.json', 'weights.npz']
     assert [p.name for p in tmp_path.iterdir()] == ['net']
@@ -144,7 +144,7 @@ def test_damaged_files_are_reported(net, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['weights.npz', 'spec.json', 'labels/places.txt'])
-def test_a_changed_file_is_named(net, tmp_path, name):
+def test_a_changed_file_is_reported(net, tmp_path, name):
     folder = saved.save_net(net, tmp_path / 'net')
     data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1

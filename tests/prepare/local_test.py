@@ -138,7 +138,7 @@ def test_a_finished_run_is_unchanged(undisturbed, videos, monkeypatch):
 
 
 @pytest.mark.parametrize('lost', ['records-00003-of-00008.json', 'records-00003-of-00008.tfrecord', 'dataset.json'])
-def test_missing_files_are_made_again(undisturbed, videos, tmp_path, lost):
+def test_missing_files_are_written_again(undisturbed, videos, tmp_path, lost):
     out = tmp_path / 'out'
     local.run(videos, [made.teacher()], out, SETTINGS)
     (out / lost).unlink()

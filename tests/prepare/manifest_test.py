@@ -73,7 +73,7 @@ def test_addresses_stay_as_they_are(home):
     ]
 
 
-def test_what_is_an_address():
+def test_which_paths_are_remote():
     for path in ('http://x', 'gs://b/c', 'a+b.c-1://x', 'FILE:///x'):
         assert is_remote(path) is True
     for path in ('a.mp4', 'C:/a.mp4', '12:30.mp4', 'folder/http://x', '://x', '1a://x', 'mailto:x'):
@@ -153,7 +153,7 @@ def test_mistakes_are_reported(home, sources, words):
         videos(sources)
 
 
-def test_what_is_no_file_is_listed(home):
+def test_other_than_regular_files_are_listed(home):
     """In a folder, in a glob, and named."""
     os.mkfifo('videos/pipe.mp4')
     os.symlink('loop.mp4', 'videos/loop.mp4')
@@ -249,7 +249,7 @@ def test_no_good_row_is_an_error(home):
         ('http://[x', True),
     ],
 )
-def test_what_is_refused(path, refused):
+def test_unusable_paths_are_refused(path, refused):
     assert bool(refusal(path)) is refused
 
 

@@ -22,7 +22,7 @@ def test_time_at_work_is_summed_over_threads():
     assert clock.seconds['sound'] >= 0.15
 
 
-def test_waiting_for_the_reader_is_no_work():
+def test_waiting_for_the_reader_is_not_timed():
     clock = Clock()
 
     def items():
@@ -36,7 +36,7 @@ def test_waiting_for_the_reader_is_no_work():
     assert 0.06 <= clock.seconds['sound'] < 0.3
 
 
-def test_what_fails_took_time_too():
+def test_failed_work_is_timed():
     clock = Clock()
     with pytest.raises(ZeroDivisionError), clock.at('frames'):
         _ = 1 / 0

@@ -71,7 +71,7 @@ def test_other_class_names_are_refused(home, tmp_path):
 
 
 @pytest.mark.parametrize('parts', [[1], [2, 1], 'x', [0.5], [None], 3])
-def test_parts_that_are_none(home, tmp_path, parts):
+def test_invalid_parts(home, tmp_path, parts):
     make_records(tmp_path, count=2, shards=2, seconds=1, audio_format='pcm16')
     values = json.loads((tmp_path / 'dataset.json').read_text())
     (tmp_path / 'dataset.json').write_text(json.dumps(values | {'parts': parts}))

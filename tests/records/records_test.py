@@ -93,7 +93,7 @@ def test_invalid_posteriors(values, said):
         records.encode(sample(posteriors={'imagenet': values.astype(np.float32)}))
 
 
-def test_a_source_whose_name_is_no_text():
+def test_a_source_whose_name_is_not_utf8():
     assert records.parse(records.encode(sample(source='/\udcff.mp4')), {}).source == '/?.mp4'
 
 

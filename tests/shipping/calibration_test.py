@@ -32,7 +32,7 @@ def test_a_planted_temperature_is_found(temperature):
 
 
 @given(st.integers(0, 1000), st.floats(0.2, 4.0))
-def test_it_is_the_least_loss_by_another_search(seed, temperature):
+def test_it_is_the_min_loss_by_another_search(seed, temperature):
     logits, truth = planted(temperature, clips=60, classes=4, seed=seed)
     found = fit_temperature(logits, truth)
     other = optimize.minimize_scalar(
@@ -87,7 +87,7 @@ def test_the_error_by_hand():
 
 
 @given(ANSWERS, st.floats(0.05, 1.0))
-def test_the_threshold_is_the_least_that_keeps_its_word(answers, wanted):
+def test_the_threshold_is_the_smallest_with_the_target_precision(answers, wanted):
     confidences, right = answers
     good = [c for c in confidences if right[confidences >= c].mean() >= wanted]
     if not good:
@@ -96,7 +96,7 @@ def test_the_threshold_is_the_least_that_keeps_its_word(answers, wanted):
         assert threshold(confidences, right, wanted) == min(good)
 
 
-def test_a_calibration_is_honest():
+def test_losses_of_a_calibration():
     """A fold's own values give a loss at most that of the other folds' values; both losses are reported."""
     folds = [Answers(fold, *planted(2.0, clips=300, seed=fold)) for fold in range(4)]
     found = calibrate(folds, 0.6)

@@ -13,7 +13,7 @@ def decibels(waveform):
 
 
 @pytest.mark.parametrize('kind', probes.SYNTHETIC)
-def test_made_sounds(kind):
+def test_synthetic_sounds(kind):
     made = [probes.synthetic(kind, seed) for seed in range(3)]
     for waveform in made:
         assert (waveform.dtype, waveform.shape) == (np.float32, (round(probes.SECONDS * SAMPLE_RATE),))

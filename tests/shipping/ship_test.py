@@ -68,7 +68,7 @@ def shipped(way, found, own, work, data, tmp_path_factory):
     return delivery.deliver(way, found, own, work, tmp_path_factory.mktemp('shelf') / 'tones', terms)
 
 
-def test_each_row_never_met_its_fold(found, way, work):
+def test_each_row_was_not_trained_on_its_test_fold(found, way, work):
     assert [(row.fold, row.seed) for row in found] == [(1, 0), (2, 0)]
     for row in found:
         assert {way.dataset.clips[clip].fold for clip in row.clips} == {row.fold}
@@ -77,14 +77,14 @@ def test_each_row_never_met_its_fold(found, way, work):
     assert (work / 'rows.md').read_text() == rows.table(found, way.dataset.folds) + '\n'
 
 
-def test_a_finished_row_is_not_learned_again(found, way, work, monkeypatch):
+def test_a_finished_row_is_not_trained_again(found, way, work, monkeypatch):
     monkeypatch.setattr(rows.fit, 'make_state', None)
     again = rows.run(way, 1, work)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
 
 
-def test_what_another_run_is_at_is_left_to_it(found, way, work, tmp_path, capsys):
+def test_work_claimed_by_another_run_is_left_to_it(found, way, work, tmp_path, capsys):
     shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
     claim = storage.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
@@ -126,7 +126,7 @@ def _all_wrong(answers):
     return dataclasses.replace(answers, truth=(answers.logits.argmax(axis=1) + 1) % 3)
 
 
-def test_what_is_kept_of_left_out_clips_is_what_the_command_hears(found, way):
+def test_held_out_logits_match_the_tags_of_the_saved_net(found, way):
     """Twins: the logits of the run, and those behind the tags of the saved net."""
     row = found[0]
     clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
@@ -159,7 +159,7 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
 
 
-def test_what_ships(shipped, own, way, work):
+def test_contents_of_a_shipped_net(shipped, own, way, work):
     facts = saved.read_facts(shipped)
     assert sorted(path.name for path in shipped.iterdir()) == [
         'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
@@ -213,7 +213,7 @@ def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, ow
         delivery.deliver(way, found, own, work, out, terms)
 
 
-def test_a_start_that_has_met_the_fold_is_refused(shipped, way, tmp_path):
+def test_a_start_that_was_trained_on_the_test_fold_is_refused(shipped, way, tmp_path):
     with pytest.raises(SoundNetError, match='pitches: the net was trained on 12 clips of test fold 1'):
         rows.run(dataclasses.replace(way, start=shipped), 1, tmp_path)
 
@@ -267,7 +267,7 @@ def test_inner_layers_beside_random_ones(way, found, work, monkeypatch):
         features.run(way, found, work, dataclasses.replace(protocol, standardise=False))
 
 
-def test_float32_where_halves_lose(monkeypatch, way, found, own, work, data, tmp_path):
+def test_float32_weights_if_float16_loses_accuracy(monkeypatch, way, found, own, work, data, tmp_path):
     monkeypatch.setattr(delivery, 'halves', lambda *_: dict.fromkeys(HALVES, 0.5) | {'float32': 0.9, 'clips': 24})
     monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'synthetic': []})
     terms = delivery.Terms(data, 'tones', 'CC0')

@@ -43,7 +43,7 @@ def test_damaged_json_is_one_line(tmp_path, content, why):
     assert text.endswith(f'). {end}')
 
 
-def test_a_folder_and_a_missing_file_are_named(tmp_path):
+def test_a_folder_and_a_missing_file_are_reported(tmp_path):
     assert refusal(storage.read_json, tmp_path) == f'{tmp_path}: cannot be read (Is a directory)'
     path = tmp_path / 'x'
     assert refusal(storage.read_text, path, 'Make it') == f'{path}: cannot be read (No such file or directory). Make it'
@@ -74,7 +74,7 @@ def test_what_is_picked_out_of_a_file_is_checked_with_it(pick, why):
         pick(values)
 
 
-def test_an_error_of_ours_stays_what_it_is():
+def test_a_soundnet_error_is_not_wrapped():
     with pytest.raises(BadRecord, match=r'^mine$'), storage.readable('x.json'):
         raise BadRecord('mine')
 

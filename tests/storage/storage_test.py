@@ -50,7 +50,7 @@ time.sleep(60)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_that_its_owner_removed_meanwhile_is_no_claim(tmp_path, monkeypatch):
+def test_a_claim_file_removed_by_its_owner_meanwhile_is_not_claimed(tmp_path, monkeypatch):
     """Between our opening the file and our locking it, the other finished and removed it."""
     output, lock, looks = tmp_path / 'x.npz', storage.lock, []
 
@@ -136,7 +136,7 @@ def test_a_link_to_itself_is_not_replaced(tmp_path, write):
     assert (tmp_path / 'loop').is_symlink()
 
 
-def test_what_is_at_a_path(tmp_path):
+def test_kinds_of_paths(tmp_path):
     for name, target in (('loop', 'loop'), ('null', os.devnull), ('gone', 'none'), ('link', 'file')):
         (tmp_path / name).symlink_to(target)
     (tmp_path / 'file').touch()
@@ -157,7 +157,7 @@ def test_what_is_at_a_path(tmp_path):
     }
 
 
-def test_a_full_disk_is_named(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     with pytest.raises(OSError, match='No space left') as failed, storage.whole_file(tmp_path / 'x'):
         raise OSError(28, 'No space left on device')
     assert failed.value.filename == str(tmp_path / 'x')
@@ -177,7 +177,7 @@ def test_a_run_resumes_with_the_settings_it_began_with(tmp_path):
     assert json.loads(path.read_text())['training']['steps'] == 48
 
 
-def test_what_is_no_run_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path):
     (tmp_path / 'notes.txt').write_text('mine')
     with pytest.raises(SoundNetError, match=r'exists and has no run\.json, so it is not a run. Use another --out$'):
         storage.begin(tmp_path / 'run.json', {})
@@ -186,7 +186,7 @@ def test_what_is_no_run_is_left_alone(tmp_path):
         storage.begin(tmp_path / 'run.json', {})
 
 
-def test_a_run_is_swept_of_its_own_drafts_alone(tmp_path):
+def test_only_a_runs_own_drafts_are_removed(tmp_path):
     run, draft = tmp_path / 'run', '.0123456789abcdef.part'
     for folder in (run, run / '.fedcba9876543210.part', run / 'net', run / '.keep.part', tmp_path / 'elsewhere'):
         folder.mkdir()

@@ -60,7 +60,7 @@ def test_seeds_run_in_order_and_finished_rows_are_skipped(asked, tmp_path):
     assert len(list(tmp_path.glob('results/*.failed'))) == 3
 
 
-def test_what_failed_once_may_be_tried_again(asked, tmp_path, monkeypatch):
+def test_a_failed_job_is_tried_again(asked, tmp_path, monkeypatch):
     grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     monkeypatch.setattr(measure, 'measure', lambda *job: {'value': 0.25})
     assert grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path).done == 1

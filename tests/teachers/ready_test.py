@@ -121,7 +121,7 @@ def test_files_that_cannot_be_used(tmp_path):
     assert teacher.look([View('/missing')]) == [f'no file {folder}/missing.npy']
 
 
-def test_other_classes_than_named(tmp_path):
+def test_other_classes_than_those_of_labels(tmp_path):
     (tmp_path / 'names.txt').write_text('a\nb\n')
     with pytest.raises(SoundNetError, match=r'of shape \[frames, 2\]: .*a.npy: shape \[2, 3\]'):
         ready(tmp_path / 'p', 'places={},labels=' + f'{tmp_path}/names.txt', a=rows(2))

@@ -153,7 +153,7 @@ def test_background_is_dropped(inside, frames):
     )
 
 
-def test_as_many_classes_as_the_teacher_knows(inside, frames):
+def test_labels_for_each_class_of_the_teacher(inside, frames):
     teacher = teachers.parse('places=scenes.keras,labels=scenes.txt')
     assert teacher.labels[364] == 'scene 364'
     assert look(teacher, frames)[0].shape == (2, 365)
@@ -209,7 +209,7 @@ def test_tidy():
     np.testing.assert_array_equal(tidy(values, 'logits', 2), values[:, :2])
 
 
-def test_what_a_teacher_cannot_say_costs_one_video(frames):
+def test_nan_from_a_teacher_fails_one_video(frames):
     def run(pictures):
         values = np.full([len(pictures), 2], 0.5, np.float32)
         values[1:2] = np.nan if len(pictures) == 5 else 0.5

@@ -142,7 +142,7 @@ def test_ema_weights_bring_their_moving_statistics(made, tmp_path):
     assert np.mean(answers == seen[:, : answers.shape[1]]) > 0.6
 
 
-def test_a_damaged_held_out_record_is_named_or_left_out(made, tmp_path, capsys):
+def test_a_damaged_held_out_record_is_reported_or_left_out(made, tmp_path, capsys):
     shutil.copytree(made, tmp_path / 'records')
     shard = sorted((tmp_path / 'records').glob('*.tfrecord'))[-1]
     content = bytearray(shard.read_bytes())

@@ -52,7 +52,7 @@ def test_a_list_without_labels_is_a_list(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_csv(tmp_path, text, words):
+def test_invalid_label_csv(tmp_path, text, words):
     if text:
         (tmp_path / 'labels.csv').write_text(text)
     with pytest.raises(SoundNetError, match=words):

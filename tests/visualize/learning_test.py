@@ -24,7 +24,7 @@ def test_curves_of_training(tmp_path):
     assert lines['a']['x'] == lines['a']['y']
 
 
-def test_points_that_are_no_numbers_are_left_out(tmp_path):
+def test_nan_and_infinite_points_are_left_out(tmp_path):
     (tmp_path / 'log.csv').write_text('step,total\n1,3\n2,nan\n3,inf\n4,1\n')
     (tmp_path / 'validation.csv').write_text('step,total\n2,nan\n')
     (chart,) = learning.curves(tmp_path)
@@ -54,7 +54,7 @@ def test_curves_of_finetuning(tmp_path):
         ('step,total\n1,nan\n', r'no finite values in log\.csv\. Pass the folder of another run'),
     ],
 )
-def test_what_is_wrong_with_a_run(tmp_path, text, words):
+def test_invalid_run_logs(tmp_path, text, words):
     if text:
         (tmp_path / 'log.csv').write_text(text)
     with pytest.raises(SoundNetError, match=words):
@@ -93,7 +93,7 @@ def test_confusions_of_each_row_of_soundnet_evaluate(tmp_path):
         ('[{"classes": ["a"], "confusion": [[1]], "embedder": 3}]', r'result\.json: cannot be read \('),
     ],
 )
-def test_what_is_wrong_with_an_evaluation(tmp_path, text, words):
+def test_invalid_evaluation_results(tmp_path, text, words):
     if text:
         (tmp_path / 'result.json').write_text(text)
     with pytest.raises(SoundNetError, match=words):

@@ -196,7 +196,7 @@ def test_points_play_and_the_legend_filters(opened):
     assert all(any(name.startswith(place) for place in PLACES) for name in names)
 
 
-def test_a_finger_finds_the_nearest_point(opened):
+def test_a_tap_plays_the_nearest_point(opened):
     page = opened(390, has_touch=True)
     page.locator('.point').nth(0).scroll_into_view_if_needed()
     box = page.locator('.point').nth(0).bounding_box()
@@ -239,7 +239,7 @@ def test_the_mouse_leaves_one_stop_of_the_tab_key(opened):
     assert panel.locator('.point[tabindex="0"]').count() == 1
 
 
-def test_what_is_unusual(opened, written, tmp_path):
+def test_unusual_reports(opened, written, tmp_path):
     """Very many classes, curves of one point, a clip that silence follows, files that are left out, little sound."""
     report = tmp_path / 'report'
     shutil.copytree(written, report)

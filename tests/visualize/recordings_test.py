@@ -38,7 +38,7 @@ def test_copies(tmp_path):
     assert numbers(tmp_path, **contents) == [0, 0, 0, 1]
 
 
-def test_a_file_that_cannot_be_read_stands_for_itself(tmp_path):
+def test_an_unreadable_file_is_its_own_recording(tmp_path):
     (tmp_path / 'loop.wav').symlink_to('loop.wav')
     sounds = [files.SoundFile(str(tmp_path / name), tmp_path / name) for name in ('loop.wav', 'missing.wav')]
     assert recordings.of_sounds(sounds).tolist() == [0, 1]

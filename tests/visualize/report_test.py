@@ -31,7 +31,7 @@ def test_the_layers_of_the_paper():
     assert report.default_layers(SOUNDNET5) == ('conv3', 'conv4')
 
 
-def test_what_a_report_holds(written, net, sounds):
+def test_contents_of_a_report(written, net, sounds):
     data = data_of(written)
     assert [layer['name'] for layer in data['layers']] == ['conv5', 'conv7', 'imagenet', 'places']
     assert [view['name'] for view in data['maps']['views']] == ['conv5', 'pool5', 'conv7', 'vision']
@@ -187,7 +187,7 @@ def test_a_report_inside_the_run_that_it_shows(net, sounds, given, tmp_path):
     assert report.write(load(net, short='tile'), net, found, tmp_path / 'run' / 'report', wanted).done == 6
 
 
-def test_what_can_be_read_now_is_read(small, monkeypatch):
+def test_files_that_became_readable_are_read(small, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(report.decoding, 'installed', lambda decoder: decoder.name == 'soundfile')
         small()
@@ -230,14 +230,14 @@ def test_a_skipped_file_of_any_name_is_reported_again(net, sounds, tmp_path, cap
     assert str(tmp_path) not in (tmp_path / 'out' / 'report.json').read_text()
 
 
-def test_a_begun_report_under_the_finished_name_is_made_again(small, tmp_path):
+def test_an_unfinished_report_under_the_finished_name_is_written_again(small, tmp_path):
     small()
     about = json.loads((tmp_path / 'out' / 'report.json').read_text())
     (tmp_path / 'out' / 'report.json').write_text(json.dumps({key: about[key] for key in ('survey', 'fingerprint')}))
     assert small().done == 6
 
 
-def test_what_systems_leave_in_folders_is_no_loss(small, tmp_path):
+def test_system_files_in_a_report_do_not_block_it(small, tmp_path):
     small()
     for place in ('.', 'sounds'):
         (tmp_path / 'out' / place / '.DS_Store').write_text('looked at')
@@ -287,7 +287,7 @@ def test_every_shown_input_rebuilds_the_report(net, sounds, tmp_path):
     assert written() > 0
 
 
-def test_a_report_among_its_sounds_does_not_hear_itself(net, sounds, tmp_path):
+def test_a_report_among_its_sounds_leaves_out_its_own(net, sounds, tmp_path):
     shutil.copytree(sounds / '001 - tones', tmp_path / 'sounds')
     for _ in range(2):
         found = files.find([str(tmp_path / 'sounds')])

@@ -46,7 +46,7 @@ def same(one, other):
             np.testing.assert_allclose(values, others[layer], atol=1e-4)
 
 
-def test_what_is_kept_is_what_the_embedder_hears(whole, net, found):
+def test_the_survey_matches_the_embedder(whole, net, found):
     embedder = load(net, short='tile')
     good = [number for number, file in enumerate(found) if 'bad' not in file.path]
     assert whole.failed == {'unreadable': 1}
@@ -67,7 +67,7 @@ def test_what_is_kept_is_what_the_embedder_hears(whole, net, found):
 
 
 @pytest.mark.parametrize('clip_mean', ['probabilities', 'logits'])
-def test_a_clip_is_named_as_the_command_names_it(clip_mean, found, tmp_path):
+def test_predictions_of_a_clip_match_the_command(clip_mean, found, tmp_path):
     # Of two lengths: a clip that is filled up for the one is long enough for the other.
     heads = tuple(Head(name, 6, kernel, 0, 1, clip_mean=clip_mean) for name, kernel in (('far', 8), ('near', 1)))
     own = enliven(model.build(dataclasses.replace(thin_spec(), heads=heads)), seed=3)

@@ -35,7 +35,7 @@ def test_vision_by_name(tmp_path, files, capsys):
     ]
 
 
-def test_what_is_wrong_with_vision(tmp_path, files):
+def test_missing_and_mixed_vision_features(tmp_path, files):
     with pytest.raises(SoundNetError, match=r': no vision features for any sound \(no file .*b/1\.wav\.npy'):
         vision.of_clips(tmp_path, files)
     (tmp_path / 'a').mkdir()

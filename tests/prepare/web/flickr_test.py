@@ -52,7 +52,7 @@ def search(server, word='dog', **options):
     return [photo['id'] for photo in api(server).search(word, ['4'], 2_000_000_000, **options)]
 
 
-def test_what_a_manifest_says(server, tmp_path):
+def test_fields_of_a_manifest(server, tmp_path):
     server.uploads = [Upload('1', 'dog bark', title=' a "dog",\nto\tlook at \ud83d'), Upload('2', 'cat', licence=11)]
     report = run(server, tmp_path / 'deep' / 'v.csv', 'dog', 'cat')
     assert str(report) == f'2 videos from 2 words in {tmp_path}/deep/v.csv'
@@ -164,7 +164,7 @@ def test_the_most_relevant_need_no_parts(server, small_pages, tmp_path):
     assert (report.words, len(asked(server, 'getSizes'))) == (1, 5)
 
 
-def test_stopping_after_so_many_and_going_on(server, small_pages, tmp_path):
+def test_max_videos_and_resuming(server, small_pages, tmp_path):
     server.uploads = [Upload(str(index), 'dog' if index < 5 else 'cat') for index in range(8)]
     out = tmp_path / 'v.csv'
     assert str(run(server, out, 'dog', 'cat', max_videos=3)) == f'3 videos from 0 of 2 words in {out}'
@@ -321,7 +321,7 @@ def test_words_and_files_of_words(tmp_path):
         collect.read_words([str(tmp_path / 'latin.txt')])
 
 
-def test_the_pace_is_kept(server, tmp_path):
+def test_the_rate_limit_is_kept(server, tmp_path):
     import time
 
     client = api(server, per_hour=3600 * 50)
@@ -383,7 +383,7 @@ def test_a_key_in_encoded_form_is_never_shown(server, tmp_path, text, capfd):
     assert text not in (tmp_path / 'v.csv.journal').read_text()
 
 
-def test_titles_are_no_formulas(server, tmp_path):
+def test_titles_are_never_formulas(server, tmp_path):
     server.uploads = [
         Upload(str(number), 'dog', title=title)
         for number, title in enumerate(['=HYPERLINK("x")', '+1', '-1', '@a', "'=1", "it's", 'a=b'])

@@ -226,7 +226,7 @@ def test_no_server(files, tmp_path):
         assert caught.value.detail == words
 
 
-def test_a_proxy_that_is_none(files, tmp_path, monkeypatch):
+def test_an_invalid_proxy(files, tmp_path, monkeypatch):
     monkeypatch.setenv('https_proxy', files.url)
     with Fetcher(tmp_path, tries=1, **QUICK) as fetcher, pytest.raises(Unusable) as caught:
         fetcher.fetch(Video('v', 'https://example.invalid/v.mp4'))
@@ -395,7 +395,7 @@ def test_a_full_disk_is_not_the_videos_fault(files, tmp_path, monkeypatch):
     assert caught.value.errno == errno.ENOSPC
 
 
-def test_many_threads_keep_the_pace(files, tmp_path):
+def test_many_threads_share_one_rate_limit(files, tmp_path):
     for index in range(20):
         files.files[f'/{index}.mp4'] = File(BODY[:1000])
     with Fetcher(tmp_path, per_second=40) as fetcher:
