@@ -98,7 +98,7 @@ def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:
         decoder=DECODER.value,
     )
     for name, confusion in result.confusion.items():
-        print(f'\n{name} clips by class and answer\n{text_tables.confusion_table(result.classes, confusion)}')
+        print(f'\nConfusion matrix of the {name} clips\n{text_tables.confusion_table(result.classes, confusion)}')
     tflite.ensure_tflite(result.net)
     print(f'\n{result}')
 

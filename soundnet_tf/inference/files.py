@@ -159,7 +159,7 @@ class Tally:
         if self.skipped:
             parts.append(f'{self.skipped} skipped, finished before')
         if self.elsewhere:
-            parts.append(f'{self.elsewhere} left to another run that is at them')
+            parts.append(f'{self.elsewhere} in progress in another run')
         if self.failed:
             reasons = ', '.join(f'{count} {reason}' for reason, count in self.failed.most_common())
             parts.append(f'{self.failed.total()} failed ({reasons})')

@@ -24,7 +24,7 @@ def test_a_saved_net_becomes_a_classifier(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ['bands', 'fold', '1', 'fold', '2', 'all']
-    assert 'test clips by class and answer' in lines
+    assert 'Confusion matrix of the test clips' in lines
     assert lines[-1].endswith(f'% (epoch 2); the net is in {tmp_path / "run" / "net"}')
     assert lines[-1].startswith('test accuracy ')
     assert (tmp_path / 'run' / 'net' / 'net.tflite').is_file()

@@ -281,7 +281,7 @@ def test_a_table_of_features_of_others(tmp_path):
     np.testing.assert_array_equal(embedders.make(str(tmp_path / 'all.h5')).of_file('rain.wav'), VALUES)
     for file, text, words in (
         ('no.csv', 'a,b\n1,2\n', r'no\.csv: no column path, file, .* or audio\. Add one, or use a file for each clip'),
-        ('twice.csv', 'path,a\nx/rain.wav,1\ny/rain.wav,2\n', r'twice\.csv: rain\.wav is there twice'),
+        ('twice.csv', 'path,a\nx/rain.wav,1\ny/rain.wav,2\n', r'twice\.csv: rain\.wav appears twice'),
         ('text.csv', 'path,a\nrain.wav,1\ndog.wav,loud\n', r'text\.csv: cannot be read \(could not convert string'),
         ('no.jsonl', '{"path": "rain.wav"}\n', r'no\.jsonl: no column values, features, embedding or embeddings'),
     ):

@@ -154,7 +154,7 @@ def test_a_bad_file_does_not_stop_the_run(tree, capsys, outcomes):
     assert 'pip install' in lines[2]
     tally.elsewhere = 2
     assert str(tally) == (
-        '1 done; 1 skipped, finished before; 2 left to another run that is at them; '
+        '1 done; 1 skipped, finished before; 2 in progress in another run; '
         '3 failed (1 unreadable, 1 too short, 1 without a decoder)'
     )
     assert (tally.status, tally.files, tally.hours) == (1, 7, 0.5)

@@ -51,7 +51,7 @@ def of_clips(path: pathlib.Path) -> Mapping[str, Layers]:
         for clip, layer, features in _MANY[path.suffix.lower()](path):
             name = pathlib.PurePath(clip).name
             if paths.setdefault(name, clip) != clip or layer in found.get(name, ()):
-                raise SoundNetError(f'{path}: {name} is there twice. File names of clips must be unique')
+                raise SoundNetError(f'{path}: {name} appears twice. File names of clips must be unique')
             found.setdefault(name, {})[layer] = features
     return found
 

@@ -118,7 +118,7 @@ def _of_folder(folder: pathlib.Path) -> dict[str, dict[str, pathlib.Path]]:
         if file.suffix.lower() in feature_files.OF_ONE:
             clip, layer = feature_files.clip_and_layer(file)
             if found.setdefault(clip, {}).setdefault(layer, file) != file:
-                raise SoundNetError(f'{folder}: {clip} is there twice. File names of clips must be unique')
+                raise SoundNetError(f'{folder}: {clip} appears twice. File names of clips must be unique')
     return found
 
 
