@@ -148,7 +148,7 @@ def _numbers(flag: Any, kind: type) -> Any:
         return tuple(kind(text) for text in flag.value) if flag.value else None
     except ValueError:
         what = 'whole numbers' if kind is int else 'numbers'
-        raise SoundNetError(f'--{flag.name} is {what} between commas, not {",".join(flag.value)}') from None
+        raise SoundNetError(f'--{flag.name} must be {what} separated by commas, got {",".join(flag.value)}') from None
 
 
 def run() -> None:

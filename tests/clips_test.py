@@ -46,7 +46,9 @@ def test_all_together_are_small():
 
 
 def test_an_unknown_name_lists_the_names():
-    with pytest.raises(SoundNetError, match=r"^'cow': no clip of this name ships. Use one of dog_bark, .*, sneeze$"):
+    with pytest.raises(
+        SoundNetError, match=r"^'cow': no included clip has this name. Use one of dog_bark, .*, sneeze$"
+    ):
         clips.path('cow')
 
 

@@ -97,7 +97,7 @@ def test_the_layers():
 
 def test_mistakes(loaded, monkeypatch):
     monkeypatch.setattr(registry, 'lists', lambda: ())
-    with pytest.raises(SoundNetError, match=r'no net ships with this version\. Pass the folder of a saved net'):
+    with pytest.raises(SoundNetError, match=r'this version includes no net\. Pass the folder of a saved net'):
         hear.load_model()
     for wrong in (noise(1), np.zeros([2, 0]), np.zeros([1, 2, 3])):
         with pytest.raises(SoundNetError, match=r'audio has shape .*: pass \[sounds, samples\]'):

@@ -20,7 +20,7 @@ def names() -> tuple[str, ...]:
 def path(name: str) -> pathlib.Path:
     """The sound file of a clip, such as 'rooster'. Raises SoundNetError, listing them all, for another name."""
     if name not in names():
-        raise SoundNetError(f'{name!r}: no clip of this name ships. Use one of {", ".join(names())}')
+        raise SoundNetError(f'{name!r}: no included clip has this name. Use one of {", ".join(names())}')
     return _folder() / f'{name}.ogg'
 
 

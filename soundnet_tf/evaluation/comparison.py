@@ -42,8 +42,8 @@ class Comparison:
         verdict = 'is unlikely to be chance' if self.p < ALPHA else 'may be chance'
         return (
             f'{self.second} against {self.first}: {100 * self.difference:+.1f} points{about}; {self.only_second} clips '
-            f"are classified correctly by the former alone and {self.only_first} by the latter alone, by McNemar's "
-            f'exact test {p}, so the difference {verdict}'
+            f'are classified correctly only by {self.second}, {self.only_first} only by {self.first} '
+            f"(McNemar's exact test: {p}), so the difference {verdict}"
         )
 
 

@@ -80,7 +80,7 @@ def check(dataset: DataSet, protocol: Protocol, shots: Sequence[int], test_folds
             for label in dataset.classes:
                 if not 0 < number <= there[label]:
                     raise SoundNetError(
-                        f'{dataset.name}: {number} shots of {label!r} requested, got {there[label]} training clips'
+                        f'{dataset.name}: {number} shots of {label!r} requested of {there[label]} training clips'
                     )
     return protocol.C[0]
 

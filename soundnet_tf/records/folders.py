@@ -65,7 +65,8 @@ def _alike(card: records.Card) -> dict[str, object]:
 def _check_alike(one: str, values: Mapping[str, object], other: str, others: Mapping[str, object]) -> None:
     for key, value in values.items():
         if others.get(key) != value:
-            what = f'other {key}' if key.startswith('class names') else f'{key} {others.get(key)}, not {value}'
+            what = f'other {key}' if key.startswith('class names') else f'{key}: {others.get(key)} instead of {value}'
             raise BadRecord(
-                f'{other}: has {what} as {one}. Train on folders that were prepared with the same teachers and settings'
+                f'{other}: differs from {one} ({what}). '
+                'Train on folders that were prepared with the same teachers and settings'
             )

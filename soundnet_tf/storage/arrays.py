@@ -103,7 +103,7 @@ def _opened(path: Path, hint: str, error: type[SoundNetError]) -> Iterator[zipfi
                     raise ValueError(f'compressed by the unknown method {member.compress_type}')
             expanded += member.file_size
         if expanded > EXPANSION * size + SPARE:
-            raise ValueError(f'its {size:,} bytes expand to {expanded:,}; np.savez writes arrays that do not')
+            raise ValueError(f'its {size:,} bytes expand to {expanded:,}, unlike those of np.savez')
         yield file
 
 
@@ -127,7 +127,7 @@ def _checked(opened: IO[bytes], member: zipfile.ZipInfo) -> Header:
 def _header(file: IO[bytes]) -> Header:
     magic = file.read(8)
     if not magic.startswith(b'\x93NUMPY'):
-        raise ValueError('not an array of numpy')
+        raise ValueError('not a numpy array')
     if magic[6] not in (1, 2):
         raise ValueError(f'version {magic[6]} of the format, not 1 or 2')
     digits = 2 * magic[6]
@@ -150,7 +150,7 @@ def _values(file: IO[bytes], header: Header) -> NDArray[Any]:
     while done < len(raw):
         piece = file.read(min(len(raw) - done, 1 << 20))
         if not piece:
-            raise EOFError('the file is shorter than it says')
+            raise EOFError('the file is shorter than its header states')
         raw[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
         done += len(piece)
     return values.reshape(header.shape, order='F' if header.is_fortran else 'C')

@@ -115,8 +115,8 @@ def parse_json(
             raise ValueError('it is empty')
         values = json.loads(text)
         if not isinstance(values, kind):
-            names = {dict: 'an object', list: 'a list', str: 'a string', int: 'a whole number'}
-            raise ValueError(f'not {names.get(kind, kind.__name__)} of JSON')
+            names = {dict: 'object', list: 'list', str: 'string', int: 'whole number'}
+            raise ValueError(f'not a JSON {names.get(kind, kind.__name__)}')
         return values
 
 

@@ -62,7 +62,7 @@ def _hard(group: Any, name: str, h5py: Any) -> Any:
         if not isinstance(group, h5py.Group) or not group.id.links.exists(own):
             return None
         if group.id.links.get_info(own).type != h5py.h5l.TYPE_HARD:
-            raise ValueError('a link, which may lead to another file. Copy what it leads to into this one')
+            raise ValueError('a link, possibly to another file. Copy its target into this file')
         group = group[part]
     return group
 

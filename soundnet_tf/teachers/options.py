@@ -107,8 +107,8 @@ def refuse_background(
     """Raise SoundNetError for names that begin with a class `background` which the teacher does not have."""
     if len(names) == classes + 1 and names[0].lower() == 'background':
         raise SoundNetError(
-            f'teacher {teacher}: {source} has {classes:,} classes, but {options["labels"]} has {len(names):,} names, '
-            f'of which the first, {names[0]}, is none of them. Remove its first line'
+            f'teacher {teacher}: {source} has {classes:,} classes, but {options["labels"]} has {len(names):,} names: '
+            f'the first, {names[0]}, is not a class of the teacher. Remove this line'
         )
 
 

@@ -98,7 +98,7 @@ def confusions(evaluation: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def _matrices(path: pathlib.Path, result: Any) -> list[dict[str, Any]]:
     if not isinstance(result, dict):
-        raise ValueError('not an object of JSON')
+        raise ValueError('not a JSON object')
     # soundnet-evaluate writes recall and precision of each class beside its name.
     classes = [str(own['label'] if isinstance(own, dict) else own) for own in result['classes']]
     embedder, confusion, found = result.get('embedder', {}), result['confusion'], []

@@ -15,7 +15,7 @@ from soundnet_tf import storage
 
 SHOWN, CHECKED = 200, 20_000
 """Characters of a text that are shown, and in which a secret is searched for."""
-WITHHELD = '(text withheld, since it holds the key)'
+WITHHELD = '(text withheld, since it contains the key)'
 
 _DEPTH = 3
 """Encodings of encodings."""

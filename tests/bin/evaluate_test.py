@@ -70,7 +70,7 @@ def test_shots_dealt_folds_and_layers(tmp_path):
         (['--model=mfcc'], '--data is missing. See'),
         (['--data=x'], '--model is missing. See'),
         (['--data=nowhere', '--model=mfcc'], 'nowhere: no such file or folder'),
-        (['--data=x', '--model=mfcc', '--C=small'], '--C is numbers between commas, not small'),
+        (['--data=x', '--model=mfcc', '--C=small'], '--C must be numbers separated by commas, got small'),
         (['--data=x', '--model=mfcc', 'z'], "unexpected argument 'z'"),
     ],
 )

@@ -57,10 +57,10 @@ def test_the_table_says_what_it_compares():
     assert lines[6] == 'Each row against the first; p values are not corrected for the number of rows.'
     assert lines[8].startswith('Row 2: better (x) against first (x): +10.0 points (95% interval, bootstrap over 100 re')
     assert lines[8].endswith(
-        '; 20 clips are classified correctly by the former alone and 0 by the latter alone, '
-        "by McNemar's exact test p < 0.0001, so the difference is unlikely to be chance."
+        '; 20 clips are classified correctly only by better (x), 0 only by first (x) '
+        "(McNemar's exact test: p < 0.0001), so the difference is unlikely to be chance."
     )
-    assert lines[10].endswith("by McNemar's exact test p = 1, so the difference may be chance.")
+    assert lines[10].endswith("(McNemar's exact test: p = 1), so the difference may be chance.")
     assert 'Each row' not in str(Table([FIRST, BETTER]))
 
 

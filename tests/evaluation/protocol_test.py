@@ -225,7 +225,7 @@ def test_what_can_be_refused_is_refused_before_features_are_computed(made, value
         given = {'dataset': few, 'protocol': SHORT, 'test_folds': [1]} | change
         with pytest.raises(SoundNetError, match=words):
             evaluate(given['dataset'], asked, given['protocol'], test_folds=given['test_folds'])
-    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' requested, got 6 training clips"):
+    with pytest.raises(SoundNetError, match="pitches: 7 shots of 'high' requested of 6 training clips"):
         fewshot.curve(made, asked, SHORT, (1, 7))
     assert asked.asked == 0
 

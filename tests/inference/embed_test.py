@@ -256,7 +256,7 @@ def test_errors_say_what_to_do(embedder, plain_folder, tmp_path, monkeypatch):
     with pytest.raises(SoundNetError, match="short='drop': must be 'error', 'tile' or 'pad'"):
         load(plain_folder, short='drop')
     monkeypatch.setattr(registry, 'lists', lambda: ())
-    with pytest.raises(SoundNetError, match=r'no net ships with this version\. Pass the folder of a saved net'):
+    with pytest.raises(SoundNetError, match=r'this version includes no net\. Pass the folder of a saved net'):
         load()
     with pytest.raises(SoundNetError, match='nowhere is not a saved net'):
         load(tmp_path / 'nowhere')

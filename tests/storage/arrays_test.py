@@ -63,8 +63,8 @@ def test_headers_of_other_writers(tmp_path, header, version):
 
 
 FORGED = {
-    b'': 'not an array of numpy',
-    b'junk, more junk': 'not an array of numpy',
+    b'': 'not a numpy array',
+    b'junk, more junk': 'not a numpy array',
     npy(PLAIN, b'\0' * 7): 'an array [2] of float32 does not fit into',
     npy(PLAIN.replace('2', '9' * 30)): f'an array [{"9" * 30}] of float32 does not fit into',
     npy(PLAIN.replace('2', '9' * 12)): f'an array [{"9" * 12}] of float32 does not fit into',
@@ -132,7 +132,7 @@ def test_forged_archives_are_one_line(tmp_path):
 def test_a_bomb_is_refused_before_it_expands(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, 'SPARE', 1 << 20)
     np.savez_compressed(tmp_path / 'x.npz', a=np.zeros(2 << 20, np.uint8))
-    with pytest.raises(SoundNetError, match=r'its 2,\d+ bytes expand to 2,097,280; np\.savez writes arrays that do'):
+    with pytest.raises(SoundNetError, match=r'its 2,\d+ bytes expand to 2,097,280, unlike those of np\.savez'):
         arrays.read_npz(tmp_path / 'x.npz')
     np.savez(tmp_path / 'x.npz', a=np.zeros(8 << 20, np.uint8))
     assert arrays.read_npz(tmp_path / 'x.npz')['a'].shape == (8 << 20,)

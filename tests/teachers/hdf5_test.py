@@ -77,7 +77,7 @@ def test_videos_that_cannot_be_used(tmp_path, kept):
         'none': 'none: shape [], not [frames, classes] of numbers',
         'nan': 'nan: NaN or infinity in rows 0 to 0',
         'sum': 'sum: rows are not probabilities, they do not sum to 1',
-        'gone': 'a link, which may lead to another file. Copy what it leads to into this one)',
+        'gone': 'a link, possibly to another file. Copy its target into this file)',
     }.items():
         (answer,) = teacher.look([View(id)])
         assert answer.startswith(str(kept))
@@ -102,7 +102,7 @@ def test_other_files_are_never_opened(tmp_path, kept):
     for id in ('linked', 'folder/rows'):
         (answer,) = teacher.look([View(id)])
         assert answer == (
-            f'{kept}: {id} cannot be read (a link, which may lead to another file. Copy what it leads to into this one)'
+            f'{kept}: {id} cannot be read (a link, possibly to another file. Copy its target into this file)'
         )
     for id in ('virtual', 'raw'):
         (answer,) = teacher.look([View(id)])

@@ -167,8 +167,8 @@ def test_a_damaged_head_concerns_one_video(tmp_path, head):
 def test_labels_with_a_background_that_there_is_not(tmp_path, first):
     (tmp_path / 'names.txt').write_text('\n'.join([first, *(f'class {number}' for number in range(1000))]))
     words = (
-        rf'^teacher imagenet: .*/p has 1,000 classes, but .*names\.txt has 1,001 names, of which the first, {first}, '
-        r'is none of them\. Remove its first line$'
+        rf'^teacher imagenet: .*/p has 1,000 classes, but .*names\.txt has 1,001 names: the first, {first}, '
+        r'is not a class of the teacher\. Remove this line$'
     )
     with pytest.raises(SoundNetError, match=words):
         ready(tmp_path / 'p', f'imagenet={{}},labels={tmp_path}/names.txt', a=rows(2, 1000))

@@ -82,7 +82,7 @@ def test_confusions_of_each_row_of_soundnet_evaluate(tmp_path):
     [
         (None, r'result\.json: cannot be read \('),
         ('{"classes": ["a"]}', r"result\.json: cannot be read \(no key 'confusion'\)\. Pass the result\.json"),
-        ('[1]', r'result\.json: cannot be read \(not an object of JSON\)'),
+        ('[1]', r'result\.json: cannot be read \(not a JSON object\)'),
         ('{"classes": ["a", "b"], "confusion": {"test": [[1]]}}', 'test is not a 2 x 2 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [["x"]]}', 'confusion is not a 1 x 1 matrix of clip counts'),
         ('{"classes": ["a"], "confusion": [[0.9]]}', 'confusion is not a 1 x 1 matrix of clip counts'),

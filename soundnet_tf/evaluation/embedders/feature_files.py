@@ -39,7 +39,7 @@ def of_clip(path: pathlib.Path) -> Layers:
     with storage.readable(path, AGAIN):
         found = _ONE[path.suffix.lower()](path)
     if not found:
-        raise SoundNetError(f'{path}: no array of numbers. {AGAIN}')
+        raise SoundNetError(f'{path}: not an array of numbers. {AGAIN}')
     return found
 
 

@@ -57,7 +57,8 @@ class Module(Foreign):
                     found[name], self._widths[name] = call, (min(len(shape), 2), shape[-1])
         if not found:
             raise SoundNetError(
-                f'{where}: does not accept a waveform, but {_wants(self._module)}. Use a module of samples alone'
+                f'{where}: does not accept a waveform, but {_wants(self._module)}. '
+                'Use a module whose only input is samples'
             )
         self._calls = found
         self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self.rate} Hz'

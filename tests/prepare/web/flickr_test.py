@@ -374,12 +374,12 @@ def test_a_key_in_encoded_form_is_never_shown(server, tmp_path, text, capfd):
     body = json.dumps({'stat': 'fail', 'code': 112, 'message': f'no {text}\x1b[2J'}).encode()
     for fault in (Fault(200, body=body), Fault(404, reason=text)):
         server.faults = [fault]
-        with pytest.raises(SoundNetError, match='text withheld, since it holds the key') as caught:
+        with pytest.raises(SoundNetError, match='text withheld, since it contains the key') as caught:
             run(server, tmp_path / 'v.csv', 'dog')
         assert text not in str(caught.value)
     server.uploads = [Upload('1', 'dog', title=text)]
     run(server, tmp_path / 'v.csv', 'dog')
-    assert rows(tmp_path / 'v.csv')[0]['title'] == '(text withheld, since it holds the key)'
+    assert rows(tmp_path / 'v.csv')[0]['title'] == '(text withheld, since it contains the key)'
     assert text not in (tmp_path / 'v.csv.journal').read_text()
 
 

@@ -219,7 +219,7 @@ def test_no_server(files, tmp_path):
         ('http://127.0.0.1:9/v.mp4', 'cannot be reached (connection refused), 2 times'),
         ('https://[bad/v.mp4', 'invalid address'),
         ('http:///v.mp4', 'invalid address'),
-        ('file:///v.mp4', 'file:// is not read. Use a path, or http://, https://, gs://, s3://, hdfs://'),
+        ('file:///v.mp4', 'file:// is not supported. Use a path, or http://, https://, gs://, s3://, hdfs://'),
     ):
         with Fetcher(tmp_path, tries=2, **QUICK) as fetcher, pytest.raises(Unusable) as caught:
             fetcher.fetch(Video('v', address))
