@@ -1,4 +1,4 @@
-"""The clips that ship: whole, small, and with their credits."""
+"""The included clips: whole, small, and with their credits."""
 
 import re
 import subprocess

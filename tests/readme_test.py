@@ -37,7 +37,7 @@ def test_both_commands_are_shown():
 
 
 def test_the_first_commands_print_what_readme_shows(tmp_path):
-    """On the clips that ship; a number may be off by what another library rounds."""
+    """On the included clips; a number may be off by what another library rounds."""
     assert [command.split()[0] for command in first_commands.commands()] == ['soundnet-tag', 'soundnet-embed']
     number = r'\d+\.\d(?=%)'
     for command, shown in first_commands.commands().items():

@@ -13,7 +13,7 @@ from soundnet_tf.errors import SoundNetError
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """The clips that ship, in alphabetical order."""
+    """The included clips, in alphabetical order."""
     return tuple(sorted(file.stem for file in _folder().glob('*.ogg')))
 
 

@@ -11,7 +11,7 @@ from soundnet_tf.errors import SoundNetError
 
 @functools.cache
 def shipped(head: str, classes: int) -> tuple[str, ...] | None:
-    """The names that ship for a head of so many classes; None if there are none."""
+    """The included names for a head of so many classes; None if there are none."""
     file = resources.files(__name__) / f'{head}.txt'
     if not file.is_file():
         return None

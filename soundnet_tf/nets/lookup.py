@@ -67,7 +67,7 @@ def _converted(name: str) -> pathlib.Path:
 
 
 def _verified(net: Listed) -> pathlib.Path:
-    """Its folder, verified. Nets that ship are not: the tests verify them, as installers of packages do."""
+    """Its folder, verified. Included nets are not: the tests verify them, as installers of packages do."""
     if net.url:
         _fetch(net, net.url)
     if not net.is_ours:

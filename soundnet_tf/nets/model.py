@@ -37,7 +37,7 @@ def build(
     `[batch, time, channels]`.
 
     Args:
-      labels: the class names of each head; by default those that ship, or numbers.
+      labels: the class names of each head; by default the included ones, or numbers.
       input_shape: `(samples,)` for a fixed length; `(None,)`, the default, for any.
       pooling: 'avg' or 'max' over time, which leaves `[batch, classes]` or `[batch, channels]`. Of a head whose
         `clip_mean` is 'logits' the logits are pooled, before the activation; of another the probabilities.

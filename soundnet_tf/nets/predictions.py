@@ -48,7 +48,7 @@ def decode_predictions(
 
     Args:
       outputs: of a net, by head: `[batch, time, classes]`, which is averaged over time, or `[batch, classes]`.
-      names: the class names of each head, such as `net.labels`; by default those that ship, or numbers.
+      names: the class names of each head, such as `net.labels`; by default the included ones, or numbers.
 
     Probabilities are averaged, also of a head trained on labels, whose mean logits `Embedder.tag` uses. Raises
     SoundNetError if shapes or names do not fit.

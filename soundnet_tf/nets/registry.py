@@ -1,6 +1,6 @@
-"""Nets by name: those that ship, those registered on this machine, and the weights that SoundNet's authors published.
+"""Nets by name: the included ones, those registered on this machine, and the weights that SoundNet's authors published.
 
-What ships is listed in `models.json` of the package `soundnet_tf.savedmodels`, the folder savedmodels/ of a checkout;
+`models.json` of the package `soundnet_tf.savedmodels`, the folder savedmodels/ of a checkout, lists the included nets;
 a `models.json` of the user may list more. All that belongs to a user is in one folder: `$SOUNDNET_HOME`, else
 `soundnet_tf` in `$XDG_CACHE_HOME`, else `~/.cache/soundnet_tf`.
 
@@ -57,7 +57,7 @@ class Listed:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it ships with this package, rather than beside a list of the user's."""
+        """Whether it is included in this package, rather than beside a list of the user's."""
         return self.source == SHIPPED and self.beside == _own_list().parent
 
 
@@ -154,7 +154,7 @@ def lists() -> tuple[pathlib.Path, ...]:
 
 
 def _own_list() -> pathlib.Path:
-    """The list of what ships: in the package that is installed, or in the checkout that is imported."""
+    """The list of the included nets: in the package that is installed, or in the checkout that is imported."""
     try:
         folder = importlib.resources.files('soundnet_tf.savedmodels')
     except ModuleNotFoundError:
@@ -164,7 +164,7 @@ def _own_list() -> pathlib.Path:
 
 
 def listed() -> dict[str, Listed]:
-    """All listed nets by name; the user's list overrides what ships. Raises SoundNetError for a damaged list."""
+    """All listed nets by name; the user's list overrides the included one. Raises SoundNetError for a damaged list."""
     return {net.name: net for path in lists() for net in _nets(path)}
 
 
