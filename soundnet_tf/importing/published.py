@@ -132,15 +132,10 @@ def _published(weights: registry.Published) -> pathlib.Path:
     folder = registry.home() / 'published'
     file, archive = folder / weights.member, folder / weights.url.rpartition('/')[2]
     if not file.exists():
-        claim = storage.Claim.of(file)
-        if claim is None:
-            raise SoundNetError(f'{file}: being downloaded by another process. Wait for it')
-        try:
+        with storage.exclusive(file):
             if not archive.exists():
                 _download(weights, archive)
             _unpack(archive, file)
-        finally:
-            claim.release()
     if weights.sha256:  # while it is unknown, the zip's checksums must do
         got = storage.sha256(file)
         if got != weights.sha256:

@@ -91,25 +91,22 @@ def write(
     if can_resume and _is_whole(table, path, files, facts):
         return Tally(skipped=len(files))
     parts = path.with_name(f'.{path.name}.parts') if can_resume else pathlib.Path(tempfile.mkdtemp(prefix='soundnet'))
-    claim = storage.Claim.of(parts)
-    if claim is None:
-        raise SoundNetError(f'{out}: another run is writing it. Wait for it, or stop it first')
     try:
-        for file in files:  # of a sound that has changed since, and may be damaged now
-            if not is_finished(output_path(parts, file), file, facts):
-                output_path(parts, file).unlink(missing_ok=True)
-        tally = to_arrays(facts, str(parts), ARRAYS['npz'])
-        # Unfinished files were removed, so what exists is right, whichever run wrote it.
-        written = [path for path in (output_path(parts, file) for file in files) if path.exists()]
-        if written:
-            with storage.whole_file(path) as draft:
-                table.write(draft, (row for path in written for row in table_rows(read_npz(path))))
-        if missing := len(files) - len(written) - tally.failed.total():
-            tally.failed['not in the table, run again'] += missing
-        if not tally.failed or not written:
-            shutil.rmtree(parts, ignore_errors=True)
+        with storage.exclusive(parts, out):
+            for file in files:  # of a sound that has changed since, and may be damaged now
+                if not is_finished(output_path(parts, file), file, facts):
+                    output_path(parts, file).unlink(missing_ok=True)
+            tally = to_arrays(facts, str(parts), ARRAYS['npz'])
+            # Unfinished files were removed, so what exists is right, whichever run wrote it.
+            written = [path for path in (output_path(parts, file) for file in files) if path.exists()]
+            if written:
+                with storage.whole_file(path) as draft:
+                    table.write(draft, (row for path in written for row in table_rows(read_npz(path))))
+            if missing := len(files) - len(written) - tally.failed.total():
+                tally.failed['not in the table, run again'] += missing
+            if not tally.failed or not written:
+                shutil.rmtree(parts, ignore_errors=True)
     finally:
-        claim.release()
         if not can_resume:
             shutil.rmtree(parts, ignore_errors=True)
     return tally

@@ -20,7 +20,7 @@ from soundnet_tf.prepare.manifest import Video, is_remote
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
-PLAN, LOCK = 'plan.json', 'lock'
+PLAN = 'plan.json'
 WAY_OUT = 'Use another --out, or the same teachers and settings'
 
 VIDEOS_PER_SHARD = 256
@@ -93,10 +93,7 @@ def _begin(
     path, planned = f'{folder}/{PLAN}', list[Any]()
     tf.io.gfile.makedirs(folder)
     if not is_remote(folder):
-        # A separate file, which is never replaced, and opened for writing, since network disks need that for a lock.
-        file = pathlib.Path(folder, LOCK).open('ab')  # noqa: SIM115  held until the run ends
-        if not storage.lock(held.enter_context(file)):
-            raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
+        held.enter_context(storage.claimed(pathlib.Path(folder)))
     if tf.io.gfile.exists(path):
         hint = f'Remove {folder} to start over'
         before = storage.parse_json(_read(path), path, hint)

@@ -77,10 +77,7 @@ def deliver(
     MAX_BYTES, a clip has no attribution, or none of `terms.ood_sounds` is usable.
     """
     check(cv.dataset, out, terms)
-    claim = storage.Claim.of(work / FINAL)
-    if claim is None:
-        raise SoundNetError(f'{work / FINAL}: another run is using it. Run the command again when it has finished')
-    try:
+    with storage.exclusive(work / FINAL):
         trained = cv.learn(work / FINAL, None, 0)
         with tempfile.TemporaryDirectory(dir=work) as temporary:
             folder = pathlib.Path(temporary) / out.name
@@ -88,8 +85,6 @@ def deliver(
             with storage.whole_folder(out) as draft:
                 shutil.copytree(folder, draft, dirs_exist_ok=True)
         shelf.put(out, facts['spec']['name'], terms.about, terms.licence, terms.default)
-    finally:
-        claim.release()
     return out
 
 

@@ -72,13 +72,13 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
             f'{cv.dataset.name}: cross-validation needs at least 2 folds, got {len(cv.dataset.folds)}. {fix}'
         )
     checked_folds(cv.dataset)
-    rows, elsewhere = list[FoldResult](), list[str]()
+    rows, elsewhere = list[FoldResult](), list[pathlib.Path]()
     for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)
         is_finished = journal.read_result(folder) is not None
         claim = None if is_finished else storage.Claim.of(folder)
         if claim is None and not is_finished:
-            elsewhere.append(folder.name)
+            elsewhere.append(folder)
             continue
         try:
             rows.append(_row(cv, fold, seed, folder))
@@ -88,8 +88,7 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
         _write_table(cv, seeds, work)
         print(f'fold {fold} held out, seed {seed}: accuracy {rows[-1].accuracy:.1%}', flush=True)
     if elsewhere:
-        names = ', '.join(elsewhere)
-        raise SoundNetError(f'{names}: another run is using it. Run the command again when it has finished')
+        raise storage.in_use(*elsewhere)
     return rows
 
 

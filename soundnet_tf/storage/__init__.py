@@ -4,8 +4,9 @@ with storage.whole_file(path) as file:     # takes the place of `path` at the en
 with storage.whole_folder(path) as folder: # the same of a folder
 storage.begin(run / 'run.json', settings)  # begins a run, or continues one of the same settings
 storage.Claim.of(output)                   # the right to make an output, or None
+with storage.exclusive(output):            # the same, or SoundNetError
 with storage.in_turn(output):              # the same, once other processes have made theirs
-with storage.claimed(run):                 # the right to write to a folder
+with storage.claimed(run):                 # the right to write to a folder, or SoundNetError
 storage.sweep(run, 'net')                  # clears a run's folder of what a kill left there
 storage.read_json(path)                    # its content, or SoundNetError in one line; see `readers` and `arrays`
 """
@@ -20,12 +21,18 @@ import re
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.storage import kinds
+from soundnet_tf.storage.claims import CLAIM
+from soundnet_tf.storage.claims import Claim as Claim
+from soundnet_tf.storage.claims import claimed as claimed
+from soundnet_tf.storage.claims import exclusive as exclusive
+from soundnet_tf.storage.claims import in_turn as in_turn
+from soundnet_tf.storage.claims import in_use as in_use
+from soundnet_tf.storage.claims import lock as lock
 from soundnet_tf.storage.kinds import is_stream as is_stream
 from soundnet_tf.storage.kinds import not_a_file as not_a_file
 from soundnet_tf.storage.readers import csv_lines as csv_lines
@@ -40,9 +47,6 @@ from soundnet_tf.storage.readers import readable as readable
 from soundnet_tf.storage.readers import reason as reason
 
 Path = str | os.PathLike[str]
-
-CLAIM = '.claim'
-"""In a folder that a run writes to."""
 
 _DRAFT = re.compile(r'\.[0-9a-f]{16}\.part')
 """The name of a file or folder that is not yet whole: not the target's, which may be as long as a system allows."""
@@ -240,91 +244,3 @@ def _flat(values: Any, key: str = '') -> dict[str, Any]:
     if not isinstance(values, Mapping):
         return {key: values}
     return {k: v for name, value in values.items() for k, v in _flat(value, f'{key} {name}'.strip()).items()}
-
-
-def lock(file: IO[Any]) -> bool:
-    """Whether the open file is ours alone now: until it is closed, however the process ends.
-
-    Where the system, or this kind of disk, has no locks, it always is.
-    """
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        pass
-    return True
-
-
-class Claim:
-    """The right to make an output: a locked file beside it, so that of several processes one does the work.
-
-    It is only to save work: each writes a draft of its own and renames it, so nothing is spoilt without locks.
-    """
-
-    def __init__(self, file: IO[Any], path: pathlib.Path) -> None:
-        self._file, self._path = file, path
-
-    @classmethod
-    def of(cls, output: pathlib.Path) -> 'Claim | None':
-        """A claim of the output, or None where another process has it. Folders are made as needed."""
-        # By its hash: a name may be as long as a system allows.
-        return cls.at(output.with_name(f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim'))
-
-    @classmethod
-    def at(cls, path: pathlib.Path) -> 'Claim | None':
-        """A claim whose file is `path`, or None where another process has it. Folders are made as needed."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            file = path.open('ab')
-            if not lock(file):
-                file.close()
-                return None
-            # Whoever had it may have removed it between our opening and our locking it.
-            if _is_at(file, path):
-                return cls(file, path)
-            file.close()
-
-    def release(self) -> None:
-        """To whoever wants it; the file goes."""
-        self._path.unlink(missing_ok=True)
-        self._file.close()
-
-
-@contextlib.contextmanager
-def in_turn(output: pathlib.Path) -> Iterator[None]:
-    """Make an output alone: waits while another process has the claim of it."""
-    while (claim := Claim.of(output)) is None:
-        time.sleep(0.2)
-    try:
-        yield
-    finally:
-        claim.release()
-
-
-def _is_at(file: IO[Any], path: pathlib.Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    return False
-
-
-@contextlib.contextmanager
-def claimed(folder: pathlib.Path) -> Iterator[None]:
-    """Write to a folder, alone.
-
-    Raises SoundNetError while another process writes to it, and if it is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise SoundNetError(f'{folder}: exists and is not a folder. Use another path')
-    claim = Claim.at(folder / CLAIM)
-    if claim is None:
-        raise SoundNetError(f'{folder}: another run is writing to it. Wait for it, or stop it first')
-    try:
-        yield
-    finally:
-        claim.release()
-        # Nothing was written, such as for wrong settings.
-        with contextlib.suppress(OSError):
-            folder.rmdir()

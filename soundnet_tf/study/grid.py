@@ -67,14 +67,9 @@ def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int,
     tables = existing.with_rows(tables, material.nets)
     if not list(_jobs(tables, material, seeds)):
         raise SoundNetError(f'{material.name}: nothing to measure in {_why_empty(tables, material)}')
-    _begin(out, material, effort)
-    claim = storage.Claim.of(out / STUDY)
-    if claim is None:
-        raise SoundNetError(f'{out}: another process is running this study. Wait for it, or stop it')
-    try:
+    with storage.exclusive(out / STUDY, out):
+        _begin(out, material, effort)
         return _run(tables, material, effort, seeds, out)
-    finally:
-        claim.release()
 
 
 def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def write(
     about_out = _read_about(out)
     if about.items() <= about_out.items() and FAILED in about_out:
         return _report_previous(about_out, sounds)
-    with _exclusive(parts):
+    with storage.exclusive(parts):
         previous = _read_about(parts)
         if about.items() <= previous.items() and FAILED in previous:  # stopped after the report was complete
             _replace(out, parts)
@@ -171,17 +171,6 @@ def _fingerprints(
 
 def _hash(values: Any) -> str:
     return hashlib.sha256(repr(values).encode(errors='surrogateescape')).hexdigest()
-
-
-@contextlib.contextmanager
-def _exclusive(parts: pathlib.Path) -> Iterator[None]:
-    claim = storage.Claim.of(parts)
-    if claim is None:
-        raise SoundNetError(f'{parts}: another run is writing this report. Wait until it ends, or stop it')
-    try:
-        yield
-    finally:
-        claim.release()
 
 
 def _replace(out: pathlib.Path, parts: pathlib.Path) -> None:

@@ -145,7 +145,7 @@ def test_two_downloads_of_one_archive_are_one(home, server):
 
 def test_two_processes_at_once(home, server):
     claim = storage.Claim.of(home / registry.PUBLISHED['small'].member)
-    with pytest.raises(SoundNetError, match=r'a\.t7: being downloaded by another process\. Wait for it'):
+    with pytest.raises(SoundNetError, match=r'a\.t7: another run is writing to it\. Wait for it, or stop it first'):
         local('small')
     claim.release()
     assert local('small').is_file()

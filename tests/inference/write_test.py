@@ -432,7 +432,7 @@ def test_work_claimed_by_another_run_is_left_to_it(embedder, sounds):
     assert embed_files(embedder, sounds, 'out').done == 1
     assert all(name.endswith('.npz') for name in written('out'))
     claim = storage.Claim.of(pathlib.Path('.out.jsonl.parts'))
-    with pytest.raises(SoundNetError, match=r'out\.jsonl: another run is writing it\. Wait for it'):
+    with pytest.raises(SoundNetError, match=r'out\.jsonl: another run is writing to it\. Wait for it'):
         embed_files(embedder, sounds, 'out.jsonl', 'jsonl')
     claim.release()
 

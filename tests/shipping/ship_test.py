@@ -88,9 +88,7 @@ def test_work_claimed_by_another_run_is_left_to_it(found, way, work, tmp_path, c
     shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
     claim = storage.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
-        with pytest.raises(
-            SoundNetError, match=r'fold1-seed0: another run is using it\. Run the command again when it has finished'
-        ):
+        with pytest.raises(SoundNetError, match=r'rows/fold1-seed0: another run is writing to it\. Wait for it'):
             rows.run(way, 1, tmp_path)
     finally:
         claim.release()
@@ -202,7 +200,7 @@ def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, ow
     assert sorted(path.name for path in work.iterdir()) == there
     claim = storage.Claim.of(work / 'final')
     try:
-        with pytest.raises(SoundNetError, match=r'final: another run is using it\. Run the command again when it'):
+        with pytest.raises(SoundNetError, match=r'final: another run is writing to it\. Wait for it, or stop it first'):
             delivery.deliver(way, found, own, work, out, terms)
     finally:
         claim.release()

@@ -60,7 +60,7 @@ def test_a_claim_file_removed_by_its_owner_meanwhile_is_not_claimed(tmp_path, mo
             os.unlink(file.name)
         return lock(file)
 
-    monkeypatch.setattr(storage, 'lock', late)
+    monkeypatch.setattr(storage.claims, 'lock', late)
     claim = storage.Claim.of(output)
     assert len(looks) == 2
     assert os.path.exists(looks[1])

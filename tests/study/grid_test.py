@@ -86,11 +86,12 @@ def test_a_stop_leaves_what_is_finished(asked, tmp_path, monkeypatch):
 
 
 def test_two_studies_in_one_folder(asked, tmp_path):
-    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     claim = storage.Claim.of(tmp_path / 'study.json')
-    with pytest.raises(SoundNetError, match=r'another process is running this study\. Wait for it'):
+    with pytest.raises(SoundNetError, match=r'another run is writing to it\. Wait for it'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
+    assert not (tmp_path / 'study.json').exists()
     claim.release()
+    grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     (tmp_path / 'study.json').write_text('{')
     with pytest.raises(SoundNetError, match=r'study\.json: cannot be read .*\. Use another --out'):
         grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)

@@ -331,9 +331,7 @@ def test_something_else_is_left_alone(small, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['out', 'out.old']
     shutil.rmtree(tmp_path / 'out')
     claim = storage.Claim.of(tmp_path / 'out.parts')
-    with pytest.raises(
-        SoundNetError, match=r'out\.parts: another run is writing this report\. Wait until it ends, or stop it'
-    ):
+    with pytest.raises(SoundNetError, match=r'out\.parts: another run is writing to it\. Wait for it, or stop'):
         small()
     claim.release()
 

@@ -39,7 +39,7 @@ class Journal:
         out.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open('a+b')
         if not storage.lock(self._file):
-            raise SoundNetError(f'{out}: another run is writing to it. Wait for it, or stop it first')
+            raise storage.in_use(out)
         self._load()
 
     def note(self, **entry: Any) -> None:

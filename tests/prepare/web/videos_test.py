@@ -434,7 +434,7 @@ def test_a_claim_released_before_we_lock_it_is_claimed_again(files, tmp_path, mo
         calls.append(file)
         return lock(file)
 
-    monkeypatch.setattr(storage, 'lock', late)
+    monkeypatch.setattr(storage.claims, 'lock', late)
     assert fetch(files, tmp_path).read_bytes() == BODY
     assert len(calls) == 2
 
