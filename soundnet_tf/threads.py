@@ -21,16 +21,22 @@ def ahead(function: Callable[[A], B], items: Iterable[A], threads: int | None = 
     What `function` raises is raised in its place. Closing the generator waits for what has begun, and begins no more.
     """
     threads = threads or min(4, os.cpu_count() or 1)
-    items, waiting = iter(items), collections.deque[Future[B]]()
     pool = ThreadPoolExecutor(threads)
-    begin = functools.partial(pool.submit, function)
+    begin: Callable[[A], Future[B]] = functools.partial(pool.submit, function)
     try:
-        waiting.extend(map(begin, itertools.islice(items, 2 * threads)))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(map(begin, itertools.islice(items, 1)))
+        for future in begin_ahead(begin, items, 2 * threads):
+            yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def begin_ahead(begin: Callable[[A], B], items: Iterable[A], depth: int) -> Generator[B]:
+    """`begin` of each item, in order, called up to `depth` items ahead of the consumer, in the consumer's thread."""
+    items = iter(items)
+    begun = collections.deque(map(begin, itertools.islice(items, depth)))
+    while begun:
+        yield begun.popleft()
+        begun.extend(map(begin, itertools.islice(items, 1)))
 
 
 class _Results(Generic[B]):

@@ -1,6 +1,5 @@
 """Preparation on one machine: threads decode sound and frames, the teachers label them, shards are written."""
 
-import collections
 import contextlib
 import functools
 import itertools
@@ -89,11 +88,7 @@ class _Files:
 
     def ahead(self, videos: Iterable[Video]) -> Iterator[tuple[Video, Callable[[], str]]]:
         """Each video with a function that returns its file, or raises Unusable; AHEAD downloads are started early."""
-        videos = iter(videos)
-        started = collections.deque(self._start(video) for video in itertools.islice(videos, AHEAD))
-        while started:
-            yield started.popleft()
-            started.extend(self._start(video) for video in itertools.islice(videos, 1))
+        return threads.begin_ahead(self._start, videos, AHEAD)
 
     def _start(self, video: Video) -> tuple[Video, Callable[[], str]]:
         fetch = functools.partial(stages.fetched, video, self._fetcher, self._clock)
