@@ -5,7 +5,7 @@ import hashlib
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from soundnet_tf.errors import SoundNetError
@@ -100,10 +100,10 @@ def claimed(folder: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_turn(output: pathlib.Path) -> Iterator[None]:
-    """Make an output alone: waits while another process has the claim of it."""
+def in_turn(output: pathlib.Path, pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
+    """Make an output alone: waits while another process has the claim of it; `pause` sleeps for some seconds."""
     while (claim := Claim.of(output)) is None:
-        time.sleep(0.2)
+        pause(0.2)
     with _held(claim, output):
         yield
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import requests
 
+from soundnet_tf import storage
 from soundnet_tf.web import words
 from soundnet_tf.web.client import ERRORS, Client, PermanentError, RetryableError, times
 
@@ -148,6 +149,28 @@ class Download:
     @property
     def _progress(self) -> str:
         return f'{self._held:,}{"" if self._total is None else f" of {self._total:,}"} bytes'
+
+
+def whole_file(
+    target: pathlib.Path,
+    fill: Callable[[IO[bytes], pathlib.Path, pathlib.Path], None],
+    pause: Callable[[float], object] = time.sleep,
+) -> None:
+    """Make the file `target` unless it exists, by one process at a time: others wait, see `storage.in_turn`.
+
+    `fill(file, draft, tag)` downloads to TARGET.part, open for appending, which is renamed at the end. If it raises,
+    this and TARGET.tag stay, for another run to resume.
+    """
+    if target.exists():
+        return
+    with storage.in_turn(target, pause):
+        # Another run may have finished the file in the meantime.
+        if not target.exists():
+            draft, tag = (target.with_name(target.name + suffix) for suffix in ('.part', '.tag'))
+            with draft.open('ab') as file:
+                fill(file, draft, tag)
+            os.replace(draft, target)
+            tag.unlink(missing_ok=True)
 
 
 def _range(text: str) -> tuple[int | None, int | None]:

@@ -5,6 +5,7 @@ A file is written as NAME.part and renamed when it is complete. A new run resume
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import pathlib
@@ -16,11 +17,9 @@ from soundnet_tf import storage
 from soundnet_tf.prepare.manifest import REFUSED, Video, is_remote, refusal
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
-from soundnet_tf.web.download import Download, Limits
+from soundnet_tf.web.download import Download, Limits, whole_file
 
 NOT_FETCHED = 'not fetched'
-POLL_S = 0.2
-"""How often to check whether another run has finished the same file."""
 
 
 class Fetcher:
@@ -92,27 +91,13 @@ class Fetcher:
 
     def _remote(self, video: Video) -> pathlib.Path:
         path = self._path(video)
-        draft = path.with_name(path.name + '.part')
-        while not path.exists():
-            claim = storage.Claim.of(path)
-            if claim is None:
-                self._client.pause(POLL_S)
-                continue
-            try:
-                # Another run may have finished the file in the meantime.
-                if not path.exists():
-                    with draft.open('ab') as file:
-                        self._fill(file, draft, video)
-                    os.replace(draft, path)
-                    draft.with_suffix('.tag').unlink(missing_ok=True)
-            finally:
-                claim.release()
+        whole_file(path, functools.partial(self._fill, video), self._client.pause)
         return path
 
-    def _fill(self, file: IO[bytes], draft: pathlib.Path, video: Video) -> None:
+    def _fill(self, video: Video, file: IO[bytes], draft: pathlib.Path, tag: pathlib.Path) -> None:
         try:
             if re.match('https?:', video.path, re.IGNORECASE):
-                Download(video.path, file, draft.with_suffix('.tag'), self._client, self._limits).run()
+                Download(video.path, file, tag, self._client, self._limits).run()
             else:
                 self._client.turn()
                 _copy(video.path, draft)
