@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -157,7 +156,6 @@ class _Write(apache_beam.DoFn):
     def process(self, element: tuple[str, Iterable[Sample | Skipped | None]]) -> None:
         path, samples = element
         before = shards.kept(path, self._classes, self._retried[path])
-        # A runner may run this twice at once: each run has its own draft, and the last one renames an equal file.
-        draft = f'{path}.{uuid.uuid4().hex}.part'
         made = (sample for sample in samples if sample is not None)
-        shards.write(path, itertools.chain(before, made), _Clock(), draft)
+        # A runner may run this twice at once: each run has its own draft, and the last one renames an equal file.
+        shards.write(path, itertools.chain(before, made), _Clock())

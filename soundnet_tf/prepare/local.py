@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from soundnet_tf import threads
+from soundnet_tf import storage, threads
 from soundnet_tf.prepare import pace, plan, shards, stages
-from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
@@ -60,7 +60,8 @@ def run(
         todo = shards.missing(layout.parts, classes, retry)
         waiting = [video for members in todo.values() for video in members]
         bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
-        place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote(folder) else f'{folder}/downloads')
+        is_remote = storage.is_remote(folder)
+        place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote else f'{folder}/downloads')
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
         with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
@@ -92,7 +93,7 @@ class _Files:
 
     def _start(self, video: Video) -> tuple[Video, Callable[[], str]]:
         fetch = functools.partial(stages.fetched, video, self._fetcher, self._clock)
-        return video, self._pool.submit(fetch).result if is_remote(video.path) else fetch
+        return video, self._pool.submit(fetch).result if storage.is_remote(video.path) else fetch
 
     def done_with(self, videos: Iterable[Video]) -> None:
         """Remove downloads: the shard of these videos is written."""

@@ -24,7 +24,6 @@ SCHEMES = ('http', 'https', 'gs', 's3', 'hdfs')
 PLAYLISTS = ('.asx', '.concat', '.cue', '.ffconcat', '.m3u', '.m3u8', '.mpd', '.pls', '.ram', '.sdp', '.smil', '.xspf')
 """Suffixes of files that make a decoder open others."""
 
-_ADDRESS = re.compile('[a-z][a-z0-9+.-]*://', re.IGNORECASE)
 _SHA256 = re.compile('[0-9a-f]{64}', re.IGNORECASE)
 _SYSTEM = re.compile('/(?:proc|sys|dev(?!/shm/))(?:/|$)')
 
@@ -89,14 +88,9 @@ def videos(
     return sorted(found.values(), key=operator.attrgetter('id'))
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path is an address, such as https://x/y.mp4."""
-    return _ADDRESS.match(path) is not None
-
-
 def refusal(path: str) -> str:
     """Why a path is never opened, whatever it holds; empty for others."""
-    if is_remote(path):
+    if storage.is_remote(path):
         try:
             parts = urllib.parse.urlsplit(path)
         except ValueError:
@@ -133,7 +127,7 @@ def _misfit(video: Video, line: int, found: dict[str, Video]) -> Skipped | None:
 
 def _expand(source: str, suffixes: Collection[str]) -> Iterator[tuple[int, Video | Skipped]]:
     """The videos of one source, each with its line in a manifest, or 0."""
-    if is_remote(source):
+    if storage.is_remote(source):
         if source.lower().endswith('.csv'):
             raise SoundNetError(f'{source}: a manifest must be a local file. Download it, and pass the file')
         yield 0, Video(source, source)
@@ -193,7 +187,7 @@ def _manifest(path: pathlib.Path) -> Iterator[tuple[int, Video | Skipped]]:
             id, given = (text.encode(errors='replace').decode() for text in (id, given))
             yield number, Skipped(id, given, BAD_ROW, f'line {number} {wrong}')
         else:
-            local = given if is_remote(given) else os.path.normpath(os.path.join(folder, given))
+            local = given if storage.is_remote(given) else os.path.normpath(os.path.join(folder, given))
             yield number, Video(id or given, local, sha256.lower())
 
 

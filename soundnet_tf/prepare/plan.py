@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare.manifest import Video, is_remote
+from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
@@ -73,10 +73,8 @@ def lock(
     with contextlib.ExitStack() as held:
         try:
             layout = _begin(folder, videos, fixed, number, held)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, OSError) as error:
             raise SoundNetError(f'{folder}: cannot be written ({records.words(error)}). Use another --out') from error
-        except OSError as error:
-            raise SoundNetError(f'{folder}: cannot be written ({error.strerror}). Use another --out') from error
         yield layout
 
 
@@ -92,7 +90,7 @@ def _begin(
 ) -> Layout:
     path, planned = f'{folder}/{PLAN}', list[Any]()
     tf.io.gfile.makedirs(folder)
-    if not is_remote(folder):
+    if not storage.is_remote(folder):
         held.enter_context(storage.claimed(pathlib.Path(folder)))
     if tf.io.gfile.exists(path):
         hint = f'Remove {folder} to start over'

@@ -118,7 +118,7 @@ def _finished(path: str, classes: Mapping[str, int]) -> '_Summary | None':
             return summary
         # A retry stopped between its two steps: the shard is complete, its summary is the old one.
         return _summarise_again(path, summary, classes)
-    except (tf.errors.OpError, SoundNetError):
+    except (tf.errors.OpError, OSError, SoundNetError):
         return None
 
 
@@ -183,10 +183,6 @@ def classes_of(teachers: Iterable[Teacher]) -> dict[str, int]:
     return {teacher.name: len(teacher.labels) for teacher in teachers}
 
 
-def _is_there(path: str) -> bool:
-    return tf.io.gfile.exists(path)
-
-
 def _summary(path: str) -> str:
     return f'{os.path.splitext(path)[0]}.json'
 
@@ -196,19 +192,19 @@ def writing(path: str) -> Iterator[None]:
     """Turn write errors, such as a full disk, into SoundNetError."""
     try:
         yield
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, OSError) as error:
         raise SoundNetError(
             f'{path}: cannot be written ({records.words(error)}). Free some space or fix the path, '
             'and run the same command again: finished shards are kept'
         ) from error
 
 
-def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: str | None = None) -> None:
+def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock) -> None:
     """Write one shard, whole or not at all, and its summary."""
-    draft, summary = draft or f'{path}.part', _Summary()
-    try:
+    summary = _Summary()
+    with contextlib.ExitStack() as draft:
         with writing(path):
-            writer = tf.io.TFRecordWriter(draft)
+            writer = tf.io.TFRecordWriter(draft.enter_context(records.whole_file(path)))
         for sample in samples:
             if isinstance(sample, Skipped):
                 summary.skipped.append(sample)
@@ -225,15 +221,12 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock, draft: s
             writer.close()
             # A new shard is renamed last, so that every shard has a summary. A rewritten one is renamed
             # first: its summary can be made again from it, but not the other way round.
-            first = not _is_there(path)
+            first = not tf.io.gfile.exists(path)
             if first:
                 summary.write(path)
-            tf.io.gfile.rename(draft, path, overwrite=True)
+            draft.close()  # renames it
             if not first:
                 summary.write(path)
-    finally:
-        if _is_there(draft):
-            tf.io.gfile.remove(draft)
 
 
 def finish(

@@ -18,7 +18,7 @@ from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Waveform, encoding
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.prepare import media, pace, sound
-from soundnet_tf.prepare.manifest import BAD_ROW, CLIP_MARK, REFUSED, Skipped, Video, is_remote
+from soundnet_tf.prepare.manifest import BAD_ROW, CLIP_MARK, REFUSED, Skipped, Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.pictures import Pictures, unit_middles
 from soundnet_tf.prepare.web.videos import Fetcher
@@ -103,7 +103,7 @@ def video_id(id: str) -> str:
 
 def fetched(video: Video, fetcher: Fetcher, clock: Clock) -> str:
     """The path of a video's file, downloaded if it is not local. Raises Unusable."""
-    with clock.at(pace.FETCH) if is_remote(video.path) else contextlib.nullcontext():
+    with clock.at(pace.FETCH) if storage.is_remote(video.path) else contextlib.nullcontext():
         return str(fetcher.fetch(video))
 
 

@@ -18,7 +18,6 @@ A dataset is a folder of shards `records-00000-of-00008.tfrecord`, `dataset.json
 `labels/TEACHER.txt`.
 """
 
-import contextlib
 import dataclasses
 import fnmatch
 import hashlib
@@ -26,8 +25,6 @@ import itertools
 import json
 import math
 import os
-import re
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast, get_args
 
@@ -41,6 +38,9 @@ from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
 from soundnet_tf.records import tfrecords
+from soundnet_tf.records.gfiles import whole_file as whole_file
+from soundnet_tf.records.gfiles import words as words
+from soundnet_tf.records.gfiles import write_text as write_text
 
 Path = str | os.PathLike[str]
 AudioFormat = Literal['mp3', 'pcm16']
@@ -211,12 +211,6 @@ def read_shard(path: Path, teachers: Mapping[str, int]) -> Iterator[Sample]:
         yield parse(rows.read(row), teachers, os.fspath(path), row)
 
 
-def words(error: tf.errors.OpError) -> str:
-    """TensorFlow's error message in one line, without the names of nodes."""
-    message = re.sub(r'\{\{.*?\}\}|\[Op:.*', '', error.message or type(error).__name__, flags=re.DOTALL)
-    return ' '.join(message.split())
-
-
 def shard_of(id: str, shards: int) -> int:
     """The shard of a clip, by the hash of its id, so that it does not depend on the run."""
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], 'big') % shards
@@ -249,20 +243,6 @@ def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) 
         write_text(f'{base}/labels/{teacher}.txt', text)
     values = dataclasses.asdict(dataclasses.replace(card, teachers=about))
     write_text(f'{base}/{CARD}', json.dumps({'schema': SCHEMA, **values}, indent=2, ensure_ascii=False) + '\n')
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all, wherever TensorFlow can write, such as `gs://`."""
-    # A unique name, since two processes may write the same file at once.
-    draft = f'{os.fspath(path)}.{uuid.uuid4().hex}.part'
-    try:
-        with tf.io.gfile.GFile(draft, 'w') as file:
-            file.write(text)
-        tf.io.gfile.rename(draft, os.fspath(path), overwrite=True)
-    except BaseException:
-        with contextlib.suppress(tf.errors.OpError):
-            tf.io.gfile.remove(draft)
-        raise
 
 
 def read_card(folder: Path, whole: bool = True) -> Card:

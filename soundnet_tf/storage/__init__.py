@@ -33,6 +33,7 @@ from soundnet_tf.storage.claims import exclusive as exclusive
 from soundnet_tf.storage.claims import in_turn as in_turn
 from soundnet_tf.storage.claims import in_use as in_use
 from soundnet_tf.storage.claims import lock as lock
+from soundnet_tf.storage.kinds import is_remote as is_remote
 from soundnet_tf.storage.kinds import is_stream as is_stream
 from soundnet_tf.storage.kinds import not_a_file as not_a_file
 from soundnet_tf.storage.readers import csv_lines as csv_lines

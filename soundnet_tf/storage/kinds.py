@@ -1,4 +1,4 @@
-"""What is at a path, through its links: files are read and replaced, other things are not files."""
+"""What is at a path, through its links: files are read and replaced, other things are not files, or not here."""
 
 import errno
 import os
@@ -19,6 +19,14 @@ _KINDS = {
 
 _MAX_LINKS = 40
 """As Linux follows."""
+
+
+_ADDRESS = re.compile('[a-z][a-z0-9+.-]*://', re.IGNORECASE)
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is an address, such as https://x/y.mp4."""
+    return _ADDRESS.match(path) is not None
 
 
 def not_a_file(path: Path) -> str:

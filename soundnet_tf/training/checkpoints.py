@@ -21,7 +21,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = records.words(error) if isinstance(error, tf.errors.OpError) else error.strerror
+        reason = records.words(error)
         raise SoundNetError(
             f'{path}: cannot be written ({reason}). Free some space or fix the path, and run the same command to resume'
         ) from error

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soundnet_tf import storage
 from soundnet_tf.audio import MEDIA_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare import cells
-from soundnet_tf.prepare.manifest import Video, is_remote, refusal, videos
+from soundnet_tf.prepare.manifest import Video, refusal, videos
 
 
 @pytest.fixture
@@ -75,9 +76,9 @@ def test_addresses_stay_as_they_are(home):
 
 def test_which_paths_are_remote():
     for path in ('http://x', 'gs://b/c', 'a+b.c-1://x', 'FILE:///x'):
-        assert is_remote(path) is True
+        assert storage.is_remote(path) is True
     for path in ('a.mp4', 'C:/a.mp4', '12:30.mp4', 'folder/http://x', '://x', '1a://x', 'mailto:x'):
-        assert is_remote(path) is False
+        assert storage.is_remote(path) is False
 
 
 def test_sha256(home):

@@ -74,6 +74,18 @@ def test_an_error_leaves_no_partial_shard(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_the_target_of_a_linked_shard_is_replaced(tmp_path):
+    (path,) = records.shard_paths(tmp_path / 'records', 1)
+    for name in ('disk', 'records'):
+        (tmp_path / name).mkdir()
+    os.symlink(tmp_path / 'disk' / 'shard', path)
+    for id in 'ab':
+        shards.write(path, [sample(id)], Clock())
+        assert [one.id for one in records.read_shard(tmp_path / 'disk' / 'shard', CLASSES)] == [id]
+    assert os.path.islink(path)
+    assert os.listdir(tmp_path / 'disk') == ['shard']
+
+
 FULL = """
 import resource, signal, sys
 from soundnet_tf import records

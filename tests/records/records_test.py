@@ -216,6 +216,22 @@ def test_datasets_can_be_wherever_tensorflow_can_write():
 
 def test_a_file_that_cannot_be_put_in_its_place_leaves_no_draft(tmp_path):
     (tmp_path / 'labels.txt').mkdir()
-    with pytest.raises(tf.errors.OpError):
+    with pytest.raises(IsADirectoryError):
         records.write_text(tmp_path / 'labels.txt', 'x')
     assert os.listdir(tmp_path) == ['labels.txt']
+    records.write_text('ram://drafts/x', 'old')
+    with pytest.raises(ZeroDivisionError), records.whole_file('ram://drafts/x') as draft:
+        raise ZeroDivisionError(tf.io.gfile.GFile(draft, 'w').close())
+    assert tf.io.gfile.listdir('ram://drafts') == ['x']
+
+
+def test_the_target_of_a_linked_card_is_replaced(tmp_path):
+    disk, folder = tmp_path / 'disk', tmp_path / 'records'
+    for path in (disk, folder):
+        path.mkdir()
+    (folder / 'dataset.json').symlink_to(disk / 'card.json')
+    for count in (1, 2):
+        records.write_card(folder, dataclasses.replace(CARD, records=count), {})
+        assert json.loads((disk / 'card.json').read_text())['records'] == count
+    assert (folder / 'dataset.json').is_symlink()
+    assert os.listdir(disk) == ['card.json']

@@ -14,7 +14,7 @@ import urllib.parse
 from typing import IO
 
 from soundnet_tf import storage
-from soundnet_tf.prepare.manifest import REFUSED, Video, is_remote, refusal
+from soundnet_tf.prepare.manifest import REFUSED, Video, refusal
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits, whole_file
@@ -56,13 +56,15 @@ class Fetcher:
         if why := refusal(video.path):
             raise Unusable(REFUSED, why)
         try:
-            return self._remote(video) if is_remote(video.path) else _checked(pathlib.Path(video.path), video.sha256)
+            if storage.is_remote(video.path):
+                return self._remote(video)
+            return _checked(pathlib.Path(video.path), video.sha256)
         except (PermanentError, RetryableError) as why:
             raise Unusable(NOT_FETCHED, str(why)) from None
 
     def discard(self, video: Video) -> None:
         """Remove the download of a video, complete or not, unless downloads are kept."""
-        if not self.keep and is_remote(video.path) and not refusal(video.path):
+        if not self.keep and storage.is_remote(video.path) and not refusal(video.path):
             _remove(self._path(video))
 
     def close(self) -> None:
