@@ -114,12 +114,16 @@ def refuse_background(
 
 def fingerprint(path: pathlib.Path) -> str:
     """The first digits of the SHA-256 of a file, or of a folder's files and their names."""
-    digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(path.rglob('*')):
-        if file.is_file():
-            digest.update(file.relative_to(path).as_posix().encode())
-            digest.update(bytes.fromhex(storage.sha256(file)))
-    return digest.hexdigest()[:16]
+    files = [path] if path.is_file() else sorted(path.rglob('*'))
+    return digest((file.relative_to(path).as_posix(), file) for file in files if file.is_file())
+
+
+def digest(files: Iterable[tuple[str, pathlib.Path]]) -> str:
+    """The first digits of the SHA-256 of names and the contents of their files."""
+    both = hashlib.sha256()
+    for name, file in files:
+        both.update(name.encode() + bytes.fromhex(storage.sha256(file)))
+    return both.hexdigest()[:16]
 
 
 def outline(paths: Iterable[pathlib.Path]) -> str:

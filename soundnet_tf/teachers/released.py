@@ -6,19 +6,16 @@ numbered part has a list and a binary. Binaries are memory-mapped, never read wh
 
 import dataclasses
 import glob
-import hashlib
 import pathlib
 import re
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers import listing
 from soundnet_tf.teachers.listing import Listing
-from soundnet_tf.teachers.options import Wanted, outline
+from soundnet_tf.teachers.options import Wanted, digest, outline
 from soundnet_tf.teachers.store import Rows, probable
 
 CLASSES = {'imagenet': 1000, 'places': 401}
@@ -67,8 +64,8 @@ def load(wanted: Wanted, named: int) -> Released:
         raise SoundNetError(f'teacher {teacher}: unknown number of classes, known are {known}. Pass labels=FILE')
     try:
         lists, binaries = _parts(frames, where)
-        digest = _digest(lists)
-        videos = listing.read(tuple(lists), digest)
+        sha256 = digest(('', path) for path in lists)
+        videos = listing.read(tuple(lists), sha256)
         counts = np.diff(videos.ends, prepend=0).tolist()
         parts = tuple(_map(*part, classes) for part in zip(binaries, lists, counts, strict=True))
         which = outline(binaries)
@@ -78,7 +75,7 @@ def load(wanted: Wanted, named: int) -> Released:
         ) from error
     except SoundNetError as error:
         raise SoundNetError(f'teacher {teacher}: {error}') from None
-    source = f'{_short(where)} (outline {which}), frames {_short(frames)} (sha256 {digest})'
+    source = f'{_short(where)} (outline {which}), frames {_short(frames)} (sha256 {sha256})'
     return Released(videos, parts, where, frames, source)
 
 
@@ -129,13 +126,6 @@ def _map(binary: pathlib.Path, frames: pathlib.Path, rows: int, classes: int) ->
             'from 0 to 1 and sums to 1). Write float32, little-endian'
         )
     return values
-
-
-def _digest(files: Sequence[pathlib.Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(bytes.fromhex(storage.sha256(path)))
-    return digest.hexdigest()[:16]
 
 
 def _short(pattern: str) -> str:

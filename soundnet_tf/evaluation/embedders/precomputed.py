@@ -48,8 +48,9 @@ class Precomputed:
             )
         digest = hashlib.sha256()
         for file in [file for own in files.values() for file in own.values()] if path.is_dir() else [path]:
-            with storage.readable(file, AGAIN):
-                digest.update(os.fsencode(file.name) + file.read_bytes())
+            with storage.readable(file, AGAIN), storage.opened(file) as content:
+                digest.update(os.fsencode(file.name))
+                hashlib.file_digest(content, lambda: digest)
         self.fingerprint = f'precomputed {digest.hexdigest()}'
         self._clip_of: dict[str, str] = {}
         self._channels: dict[str, tuple[str, int]] = {}
