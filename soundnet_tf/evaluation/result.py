@@ -14,6 +14,7 @@ from soundnet_tf.evaluation import bootstrap
 from soundnet_tf.evaluation.datasets import LabelledClip
 from soundnet_tf.evaluation.scores import Scores
 from soundnet_tf.evaluation.text_tables import columns, confusion_table
+from soundnet_tf.experiments.results import format_mean_std
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,8 +144,7 @@ class Evaluation:
         return f'| {self.embedder["name"]} | {self.embedder["layer"]} | {self} | {interval} | {folds} |'
 
     def __str__(self) -> str:
-        deviation = '' if math.isnan(self.deviation) else f' ± {100 * self.deviation:.1f}'
-        return f'{100 * self.accuracy:.1f}{deviation}'
+        return format_mean_std(self.accuracy, _or_none(self.deviation))
 
     def report(self) -> str:
         """The whole result, as text."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.nets import registry
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 
@@ -96,9 +97,8 @@ def _accuracy(facts: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     try:
         if 'measured' in facts:
             own = facts['measured']['accuracy']
-            deviation = own['deviation_over_seeds']
-            spread = '' if deviation is None else f' ± {100 * deviation:.1f}'
-            return f'{100 * own["mean"]:.1f}{spread} % on held-out folds of {origin["learned_from"]["data"]}'
+            accuracy = format_mean_std(own['mean'], own['deviation_over_seeds'])
+            return f'{accuracy} % on held-out folds of {origin["learned_from"]["data"]}'
         if 'measured' in origin:
             # Beside the numbers it has a text on how they were measured.
             numbers = {what: value for what, value in origin['measured'].items() if str(value)[:1].isdigit()}

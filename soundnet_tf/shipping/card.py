@@ -8,8 +8,8 @@ from typing import Any
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.evaluation.text_tables import confusion_table
+from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.shipping.calibration import NEVER
-from soundnet_tf.shipping.rows import format_mean_std
 from soundnet_tf.spec import NetSpec
 
 NAME = 'MODEL_CARD.md'

@@ -15,8 +15,9 @@ from soundnet_tf.evaluation.embedders import AnyEmbedder, saved_nets
 from soundnet_tf.evaluation.embedders.mfcc import Mfcc
 from soundnet_tf.evaluation.protocol import PROTOCOLS, Protocol, evaluate
 from soundnet_tf.evaluation.text_tables import columns
+from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.nets import model, saved
-from soundnet_tf.shipping.rows import CrossValidation, FoldResult, format_mean_std, of_first_seed
+from soundnet_tf.shipping.rows import CrossValidation, FoldResult, of_first_seed
 
 FOLDER, TABLE = 'features', 'features.md'
 

@@ -14,6 +14,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.splits import checked_folds
 from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.experiments.recipes import Recipe
+from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.finetune import fit, journal
 from soundnet_tf.nets import saved
 from soundnet_tf.shipping.calibration import Answers
@@ -141,11 +142,6 @@ def summary(rows: Sequence[FoldResult], folds: Sequence[int]) -> dict[str, Any]:
         'seeds': len(means),
         'rows': [{'fold': row.fold, 'seed': row.seed, 'accuracy': row.accuracy} for row in rows],
     }
-
-
-def format_mean_std(mean: float, deviation: float | None) -> str:
-    """In percent, with the standard deviation if there is one."""
-    return f'{100 * mean:.1f}' + (f' ± {100 * deviation:.1f}' if deviation is not None else '')
 
 
 def table(rows: Sequence[FoldResult], folds: Sequence[int]) -> str:

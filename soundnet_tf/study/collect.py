@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from soundnet_tf import storage
+from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.experiments.tables import TRUST, Table, TableRow
 from soundnet_tf.study import measure
 from soundnet_tf.study.effort import Effort
@@ -35,11 +36,9 @@ class Cell:
     def __str__(self) -> str:
         if not self.values:
             return 'failed'
-        mean = f'{100 * statistics.fmean(self.values):.1f}'
-        deviation = f' ± {100 * statistics.stdev(self.values):.1f}' if len(self.values) > 1 else ''
-        return (
-            mean + deviation + (f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else '')
-        )
+        deviation = statistics.stdev(self.values) if len(self.values) > 1 else None
+        seeds = f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else ''
+        return format_mean_std(statistics.fmean(self.values), deviation) + seeds
 
 
 def write(
