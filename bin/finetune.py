@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     print(dataset.table(), flush=True)
     if TEST_FOLD.value is not None:
         splits.checked_folds(dataset, [TEST_FOLD.value], STRICT.value)
-    _train(dataset, recipe, spec if WIDTH.value == 1 else thin(spec, WIDTH.value))
+    _train(dataset, recipe, thin(spec, WIDTH.value))
 
 
 def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:

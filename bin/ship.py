@@ -63,10 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], test_crops=0, **own)
-    spec = config.NETS[NET.value]
-    spec = spec if WIDTH.value == 1 else thin(spec, WIDTH.value)
     start = lookup.find(MODEL.value) if MODEL.value else None
-    spec = saved.read_spec(start) if start else spec
+    spec = saved.read_spec(start) if start else thin(config.NETS[NET.value], WIDTH.value)
     print(dataset.table(), flush=True)
     splits.check_recordings(dataset, dataset.folds, STRICT.value)
     _ship(dataset, recipe, spec, start)

@@ -124,7 +124,7 @@ class Experiment:
 
     def spec(self) -> NetSpec:
         """The architecture."""
-        return NETS[self.net] if self.width == 1 else thin(NETS[self.net], self.width)
+        return thin(NETS[self.net], self.width)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

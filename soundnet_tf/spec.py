@@ -215,7 +215,9 @@ def _set_fields(values: Any) -> dict[str, Any]:
 
 
 def thin(spec: NetSpec, fraction: float) -> NetSpec:
-    """The same geometry with `fraction` of the filters in every trunk layer, at least one each."""
+    """The same geometry with `fraction` of the filters in every trunk layer, at least one each; itself for 1."""
+    if fraction == 1:
+        return spec
     layers = tuple(
         dataclasses.replace(row, filters=max(1, round(row.filters * fraction))) if isinstance(row, Conv) else row
         for row in spec.layers

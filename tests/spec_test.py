@@ -23,6 +23,7 @@ def test_json_round_trip_of_any_table(filters, kernel, padding, stride, classes)
 
 
 def test_thin_keeps_the_geometry():
+    assert thin(SOUNDNET8, 1) is SOUNDNET8
     spec = thin(SOUNDNET8, 1 / 16)
     assert [row.filters for row in spec.layers if isinstance(row, Conv)] == [1, 2, 4, 8, 16, 32, 64]
     assert [(r.kernel, r.stride, r.padding) for r in spec.rows] == [

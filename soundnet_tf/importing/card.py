@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from soundnet_tf import geometry
+from soundnet_tf.nets import registry
 from soundnet_tf.spec import NetSpec
 
 KNOWN: dict[str, dict[str, Any]] = {
-    '7bef691761d00a23b027751bb8e7bdadc603a03f3bbec5574e7cd54c98a850c5': {
+    registry.PACKAGED['soundnet8'].sha256: {
         'title': 'SoundNet, 8 layers, the original weights',
         'authors': 'Yusuf Aytar, Carl Vondrick, Antonio Torralba',
         'paper': 'SoundNet: Learning Sound Representations from Unlabeled Video, NIPS 2016, arXiv:1610.09001',

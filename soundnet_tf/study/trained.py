@@ -19,8 +19,7 @@ from soundnet_tf.training import trainer
 
 def spec_of(row: TableRow, effort: Effort) -> NetSpec:
     """The architecture, at the study's width."""
-    spec = config.NETS[row.net]
-    return spec if effort.width == 1 else thin(spec, effort.width)
+    return thin(config.NETS[row.net], effort.width)
 
 
 def embedder_of(row: TableRow, material: Material, effort: Effort, seed: int, out: pathlib.Path) -> AnyEmbedder:
