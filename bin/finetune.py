@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from soundnet_tf import cli, config
+from soundnet_tf import cli
+from soundnet_tf.cli import labelled
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -27,11 +28,9 @@ DATA = flags.DEFINE_string(
     'data', None, 'A CSV file, a folder with one folder per class, or the folder of ESC-50.', required=True
 )
 OUT = cli.out_flag('The run folder.')
-NAME = flags.DEFINE_string('name', None, 'Name of the head (default: that of the data).')
+NAME = labelled.name_flag()
 ESC10 = flags.DEFINE_boolean('esc10', False, 'Use only the ten classes of ESC-10, of ESC-50.')
-MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (default: train from scratch).')
-NET = flags.DEFINE_enum('net', 'soundnet8', list(config.NETS), 'From scratch: the 8-layer or the 5-layer net.')
-WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: fraction of the filters to keep.', 0.01, 1.0)
+MODEL = labelled.start_flag()
 TEST_FOLD = flags.DEFINE_integer('test_fold', None, 'The fold to test on.')
 STRICT = cli.strict_folds_flag()
 VALIDATION = flags.DEFINE_float('validation', 0.0, 'Fraction of the training clips to hold out for validation.')
@@ -62,21 +61,17 @@ GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) i
 
 def main(arguments: Sequence[str]) -> None:
     """Fine-tune or train the net."""
-    from soundnet_tf.errors import SoundNetError
     from soundnet_tf.evaluation import datasets, splits
-    from soundnet_tf.spec import thin
 
     cli.no_arguments(arguments)
-    if MODEL.value and (flags.FLAGS['net'].present or flags.FLAGS['width'].present):
-        raise SoundNetError('--model has its own layers: leave out --net and --width')
+    spec = labelled.spec()
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in values.items() if v is not None})
-    spec = config.NETS[NET.value]
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
     print(dataset.table(), flush=True)
     if TEST_FOLD.value is not None:
         splits.checked_folds(dataset, [TEST_FOLD.value], STRICT.value)
-    _train(dataset, recipe, thin(spec, WIDTH.value))
+    _train(dataset, recipe, spec)
 
 
 def _train(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec') -> None:

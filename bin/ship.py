@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from soundnet_tf import cli, config
+from soundnet_tf.cli import labelled
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 DATA = flags.DEFINE_string('data', None, 'The labelled data, with folds, as for soundnet-finetune.', required=True)
 WORK = flags.DEFINE_string('work', None, 'The folder of the cross-validation runs.', required=True)
 OUT = flags.DEFINE_string('out', None, "The folder of the net; its name is the net's name.")
-NAME = flags.DEFINE_string('name', None, 'Name of the head (default: that of the data).')
-NET = flags.DEFINE_enum('net', 'soundnet8', list(config.NETS), 'From scratch: the 8-layer or the 5-layer net.')
-WIDTH = flags.DEFINE_float('width', 1.0, 'From scratch: fraction of the filters to keep.', 0.01, 1.0)
-MODEL = cli.model_flag('The folder or the name of a saved net to fine-tune (default: train from scratch).')
+NAME = labelled.name_flag()
+MODEL = labelled.start_flag()
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'The training recipe.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Epochs (default: the recipe's).", lower_bound=1)
 _HELP = "Of training; bfloat16 is faster on processors that support it (default: the recipe's)."
@@ -50,21 +49,18 @@ DEFAULT = flags.DEFINE_boolean('default', False, 'Make it the default net of all
 
 def main(arguments: Sequence[str]) -> None:
     """Cross-validate, then train and write the net."""
-    from soundnet_tf.errors import SoundNetError
     from soundnet_tf.evaluation import datasets, splits
     from soundnet_tf.nets import lookup, saved
-    from soundnet_tf.spec import thin
 
     cli.no_arguments(arguments)
-    if MODEL.value and (flags.FLAGS['net'].present or flags.FLAGS['width'].present):
-        raise SoundNetError('--model has its own layers: leave out --net and --width')
+    spec = labelled.spec()
     dataset = datasets.load(DATA.value, name=NAME.value)
     # The net is used on whole clips, so it is tested on them.
     values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], test_crops=0, **own)
     start = lookup.find(MODEL.value) if MODEL.value else None
-    spec = saved.read_spec(start) if start else thin(config.NETS[NET.value], WIDTH.value)
+    spec = saved.read_spec(start) if start else spec
     print(dataset.table(), flush=True)
     splits.check_recordings(dataset, dataset.folds, STRICT.value)
     _ship(dataset, recipe, spec, start)
