@@ -3,6 +3,7 @@
 FFmpeg opens nothing but the named file: no playlists, no lists of other files, no devices, no other protocols.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -107,6 +108,13 @@ def opened(source: str | os.PathLike[str] | Part, kind: str, **options: str) -> 
         # Files are read in parallel; threads within each would only use memory.
         wanted.thread_type, wanted.codec_context.thread_count = 'NONE', 1
     return Media(container, wanted)
+
+
+def packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream, and an empty one that flushes its codec. Raises FFmpeg's errors, and OSErrors."""
+    # At the end, PyAV also flushes streams that appeared midway, which it does not know; this one has been flushed.
+    with contextlib.suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def blocks(file: Part, report: Report) -> Iterator[tuple[NDArray[np.float32], int]]:
@@ -222,9 +230,8 @@ class _Track:
     def _decoded(self) -> Iterator[Any]:
         """FFmpeg's frames; what it cannot decode is left out and noted in `_lost`."""
         error = library('reading this file').error.FFmpegError
-        stream = self._media.stream
         try:
-            for packet in self._media.container.demux(stream):
+            for packet in packets(self._media.container, self._media.stream):
                 if self._is_tag(packet):
                     continue
                 try:

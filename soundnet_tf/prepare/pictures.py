@@ -123,7 +123,7 @@ class Pictures:
 
     def _decoded(self) -> Iterator[Any]:
         damaged = pyav.library('reading this file').error.FFmpegError
-        for packet in self._container.demux(self._stream):
+        for packet in pyav.packets(self._container, self._stream):
             self._stream.codec_context.skip_frame = 'NONREF' if self._is_over(packet) else 'DEFAULT'
             frames = []
             # A damaged packet has no frame: the one before stays on screen.

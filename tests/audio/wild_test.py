@@ -420,6 +420,12 @@ def test_gaps_in_time_stamps_are_silence(format, gap_s):
         heard(data, check=notes.refuse)
 
 
+def test_a_stream_that_appears_midway_is_no_sound_of_this_one():
+    data = muxed(LOW, 'aac', 'mpegts')
+    joined = data + muxed(HIGH, 'mp2', 'mpegts', mpegts_start_pid='512', mpegts_pmt_start_pid='4352')
+    np.testing.assert_array_equal(heard(joined)[0], heard(data)[0])
+
+
 def test_quicktime_without_a_file_type():
     data = bytearray(muxed(LOW, 'aac', 'mov'))
     size = struct.unpack('>I', data[:4])[0]

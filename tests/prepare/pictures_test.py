@@ -145,3 +145,11 @@ def test_times_of_a_clip_far_into_a_video(tmp_path):
     assert [made.colour_of(frame) for frame in frames.at([12.5, 17.5])] == [2, 3]
     assert [made.colour_of(frame) for frame in frames.at([22.5, 99.0])] == [0, 0]
     frames.close()
+
+
+def test_a_stream_that_appears_midway_does_not_end_the_pictures(tmp_path):
+    path = made.video(tmp_path / 'a.ts', 0, 6, codec='mpeg2video', fps=25)
+    other = {'mpegts_start_pid': '512', 'mpegts_pmt_start_pid': '4352'}
+    made.video(tmp_path / 'b.ts', 6, 0, options=other)
+    path.write_bytes(path.read_bytes() + (tmp_path / 'b.ts').read_bytes())
+    assert [made.colour_of(frame) for frame in Pictures(str(path), 32).at([2.5, 99.0])] == [0, 1]
