@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from soundnet_tf.audio import SAMPLE_RATE, blocks, containers, decoding, notes, pyav
+from soundnet_tf.audio import ogg as ogg_pages
 from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio
 
@@ -418,6 +419,52 @@ def test_gaps_in_time_stamps_are_silence(format, gap_s):
     assert abs(middle).max() < 1e-3
     with pytest.raises(BadAudio, match=rf'incomplete: a gap, filled with silence \({gap_s:.1f}'):
         heard(data, check=notes.refuse)
+
+
+def later(data, page, samples):
+    """An Ogg file whose granule positions are higher from that page on."""
+    out = b''
+    for found in ogg_pages.pages(data):
+        kept = data[found.start : found.end]
+        if found.number >= page:
+            kept = kept[:6] + (found.granule + samples).to_bytes(8, 'little') + kept[14:22] + bytes(4) + kept[26:]
+            kept = kept[:22] + ogg_pages._checksum(kept) + kept[26:]
+        out += kept
+    return out
+
+
+@pytest.mark.parametrize('gap_s', [0.2, 2.0])
+@pytest.mark.parametrize(
+    ('data', 'rate'),
+    [(ogg(RICH), RATE), (ogg(RICH, 'OPUS', 24_000), 48_000), (ogg(RICH, channels=2), RATE)],
+    ids=['vorbis', 'opus', 'stereo'],
+)
+def test_gaps_between_ogg_pages_are_silence(data, rate, gap_s):
+    assert containers.plain(data)
+    assert later(data, 3, 0) == data
+    whole, _ = heard(data)
+    waveform, (note,) = heard(later(data, 3, round(gap_s * rate)))
+    assert (len(waveform) - len(whole)) / SAMPLE_RATE == pytest.approx(gap_s, abs=0.03)
+    assert (note.what, note.seconds) == ('a gap, filled with silence', pytest.approx(gap_s, abs=0.03))
+    middle = waveform[round((note.at_s + 0.05) * SAMPLE_RATE) : round((note.at_s + gap_s - 0.05) * SAMPLE_RATE)]
+    assert abs(middle).max() < 1e-3
+
+
+@pytest.mark.parametrize('gap', [(60, 2), (20, 15), (100, 5)])
+def test_gaps_within_ogg_pages(gap):
+    data = muxed(BOTH, 'libopus', 'ogg', rate=48_000, gap=gap)
+    waveform, found = heard(data)
+    np.testing.assert_array_equal(waveform, heard(data, decoder='pyav')[0])
+    assert found
+    with pytest.raises(BadAudio, match='incomplete: '):
+        heard(data, check=notes.refuse)
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_usual_ogg_files_are_plain(channels):
+    for rate in (8_000, 16_000, 24_000, 48_000):
+        assert all(containers.plain(ogg(BOTH, codec, rate, channels)) for codec in ('VORBIS', 'OPUS'))
+    assert containers.plain(muxed(BOTH, 'libopus', 'ogg', 48_000, channels))
 
 
 def test_a_stream_that_appears_midway_is_no_sound_of_this_one():
