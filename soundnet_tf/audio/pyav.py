@@ -237,8 +237,9 @@ class _Track:
                 try:
                     frames = packet.decode()
                 except error as why:
-                    self._lost = reason(why)
-                    self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
+                    if not self._is_padding(packet):
+                        self._lost = reason(why)
+                        self._lost_s += float((packet.duration or 0) * (packet.time_base or 0))
                 else:
                     yield from frames
         except (error, OSError) as why:
@@ -252,6 +253,10 @@ class _Track:
             self._tag_end = max(packet.pos + packet.size, containers.tag_end(self._file, packet.pos))
         return packet.pos < self._tag_end
 
+    def _is_padding(self, packet: Any) -> bool:
+        """Whether a packet is what Wave64 is padded with, to a multiple of 8 bytes."""
+        return self._is('w64') and packet.size < 8 and not any(bytes(packet))
+
     def _stated_s(self) -> float:
         """The length of the sound according to the file, 0 where it does not say."""
         stream, container = self._media.stream, self._media.container
@@ -261,8 +266,12 @@ class _Track:
             return float(stream.duration * stream.time_base)
         if self._is('mp3'):
             return containers.mp3_stated_s(self._file)
-        alone = len(container.streams) == 1 and self._is('matroska', 'flv')
-        return max(0.0, (container.duration or 0) / 1_000_000 - self._media.start_s) if alone else 0.0
+        if len(container.streams) > 1 or not self._is('matroska', 'flv'):
+            return 0.0
+        # The time that these state includes the codec's delay, and all of the last frame, which may be padded.
+        codec = stream.codec_context
+        unheard_s = (codec.delay + codec.frame_size) / self._rate
+        return max(0.0, (container.duration or 0) / 1_000_000 - self._media.start_s - unheard_s)
 
     def _is(self, *formats: str) -> bool:
         return not self._formats.isdisjoint(formats)

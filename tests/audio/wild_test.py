@@ -103,6 +103,20 @@ def test_every_codec_and_container(codec, format, channels):
     assert len(waveform) == pytest.approx(len(BOTH), abs=0.11 * SAMPLE_RATE)
 
 
+@pytest.mark.parametrize('rate', [8_000, 16_000, 22_050, 44_100])
+@pytest.mark.parametrize(
+    ('codec', 'format'),
+    [('libmp3lame', 'matroska'), ('aac', 'matroska'), ('mp2', 'matroska'), ('libmp3lame', 'w64'), ('mp2', 'w64')],
+)
+@pytest.mark.parametrize('sound', [LOW, BOTH], ids=['3 s', '6 s'])
+def test_delays_and_padding_are_not_missing(sound, codec, format, rate):
+    if (codec, rate) == ('mp2', 8_000):
+        pytest.skip('MP2 has no such rate')
+    waveform, found = heard(muxed(sound, codec, format, rate))
+    assert not found
+    assert len(waveform) == pytest.approx(len(sound), abs=0.2 * SAMPLE_RATE)
+
+
 @pytest.mark.parametrize(('codec', 'format'), CONTAINERS[::2])
 def test_cut_files_are_read_to_their_end(codec, format):
     try:
