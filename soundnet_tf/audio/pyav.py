@@ -44,6 +44,9 @@ RESTART_S = -1.0
 BLOCK_S = 1.0
 """Silence is given in blocks of at most this length."""
 
+UNTIMED = ('mp3', 'aac', 'loas')
+"""Formats without time stamps: FFmpeg counts what it takes for frames, all as long as the first one."""
+
 TRIMMED = ('mov', 'ogg')
 """The length that these state leaves out the codec's padding at the end."""
 
@@ -213,8 +216,7 @@ class _Track:
 
     def _late_s(self, frame: Any) -> float:
         """How much later a frame comes than the end of the one before; one without a time follows it."""
-        # An MP3 has no time stamps of its own: FFmpeg counts what it takes for frames.
-        if frame.time is None or (self._rate and self._is('mp3')):
+        if frame.time is None or (self._rate and self._is(*UNTIMED)):
             return 0.0
         if not self._rate:
             # Sound alone begins with itself.

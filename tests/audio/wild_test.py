@@ -257,6 +257,17 @@ def test_a_cover_between_joined_mp3s_is_not_reported_as_damage():
     assert len(waveform) == pytest.approx(len(heard(ONE + TWO)[0]), abs=0.06 * SAMPLE_RATE)
 
 
+@pytest.mark.parametrize('format', ['adts', 'latm'])
+@pytest.mark.parametrize('rates', [(RATE, 44_100), (44_100, RATE), (RATE, RATE)])
+def test_joined_aac(format, rates):
+    one, two = (muxed(sound, 'aac', format, rate) for sound, rate in zip((LOW, HIGH), rates, strict=True))
+    waveform, found = heard(one + two)
+    assert not found
+    assert len(waveform) == pytest.approx(len(heard(one)[0]) + len(heard(two)[0]), abs=0.01 * SAMPLE_RATE)
+    halves = [np.abs(np.fft.rfft(half)).argmax() * SAMPLE_RATE / len(half) for half in np.array_split(waveform, 2)]
+    assert halves == pytest.approx([440, 2000], abs=2)
+
+
 FLAC = muxed(LOW, 'flac', 'flac')
 
 
