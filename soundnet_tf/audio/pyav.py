@@ -44,8 +44,11 @@ RESTART_S = -1.0
 BLOCK_S = 1.0
 """Silence is given in blocks of at most this length."""
 
-UNTIMED = ('mp3', 'aac', 'loas')
-"""Formats without time stamps: FFmpeg counts what it takes for frames, all as long as the first one."""
+UNTIMED = ('mp3', 'aac', 'loas', 'avi')
+"""Formats without time stamps: FFmpeg counts frames or bytes, and is wrong where their length is not the stated one."""
+
+MISTIMED = ('asf', 'wtv')
+"""Formats in which FFmpeg sets all FLAC frames but the first one too late."""
 
 TRIMMED = ('mov', 'ogg')
 """The length that these state leaves out the codec's padding at the end."""
@@ -165,6 +168,8 @@ class _Track:
         self._lost, self._lost_s, self._tag_end = '', 0.0, 0
         # The time stamp that belongs to the next sample, and how late the first one came.
         self._next_s, self._lead_s = 0.0, 0.0
+        is_flac = media.stream.codec_context.name == 'flac'
+        self._untimed = (*UNTIMED, *MISTIMED) if is_flac else UNTIMED
 
     def blocks(self) -> Iterator[tuple[NDArray[np.float32], int]]:
         total, beyond = 0, list[NDArray[np.float32]]()
@@ -216,7 +221,7 @@ class _Track:
 
     def _late_s(self, frame: Any) -> float:
         """How much later a frame comes than the end of the one before; one without a time follows it."""
-        if frame.time is None or (self._rate and self._is(*UNTIMED)):
+        if frame.time is None or (self._rate and self._is(*self._untimed)):
             return 0.0
         if not self._rate:
             # Sound alone begins with itself.

@@ -85,14 +85,15 @@ CONTAINERS = [
     ('pcm_s16be', 'aiff'), ('pcm_s24be', 'aiff'), ('pcm_s16le', 'caf'), ('pcm_s16be', 'au'), ('pcm_s16le', 'w64'),
     ('pcm_s16le', 'mov'), ('pcm_s16le', 'matroska'), ('pcm_s16le', 'avi'), ('libvorbis', 'ogg'),
     ('libvorbis', 'webm'), ('pcm_u8', 'voc'), ('ac3', 'ac3'), ('ac3', 'mpegts'), ('eac3', 'eac3'), ('libopus', 'ogg'),
-    ('libopus', 'webm'), ('libopus', 'mp4'), ('libspeex', 'ogg'),
+    ('libopus', 'webm'), ('libopus', 'mp4'), ('libspeex', 'ogg'), ('g722', 'avi'), ('eac3', 'avi'), ('dfpwm', 'avi'),
+    ('flac', 'asf'), ('flac', 'wtv'),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(('codec', 'format'), CONTAINERS)
 @pytest.mark.parametrize('channels', [1, 2])
 def test_every_codec_and_container(codec, format, channels):
-    rate = 48_000 if codec in ('ac3', 'eac3', 'libopus') else 16_000 if codec == 'libspeex' else RATE
+    rate = {'ac3': 48_000, 'eac3': 48_000, 'libopus': 48_000, 'libspeex': 16_000, 'g722': 16_000}.get(codec, RATE)
     try:
         data = muxed(BOTH, codec, format, rate, channels)
     except (av.error.FFmpegError, ValueError) as error:
