@@ -19,13 +19,16 @@ from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio, MissingTool
 
 DEMUXERS = (
-    '3g2 3gp aa aac aax ac3 ac4 adx aea aiff amr amrnb amrwb ape asf ast au avi avr bonk brstm caf codec2 dff dsf dss '
-    'dts dtshd dv eac3 epaf f4v flac flv g722 gsm gxf hcom iamf iff ilbc ircam ivf kux latm lc3 live_flv loas lxf m4a '
-    'matroska mj2 mlp mmf mov mp2 mp3 mp4 mpc mpc8 mpeg mpegts mpegtsraw mpegvideo mxf nistsphere nsv nut ogg oma opus '
-    'osq paf pva pvf qcp qoa rka rm rso sbc sds sdx shn siff smk sox spdif spx svag tak thp truehd tta tty vivo voc '
-    'vqf w64 wav wavarc wc3movie webm wsd wtv wv wve xa xwma'
+    '3g2 3gp 4xm aa aac aax ac3 ac4 ace acm adx aea aiff aix alp amr amrnb amrwb apc ape apm argo_asf argo_brp asf '
+    'ast au avi avr bethsoftvid bfstm bink binka boa bonk brstm caf codec2 dcstr derf dff dhav dsf dsicin dss dts '
+    'dtshd dv dxa eac3 epaf f4v film_cpk flac flv fsb fwse g722 genh gsm gxf hca hcom iamf iff ilbc ipmovie ircam iss '
+    'ivf ivr kux kvag laf latm lc3 live_flv loas lxf m4a matroska mca mj2 mlp mmf mods moflex mov mp2 mp3 mp4 mpc '
+    'mpc8 mpeg mpegts mpegtsraw mpegvideo msf mtaf musx mv mxf nistsphere nsp nsv nut nuv ogg oma opus osq paf pmp '
+    'pva pvf qcp qoa redspark rka rm roq rpl rsd rso sbc scd sdns sds sdx shn siff smjpeg smk smush sox spdif spx '
+    'svag swf tak thp truehd tta ty usm vag vividas vivo voc vpk vqf w64 wady wav wavarc wc3movie webm wsd wsvqa '
+    'wtv wv wve xa xmd xmv xvag xwma'
 )
-"""Formats whose files are complete in themselves."""
+"""Formats of sound, or of pictures with sound, whose files are complete in themselves and known by their content."""
 
 ONLY_ITSELF = {'format_whitelist': ','.join(DEMUXERS.split()), 'protocol_whitelist': 'file'}
 
@@ -56,7 +59,7 @@ TRIMMED = ('mov', 'ogg')
 PADDING = 2048
 """Samples at most that a codec pads; many more mean that the stated length is wrong."""
 
-STATED = (*TRIMMED, 'aiff', 'ape', 'au', 'caf', 'flac', 'tak', 'tta', 'w64', 'wav', 'wv')
+STATED = (*TRIMMED, 'aiff', 'ape', 'apm', 'au', 'caf', 'flac', 'kvag', 'smjpeg', 'tak', 'tta', 'w64', 'wav', 'wv')
 """Formats whose files state the length of their sound; others let FFmpeg estimate it."""
 
 SHORT_S = 0.05
