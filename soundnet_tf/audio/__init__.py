@@ -41,10 +41,18 @@ __all__ = [
 Waveform = NDArray[np.float32]
 
 _SOUND = """
-    .aac .ac3 .aif .aifc .aiff .amr .ape .au .bwf .caf .dts .eac3 .flac .gsm .m4a .m4b .mka .mp2 .mp3 .oga .ogg .ogx
-    .opus .rf64 .snd .spx .tta .voc .w64 .wav .wma .wv
+    .aa .aa3 .aac .aax .ac3 .acm .adts .adx .aea .afc .aif .aifc .aiff .aix .amr .ape .apl .apm .ast .au .avr .bcstm
+    .bfstm .binka .bonk .brstm .bwf .caf .dff .dsf .dss .dts .dtshd .eac3 .ec3 .fap .flac .fsb .fwse .genh .gsm .hca
+    .iamf .ircam .isma .laf .latm .lbc .lc3 .loas .m2a .m4a .m4b .mac .mka .mlp .mmf .mp+ .mp1 .mp2 .mp3 .mpa .mpc
+    .msbc .mtaf .musx .nist .oga .ogg .ogx .oma .omg .opus .osq .paf .pvf .qcp .qoa .ra .rf64 .rka .rsd .rso .sbc
+    .sds .sdx .shn .snd .sox .spdif .sph .spx .svag .tak .thd .tta .tun .vag .voc .vqe .vqf .vql .w64 .wa .wav .way
+    .wma .wsd .wv .wve .xa .xmd .xvag .xwma
 """
-_VIDEO = '.3g2 .3gp .avi .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv'
+_VIDEO = """
+    .3g2 .3gp .asf .avi .cpk .dav .dif .divx .dv .f4v .flv .gxf .ismv .ivr .kux .lxf .m2p .m2t .m2ts .m4v .mj2 .mk3d
+    .mkv .moflex .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nsv .nut .ogm .ogv .pva .qt .rm .rmvb .roq .smk .swf .thp .tod
+    .ts .ty .ty+ .usm .viv .vob .webm .wmv .wtv .xmv
+"""
 SOUND_SUFFIXES, VIDEO_SUFFIXES = frozenset(_SOUND.split()), frozenset(_VIDEO.split())
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 """What a folder is searched for, in lower case. Formats are detected by content, so a single file may have any name."""

@@ -1,7 +1,9 @@
 """Files as people have them, against what FFmpeg plays of them: the same length and the same sound, or one line."""
 
+import contextlib
 import fractions
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 import soundfile
 import soxr
 
-from soundnet_tf.audio import SAMPLE_RATE, blocks, containers, decoding, notes, pyav
+from soundnet_tf.audio import MEDIA_SUFFIXES, SAMPLE_RATE, blocks, containers, decoding, notes, pyav
 from soundnet_tf.audio import ogg as ogg_pages
 from soundnet_tf.audio.part import Part
 from soundnet_tf.errors import BadAudio
@@ -556,3 +558,20 @@ def test_silence_of_many_channels_in_a_small_file_takes_little_memory(tmp_path):
     samples, kib = map(int, done.stdout.split())
     assert samples == 900 * SAMPLE_RATE
     assert kib < 100_000, 'as much as 230 MB would be all samples'
+
+
+IMAGES = '.avif .heic .heif .mjpg .psp'
+LISTS_AND_TEXT = '.ism .mks'
+NOT_READ = '.722 .ac4 .g722 .ivf .pcm'
+USUALLY_OF_OTHERS = '.adp .c2 .mca .mods .msf .nsp .sdns .sf .son .str .vb .vpk'
+
+
+def test_a_folder_is_searched_for_what_can_be_read():
+    found = set[str]()
+    for name, mode in itertools.product(av.formats_available, 'rw'):
+        with contextlib.suppress(ValueError):
+            format = av.ContainerFormat(name, mode)
+            if set(format.name.split(',')) & set(pyav.DEMUXERS.split()):
+                found |= {f'.{extension}' for extension in format.extensions}
+    others = f'{IMAGES} {LISTS_AND_TEXT} {NOT_READ} {USUALLY_OF_OTHERS}'.split()
+    assert found - MEDIA_SUFFIXES == set(others)
