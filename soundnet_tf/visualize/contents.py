@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, labels
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, files
 from soundnet_tf.visualize import excerpts, filters, selectivity, timeline, tsne
@@ -63,7 +63,10 @@ def of(
                 'label': inputs.labels[sound],
                 'seconds': round(float(survey.seconds[sound]), 2),
                 'top_classes': {
-                    head: [embedder.labels[head][int(top[sound, 0])], round(float(top[sound, 1]), 3)]
+                    head: [
+                        labels.short(head, embedder.labels[head][int(top[sound, 0])]),
+                        round(float(top[sound, 1]), 3),
+                    ]
                     for head, top in survey.top_classes.items()
                 },
             }
@@ -127,7 +130,9 @@ def _layer(
         'units': [
             {
                 'unit': int(unit),
+                # All synonyms, for the search; the page shows the first.
                 'name': names[unit] if names else None,
+                'short': labels.short(layer, names[unit]) if names else None,
                 'selectivity': round(float(scores[unit]), 3),
                 'best': [
                     {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, labels
 from soundnet_tf.audio import SAMPLE_RATE, encoding
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
@@ -57,6 +57,7 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
 
 
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
+    names = [labels.short(head, name) for name in embedder.labels[head]]
     best = values.max(axis=0)
     classes = np.argsort(-best, kind='stable')[: max(1, min(MAX_CLASSES, int((best >= MIN_PROBABILITY).sum())))]
     # Sorted by the time of their peak.
@@ -66,12 +67,9 @@ def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, A
         'hop': geometry.hop(embedder.spec, head) / SAMPLE_RATE,
         'field': geometry.receptive_field(embedder.spec, head) / SAMPLE_RATE,
         'times': [round(float(time), 3) for time in times],
-        'rows': [
-            {'name': embedder.labels[head][index], 'values': [round(float(v), 4) for v in values[:, index]]}
-            for index in classes
-        ],
+        'rows': [{'name': names[index], 'values': [round(float(v), 4) for v in values[:, index]]} for index in classes],
         'top': [
-            [embedder.labels[head][int(index)], round(float(row[index]), 4)]
+            [names[int(index)], round(float(row[index]), 4)]
             for row, index in zip(values, values.argmax(axis=1), strict=True)
         ],
     }

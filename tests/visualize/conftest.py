@@ -15,12 +15,13 @@ from soundnet_tf.visualize import report
 
 NASTY = '<img src=x onerror=alert(1)> & "quo\'te" <!--<script>'
 PLACES = ('sea', 'street', '<b>kitchen</b>', 'wood')
+OBJECTS = tuple(f'object {index}, other word {index}' for index in range(10))
 
 
 @pytest.fixture(scope='session')
 def net(tmp_path_factory):
     """A saved net."""
-    net = enliven(model.build(thin_spec(), labels={'places': PLACES}))
+    net = enliven(model.build(thin_spec(), labels={'imagenet': OBJECTS, 'places': PLACES}))
     return saved.save_net(net, tmp_path_factory.mktemp('net') / 'net')
 
 

@@ -159,6 +159,19 @@ def test_layers_search_and_more(opened):
     assert page.locator('#found').inner_text() == 'No class named “volcano”'
 
 
+def test_a_class_is_shown_by_its_first_synonym_and_found_by_all(opened):
+    page = opened()
+    page.get_by_text('imagenet', exact=True).first.click()
+    units = page.evaluate("data.layers.find((layer) => layer.name === 'imagenet').units")
+    unit = next(unit for unit in units if ', ' in unit['name'])
+    first, *others = unit['name'].split(', ')
+    page.get_by_role('searchbox', name='Class').fill(others[-1])
+    shown = page.locator('.unit h3').all_inner_texts()
+    assert first in shown
+    assert not [name for name in shown if ', ' in name]
+    assert page.locator('.tile .numbers span[title]').first.get_attribute('title') in shown
+
+
 def test_names_are_shown_as_they_are(opened):
     page = opened()
     assert page.locator('main img:not([src^="pictures/"]):not([src="timeline.png"])').count() == 0

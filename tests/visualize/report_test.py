@@ -40,6 +40,12 @@ def test_contents_of_a_report(written, net, sounds):
     assert {clip['label'] for clip in data['clips'].values()} == {'tones', 'noises'}
     assert data['timeline']['name'] == 'long.wav'
     embedder = load(net, short='tile')
+    of_imagenet = [
+        row['name'] for head in data['timeline']['heads'] if head['name'] == 'imagenet' for row in head['rows']
+    ]
+    of_imagenet += [clip['top_classes']['imagenet'][0] for clip in data['clips'].values()]
+    assert of_imagenet
+    assert not [name for name in of_imagenet if ', ' in name], 'the first of the synonyms'
     for layer in data['layers']:
         assert layer['field'] == pytest.approx(geometry.receptive_field(embedder.spec, layer['name']) / 22_050)
         assert layer['shown'] == layer['field']

@@ -165,11 +165,11 @@ function drawUnits() {
     + `sounds excite it, and strongly for ${layer.name}; 0 where all do alike, or none does. Below it, what most of these sounds are.`;
   $('#list').replaceChildren(...units.slice(0, shown).map((unit) => el('article', { class: 'unit' },
     el('div', {},
-      el('h3', {}, unit.name ?? `Unit ${unit.unit}`),
+      el('h3', {}, unit.short ?? `Unit ${unit.unit}`),
       el('p', {}, `selectivity ${unit.selectivity.toFixed(2)}`,
         el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', { style: `width:${100 * unit.selectivity}%` }))),
       ...about(unit)),
-    el('div', { class: 'tiles' }, ...unit.best.map((best) => tile(best, unit.name ?? `unit ${unit.unit}`))))));
+    el('div', { class: 'tiles' }, ...unit.best.map((best) => tile(best, unit.short ?? `unit ${unit.unit}`))))));
   if (!units.length && !wanted) $('#list').append(el('p', {}, 'No sound excites any unit.'));
   $('#more').hidden = units.length <= shown;
   $('#more').textContent = `Show more (${units.length - shown} left)`;
