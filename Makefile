@@ -66,6 +66,9 @@ models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	$(ORIGINAL) --format=onnx --output=embedding --out=models/soundnet8/onnx-embedding
 	$(ORIGINAL) --format=tflite --length_s=11 --out=models/soundnet8/tags-float32
 	$(ORIGINAL) --format=tflite --length_s=11 --precision=float16 --out=models/soundnet8/tags
+	$(ORIGINAL) --format=tflite --length_s=11 --precision=int8 --calibration=soundnet_tf/clips \
+	  --out=models/soundnet8/tags-int8
+	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --out=models/soundnet8/embedding-float32
 	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --precision=float16 --out=models/soundnet8/embedding
 	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --precision=int8 --calibration=soundnet_tf/clips \
 	  --out=models/soundnet8/embedding-int8

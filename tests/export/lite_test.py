@@ -167,6 +167,20 @@ def test_eight_bits_loud_and_quiet(net, tmp_path):
                 assert cosine(given, wanted(waveform)['embedding']) > 0.999
 
 
+@pytest.mark.parametrize('length_s', [3, 'dynamic'])
+def test_few_clips_are_also_cut_into_pieces(net, length_s):
+    plan = lite.plan(net, 'embedding', length_s=length_s)
+    request = lite.Request('embedding', plan.outputs, plan.samples, 'int8')
+    waveforms = [clip.waveform for clip in clips()]
+    seen, tried = lite._split(net.spec, request, waveforms[:2])
+    # The clips, four pieces of each and noise, each as it is and louder.
+    assert len(seen) == 2 * (2 + 2 * 4 + 1)
+    assert len(tried) == 2 * 2
+    length = 3 * 22_050 if length_s == 3 else 2 * 22_050 // 4
+    np.testing.assert_array_equal(seen[4][0][:length], np.resize(waveforms[0][: 22_050 // 2], length))
+    assert [len(sounds) for sounds in lite._split(net.spec, request, waveforms[:8])] == [8, 8]
+
+
 @pytest.mark.slow
 def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
     monkeypatch.setattr(lite, 'cosine', lambda given, wanted: 0.99)

@@ -9,8 +9,8 @@ import pytest
 
 from soundnet_tf import inference
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.export import reload
-from soundnet_tf.export.verify import FILES, HALVED
+from soundnet_tf.export import lite, reload
+from soundnet_tf.export.verify import CLOSE, FILES, HALVED, cosine, difference
 from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.shipping import probes
 
@@ -18,6 +18,7 @@ TOP = pathlib.Path(__file__).parents[2]
 READER = TOP / 'tests' / 'export' / 'mediapipe_reader.py'
 PYTHON = TOP / '.venv-mediapipe' / 'bin' / 'python'
 NETS = sorted((TOP / 'models').glob('*/hub'))
+FOLDERS = [path.parent for path in sorted((TOP / 'models').glob('*/*/model.json'))]
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,34 @@ def probabilities(net, head, waveform):
 def tagged(forms, kind):
     """A made sound of the length that the form of tags takes."""
     return np.resize(probes.synthetic(kind, 0), json.loads((forms / 'tags' / 'model.json').read_text())['samples'])
+
+
+def expected(net, output, waveform):
+    if output == 'embedding':
+        return net.embed(waveform, SAMPLE_RATE).mean()
+    head = output.removesuffix('_clip')
+    if head != output:
+        return probabilities(net, head, waveform)
+    return net.listener.listen_samples(waveform, SAMPLE_RATE, [output])[output].values
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: f'{folder.parent.name}-{folder.name}')
+def test_every_form(folder):
+    facts, net = json.loads((folder / 'model.json').read_text()), inference.load(folder.parent.name)
+    run, tolerance = reload.FORMS[facts['export']](folder), CLOSE
+    if 'precision' in facts:
+        precision = facts['precision']
+        tolerance = lite.TOLERANCES.get(f'{precision} {facts["kind"]}', lite.TOLERANCES[precision])
+    shown = {*net.spec.layer_names, *net.spec.head_names, *(f'{head}_clip' for head in net.spec.head_names)}
+    outputs = [name for name in facts['outputs'] if name in shown | {'embedding'}]
+    assert outputs
+    for kind in ('music-like', 'white noise', 'silence'):
+        waveform = np.resize(probes.synthetic(kind, 0), facts['samples'] or 12 * SAMPLE_RATE)
+        given = run(waveform)
+        for output in outputs:
+            wanted, values = expected(net, output, waveform), np.asarray(given[output])
+            assert difference(values, wanted) <= tolerance.difference, f'{output} of {kind}'
+            assert cosine(values, wanted) >= tolerance.cosine, f'{output} of {kind}'
 
 
 def test_hub_and_tflite(forms, net):
