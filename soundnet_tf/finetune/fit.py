@@ -88,7 +88,9 @@ def finetune(
         raise SoundNetError(f"keep must be 'last' or 'best', got {keep!r}")
     if keep == 'best' and not validation:
         raise SoundNetError('keep=best needs validation clips. Set validation=0.2, or keep=last')
-    start = None if start is None else lookup.find(start)
+    if start is not None:
+        start = lookup.find(start)
+        saved.read_spec(start)  # reports what is not a saved net
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
     with storage.claimed(out):
         finished = journal.read_result(out)

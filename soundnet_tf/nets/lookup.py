@@ -8,6 +8,7 @@ nets.find()                   the default net
 
 import os
 import pathlib
+import shlex
 import sys
 
 from soundnet_tf import storage
@@ -32,10 +33,11 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     if not name:
         raise SoundNetError('the model name is empty. Pass the folder of a saved net, or a name such as soundnet8')
     path = pathlib.Path(name)
-    if path.suffix in registry.WEIGHT_FILES and not path.is_dir():
+    if path.suffix.lower() in registry.WEIGHT_FILES and not path.is_dir():
+        folder = shlex.quote(f'nets/{path.stem}')
         raise SoundNetError(
             f'{path} is a weight file, not a saved net. Import it first: '
-            f'soundnet-import-weights {path} nets/{path.stem}, then use nets/{path.stem}'
+            f'soundnet-import-weights {shlex.quote(name)} {folder}, then use {folder}'
         )
     if (path.exists() and name_or_path is not None) or not registry.is_name(name):
         return path

@@ -120,7 +120,7 @@ PACKAGED = {
 """By the name of the net: the authors' weights (MIT) in a package whose code needs TensorFlow 1 and is not imported."""
 
 WEIGHT_FILES = ('.npy', '.t7', '.pth', '.pt')
-"""Suffixes of weight files, which are not saved nets."""
+"""Suffixes of weight files, which are not saved nets, in lower case."""
 
 
 def home() -> pathlib.Path:

@@ -121,6 +121,17 @@ def test_a_frozen_net_keeps_every_number_but_its_heads(made, trained, tmp_path):
     assert float(history(tmp_path / 'run')[-1]['loss']) < float(history(tmp_path / 'run')[0]['loss'])
 
 
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [('z.PTH', 'z.PTH is a weight file, not a saved net'), ('x.wav', 'not a saved net: it is a file')],
+)
+def test_a_file_is_no_start(made, tmp_path, name, words):
+    (tmp_path / name).touch()
+    with pytest.raises(SoundNetError, match=words):
+        finetune(made, SHORT, tmp_path / 'run', start=tmp_path / name)
+    assert not (tmp_path / 'run').exists()
+
+
 def test_fine_tuning_starts_from_the_saved_net(made, trained, tmp_path):
     recipe = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-6)
     result = finetune(made, recipe, tmp_path / 'run', start=trained)

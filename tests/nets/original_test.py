@@ -244,10 +244,14 @@ def test_offline_the_error_lists_what_to_do(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / 'nets' / 'soundnet8').exists()
 
 
-@pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth'])
+@pytest.mark.parametrize('name', ['sound8.npy', 'soundnet8_final.t7', 'weights/net.pth', 'z.PTH', 'my net.pt'])
 def test_a_weight_file_must_be_imported_first(name):
     stem = name.rpartition('/')[2].rpartition('.')[0]
-    expected = f'{name} is a weight file, not a saved net. Import it first: soundnet-import-weights {name} nets/{stem}'
+    quote = "'" if ' ' in name else ''
+    expected = (
+        f'{name} is a weight file, not a saved net. Import it first: '
+        f'soundnet-import-weights {quote}{name}{quote} {quote}nets/{stem}{quote}, then use {quote}nets/{stem}{quote}'
+    )
     for use in (soundnet_tf.load, lambda file: soundnet_tf.SoundNet8(weights=file)):
         with pytest.raises(SoundNetError, match=re.escape(expected)):
             use(name)
