@@ -138,7 +138,7 @@ def _check(folder: pathlib.Path) -> None:
     if folder.is_file():
         raise SoundNetError(f'{folder}: is a file. Pass SOURCE first, then TARGET, the folder to create')
     folder.parent.mkdir(parents=True, exist_ok=True)
-    origin = saved.read_facts(folder).get('origin', {}) if saved.is_net(folder) else {}
+    origin = saved.read_facts(folder).get('origin', {}) if registry.is_net(folder) else {}
     if folder.is_dir() and any(folder.iterdir()) and 'sweep_scenes' not in origin:
         raise SoundNetError(f'{folder}: exists and was not imported. Use another folder, or another name')
     saved.require_ours(folder)

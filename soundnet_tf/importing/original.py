@@ -11,7 +11,7 @@ import sys
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.importing import importer, published
-from soundnet_tf.nets import registry, saved
+from soundnet_tf.nets import registry
 
 
 def provide(name: str) -> pathlib.Path:
@@ -21,7 +21,7 @@ def provide(name: str) -> pathlib.Path:
     """
     target = registry.place(name)
     with storage.in_turn(target):
-        if not saved.is_net(target):
+        if not registry.is_net(target):
             # By path: a file in the working folder may have the name.
             with published.packaged(name) as weights:
                 importer.import_weights(weights, target)

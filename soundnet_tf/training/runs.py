@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import saved
+from soundnet_tf.nets import registry, saved
 from soundnet_tf.records import folders
 from soundnet_tf.records.folders import Folders
 from soundnet_tf.training.checkpoints import writing
@@ -89,7 +89,7 @@ def saved_origin(folder: pathlib.Path) -> dict[str, Any] | None:
     """The origin of a saved net whose weights are those that were written; None of any other folder."""
     try:
         facts = saved.read_facts(folder)
-        if storage.sha256(folder / saved.WEIGHTS) == facts['weights_sha256'] and saved.is_net(folder):
+        if storage.sha256(folder / saved.WEIGHTS) == facts['weights_sha256'] and registry.is_net(folder):
             return facts['origin']
     except (SoundNetError, OSError, KeyError):
         pass

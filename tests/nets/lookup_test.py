@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -54,6 +55,32 @@ def test_a_path_overrides_a_name(tmp_path, monkeypatch):
     (tmp_path / 'mine').mkdir()
     assert lookup.find('mine') == pathlib.Path('mine')
     assert lookup.find(tmp_path / 'mine') == tmp_path / 'mine'
+
+
+@pytest.mark.parametrize('exists', [False, True])
+def test_an_empty_folder_is_not_the_original_net(home, monkeypatch, exists):
+    place = home / 'nets' / 'soundnet8'
+    if exists:
+        place.mkdir(parents=True)
+    calls = []
+    monkeypatch.setattr(lookup.processes, 'run', lambda *arguments: calls.append(arguments))
+    assert lookup.find('soundnet8') == place
+    assert calls == [('soundnet_tf.importing.original', 'soundnet8')]
+
+
+def test_a_folder_of_something_else_in_the_place_of_the_original_net(home, monkeypatch):
+    place = home / 'nets' / 'soundnet8'
+    place.mkdir(parents=True)
+    (place / 'thesis.txt').touch()
+    monkeypatch.setattr(lookup.processes, 'run', lambda *_: pytest.fail('it would be lost'))
+    expected = f'{place}: has thesis.txt, but no spec.json, so it is not a saved net. Delete or move it'
+    with pytest.raises(SoundNetError, match=f'^{re.escape(expected)}$'):
+        lookup.find('soundnet8')
+
+
+def test_an_empty_folder_does_not_hide_a_listed_net(home):
+    (home / 'nets' / 'soundnet8-esc10').mkdir(parents=True)
+    assert lookup.find('soundnet8-esc10') == registry.listed()['soundnet8-esc10'].folder
 
 
 def test_a_published_net_that_is_not_imported_reports_the_command(tmp_path, monkeypatch):
