@@ -260,14 +260,16 @@ def fill(waveform: Waveform, samples: int, short: Short) -> Waveform:
 class LevelMeter:
     """The level of the loudest second of a waveform that arrives in chunks, whatever their sizes.
 
-    The level is that second's root mean square in dB of full scale, -inf for digital silence; of less than a second,
-    it is that of all samples. The loudest second, since an hour may be quiet except for one bark.
+    The level is that second's root mean square in dB of full scale, without its mean, which is no sound; -inf for
+    digital silence; of less than a second, it is that of all samples. The loudest second, since an hour may be quiet
+    except for one bark.
     """
 
     def __init__(self, recent_s: float = 0.0) -> None:
         # The second in progress is one of them.
         self._kept = math.ceil(recent_s) + 1
         self._recent: list[float] = []
+        self._energy = self._sum = 0.0  # of the second in progress
         self._loudest = 0.0
         self._samples = 0
 
@@ -278,10 +280,15 @@ class LevelMeter:
         while at < len(waveform):
             if self._samples % SAMPLE_RATE == 0:
                 self._recent.append(0.0)
+                self._energy = self._sum = 0.0
             part = waveform[at : at + SAMPLE_RATE - self._samples % SAMPLE_RATE]
-            self._recent[-1] += float(np.square(part, dtype=np.float64).sum())
-            self._loudest = max(self._loudest, self._recent[-1])
+            self._energy += float(np.square(part, dtype=np.float64).sum())
+            self._sum += float(part.sum(dtype=np.float64))
             self._samples += len(part)
+            # It never decreases within a second, so the size of chunks does not matter.
+            count = (self._samples - 1) % SAMPLE_RATE + 1
+            self._recent[-1] = max(0.0, self._energy - self._sum**2 / count)
+            self._loudest = max(self._loudest, self._recent[-1])
             at += len(part)
 
     @property

@@ -160,10 +160,24 @@ def test_fill():
 
 
 def at_level(waveform, dbfs):
+    waveform = waveform - waveform.mean(dtype=float)
     return (waveform * 10 ** (dbfs / 20) / np.sqrt(np.square(waveform, dtype=float).mean())).astype(np.float32)
 
 
-@given(dbfs=st.floats(-120, 0), samples=st.integers(1, SAMPLE_RATE), seed=st.integers(0, 99))
+@pytest.mark.parametrize('offset', [0.01, -0.9])
+def test_a_constant_is_silence(offset):
+    constant = np.full(5 * SAMPLE_RATE // 2, offset, np.float32)
+    assert audio.level_dbfs(constant) < -120
+    sound = at_level(noise(1), -40)
+    assert audio.level_dbfs(sound + np.float32(offset)) == pytest.approx(-40, abs=1e-2)
+    meter = audio.LevelMeter()
+    for chunk in np.array_split(constant, 7):
+        meter.push(chunk)
+    assert meter.dbfs < -120
+    assert meter.recent_dbfs < -120
+
+
+@given(dbfs=st.floats(-120, 0), samples=st.integers(2, SAMPLE_RATE), seed=st.integers(0, 99))
 def test_the_level_of_up_to_a_second_is_its_root_mean_square(dbfs, samples, seed):
     waveform = at_level(noise(1, seed=seed)[:samples], dbfs)
     assert audio.level_dbfs(waveform) == pytest.approx(dbfs, abs=1e-3)
