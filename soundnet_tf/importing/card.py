@@ -7,30 +7,10 @@ from soundnet_tf import geometry
 from soundnet_tf.nets import registry
 from soundnet_tf.spec import NetSpec
 
-KNOWN: dict[str, dict[str, Any]] = {
-    registry.PACKAGED['soundnet8'].sha256: {
-        'title': 'SoundNet, 8 layers, the original weights',
-        'authors': 'Yusuf Aytar, Carl Vondrick, Antonio Torralba',
-        'paper': 'SoundNet: Learning Sound Representations from Unlabeled Video, NIPS 2016, arXiv:1610.09001',
-        'licence': 'MIT',
-        'learned_from': 'the sound of two million unlabelled Flickr videos, 20 s of each, with the outputs of an '
-        'ImageNet and a Places network for the frames as targets',
-        'package': 'soundnet 0.1.2 on the Python index, soundnet/models/sound8.npy',
-        'measured': {
-            'ESC-10, folds 1 to 4, linear SVM on pool5, %': '89.7 ± 5.9',
-            'ESC-10, folds 1 to 4, linear SVM on conv6, %': '93.1 ± 1.2',
-            'ESC-10, folds 1 to 4, linear SVM on conv8, %': '60.3 ± 5.1',
-            'how': 'soundnet-evaluate --data=ESC-10/ --model=soundnet8 --layer=pool5; each fold is '
-            'tested after training on the other three',
-        },
-    }
-}
-"""Facts about known weight files, by their sha256."""
-
 
 def known(sha256: str) -> dict[str, Any]:
     """The facts about the weight file of this hash; empty for an unknown file."""
-    return KNOWN.get(sha256, {})
+    return registry.KNOWN.get(sha256, {})
 
 
 def text(spec: NetSpec, origin: Mapping[str, Any]) -> str:

@@ -61,8 +61,11 @@ def list_models() -> list[ModelInfo]:
 
 def _packaged(name: str) -> ModelInfo:
     heads = {head.name: head.classes for head in SOUNDNET8.heads}
-    size = registry.PACKAGED[name].archive_bytes
-    return ModelInfo(name, 'MIT', size, heads, '', f'{_requirement(name)}, converted at first use', None)
+    weights = registry.PACKAGED[name]
+    accuracy = _accuracy({}, registry.KNOWN[weights.sha256])
+    return ModelInfo(
+        name, 'MIT', weights.archive_bytes, heads, accuracy, f'{_requirement(name)}, converted at first use', None
+    )
 
 
 def _requirement(name: str) -> str:
