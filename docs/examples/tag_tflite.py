@@ -21,7 +21,7 @@ runner = Interpreter(model).get_signature_runner('tags')
 _, samples = runner.get_input_details()['waveform']['shape']  # of a window
 waveform = np.resize(waveform, max(samples, len(waveform)))  # a shorter clip is repeated
 labels = zipfile.ZipFile(model)
-for index in range(-(-(len(waveform) - samples // 100) // samples)):  # the last one ends with the clip; 1% is left out
+for index in range((len(waveform) + samples // 2) // samples):  # a last half or more ends with the clip, less is left
     start = min(index * samples, len(waveform) - samples)
     for output, probabilities in runner(waveform=waveform[None, start : start + samples]).items():
         names = labels.read(f'{output.removesuffix("_clip")}.txt').decode().splitlines()

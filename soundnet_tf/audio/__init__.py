@@ -237,13 +237,12 @@ def fit_length(waveform: Waveform, samples: int) -> Waveform:
 def windows(waveform: Waveform, samples: int) -> NDArray[np.float32]:
     """`[samples of the clip]` to `[windows, samples]`: consecutive windows, for models of fixed input length.
 
-    The last one is moved back to end with the clip and overlaps the one before it, so that all sound is heard, without
-    padding and without a window of 1 ms alone. A remainder of up to a hundredth of a window is dropped, since a decoded
-    file is often a millisecond longer than its sound: 5.001 s are one window of 5 s, the first. A clip shorter than a
-    window is repeated.
+    A remainder of half a window or more gets a window of its own, moved back to end with the clip, so that no window
+    is padded. A shorter remainder is dropped: 1 ms must not weigh as much as a window. A clip shorter than a window
+    is repeated.
     """
     whole = fit_length(waveform, max(samples, len(waveform)))
-    count = -(-(len(whole) - samples // 100) // samples)
+    count = (len(whole) + samples // 2) // samples
     starts = [min(index * samples, len(whole) - samples) for index in range(count)]
     return np.stack([whole[start : start + samples] for start in starts])
 

@@ -102,7 +102,7 @@ def test_a_file_of_one_length_gives_a_vector_per_window(net, tmp_path):
     layer = embedder.resolve_layer(None)
     assert embedder.hop_s(layer) == 2
     sound, wanted = noise(3.2), model.features(net, ['pool5'])
-    for seconds, count in ((1, 1), (2.001, 1), (2.5, 2), (3.2, 2)):
+    for seconds, count in ((1, 1), (2.001, 1), (3.2, 2)):
         clip = sound[: round(seconds * SAMPLE_RATE)]
         (values,) = embedder.embed([clip], layer)
         cut = cut_into(clip, 2 * SAMPLE_RATE)

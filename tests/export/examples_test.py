@@ -27,7 +27,7 @@ def call(name, *arguments, cwd):
 
 
 @pytest.mark.parametrize(
-    ('seconds', 'starts'), [(4, ['0.00']), (10.001, ['0.00']), (14.8, ['0.00', '4.80']), (15.2, ['0.00', '5.20'])]
+    ('seconds', 'starts'), [(4, ['0.00']), (10.001, ['0.00']), (14.8, ['0.00']), (15.2, ['0.00', '5.20'])]
 )
 def test_tags_of_a_tflite_file(net, tmp_path, seconds, starts):
     pytest.importorskip('ai_edge_litert')
