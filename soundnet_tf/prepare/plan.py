@@ -21,7 +21,7 @@ from soundnet_tf.prepare.stages import Settings
 from soundnet_tf.teachers import Teacher
 
 PLAN = 'plan.json'
-WAY_OUT = 'Use another --out, or the same teachers and settings'
+HINT = 'Use another --out, or the same teachers and settings'
 
 VIDEOS_PER_SHARD = 256
 MIN_SHARDS = 8
@@ -97,7 +97,7 @@ def _begin(
         before = storage.parse_json(_read(path), path, hint)
         with storage.readable(path, hint):
             planned = [(int(part['shards']), str(part['sha256'])) for part in before.pop('parts')]
-        storage.check_same(folder, before, fixed, WAY_OUT)
+        storage.check_same(folder, before, fixed, HINT)
     elif records.listed(folder, 'records-*'):
         raise SoundNetError(f'{folder}: has records but no {PLAN}. Use another --out')
     listed, members, removed = {video.id: video for video in videos}, list[list[Video]](), 0
@@ -115,7 +115,7 @@ def _begin(
         parts = [{'shards': shards, 'sha256': digest} for shards, digest in planned]
         records.write_text(path, json.dumps({'parts': parts, **fixed}, indent=2) + '\n')
     elif number and number not in {shards for shards, _ in planned}:
-        storage.check_same(folder, {'shards': planned[0][0]}, {'shards': number}, WAY_OUT)
+        storage.check_same(folder, {'shards': planned[0][0]}, {'shards': number}, HINT)
     ends = list(itertools.accumulate(shards for shards, _ in planned))
     paths, begins = records.shard_paths(folder, *ends), [0, *ends]
     return Layout([Part(paths[a:b], some) for a, b, some in zip(begins, ends, members, strict=False)], removed)
