@@ -52,8 +52,9 @@ for _field in dataclasses.fields(Recipe):
 GROUPS = {
     'The net': ('model', 'net', 'width', 'head_kernel', 'freeze', 'dropout', 'refit'),
     'Sound and augmentation':
-        ('decoder', 'crop_s', 'trim_db', 'pad_s', 'mix', 'gain_db', 'flip', 'stretch', 'filter_db'),
-    'Evaluation': ('test_fold', 'strict', 'validation', 'keep', 'test_crops', 'evaluate_every'),
+        ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db'),
+    'Evaluation': ('test_fold', 'strict', 'validation', 'keep', 'evaluate_every'),
+    'Off in every recipe': ('mix', 'label_smoothing', 'warmup', 'ema', 'test_crops'),
 }  # fmt: skip
 _GROUPED = {name for names in GROUPS.values() for name in names}
 GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in _GROUPED)
