@@ -89,24 +89,26 @@ def faults(data: Any) -> tuple[bool, bool]:
 def complete(data: Any) -> str | None:
     """`ogg` (Vorbis) or `opus` for one stream of undamaged pages from its first one to its last one, else None.
 
-    Its granule positions must be the samples that its packets hold, only the last one may be less: fast decoders do not
-    notice that more time passes.
+    Its granule positions must be the samples that its packets hold, of which the last one may cut the last packet: fast
+    decoders do not notice that more time passes, and cut what FFmpeg plays.
     """
     every = pages(data)
     first = last = next(every, None)
     if not first or not last or first.start or not first.begins:
         return None
     name = next((name for start, name in CODECS.items() if first.content.startswith(start)), None)
-    samples_of, samples, packet = _Vorbis(first.content) if name == 'ogg' else _opus_samples, 0, b''
+    samples_of = _Vorbis(first.content) if name == 'ogg' else _opus_samples
+    samples, last_samples, packet = 0, 0, b''
     for page in every if name else ():
         if page.begins or page.start != last.end or page.number != last.number + 1:
             return None
         for piece, is_end in page.packets():
             packet += piece
             if is_end:
-                samples += samples_of(packet)
-                packet = b''
-        if page.granule > samples or (-1 < page.granule < samples and not page.ends):
+                last_samples, packet = samples_of(packet), b''
+                samples += last_samples
+        least = samples - last_samples if page.ends else samples
+        if page.granule != -1 and not least <= page.granule <= samples:
             return None
         last = page
     return name if last.ends and last.end == len(data) else None

@@ -489,6 +489,16 @@ def test_gaps_within_ogg_pages(gap):
         heard(data, check=notes.refuse)
 
 
+@pytest.mark.parametrize(('codec', 'rate', 'cut_s'), [('VORBIS', RATE, 0.2), ('OPUS', 24_000, 1.0)])
+def test_an_end_that_cuts_more_than_a_packet_is_as_ffmpeg_plays_it(codec, rate, cut_s):
+    data = ogg(RICH, codec, rate)
+    last = max(page.number for page in ogg_pages.pages(data))
+    cut = later(data, last, -round(cut_s * (48_000 if codec == 'OPUS' else rate)))
+    assert containers.plain(later(data, last, -20))
+    assert not containers.plain(cut)
+    np.testing.assert_array_equal(heard(cut)[0], heard(cut, decoder='pyav')[0])
+
+
 @pytest.mark.parametrize('channels', [1, 2])
 def test_usual_ogg_files_are_plain(channels):
     for rate in (8_000, 16_000, 24_000, 48_000):
