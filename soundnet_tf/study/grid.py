@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import logging
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -80,12 +80,15 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
     for job in _jobs(tables, material, seeds):
         jobs.setdefault(job.name, job)
     waiting = {name: job for name, job in jobs.items() if not _path(out, job).exists()}
+    layers_of: dict[tuple[str, str, int], list[str | None]] = {}
+    for job in waiting.values():
+        layers_of.setdefault(_net(job), []).append(job.row.layer)
     failed: dict[str, str] = {}
     with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
         for name, job in waiting.items():
             bar.set_postfix_str(name)
             try:
-                layers = _layers(waiting.values(), job)
+                layers = layers_of.pop(_net(job), ())
                 found = measure.measure(job.row, job.data, material, effort, job.seed, out, layers)
             except SoundNetError as error:
                 failed[name] = str(error)
@@ -144,13 +147,9 @@ def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[J
                         yield Job(row, data, seed)
 
 
-def _layers(jobs: Iterable[Job], own: Job) -> list[str | None]:
-    """Those that the jobs need of the net, data and seed of one of them."""
-
-    def net(job: Job) -> tuple[str, str, int]:
-        return trained.name_of(job.row), job.data, job.seed
-
-    return [job.row.layer for job in jobs if net(job) == net(own)]
+def _net(job: Job) -> tuple[str, str, int]:
+    """The same for jobs that need the same features, of one layer or another."""
+    return trained.name_of(job.row), job.data, job.seed
 
 
 def _why_empty(tables: Sequence[Table], material: Material) -> str:

@@ -53,7 +53,7 @@ def measure(
 ) -> dict[str, Any]:
     """`value` in [0, 1] (accuracy, or mAP) on the data set `name`, and its details.
 
-    `layers` are those that other rows need of the same net: one pass over the sound caches the features of all.
+    `layers` are those that this and later rows need of the same net: one pass over the sound caches all.
     """
     if name == VIDEOS:
         return _multimodal(row, material, effort, seed, out)
@@ -64,8 +64,9 @@ def measure(
     embedder = trained.embedder_of(row, material, effort, seed, out)
     protocol, cache = effort.protocol(data, row), out / 'features'
     check(dataset, embedder, protocol, data.test_folds)
-    names = list(dict.fromkeys(map(embedder.resolve_layer, (row.layer, *layers))))
-    features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache)
+    names = list(dict.fromkeys(map(embedder.resolve_layer, layers)))
+    if len(names) > 1:
+        features.of_layers(dataset, embedder, names, protocol.clip_s, protocol.gain, cache)
     found = evaluate(dataset, embedder, protocol, test_folds=data.test_folds, cache=cache)
     return {'value': found.accuracy, 'by_fold': [f.scores.accuracy for f in found.folds], 'evaluation': found.to_dict()}
 
