@@ -43,7 +43,9 @@ def plain(data: Any) -> Plain | None:
     if head[:4] == b'FORM' and head[8:] in (b'AIFF', b'AIFC'):
         about = data[:4096].find(b'COMM', 12)
         samples = int.from_bytes(data[about + 10 : about + 14], 'big') if about > 0 else 0
-        return Plain('aiff', len(data), samples) if samples else None
+        # Compressed sound is counted in blocks.
+        raw = head[8:] == b'AIFF' or data[about + 26 : about + 30] in (b'NONE', b'sowt', b'fl32', b'FL32')
+        return Plain('aiff', len(data), samples) if samples and raw else None
     if head[:4] == b'fLaC':  # the last 36 bits of the stream's own description; 0 if its writer did not know
         samples = int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
         return Plain('flac', len(data), samples) if samples else None
@@ -104,7 +106,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def stated_bytes(data: Any) -> int:
-    """The file's length according to its header, 0 where it does not state one: RIFF, AIFF, Wave64 and Matroska."""
+    """The file's length according to its header, of RIFF, AIFF, Wave64, Matroska and ASF; 0 where it does not say."""
     head = data[:24]
     if head[:4] == b'RIFF' and (header := wav_header(data)):
         return len(data) - header.there + header.stated if header.stated < UNKNOWN_SIZE else 0
@@ -114,10 +116,19 @@ def stated_bytes(data: Any) -> int:
         return 8 + size if size < UNKNOWN_SIZE else 0
     if head[:4] == b'riff':
         return int.from_bytes(head[16:24], 'little')
+    if head[:4] == ASF:
+        about = data[:4096]
+        at = about.find(ASF_FILE)
+        # Its lowest flag is set by live writers, who do not know the length.
+        return int.from_bytes(about[at + 40 : at + 48], 'little') if at > 0 and not about[at + 88] & 1 else 0
     return _mkv_size(data) if head[:4] == b'\x1aE\xdf\xa3' else 0
 
 
 UNKNOWN_SIZE = 0x7FFF_0000
+
+ASF = bytes.fromhex('3026b275')
+ASF_FILE = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
+"""What WMA and WMV files begin with, and their object that states the length."""
 
 MAX_CHUNKS = 1000
 """In front of the sound of a WAV; a file may hold gigabytes of zeros instead."""

@@ -65,6 +65,9 @@ STATED = (*TRIMMED, 'aiff', 'ape', 'apm', 'au', 'caf', 'flac', 'kvag', 'smjpeg',
 SHORT_S = 0.05
 """Less than this is not worth a note."""
 
+AVI_ROUGH = 0.02
+"""So much of its length may be missing from an AVI: some writers state it by the mean bit rate."""
+
 
 class NoSound(BadAudio):
     """A file without a sound track."""
@@ -169,8 +172,9 @@ class _Track:
         self._rate, self._heard_s, self._filled_s, self._jumped_s = 0, 0.0, 0.0, 0.0
         # What could not be decoded since the last frame, and where the tag ends that is being skipped.
         self._lost, self._lost_s, self._tag_end = '', 0.0, 0
-        # The time stamp that belongs to the next sample, and how late the first one came.
-        self._next_s, self._lead_s = 0.0, 0.0
+        # The time stamp that belongs to the next sample, how late the first one came, and how early any other one:
+        # joined fragments overlap.
+        self._next_s, self._lead_s, self._early_s = 0.0, 0.0, 0.0
         is_flac = media.stream.codec_context.name == 'flac'
         self._untimed = (*UNTIMED, *MISTIMED) if is_flac else UNTIMED
 
@@ -178,7 +182,8 @@ class _Track:
         total, beyond = 0, list[NDArray[np.float32]]()
         for block in self._timed():
             total += len(block)
-            over = total - round((self._stated_s() + self._lead_s) * self._rate) if self._is(*TRIMMED) else 0
+            stated_s = self._stated_s() + self._lead_s + self._early_s
+            over = total - round(stated_s * self._rate) if self._is(*TRIMMED) else 0
             if 0 < over <= PADDING < total:
                 kept = max(0, len(block) - over)
                 beyond, block = [*beyond, block[kept:]], block[:kept]
@@ -197,6 +202,7 @@ class _Track:
             samples, late_s, first = _samples(frame), self._late_s(frame), not self._rate
             self._rate = frame.sample_rate
             length_s, jumps = len(samples) / self._rate, self._is_jump(late_s)
+            self._early_s = max(self._early_s, -late_s)
             gap = late_s > (0 if first else GAP_S) and not jumps
             if jumps:
                 self._report(Note(JUMP, self._heard_s, late_s))
@@ -264,8 +270,8 @@ class _Track:
         return packet.pos < self._tag_end
 
     def _is_padding(self, packet: Any) -> bool:
-        """Whether a packet is what Wave64 is padded with, to a multiple of 8 bytes."""
-        return self._is('w64') and packet.size < 8 and not any(bytes(packet))
+        """Whether a packet holds no sound: an empty one, or what pads Wave64 to a multiple of 8 bytes."""
+        return not packet.size or (self._is('w64') and packet.size < 8 and not any(bytes(packet)))
 
     def _stated_s(self) -> float:
         """The length of the sound according to the file, 0 where it does not say."""
@@ -276,6 +282,9 @@ class _Track:
             return float(stream.duration * stream.time_base)
         if self._is('mp3'):
             return containers.mp3_stated_s(self._file)
+        if self._is('avi') and stream.frames and stream.time_base:
+            # In samples or packets, of which the last may be padded.
+            return float((stream.frames - 1) * stream.time_base)
         if len(container.streams) > 1 or not self._is('matroska', 'flv'):
             return 0.0
         # The time that these state includes the codec's delay, and all of the last frame, which may be padded.
@@ -287,12 +296,16 @@ class _Track:
         return not self._formats.isdisjoint(formats)
 
     def _check_end(self) -> None:
-        stated, there = containers.stated_bytes(self._file), len(self._file)
-        missing_s = max(self._stated_s() + self._lead_s - self._jumped_s - self._heard_s, 0.0)
+        stated, there, stated_s = containers.stated_bytes(self._file), len(self._file), self._stated_s()
+        missing_s = max(stated_s + self._lead_s - self._jumped_s - self._heard_s, 0.0)
         if missing_s < SHORT_S and stated > there:
             missing_s = self._heard_s * (stated / there - 1)
-        if missing_s >= SHORT_S:
-            self._report(Note('cut short', self._heard_s, missing_s))
+        if missing_s >= (max(SHORT_S, AVI_ROUGH * stated_s) if self._is('avi') else SHORT_S):
+            # Without time stamps, nothing tells where.
+            inside = self._is('avi') and stated <= there
+            self._report(
+                Note('damaged, left out' if inside else 'cut short', 0.0 if inside else self._heard_s, missing_s)
+            )
         elif self._lost:
             self._report(Note('damaged at the end', self._heard_s, self._lost_s))
         elif self._is('ogg'):
