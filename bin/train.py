@@ -2,6 +2,7 @@
 
     soundnet-train --records=records/ --out=runs/first --steps=10000 --batch=16
     soundnet-train --records=records/ --out=runs/paper5 --experiment=paper5 --set=pairing=time
+    soundnet-train --records=records/ --out=runs/more --model=soundnet8 --learning_rate=0.0001
 
 The net has one head per teacher of the records. To resume a stopped run from its last checkpoint, repeat the command;
 --steps may be larger. The result is the same as without the interruption. The run folder gets checkpoints, a log as CSV
@@ -28,6 +29,10 @@ RECORDS = flags.DEFINE_multi_string(
 )
 OUT = cli.out_flag('The run folder.')
 EXPERIMENT = flags.DEFINE_enum('experiment', 'default', list(experiments.EXPERIMENTS), 'The settings; see above.')
+MODEL = cli.model_flag(
+    'The folder or the name of a saved net to continue from; heads are kept where name and number of classes agree.'
+)
+SPEC = flags.DEFINE_string('spec', None, 'An architecture of your own: a JSON file like the spec.json of a saved net.')
 SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: two small steps of a thin net.')
 SET = flags.DEFINE_multi_string('set', None, 'Change a setting of the experiment: name=value; can be repeated.')
 
@@ -50,6 +55,8 @@ OWN = {
         flags.DEFINE_integer('save_every', None, 'Steps between checkpoints.'),
     )
 }
+OF_NET = ('net', 'width')
+"""Settings that choose a net of the experiment."""
 GROUPS = {'Settings (defaults: those of --experiment)': ('set', *OWN)}
 
 
@@ -59,13 +66,18 @@ def main(arguments: Sequence[str]) -> int | None:
 
     cli.no_arguments(arguments)
     values = [f'{name}={flag.value}' for name, flag in OWN.items() if flag.value is not None]
+    values += SET.value or []
+    of_net = [name for name in OF_NET if any(value.startswith(f'{name}=') for value in values)]
+    chosen = [f'--{flag.name}' for flag in (MODEL, SPEC, SMOKE) if flag.value] + [f'--{name}' for name in of_net]
+    if (MODEL.value or SPEC.value) and len(chosen) > 1:
+        raise SoundNetError(f'{" and ".join(chosen)}: each chooses a net. Use one of them')
     experiment = experiments.named(EXPERIMENT.value)
     experiment = experiments.smoke(experiment) if SMOKE.value else experiment
-    experiment = config.override(experiment, [*values, *(SET.value or [])])
+    experiment = config.override(experiment, values)
     # A folder's name may have commas.
     folders = [part for text in RECORDS.value for part in ([text] if os.path.isdir(text) else text.split(','))]
-    for name, values in (('records', folders), ('out', [OUT.value])):
-        if not all(values):
+    for name, given in (('records', folders), ('out', [OUT.value])):
+        if not all(given):
             raise SoundNetError(f'--{name} is empty. Pass a folder')
     from soundnet_tf.training import workers
 
@@ -74,9 +86,15 @@ def main(arguments: Sequence[str]) -> int | None:
     elif experiment.training.distribution == 'multiworker':
         return workers.watch()
     from soundnet_tf.export import tflite
-    from soundnet_tf.training import trainer
+    from soundnet_tf.training import start, trainer
 
-    trained = trainer.train(folders, experiment, OUT.value)
+    trained = trainer.train(
+        folders,
+        experiment,
+        OUT.value,
+        start.read_spec(SPEC.value) if SPEC.value else None,
+        start=start.Start.find(MODEL.value) if MODEL.value else None,
+    )
     if not trained.chief:
         return
     tflite.ensure_tflite(trained.net)

@@ -176,11 +176,13 @@ def _keras_application(wanted: Wanted) -> tuple[Run, int]:
         raise SoundNetError(
             f'teacher {wanted.name}: no file {weights} with the weights of {application}. Check the path'
         )
-    build = getattr(keras.applications, application, None) if application[:1].isupper() else None
-    if build is None:
+    names = [name for name in dir(keras.applications) if name[0].isupper()]
+    if application not in names:
         raise SoundNetError(
-            f'teacher {wanted.name}: keras.applications has no {application!r}. Use VGG16, as in the paper'
+            f'teacher {wanted.name}: keras.applications has no {application!r}. Use VGG16, as in the paper, or another '
+            f'of {", ".join(names)}'
         )
+    build = getattr(keras.applications, application)
     try:
         net = build(weights=weights, classes=_classes(wanted, weights))
     except Exception as error:  # no internet connection, a file of another net, each with errors of its own

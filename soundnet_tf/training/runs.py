@@ -58,14 +58,24 @@ def fingerprint(folder: Folders) -> str:
     return digest.hexdigest()[:16]
 
 
-def begin(run: pathlib.Path, experiment: Mapping[str, Any], spec: Mapping[str, Any], data: Folders) -> None:
-    """Start a run folder, or resume it. Raises SoundNetError if it was started with other settings."""
+def begin(
+    run: pathlib.Path,
+    experiment: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    data: Folders,
+    start_sha256: str | None = None,
+) -> None:
+    """Start a run folder, or resume it. Raises SoundNetError if it was started with other settings.
+
+    `start_sha256` is that of the weights that training continues from.
+    """
     about = {
         'experiment': experiment,
         'spec': spec,
         'data': {'folder': ', '.join(folders.folders_of(data)), 'sha256': fingerprint(data)},
         'versions': {name: _version(name) for name in PACKAGES},
         'command': sys.argv,
+        'start_sha256': start_sha256,
     }
     storage.begin(run / ABOUT, about, fixed=_fixed)
 
@@ -75,7 +85,7 @@ def _fixed(about: Mapping[str, Any]) -> dict[str, Any]:
     # The cosine schedule depends on the last step.
     changeable = set(CHANGEABLE) - ({'steps'} if training['schedule'] == 'cosine' else set())
     training = {key: value for key, value in training.items() if key not in changeable}
-    return training | {'net': about['spec'], 'data': about['data']['sha256']}
+    return training | {'net': about['spec'], 'data': about['data']['sha256'], 'model': about.get('start_sha256')}
 
 
 def _version(package: str) -> str | None:

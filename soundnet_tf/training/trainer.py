@@ -1,8 +1,4 @@
-"""Distillation of teachers into a net: a custom training loop under `strategy.run`.
-
-Keras 3 cannot run `fit` on several workers; this loop runs on one device, the devices of one
-machine, and several machines.
-"""
+"""Distillation of teachers into a net: a custom loop on one device or several, since Keras 3's `fit` has no workers."""
 
 import contextlib
 import dataclasses
@@ -28,6 +24,7 @@ from soundnet_tf.records.folders import Folders
 from soundnet_tf.spec import NetSpec
 from soundnet_tf.training import runs, strategies
 from soundnet_tf.training.checkpoints import Checkpoints
+from soundnet_tf.training.start import Start
 from soundnet_tf.training.steps import Criterion, State, make_evaluation, make_step
 
 ID_BYTES = 256
@@ -63,10 +60,12 @@ def train(
     run: records.Path,
     spec: NetSpec | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    start: Start | None = None,
 ) -> Trained:
     """Distil the teachers of the dataset in `folder`, one or several, into a net, in the run folder `run`.
 
-    `spec` and `strategy` override the experiment's net and `distribution`. The net gets a head for each
+    `spec` and `strategy` override the experiment's net and `distribution`. `start` is a saved net to continue from:
+    its layers, and its heads for teachers of the same name and number of classes. The net gets a head for each
     teacher, with the kernel and stride of the first head of the spec. Resumes from the last checkpoint
     in `run`; at the end the net is saved in `run/net`.
 
@@ -80,11 +79,11 @@ def train(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     card = folders.read_card(folder, whole=not config.skip_bad_records)
-    spec = _student(spec or experiment.spec(), card, folder, config)
+    spec = _student(start.spec() if start else spec or experiment.spec(), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
     with storage.claimed(run) if chief else contextlib.nullcontext():
-        return _train(folder, experiment, run, spec, chosen, card)
+        return _train(folder, experiment, run, spec, chosen, card, start)
 
 
 def _train(
@@ -94,16 +93,18 @@ def _train(
     spec: NetSpec,
     chosen: tf.distribute.Strategy,
     card: records.Card,
+    start: Start | None,
 ) -> Trained:
     """Start or resume a run; the chief has claimed its folder."""
-    config, chief = experiment.training, strategies.is_chief(chosen)
+    config, chief, facts = experiment.training, strategies.is_chief(chosen), start.facts() if start else {}
     if chief:
-        runs.begin(run, experiment.to_dict(), spec.to_dict(), folder)
+        runs.begin(run, experiment.to_dict(), spec.to_dict(), folder, facts.get('start_sha256'))
         storage.sweep(run, 'net', 'best')
     keras.utils.set_random_seed(config.seed)
     with chosen.scope():
         labels = records.read_labels(folders.folders_of(folder)[0])
         net = model.build(spec, labels={head: labels[head] for head in spec.head_names})
+        said = start.load(net) if start else ''
         state = State(net, config)
     checkpoints = Checkpoints(state.checkpoint(), run / 'checkpoints', chief)
     if checkpoints.restore() is not None and chief:
@@ -112,6 +113,8 @@ def _train(
             print(f'{run}: already trained for {state.done} steps. Set more steps to continue')
             return Trained(run / 'net', {head: [] for head in spec.head_names}, chief)
         print(f'{run}: resuming from step {state.done} of {config.steps}')
+    elif said and chief:
+        print(f'{run}: {said}')
     lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:
@@ -133,6 +136,7 @@ def _train(
         'trained_on': ', '.join(folders.folders_of(folder)),
         'experiment': experiment.to_dict(),
         'steps': state.done,
+        **facts,
     }
     if chief:
         origin |= {f'loss_{head}': loss for head, loss in runs.last_losses(run, spec.head_names).items()}

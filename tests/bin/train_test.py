@@ -40,6 +40,10 @@ def test_a_run_ends_with_a_net(tmp_path):
         (['--out=x'], '--records is missing. See'),
         (['--records=x', '--out=y', '--loss=mse'], 'value should be one of <kl|l2>'),
         (['--records=x', '--out=y', '--colour=red'], "Unknown command line flag 'colour'"),
+        (
+            ['--records=x', '--out=y', '--model=z', '--set=net=soundnet5'],
+            '--model and --net: each chooses a net. Use one',
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, words):

@@ -1,0 +1,52 @@
+"""The weights that training begins with, if it does not begin with random ones: those of a saved net."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from soundnet_tf import storage
+from soundnet_tf.nets import lookup, model, saved
+from soundnet_tf.spec import NetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A saved net to continue from."""
+
+    folder: pathlib.Path
+
+    @classmethod
+    def find(cls, name_or_path: saved.Path) -> 'Start':
+        """By its folder or name. Raises SoundNetError if it is not a saved net."""
+        start = cls(lookup.find(name_or_path))
+        saved.read_spec(start.folder)
+        return start
+
+    def spec(self) -> NetSpec:
+        """The net as training sees it: all time steps of a clip, edges included."""
+        return saved.read_spec(self.folder).with_edges()
+
+    def load(self, net: keras.Model) -> str:
+        """Set the trunk of `net`, and the heads that the saved net has in the same size; say which these are."""
+        own, heads = self.spec().heads, model.spec_of(net).with_edges().heads
+        kept, new = ([head.name for head in heads if (head in own) is fits] for fits in (True, False))
+        tensors = saved.Tensors(self.folder, saved.read_spec(self.folder))
+        for key, variable in model.variables_of(net).items():
+            if key.split('/')[0] not in new:
+                variable.assign(tensors[key])
+        return f'begins with {self.folder}; heads kept: {", ".join(kept) or "none"}; new: {", ".join(new) or "none"}'
+
+    def facts(self) -> dict[str, Any]:
+        """What the trained net states of it; clips that it was trained on must not test the new net either."""
+        before: Mapping[str, Any] = saved.read_facts(self.folder).get('origin', {})
+        return {'started_from': str(self.folder), 'start_sha256': saved.fingerprint(self.folder), 'before': before}
+
+
+def read_spec(path: saved.Path) -> NetSpec:
+    """An architecture from a JSON file, such as the spec.json of a saved net. Raises SoundNetError if it is none."""
+    hint = 'Use a file like the spec.json of a saved net'
+    with storage.readable(path, hint):
+        return NetSpec.from_dict(storage.read_json(path, hint))
