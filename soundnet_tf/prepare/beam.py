@@ -54,7 +54,7 @@ def run(
     loaded = teachers()
     with plan.lock(folder, videos, loaded, settings, number) as layout:
         classes = shards.classes_of(loaded)
-        todo = shards.missing(layout.parts, classes, retry)
+        todo, gone = shards.missing(layout.parts, classes, retry)
         waiting = [(path, video) for path, members in todo.items() for video in members]
 
         def build(pipeline: Any) -> None:
@@ -76,7 +76,7 @@ def run(
 
         result = cli.run_beam(runner, options, build)
         timing = pace.table(_seconds(result), {}, len(waiting))
-        return shards.finish(folder, layout, len(videos), loaded, settings, timing, left_out)
+        return shards.finish(folder, layout, len(videos), loaded, settings, timing, left_out, gone)
 
 
 def _seconds(result: Any) -> dict[str, float]:

@@ -57,7 +57,7 @@ def run(
     clock = Clock()
     with plan.lock(folder, videos, teachers, settings, number) as layout:
         classes, side = shards.classes_of(teachers), stages.side_of(teachers)
-        todo = shards.missing(layout.parts, classes, retry)
+        todo, gone = shards.missing(layout.parts, classes, retry)
         waiting = [video for members in todo.values() for video in members]
         bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
         is_remote = storage.is_remote(folder)
@@ -77,7 +77,7 @@ def run(
                     shards.write(path, itertools.chain(before, samples), clock)
                     files.done_with(members)
         timing = pace.table(clock.seconds, {'fetching': DOWNLOADS, 'reading': jobs}, len(waiting))
-        return shards.finish(folder, layout, len(videos), teachers, settings, timing, left_out)
+        return shards.finish(folder, layout, len(videos), teachers, settings, timing, left_out, gone)
 
 
 class _Files:

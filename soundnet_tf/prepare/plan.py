@@ -30,18 +30,18 @@ MIN_SHARDS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Shards that were planned at once, and those of their videos that are still listed."""
+    """Shards that were planned at once, and their videos: those that are still listed, and those that are not."""
 
     paths: Sequence[str]
     videos: Sequence[Video]
+    removed: Sequence[Video] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The parts of a dataset, and how many of their videos are no longer listed."""
+    """The parts of a dataset."""
 
     parts: Sequence[Part]
-    removed: int = 0
 
     @property
     def paths(self) -> list[str]:
@@ -100,11 +100,11 @@ def _begin(
         storage.check_same(folder, before, fixed, HINT)
     elif records.listed(folder, 'records-*'):
         raise SoundNetError(f'{folder}: has records but no {PLAN}. Use another --out')
-    listed, members, removed = {video.id: video for video in videos}, list[list[Video]](), 0
+    listed, members, removed = {video.id: video for video in videos}, list[list[Video]](), list[list[Video]]()
     for index, (_, digest) in enumerate(planned):
         known = _read_list(folder, index, digest)
+        removed.append([video for video in known if video.id not in listed])
         members.append([listed.pop(video.id) for video in known if video.id in listed])
-        removed += len(known) - len(members[-1])
         _check_unchanged(folder, members[-1], {video.id: video for video in known})
     if listed or not planned:
         shards = number or (-(-len(listed) // VIDEOS_PER_SHARD) if planned else number_of(videos))
@@ -112,13 +112,14 @@ def _begin(
         digest = _write_list(folder, len(planned), list(listed.values()))
         planned.append((shards, digest))
         members.append(list(listed.values()))
+        removed.append([])
         parts = [{'shards': shards, 'sha256': digest} for shards, digest in planned]
         records.write_text(path, json.dumps({'parts': parts, **fixed}, indent=2) + '\n')
     elif number and number not in {shards for shards, _ in planned}:
         storage.check_same(folder, {'shards': planned[0][0]}, {'shards': number}, HINT)
     ends = list(itertools.accumulate(shards for shards, _ in planned))
     paths, begins = records.shard_paths(folder, *ends), [0, *ends]
-    return Layout([Part(paths[a:b], some) for a, b, some in zip(begins, ends, members, strict=False)], removed)
+    return Layout([Part(paths[a:b], *some) for a, b, *some in zip(begins[:-1], ends, members, removed, strict=True)])
 
 
 def number_of(videos: Sequence[Video]) -> int:

@@ -43,6 +43,8 @@ class Report:
     """Records of whose sound something was missing."""
     removed: int = 0
     """Videos that are no longer listed; their records stay."""
+    gone: int = 0
+    """Videos that are no longer listed and have no records: their shard was damaged, or never written."""
     pace: str = dataclasses.field(default='', compare=False)
 
     @property
@@ -64,6 +66,8 @@ class Report:
             line += f'; {_count(self.incomplete, "record")} incomplete (clip/missing_s)'
         if self.removed:
             line += f'; {_count(self.removed, "video")} no longer listed, whose records stay'
+        if self.gone:
+            line += f'; {_count(self.gone, "video")} no longer listed, whose shards had to be written without them'
         return line
 
 
@@ -71,27 +75,44 @@ def _count(number: int, thing: str) -> str:
     return f'{number:,} {thing}' if number == 1 else f'{number:,} {thing}s'
 
 
-def missing(parts: Iterable[Part], classes: Mapping[str, int], retry: bool = False) -> dict[str, list[Video]]:
-    """The missing shards, by path, and the videos of each.
+def missing(
+    parts: Iterable[Part], classes: Mapping[str, int], retry: bool = False
+) -> tuple[dict[str, list[Video]], int]:
+    """The shards to write, by path, with the videos of each; and how many unlisted videos will have no records there.
 
-    With `retry` also the shards with failures, with only those videos that failed and have no record.
+    Of a shard that lost its summary, the records stay, and only the videos without one are processed again. With
+    `retry` also the shards with failures, with only those videos that failed and have no record.
     """
     todo: dict[str, list[Video]] = {}
+    gone = 0
     for part in parts:
-        failed: dict[str, set[str]] = {}
+        failed, made = dict[str, set[str]](), dict[str, set[str]]()
         for path in part.paths:
             summary = _finished(path, classes)
             if summary is None:
-                todo[path] = []
+                todo[path], made[path] = [], _made(path, classes)
             elif retry and (failures := _failed(path, summary)):
                 failed[path] = failures
         for video in part.videos:
-            path = part.paths[records.shard_of(video.id, len(part.paths))]
-            if path in failed and video.id in failed[path]:
-                todo.setdefault(path, []).append(video)
-            elif path in todo and path not in failed:
+            path = _shard(video, part)
+            if path in made and video.id not in made[path]:
                 todo[path].append(video)
-    return todo
+            elif video.id in failed.get(path, ()):
+                todo.setdefault(path, []).append(video)
+        gone += sum(video.id not in made.get(_shard(video, part), {video.id}) for video in part.removed)
+    return todo, gone
+
+
+def _shard(video: Video, part: Part) -> str:
+    return part.paths[records.shard_of(video.id, len(part.paths))]
+
+
+def _made(path: str, classes: Mapping[str, int]) -> set[str]:
+    """The ids of the videos with records in a shard; none if it is missing or damaged."""
+    try:
+        return {stages.video_id(sample.id) for sample in records.read_shard(path, classes)}
+    except (tf.errors.OpError, OSError, SoundNetError):
+        return set()
 
 
 def _failed(path: str, summary: '_Summary') -> set[str]:
@@ -101,9 +122,11 @@ def _failed(path: str, summary: '_Summary') -> set[str]:
 
 
 def kept(path: str, classes: Mapping[str, int], retried: Sequence[Video]) -> Iterator[Sample | Skipped]:
-    """The records and skips of an existing shard to keep when some of its videos are retried."""
+    """The records and skips of an existing shard to keep when some of its videos are processed again."""
     summary = _finished(path, classes)
     if summary is None:
+        if _made(path, classes):  # it can be read to its end
+            yield from records.read_shard(path, classes)
         return
     yield from records.read_shard(path, classes)
     retrying = {video.id for video in retried}
@@ -237,8 +260,12 @@ def finish(
     settings: Settings,
     timing: str,
     left_out: Sequence[Skipped] = (),
+    gone: int = 0,
 ) -> Report:
-    """Write the card and skipped.csv, which begins with what was `left_out` before, once all shards exist."""
+    """Write the card and skipped.csv, which begins with what was `left_out` before, once all shards exist.
+
+    `gone` is that of `missing`.
+    """
     count, samples, incomplete, skipped = 0, 0, 0, list(left_out)
     top1: dict[str, collections.Counter[int]] = {teacher.name: collections.Counter() for teacher in teachers}
     for path in layout.paths:
@@ -250,7 +277,8 @@ def finish(
         for name, counts in about.top1.items():
             top1[name].update(counts)
     hours = round(samples / SAMPLE_RATE / 3600, 4)
-    report = Report(folder, videos, count, hours, tuple(skipped), incomplete, layout.removed, timing)
+    removed = sum(len(part.removed) for part in layout.parts) - gone
+    report = Report(folder, videos, count, hours, tuple(skipped), incomplete, removed, gone, timing)
     with writing(folder):
         for draft in (*records.listed(folder, '*.part'), *records.listed(f'{folder}/labels', '*.part')):
             tf.io.gfile.remove(draft)

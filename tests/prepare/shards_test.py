@@ -27,15 +27,21 @@ def sample(id, likeliest=0, seconds=2, size=100):
     )
 
 
+def missing(paths, videos, **options):
+    todo, gone = shards.missing([Part(paths, videos)], CLASSES, **options)
+    assert not gone
+    return todo
+
+
 @pytest.mark.parametrize('folder', ['{}', 'ram://shards_test'])
 def test_the_card(tmp_path, folder):
     folder = folder.format(tmp_path)
     paths = records.shard_paths(folder, 2)
     silent = Skipped('c.mp4', '/c.mp4', 'silent', 'the loudest sample, "0"')
     shards.write(paths[0], [sample('a', 1), silent, sample('b', 1, seconds=4)], Clock())
-    assert shards.missing([Part(paths, [Video('a', 'a')])], CLASSES).keys() == {paths[1]}
+    assert missing(paths, [Video('a', 'a')]).keys() == {paths[1]}
     shards.write(paths[1], [sample('d', 2)], Clock())
-    assert not shards.missing([Part(paths, [])], CLASSES)
+    assert not missing(paths, [])
     report = shards.finish(folder, Layout([Part(paths, [])]), 4, [made.teacher()], Settings(), 'quick')
     assert str(report) == (
         f'3 records (0.00 h) of 4 videos in {folder}; 1 skipped: 1 silent (listed in {folder}/skipped.csv)'
@@ -148,11 +154,25 @@ def test_the_summary_of_a_shard(tmp_path):
 
 
 @pytest.mark.parametrize('torn', ['', '{"records"', '{}'])
-def test_a_damaged_summary_does_not_count(tmp_path, torn):
+def test_the_records_of_a_shard_without_its_summary_stay(tmp_path, torn):
     (path,) = records.shard_paths(tmp_path, 1)
-    shards.write(path, [sample('a', 3)], Clock())
+    shards.write(path, [sample('a', 3), sample('b', 1)], Clock())
     (tmp_path / 'records-00000-of-00001.json').write_text(torn)
-    assert shards.missing([Part([path], [Video('a', 'a')])], CLASSES) == {path: [Video('a', 'a')]}
+    videos = [Video(id, id) for id in 'ac']
+    assert missing([path], videos) == {path: videos[1:]}
+    shards.write(path, [*shards.kept(path, CLASSES, videos[1:]), sample('c', 0)], Clock())
+    assert [sample.id for sample in records.read_shard(path, CLASSES)] == ['a', 'b', 'c']
+    assert not missing([path], videos)
+
+
+def test_a_damaged_shard_is_written_anew(tmp_path):
+    (path,) = records.shard_paths(tmp_path, 1)
+    shards.write(path, [sample('a', 3), sample('b', 1)], Clock())
+    with open(path, 'r+b') as file:
+        file.truncate(os.path.getsize(path) - 1)
+    part = Part([path], [Video('a', 'a')], [Video('b', 'b')])
+    assert shards.missing([part], CLASSES) == ({path: [Video('a', 'a')]}, 1)
+    assert not list(shards.kept(path, CLASSES, []))
 
 
 def test_a_kill_between_a_rewritten_shard_and_its_summary(tmp_path, monkeypatch):
@@ -164,12 +184,12 @@ def test_a_kill_between_a_rewritten_shard_and_its_summary(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     retried = [Video('b', '/b'), Video('c', '/c')]
-    assert shards.missing([Part([path], [Video('a', '/a'), *retried])], CLASSES, retry=True) == {path: retried}
+    assert missing([path], [Video('a', '/a'), *retried], retry=True) == {path: retried}
     with monkeypatch.context() as patch:
         patch.setattr(shards._Summary, 'write', killed)
         with pytest.raises(KeyboardInterrupt):
             shards.write(path, [*shards.kept(path, CLASSES, retried), sample('b', 1), failed[1]], Clock())
-    assert shards.missing([Part([path], [Video('a', '/a'), *retried])], CLASSES) == {}
+    assert missing([path], [Video('a', '/a'), *retried]) == {}
     report = shards.finish(str(tmp_path), Layout([Part([path], [])]), 3, [made.teacher()], Settings(), '')
     assert (report.records, report.reasons) == (2, {'missing': 1})
     assert records.read_card(tmp_path).teachers['scenes'].top1 == {'white': 0.5, 'green': 0.5}
