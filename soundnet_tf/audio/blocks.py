@@ -164,14 +164,14 @@ def _with_chosen(decoder: Decoder, file: Part, plain: Plain | None, report: Repo
     if not plain or plain.format not in decoder.formats or not (plain.ffmpeg or decoder.name == 'soundfile'):
         kind = plain.format.upper() if plain else 'this file: it is not plain, or damaged'
         raise BadAudio(f"{decoder.name} does not read {kind}. Use decoder='auto'")
-    yield from _checked(decoder, file, plain)
+    yield from _checked(decoder, file, plain, report)
 
 
 def _with_fast(decoder: Decoder, file: Part, plain: Plain, report: Report) -> Iterator[Decoded]:
     """What the fast decoder gives, and from where it fails on what FFmpeg does."""
     given = 0
     try:
-        for samples, rate in _checked(decoder, file, plain):
+        for samples, rate in _checked(decoder, file, plain, report):
             given += len(samples)
             yield samples, rate
         return
@@ -185,17 +185,19 @@ def _with_fast(decoder: Decoder, file: Part, plain: Plain, report: Report) -> It
             yield left, rate
 
 
-def _checked(decoder: Decoder, file: Part, plain: Plain) -> Iterator[Decoded]:
-    total = 0
+def _checked(decoder: Decoder, file: Part, plain: Plain, report: Report) -> Iterator[Decoded]:
+    total, heard_s = 0, 0.0
     try:
         for samples, rate in decoder.blocks(file.part(0, plain.end), plain.format):
-            total += len(samples)
+            total, heard_s = total + len(samples), heard_s + len(samples) / rate
             yield samples, rate
     except (BadAudio, MissingTool):
         raise
     except Exception as error:  # every library has errors of its own
         raise decoders.damaged(decoder.name, error) from error
     decoders.check_length(total, max(plain.min_samples, 1))
+    if not plain.ffmpeg and (stated := containers.stated_bytes(file)) > len(file):
+        report(Note('cut short', heard_s, heard_s * (stated / len(file) - 1)))
 
 
 def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:

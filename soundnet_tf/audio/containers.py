@@ -43,9 +43,9 @@ def plain(data: Any) -> Plain | None:
     if head[:4] == b'FORM' and head[8:] in (b'AIFF', b'AIFC'):
         about = data[:4096].find(b'COMM', 12)
         samples = int.from_bytes(data[about + 10 : about + 14], 'big') if about > 0 else 0
-        # Compressed sound is counted in blocks.
-        raw = head[8:] == b'AIFF' or data[about + 26 : about + 30] in (b'NONE', b'sowt', b'fl32', b'FL32')
-        return Plain('aiff', len(data), samples) if samples and raw else None
+        coding = data[about + 26 : about + 30] if head[8:] == b'AIFC' else b'NONE'
+        # Others are counted in blocks.
+        return Plain('aiff', len(data), samples) if samples and coding in (b'NONE', b'sowt', b'fl32', b'FL32') else None
     if head[:4] == b'fLaC':  # the last 36 bits of the stream's own description; 0 if its writer did not know
         samples = int.from_bytes(data[18:26], 'big') & (1 << 36) - 1
         return Plain('flac', len(data), samples) if samples else None
@@ -106,11 +106,11 @@ def id3_bytes(head: bytes) -> int:
 
 
 def stated_bytes(data: Any) -> int:
-    """The file's length according to its header, of RIFF, AIFF, Wave64, Matroska and ASF; 0 where it does not say."""
+    """The file's length according to its header, of WAV, AIFF, Wave64, Matroska and ASF; 0 where it does not say."""
     head = data[:24]
     if head[:4] == b'RIFF' and (header := wav_header(data)):
         return len(data) - header.there + header.stated if header.stated < UNKNOWN_SIZE else 0
-    if head[:4] in (b'RIFF', b'FORM'):
+    if head[:4] in (b'RIFF', b'RIFX', b'FORM'):
         size = int.from_bytes(head[4:8], 'little' if head[:4] == b'RIFF' else 'big')
         # Sizes beyond are those of writers that did not know the length.
         return 8 + size if size < UNKNOWN_SIZE else 0
@@ -192,11 +192,16 @@ def _plain_wav(data: Any) -> Plain | None:
     # FFmpeg would take every eight of them for the head of a chunk.
     if not header and len(data) > 64 and not any(map(any, windows(data, 64))):
         raise BadAudio(f'damaged: nothing but zeros follows its header. {AGAIN}')
+    if header and header.bits < 8 and header.kind in NOISE_BY_FFMPEG:
+        return Plain('wav', len(data), ffmpeg=False)
     if not header or not 0 < header.stated <= header.there or overflows(data):
         return None
     known = header.width in (1, 2, 3, 4) if header.kind == 1 else header.kind == 3 and header.width in (4, 8)
     return Plain('wav', len(data)) if known else None
 
+
+NOISE_BY_FFMPEG = (0x38, 0x40)
+"""ADPCM of Natural MicroSystems, and G.721. With 16 bits the first one is FFmpeg's AMR."""
 
 RIFF_LIMIT = 1 << 32
 
@@ -204,6 +209,14 @@ RIFF_LIMIT = 1 << 32
 def overflows(data: Any) -> bool:
     """Whether a WAV is too large for its header, whose size is then what is left of the true one."""
     return data[:4] == b'RIFF' and len(data) > RIFF_LIMIT
+
+
+def is_unfinished(data: Any) -> bool:
+    """Whether the header of a WAV, or of its form for large files, still states no sound at all."""
+    if data[:4] in (b'RF64', b'BW64'):
+        return data[12:16] == b'ds64' and not any(data[28:36])
+    header = wav_header(data) if data[:4] == b'RIFF' else None
+    return header is not None and not header.stated
 
 
 def links(file: Part) -> list[Part]:

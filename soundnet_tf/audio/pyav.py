@@ -59,7 +59,7 @@ TRIMMED = ('mov', 'ogg')
 PADDING = 2048
 """Samples at most that a codec pads; many more mean that the stated length is wrong."""
 
-STATED = (*TRIMMED, 'aiff', 'ape', 'apm', 'au', 'caf', 'flac', 'kvag', 'smjpeg', 'tak', 'tta', 'w64', 'wav', 'wv')
+STATED = (*TRIMMED, 'aiff', 'ape', 'apm', 'au', 'caf', 'flac', 'kvag', 'smjpeg', 'tak', 'tta', 'wav', 'wv')
 """Formats whose files state the length of their sound; others let FFmpeg estimate it."""
 
 SHORT_S = 0.05
@@ -137,7 +137,8 @@ def blocks(file: Part, report: Report) -> Iterator[tuple[NDArray[np.float32], in
     """
     av = library('reading this file')
     try:
-        media = opened(file, 'audio', **({'ignore_length': '1'} if containers.overflows(file) else {}))
+        no_length = containers.overflows(file) or containers.is_unfinished(file)
+        media = opened(file, 'audio', **({'ignore_length': '1'} if no_length else {}))
     except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
         raise BadAudio(_unopened(file, error)) from None
     try:
@@ -276,8 +277,11 @@ class _Track:
     def _stated_s(self) -> float:
         """The length of the sound according to the file, 0 where it does not say."""
         stream, container = self._media.stream, self._media.container
-        if self._is('caf') and stream.frames and stream.codec_context.name.startswith('pcm'):
+        is_pcm = stream.codec_context.name.startswith('pcm')
+        if self._is('caf') and stream.frames and is_pcm:
             return stream.frames / self._rate
+        if self._is('aiff') and not is_pcm:  # counted in blocks, whose length it does not say
+            return 0.0
         if self._is(*STATED) and stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self._is('mp3'):
@@ -314,8 +318,7 @@ class _Track:
                 self._report(Note('cut short', self._heard_s))
             elif gap and not self._filled_s:
                 self._report(Note('damaged, left out'))
-        header = containers.wav_header(self._file) if self._file[:4] == b'RIFF' else None
-        if header and not header.stated:
+        if containers.is_unfinished(self._file):
             self._report(Note('its header was never finished: read to the end of the file'))
 
 

@@ -149,10 +149,47 @@ def test_a_wav_too_large_for_its_header(size, monkeypatch):
     np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
 
 
-def test_a_recorder_that_died():
-    waveform, (note,) = heard(wav(PCM, size=0, riff=0))
+UNFINISHED_DS64 = chunk(b'ds64', bytes(28))
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        wav(PCM, size=0, riff=0),
+        *(wav(PCM, size=UNKNOWN, riff=UNKNOWN, head=head, before=UNFINISHED_DS64) for head in (b'RF64', b'BW64')),
+    ],
+    ids=['riff', 'rf64', 'bw64'],
+)
+def test_a_recorder_that_died(data):
+    waveform, (note,) = heard(data)
     np.testing.assert_allclose(waveform, BOTH, atol=5e-5)
     assert note.what == 'its header was never finished: read to the end of the file'
+
+
+@pytest.mark.parametrize('data', [BIG_ENDIAN, wav(((BOTH * 8388607).astype('<i4') << 8).tobytes(), bits=24, width=4)])
+def test_what_only_libsndfile_reads_is_cut_with_a_note(data):
+    waveform, (note,) = heard(data[: len(data) * 2 // 3])
+    assert (note.what, note.seconds) == ('cut short', pytest.approx(2, abs=0.01))
+    assert len(waveform) / SAMPLE_RATE == pytest.approx(4, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'subtype'),
+    [('WAV', 'NMS_ADPCM_16'), ('WAV', 'NMS_ADPCM_32'), ('WAV', 'G721_32'), ('AIFF', 'GSM610')],
+)
+def test_codecs_that_ffmpeg_does_not_read_right(kind, subtype):
+    file = io.BytesIO()
+    soundfile.write(file, 0.5 * LOW, RATE, format=kind, subtype=subtype)
+    waveform, found = heard(file.getvalue())
+    assert not found
+    same(waveform, soundfile.read(io.BytesIO(file.getvalue()), dtype='float32')[0])
+
+
+@pytest.mark.parametrize('more', [b'some text behind it', muxed(LOW, 'pcm_s16le', 'w64')], ids=['text', 'joined'])
+def test_what_follows_wave64_is_not_missing_from_it(more):
+    waveform, found = heard(muxed(BOTH, 'pcm_s16le', 'w64') + more)
+    assert not found
+    same(waveform[: len(BOTH)], BOTH)
 
 
 @pytest.mark.parametrize('decoder', ['auto', 'pyav', 'soundfile'])

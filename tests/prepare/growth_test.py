@@ -104,3 +104,69 @@ def test_records_that_are_lost_are_not_said_to_stay(videos, out):
     report = run([videos[5]], out)
     assert (report.gone, report.removed) == (len(lost), len(left))
     assert ids(out) == sorted([*left, 'v5'])
+
+
+def test_videos_of_another_path_are_an_error(videos, out):
+    moved = [Video(video.id, '/elsewhere/a.mp4') for video in videos[:2]]
+    words = (
+        rf'2 videos have another path or sha256 than when they were added; v0 had the path {videos[0].path}, now /else'
+    )
+    with pytest.raises(SoundNetError, match=words):
+        run([*moved, *videos[2:]], out)
+    with pytest.raises(SoundNetError, match=r'v1 had another sha256\. Use other ids for them, or another --out'):
+        run([Video('v1', videos[1].path, '0' * 64)], out)
+
+
+def test_a_damaged_list_is_an_error(videos, out):
+    (out / 'videos-00000.jsonl').write_text('["v0"]\n')
+    words = r'videos-00000.jsonl: cannot be read \(it is not the list that was written\)\. Remove .*out to start over'
+    with pytest.raises(SoundNetError, match=words):
+        run(videos, out)
+
+
+def test_a_kill_while_videos_are_added(videos, out, monkeypatch):
+    monkeypatch.setattr(shards, 'write', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(videos[:6], out)
+    monkeypatch.undo()
+    assert run(videos, out).records == 10
+    assert records.read_card(out).parts == (2, 3, 4)
+
+
+def test_what_was_left_out_is_listed(videos, out):
+    row = Skipped('=1+1', '', 'bad row', 'list.csv: line 3 has no path')
+    report = run(videos[:4], out, left_out=[row])
+    assert (report.failures, report.reasons) == (1, {'bad row': 1})
+    assert (out / 'skipped.csv').read_text().splitlines()[1] == "'=1+1,,bad row,list.csv: line 3 has no path"
+    assert records.read_card(out).skipped == {'bad row': 1}
+
+
+@pytest.mark.parametrize(
+    'text', ['', '[]', '{"skipped": 1}', '[' * 9000, '\xff', '{"records": 1}', '{"records": [], "bytes": {}}', 'half']
+)
+def test_a_damaged_summary_is_a_missing_shard(videos, out, text):
+    path = next(out.glob('records-*.json'))
+    if text == 'half':
+        text = json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != 'skipped'})
+    path.write_text(text, encoding='latin-1')
+    assert run(videos[:4], out).records == 4
+
+
+def test_one_video_never_ends_the_run(videos, tmp_path, monkeypatch):
+    real = stages.sound.waveforms
+
+    def waveforms(path, *arguments):
+        if path.endswith('odd.mp4'):
+            raise AttributeError("'NoneType' has no\nattribute")
+        return real(path, *arguments)
+
+    monkeypatch.setattr(stages.sound, 'waveforms', waveforms)
+    (tmp_path / 'odd.mp4').touch()
+    report = run([Video('odd', str(tmp_path / 'odd.mp4')), videos[0]], tmp_path / 'out', number=1)
+    assert (report.records, report.failures) == (1, 1)
+    (skip,) = report.skipped
+    assert (skip.id, skip.reason, skip.detail) == ('odd', 'error', "AttributeError: 'NoneType' has no attribute")
+    for error in (KeyboardInterrupt(), SystemExit(3)):
+        monkeypatch.setattr(stages.sound, 'waveforms', lambda *_, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(type(error)):
+            run(videos[:1], tmp_path / type(error).__name__)
