@@ -77,6 +77,11 @@ def of_layers(
             wanted = [layer for layer in layers if any(index not in found[layer] for index in waveforms)]
             for layer, embedded in embed_layers(embedder, [*waveforms.values()], wanted).items():
                 for index, values in zip(waveforms, embedded, strict=True):
+                    if not np.isfinite(values).all():
+                        raise SoundNetError(
+                            f'{embedder.name}: {layer} of {dataset.clips[index].path} has NaN or infinite values. '
+                            'Use another model or layer, or leave the clip out'
+                        )
                     found[layer][index] = values
                     if (path := paths[layer][index]) is not None:
                         with storage.whole_file(path) as draft:
@@ -111,10 +116,12 @@ def _place(digest: str, how: tuple[object, ...], cache: str | os.PathLike[str]) 
 
 
 def _read(path: pathlib.Path) -> Values | None:
+    """The values in a cache file; None if it is missing, damaged, or of a model that failed: computed again."""
     try:
-        return arrays.read_npy(path)
-    except SoundNetError:  # missing or damaged: computed again
+        values = arrays.read_npy(path)
+    except SoundNetError:
         return None
+    return values if values.dtype.kind == 'f' and np.isfinite(values).all() else None
 
 
 def _batches(indices: Sequence[int]) -> Iterator[Sequence[int]]:

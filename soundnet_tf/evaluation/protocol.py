@@ -21,6 +21,7 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets, features, svm
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
+from soundnet_tf.evaluation.embedders.precomputed import Precomputed
 from soundnet_tf.evaluation.result import Evaluation, Fold
 from soundnet_tf.evaluation.scores import Scores
 from soundnet_tf.evaluation.splits import check_unseen, checked_folds, split
@@ -110,8 +111,9 @@ def evaluate_layers(
     decoder: str = 'auto',
 ) -> Iterator[Evaluation]:
     """`evaluate` of each of `layers` instead of the protocol's, in turn, with one pass over the sound for all."""
-    folds = check(dataset, embedder, protocol, test_folds)
     names = list(dict.fromkeys(map(embedder.resolve_layer, layers)))
+    for name in names:
+        folds = check(dataset, embedder, dataclasses.replace(protocol, layer=name), test_folds)
     # Printable, since JSON cannot have file names that are not text.
     paths = map(storage.printable, dataset.relative_paths())
     named = [dataclasses.replace(clip, path=path) for path, clip in zip(paths, dataset.clips, strict=True)]
@@ -136,16 +138,20 @@ def evaluate_layers(
 def check(
     dataset: DataSet, embedder: AnyEmbedder, protocol: Protocol, test_folds: Sequence[int] | None = None
 ) -> tuple[int, ...]:
-    """The folds to hold out, after all checks that need no features.
+    """The folds to hold out, after all checks that need nothing computed.
 
-    Raises SoundNetError for folds that cannot be held out, for a net that was trained on test clips, and if C cannot be
-    chosen within the other folds; MissingTool without scikit-learn.
+    Raises SoundNetError for folds that cannot be held out, for a net that was trained on test clips, if C cannot be
+    chosen within the other folds, for an unknown layer, and for precomputed features that are missing or cannot be
+    used; MissingTool without scikit-learn.
     """
     svm.require()
     folds = checked_folds(dataset, test_folds)
     check_unseen(dataset, folds, embedder.origin)
     for fold in folds if len(protocol.C) > 1 else ():
         _inner(dataset, split(dataset, fold).train)
+    layer = embedder.resolve_layer(protocol.layer)
+    if isinstance(embedder, Precomputed):
+        embedder.check([clip.path for clip in dataset.clips], layer, protocol.window_s > 0)
     return folds
 
 
@@ -155,10 +161,14 @@ def window_all(
     """The windows of each clip."""
     # The mean over time needs no hop, which features of others may not state.
     hop_s = embedder.hop_s(layer) if protocol.window_s else math.inf
-    return [
-        windows(own, protocol.window_s, protocol.step_s, hop_s, clip.path)
-        for own, clip in zip(values, dataset.clips, strict=True)
-    ]
+    how = (protocol.window_s, protocol.step_s, hop_s)
+    if isinstance(embedder, Precomputed):
+        hint = 'Use a shorter window_s or, for one vector per clip, no seconds per time step behind the name'
+        return [
+            windows(own, *how, embedder.source(clip.path), hint)
+            for own, clip in zip(values, dataset.clips, strict=True)
+        ]
+    return [windows(own, *how, clip.path) for own, clip in zip(values, dataset.clips, strict=True)]
 
 
 def train_and_score(

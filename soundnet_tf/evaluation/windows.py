@@ -16,7 +16,14 @@ def steps(seconds: float, hop_s: float) -> int:
     return max(1, math.ceil(round(seconds / hop_s, 6)))
 
 
-def windows(values: Values, window_s: float, step_s: float, hop_s: float, name: str = 'the clip') -> Values:
+def windows(
+    values: Values,
+    window_s: float,
+    step_s: float,
+    hop_s: float,
+    name: str = 'the clip',
+    hint: str = 'Increase clip_s, or use a shorter window_s',
+) -> Values:
     """`[time, channels]` to `[windows, steps * channels]`, time step by time step; with `window_s` 0 their mean.
 
     Windows start every `step_s` seconds, with 0 at every time step. Raises ShortClip if there is none.
@@ -26,8 +33,8 @@ def windows(values: Values, window_s: float, step_s: float, hop_s: float, name: 
     size, move = steps(window_s, hop_s), steps(step_s, hop_s)
     if len(values) < size:
         raise ShortClip(
-            f'{name}: {len(values)} time steps, a window of {window_s:g} s needs {size}. '
-            'Increase clip_s, or use a shorter window_s'
+            f'{name}: {len(values)} time step{"" if len(values) == 1 else "s"}, a window of {window_s:g} s needs '
+            f'{size}. {hint}'
         )
     slid = np.lib.stride_tricks.sliding_window_view(values, size, axis=0)[::move]
     return slid.transpose(0, 2, 1).reshape(len(slid), -1)

@@ -282,7 +282,11 @@ def test_a_table_of_features_of_others(tmp_path):
     for file, text, words in (
         ('no.csv', 'a,b\n1,2\n', r'no\.csv: no column path, file, .* or audio\. Add one, or use a file for each clip'),
         ('twice.csv', 'path,a\nx/rain.wav,1\ny/rain.wav,2\n', r'twice\.csv: rain\.wav appears twice'),
-        ('text.csv', 'path,a\nrain.wav,1\ndog.wav,loud\n', r'text\.csv: cannot be read \(could not convert string'),
+        (
+            'text.csv',
+            'path,a\nrain.wav,1\ndog.wav,loud\n',
+            r"text\.csv: line 3: column a: 'loud' is not a number\. Use numbers only",
+        ),
         ('no.jsonl', '{"path": "rain.wav"}\n', r'no\.jsonl: no column values, features, embedding or embeddings'),
     ):
         (tmp_path / file).write_text(text)
@@ -324,6 +328,9 @@ def test_the_hop_of_a_black_box():
         ('random:vgg', "net must be soundnet8 or soundnet5, got 'vgg'"),
         ('random:soundnet5:x', 'Use random:soundnet8, or random:soundnet8:SEED'),
         ('no.tflite', r'no\.tflite: no such file'),
+        ('no.tflite:16kHz', r"no\.tflite:16kHz: '16kHz' is not a number above 0\. Append the sample rate in whole Hz"),
+        ('empty:0', r'empty:0: 0 is not a number above 0\. Append the seconds per time step, such as :0\.37'),
+        ('empty:-1', r"empty:-1: '-1' is not a number above 0\. Append the seconds per time step"),
         ('no.npz', r'no\.npz: cannot be read \(No such file'),
         ('empty', r'empty: no features\. Use a folder of \.npy, \.npz, .* or one file with all clips \(\.npz'),
     ],

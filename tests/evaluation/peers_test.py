@@ -80,6 +80,8 @@ def test_a_file_as_yamnets_is_used_at_the_rate_of_its_metadata(tmp_path, monkeyp
     np.testing.assert_allclose(values, wanted, atol=1e-6)
     # A name that states another rate wins.
     other = embedders.make(f'{path}:8000')
+    assert 'yamnet.tflite: its metadata states 16,000 Hz, but 8,000 Hz are used, as appended. Leave out' in caplog.text
+    assert other.name == f'{path}:8000'
     assert other.hop_s(layer) == pytest.approx(1.95)
     assert other.fingerprint != embedder.fingerprint
     np.testing.assert_allclose(other.embed([CLIP], layer)[0], 2 * windows_of(CLIP, 8000)[:, :1024], atol=1e-6)
@@ -160,7 +162,9 @@ def test_a_module_as_yamnets(tmp_path):
 def test_a_module_that_fails_for_a_clip(tmp_path):
     spec = tf.TensorSpec([None], tf.float32, 'waveform')
     path = module(tmp_path / 'm', lambda self, waveform: tf.reshape(waveform, [-1, 100]), spec)
-    words = r'm: embedding cannot be computed for 16 samples at 16,000 Hz .* accepts waveform \[\?\] float32\. Use'
+    words = (
+        r'm:16000: embedding cannot be computed for 16 samples at 16,000 Hz .* accepts waveform \[\?\] float32\. Use'
+    )
     with pytest.raises(SoundNetError, match=words):
         embedders.make(f'{path}:16000').embed([CLIP[:22]], 'embedding')
 
@@ -184,6 +188,11 @@ def test_models_of_other_inputs_say_what_they_accept(tmp_path):
     specs = tf.TensorSpec([None], tf.float32, 'samples'), tf.TensorSpec([], tf.int32, 'sample_rate')
     with pytest.raises(SoundNetError, match=r'one: invalid sample rate 5\. Use Hz, such as .*one:16000'):
         embedders.make(module(tmp_path / 'one', lambda self, samples: samples, specs[0]) + ':5')
+    words = r'but x \[\?\] int16\. Use a module whose only input is samples, .*, in float32'
+    with pytest.raises(SoundNetError, match=words):
+        embedders.make(module(tmp_path / 'int', lambda self, x: x, tf.TensorSpec([None], tf.int16, 'x')))
+    with pytest.raises(SoundNetError, match=r'sum: no output of features, but embedding \[\] float32, '):
+        embedders.make(module(tmp_path / 'sum', lambda self, x: tf.reduce_sum(x), specs[0]))
     path = module(tmp_path / 'two', lambda self, samples, sample_rate: samples, *specs)
     with pytest.raises(SoundNetError, match=r'but sample_rate \[\] int32 and samples \[\?\] float32\. Use a module'):
         embedders.make(path)
@@ -210,3 +219,16 @@ def test_a_file_that_ends_the_process_is_refused(tmp_path):
             networks.load(options.take_apart(f'imagenet={path}'))
         return
     pytest.fail('no crash')
+
+
+def test_outputs_and_inputs_that_are_no_features_of_a_sound(tmp_path):
+    path = converted(lambda waveform: tf.reshape(waveform[:16], [1, 2, 2, 4]), [SAMPLES], tmp_path / 'x.tflite')
+    embedder = embedders.make(f'{path}:16000')
+    words = r'shape must be \[channels\] or \[time, channels\] for one sound, got \[1, 2, 2, 4\]\. Use another output'
+    with pytest.raises(SoundNetError, match=words):
+        embedder.embed([CLIP], embedder.resolve_layer(None))
+    embedder = embedders.make(converted(lambda waveform: waveform[None, :4], [5], tmp_path / 'x.tflite') + ':22050')
+    with pytest.raises(
+        SoundNetError, match=r'accepts 5 samples, so that 3\.0 s are 13,230 windows, more than 10,000\.'
+    ):
+        embedder.embed([CLIP], embedder.resolve_layer(None))

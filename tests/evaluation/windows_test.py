@@ -30,7 +30,7 @@ def test_windows_are_what_a_loop_gives(time, channels, size, move, hop_s):
     # Whole steps, also where their seconds are no round numbers.
     assert steps(size * hop_s, hop_s) == size
     if size > time:
-        with pytest.raises(ShortClip, match=rf'x: {time} time steps, a window of .* s needs {size}\. Increase clip_s'):
+        with pytest.raises(ShortClip, match=rf'x: {time} time steps?, a window of .* s needs {size}\. Increase clip_s'):
             windows(values, size * hop_s, move * hop_s, hop_s, 'x')
         return
     looped = [values[begin : begin + size].ravel() for begin in range(0, time - size + 1, max(1, move))]

@@ -17,6 +17,14 @@ from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
 TABLES = ('.npz', '.h5', '.hdf5', '.csv', '.jsonl', '.parquet')
 """Suffixes of a file with the features of all clips."""
 
+_RATE = 'Append the sample rate in whole Hz, such as :16000'
+_NUMBERS = {
+    'module': _RATE,
+    'tflite': _RATE,
+    'features': 'Append the seconds per time step, such as :0.37',
+}
+"""What a number behind a colon is, by the kind of model."""
+
 __all__ = ['AnyEmbedder', 'make', 'split']
 
 
@@ -34,24 +42,46 @@ def make(text: str) -> AnyEmbedder:
             raise SoundNetError(f'{text!r}: invalid. Use random:soundnet8, or random:soundnet8:SEED')
         return random_net(net, int(seed[0]) if seed else 0)
     where, number = split(text)
-    path = pathlib.Path(where)
-    if re.match(r'https?://', where) or (path / 'saved_model.pb').is_file():
+    before, colon, suffix = text.rpartition(':')
+    # A colon in an address may be before a port, or anywhere in its path.
+    if number is None and colon and '://' not in text and not pathlib.Path(text).exists() and (kind := _kind(before)):
+        raise SoundNetError(f'{text}: {suffix!r} is not a number above 0. {_NUMBERS[kind]}')
+    kind = _kind(where)
+    if kind == 'module':
         from soundnet_tf.evaluation.embedders.hub import Module
 
-        return Module(where, _rate(text, number))
-    if path.suffix.lower() == '.tflite':
+        embedder = Module(where, _rate(text, number))
+    elif kind == 'tflite':
         from soundnet_tf.evaluation.embedders.tflite import Lite
 
-        return Lite(where, _rate(text, number))
+        embedder = Lite(where, _rate(text, number))
+    elif kind == 'features':
+        from soundnet_tf.evaluation.embedders.precomputed import Precomputed
+
+        if number == 0:
+            raise SoundNetError(f'{text}: 0 is not a number above 0. {_NUMBERS[kind]}')
+        embedder = Precomputed(where, number)
+    else:
+        from soundnet_tf.evaluation.embedders.saved_nets import saved_net
+
+        return saved_net(text)
+    # With its number, which tells apart the rows of one model at two rates.
+    embedder.name = text
+    return embedder
+
+
+def _kind(where: str) -> str | None:
+    """`module`, `tflite` or `features`, to which a number may be appended; None for anything else."""
+    path = pathlib.Path(where)
+    if re.match(r'https?://', where) or (path / 'saved_model.pb').is_file():
+        return 'module'
+    if path.suffix.lower() == '.tflite':
+        return 'tflite'
     if (path / 'net' / 'spec.json').is_file():
         raise SoundNetError(f'{where}: the folder of a run. Use {path / "net"}')
     if path.suffix.lower() in TABLES or (path.is_dir() and not (path / 'spec.json').is_file()):
-        from soundnet_tf.evaluation.embedders.precomputed import Precomputed
-
-        return Precomputed(where, number)
-    from soundnet_tf.evaluation.embedders.saved_nets import saved_net
-
-    return saved_net(text)
+        return 'features'
+    return None
 
 
 def split(text: str) -> tuple[str, float | None]:

@@ -12,6 +12,9 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders import kinds
 from soundnet_tf.evaluation.embedders.kinds import Values
 
+MAX_WINDOWS = 10_000
+"""Of one clip, of a model with a fixed input length: those of more are no models of sounds, and fill the memory."""
+
 
 class Foreign(abc.ABC):
     """One with a fixed input length processes a clip in consecutive windows of that length (`audio.windows`)."""
@@ -49,6 +52,11 @@ class Foreign(abc.ABC):
     def _values(self, waveform: Waveform, layer: str) -> Values:
         """An output for a sound at the model's own rate."""
         length = self.samples(layer)
+        if length * MAX_WINDOWS < len(waveform) and length:
+            raise SoundNetError(
+                f'{self.name}: {layer} accepts {length} samples, so that {len(waveform) / self.rate:.1f} s are '
+                f'{len(waveform) // length:,} windows, more than {MAX_WINDOWS:,}. Use a model with a longer input'
+            )
         pieces = audio.windows(waveform, length) if length else waveform[None]
         try:
             values = [self.run(piece, layer) for piece in pieces]

@@ -49,16 +49,24 @@ class Module(Foreign):
         self.origin: Mapping[str, Any] = kinds.origin_of(folder)
         self.rate = kinds.rate_of(where, rate, folder)
         found: dict[str, Call] = {}
+        others: list[str] = []
         self._widths: dict[str, tuple[int, int]] = {}
         for call, outputs in _calls(self._module, self.rate):
             for name, values in outputs.items():
-                shape = np.shape(values)
-                if name not in {*found, 'times'} and shape and np.asarray(values).dtype.kind in 'fiu':
-                    found[name], self._widths[name] = call, (min(len(shape), 2), shape[-1])
+                array = np.asarray(values)
+                if name not in {*found, 'times'} and array.ndim and array.dtype.kind in 'fiu':
+                    found[name], self._widths[name] = call, (min(array.ndim, 2), array.shape[-1])
+                else:
+                    others.append(f'{name} {list(array.shape)} {array.dtype}')
+        if not found and others:
+            raise SoundNetError(
+                f'{where}: no output of features, but {", ".join(dict.fromkeys(others))}. '
+                'Use a module with an output [channels] or [time, channels] of numbers'
+            )
         if not found:
             raise SoundNetError(
                 f'{where}: does not accept a waveform, but {_wants(self._module)}. '
-                'Use a module whose only input is samples'
+                'Use a module whose only input is samples, [samples] or [batch, samples], in float32'
             )
         self._calls = found
         self.fingerprint = f'module {fingerprint(folder) if folder.is_dir() else where} {self.rate} Hz'

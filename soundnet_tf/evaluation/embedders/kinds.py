@@ -109,5 +109,8 @@ def over_time(values: Any, name: str) -> Values:
     if array.ndim == 2 and not len(array):
         raise ShortClip(f'{name}: no time steps. Increase clip_s, or use longer clips')
     if array.ndim != 2 or not array.size:
-        raise SoundNetError(f'{name}: shape must be [time, channels], got {list(np.shape(values))}')
+        raise SoundNetError(
+            f'{name}: shape must be [channels] or [time, channels] for one sound, got {list(np.shape(values))}. '
+            'Use another output, or a model with such an output'
+        )
     return array

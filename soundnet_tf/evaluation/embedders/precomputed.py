@@ -21,9 +21,13 @@ import numpy as np
 from soundnet_tf import storage
 from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError, UnknownLayer
+from soundnet_tf.evaluation import csv_rows
 from soundnet_tf.evaluation.embedders import feature_files, kinds
-from soundnet_tf.evaluation.embedders.feature_files import AGAIN, LAYER, Features, Layers
+from soundnet_tf.evaluation.embedders.feature_csv import AGAIN, LAYER, Features
+from soundnet_tf.evaluation.embedders.feature_files import Layers
 from soundnet_tf.evaluation.embedders.kinds import Values
+
+ALIKE = 'Compute all clips alike'
 
 
 class Precomputed:
@@ -53,7 +57,9 @@ class Precomputed:
                 hashlib.file_digest(content, lambda: digest)
         self.fingerprint = f'precomputed {digest.hexdigest()}'
         self._clip_of: dict[str, str] = {}
-        self._channels: dict[str, tuple[str, int]] = {}
+        self._first: dict[str, tuple[str, int]] = {}
+        self._first_hop: dict[str, tuple[str, float]] = {}
+        self._checked: set[tuple[str, str]] = set()
 
     def resolve_layer(self, layer: str | None) -> str:
         """The layer with this name among those of the first clip, or the only one; see `kinds.choose_output`."""
@@ -85,25 +91,57 @@ class Precomputed:
 
     def of_file(self, clip: str, layer: str = LAYER) -> Values:
         """The features of the clip with this path. Raises SoundNetError where there are none, or not usable ones."""
-        name = pathlib.PurePath(clip)
-        key = next((key for key in (name.name, name.stem) if key in self._clips), None)
+        key = self._key(clip)
         if key is None:
-            raise SoundNetError(f'{self.name}: no features of {name.name}. Compute them, or leave the clip out')
+            name = pathlib.PurePath(clip).name
+            raise SoundNetError(f'{self.name}: no features of {name}. Compute them, or leave the clip out')
         if self._clip_of.setdefault(key, clip) != clip:
             raise SoundNetError(
                 f'{self.name}: one {key} for {self._clip_of[key]} and {clip}. File names of clips must be unique'
             )
         with storage.readable(f'{self.name}: {key}', AGAIN):
-            values = kinds.over_time(self._features(key, layer).values, f'{self.name}: {key}')
+            own = self._features(key, layer)
+            values = kinds.over_time(own.values, f'{self.name}: {key}')
         if not np.isfinite(values).all():
-            raise SoundNetError(f'{self.name}: {key} has NaN or infinite values')
-        other, channels = self._channels.setdefault(layer, (key, values.shape[1]))
+            raise SoundNetError(f'{self.name}: {key} has NaN or infinite values. {AGAIN}')
+        other, channels = self._first.setdefault(layer, (key, values.shape[1]))
         if channels != values.shape[1]:
-            raise SoundNetError(f'{self.name}: {key} has {values.shape[1]} channels, {other} has {channels}')
+            raise SoundNetError(f'{self.name}: {key} has {values.shape[1]} channels, {other} has {channels}. {ALIKE}')
+        if own.hop_s is not None:
+            other, hop_s = self._first_hop.setdefault(layer, (key, own.hop_s))
+            # Times in tables are rounded.
+            if self._hop_s is None and not math.isclose(own.hop_s, hop_s, rel_tol=0.01):
+                raise SoundNetError(
+                    f'{self.name}: {key} has a time step each {own.hop_s:g} s, {other} each {hop_s:g} s. {ALIKE}'
+                )
+        self._checked.add((clip, layer))
         return values
+
+    def check(self, clips: Sequence[str], layer: str, over_time: bool) -> None:
+        """Raise what `of_file` raises for any of these clips, and `hop_s` if values `over_time` are needed."""
+        names = [pathlib.PurePath(clip).name for clip in clips if self._key(clip) is None]
+        if len(names) > 1:
+            raise SoundNetError(
+                f'{self.name}: no features of {len(names)} of {len(clips)} clips: {csv_rows.first_few(names)}. '
+                'Compute them, or leave the clips out'
+            )
+        for clip in clips:
+            if (clip, layer) not in self._checked:
+                self.of_file(clip, layer)
+        if over_time:
+            self.hop_s(layer)
+
+    def source(self, clip: str) -> str:
+        """Where the features of a clip are, for messages."""
+        return f'{self.name}: {self._key(clip)}'
 
     def embed(self, waveforms: Sequence[Waveform], layer: str) -> list[Values]:
         raise SoundNetError(f'{self.name}: precomputed features cannot embed waveforms')
+
+    def _key(self, clip: str) -> str | None:
+        """The name under which the features of a clip are; None if there are none."""
+        name = pathlib.PurePath(clip)
+        return next((key for key in (name.name, name.stem) if key in self._clips), None)
 
     def _features(self, key: str, layer: str) -> Features:
         there = self._clips[key]()

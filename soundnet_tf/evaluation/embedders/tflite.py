@@ -39,8 +39,14 @@ class Lite(Foreign):
         if not self._graph_of:
             wants = '; or '.join(graph.wants for graph in graphs)
             raise SoundNetError(
-                f'{path}: does not accept a waveform, but {wants}. Use a file with one input of samples'
+                f'{path}: does not accept a waveform, but {wants}. '
+                'Use a file whose only input is samples, in floats or quantised'
             )
+        if rate is not None and stated not in (None, rate):
+            from absl import logging
+
+            words = '%s: its metadata states %s Hz, but %s Hz are used, as appended. Leave out the rate to use its own'
+            logging.warning(words, path, f'{stated:,}', f'{rate:,}')
         self.rate = kinds.rate_of(path, stated if rate is None else rate, file.parent)
         self.fingerprint = f'tflite {fingerprint(file)} {self.rate} Hz'
 
