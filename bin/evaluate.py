@@ -82,10 +82,13 @@ def main(arguments: Sequence[str]) -> None:
         raise SoundNetError('--model is missing. See soundnet-evaluate --help')
     if not DATA.value and MODEL.value:
         raise SoundNetError('--data is missing. See soundnet-evaluate --help')
-    earlier = [evaluation for path in EARLIER.value for evaluation in comparison.read(path)]
+    if OUT.value and pathlib.Path(OUT.value).is_dir():
+        raise SoundNetError(f'{OUT.value}: is a folder. Pass the path of a JSON file to --out')
     if not DATA.value:
-        _report(comparison.Table(earlier))
+        _report(comparison.earlier(EARLIER.value))
         return
+    if '' in cli.split(LAYER.value):
+        raise SoundNetError('--layer: a name is empty. Separate names by single commas')
     values = {name: flag.value for name, flag in OWN.items() if flag.value is not None}
     protocol = dataclasses.replace(PROTOCOLS[PROTOCOL.value], **values | ({'C': cs} if cs else {}))
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
@@ -93,15 +96,15 @@ def main(arguments: Sequence[str]) -> None:
         dataset = datasets.assign_folds(dataset, FOLDS.value, SEED.value)
     print(dataset.table(), flush=True)
     folds = splits.checked_folds(dataset, test_folds, STRICT.value)
-    for evaluation in earlier:
-        comparison.check_same_clips(evaluation, dataset.fingerprint(), folds)
+    table = comparison.earlier(EARLIER.value, dataset, folds)
     if shots:
         fewshot.check(dataset, protocol, shots, folds)
-    _evaluate(dataset, protocol, folds, shots, comparison.Table(earlier))
+    _evaluate(dataset, protocol, folds, shots, table)
 
 
 def _evaluate(dataset: Any, protocol: Any, folds: Any, shots: Any, table: Any) -> None:
     # Loads TensorFlow, so the data is checked first.
+    from soundnet_tf.errors import UnknownLayer
     from soundnet_tf.evaluation import embedders, fewshot
     from soundnet_tf.evaluation.protocol import check, evaluate_layers
 
@@ -111,9 +114,14 @@ def _evaluate(dataset: Any, protocol: Any, folds: Any, shots: Any, table: Any) -
     layers = cli.split(LAYER.value) or [protocol.layer]
     # A mistake in the last model is reported before hours of work.
     for embedder in models:
-        check(dataset, embedder, protocol, folds)
         for layer in layers:
-            embedder.resolve_layer(layer)
+            try:
+                check(dataset, embedder, dataclasses.replace(protocol, layer=layer), folds)
+            except UnknownLayer as error:
+                if len(models) == 1:
+                    raise
+                hint = 'Evaluate this model in a run of its own, and compare with --earlier'
+                raise UnknownLayer(f'{embedder.name}: no layer {layer!r}. {hint}') from error
     options = {'test_folds': folds, 'cache': CACHE.value, 'decoder': DECODER.value}
     for embedder in models:
         for result in evaluate_layers(dataset, embedder, protocol, layers, **options):

@@ -1,10 +1,11 @@
 """The result of an evaluation: accuracy by fold, mean and standard deviation, interval, and the confusion matrix."""
 
+import collections
 import dataclasses
 import functools
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,15 @@ class Evaluation:
     @property
     def title(self) -> str:
         """The embedder and its layer, as text."""
-        return f'{self.embedder["name"]} ({self.embedder["layer"]})'
+        return self.titled()
+
+    def titled(self, settings: str = '') -> str:
+        """The title, with more about the embedder."""
+        return f'{self.embedder["name"]}{settings} ({self.embedder["layer"]})'
+
+    def settings(self, names: Iterable[str]) -> str:
+        """Settings of the protocol, to be appended to the embedder's name: `, gain 2, C 0.1 or 1`."""
+        return ''.join(f', {name} {_format(self.protocol[name])}' for name in names)
 
     @property
     def scores(self) -> Scores:
@@ -123,6 +132,9 @@ class Evaluation:
         """
         classes = [str(row['label']) for row in values['classes']]
         number = {label: index for index, label in enumerate(classes)}
+        paths = [str(row['path']) for row in values['clips']]
+        if twice := [path for path, count in collections.Counter(paths).items() if count > 1]:
+            raise ValueError(f'{twice[0]} is listed twice')
         folds = []
         for own in values['folds']:
             rows = [row for row in values['clips'] if row['fold'] == own['fold']]
@@ -134,14 +146,19 @@ class Evaluation:
             folds.append(Fold(fold, c, clips, Scores.of(classes, [number[clip.label] for clip in clips], predicted)))
         if not folds:
             raise ValueError('it has no folds')
+        if (count := sum(len(fold.clips) for fold in folds)) != len(paths):
+            raise ValueError(f'{len(paths) - count} clips are in none of its folds')
         about = {name: str(values['embedder'][name]) for name in ('layer', 'name', 'fingerprint')}
-        return cls(str(values['data']), str(values['data_sha256']), about, dict(values['protocol']), tuple(folds))
+        found = cls(str(values['data']), str(values['data_sha256']), about, dict(values['protocol']), tuple(folds))
+        if not math.isclose(found.accuracy, values['accuracy'], abs_tol=1e-6):
+            raise ValueError(f'its accuracy is {values["accuracy"]:.4g}, but that of its clips {found.accuracy:.4g}')
+        return found
 
-    def markdown(self) -> str:
-        """A row of the table below HEAD."""
+    def markdown(self, settings: str = '') -> str:
+        """A row of the table below HEAD; `settings` are appended to the embedder's name."""
         folds = ' '.join(f'{100 * fold.scores.accuracy:.1f}' for fold in self.folds)
         interval = self.interval.text() if self.interval else '-'
-        return f'| {self.embedder["name"]} | {self.embedder["layer"]} | {self} | {interval} | {folds} |'
+        return f'| {self.embedder["name"]}{settings} | {self.embedder["layer"]} | {self} | {interval} | {folds} |'
 
     def __str__(self) -> str:
         return format_mean_std(self.accuracy, _or_none(self.deviation))

@@ -60,7 +60,10 @@ def checked_folds(dataset: DataSet, test_folds: Sequence[int] | None = None, str
     Raises SoundNetError if the clips have no folds, too, and as `check_recordings` does.
     """
     if not dataset.folds:
-        raise SoundNetError(f'{dataset.name}: no folds to hold out. Add a column fold to the CSV, or use folds=5')
+        raise SoundNetError(
+            f'{dataset.name}: no folds to hold out. Assign some (--folds=5, in a material "folds": 5), or use a '
+            'CSV with a column fold'
+        )
     folds = tuple(dict.fromkeys(test_folds or dataset.folds))
     for fold in folds:
         split(dataset, fold)

@@ -70,6 +70,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                     shutil.copyfileobj(file, stream)
             return
         target = _target(path)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = _draft(target)
         try:

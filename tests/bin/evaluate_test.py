@@ -79,3 +79,22 @@ def test_a_mistake_is_one_line_and_exit_2(arguments, words):
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_mistakes_are_reported_before_anything_is_computed(tmp_path):
+    folders(tmp_path / 'pitches', clips=2)
+    data = f'--data={tmp_path / "pitches"}'
+    for flags, words in (
+        (
+            [data, '--model=mfcc', f'--out={tmp_path}'],
+            f'{tmp_path}: is a folder. Pass the path of a JSON file to --out',
+        ),
+        ([data, '--model=mfcc', '--layer=,'], '--layer: a name is empty. Separate names by single commas'),
+        (
+            [data, '--model=random:soundnet5', '--model=mfcc', '--layer=conv4,conv3'],
+            "MFCC, mean and std: no layer 'conv4'. Evaluate this model in a run of its own, and compare with --earlier",
+        ),
+    ):
+        done = evaluate(*flags)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == f'soundnet-evaluate: {words}'

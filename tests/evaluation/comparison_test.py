@@ -10,8 +10,8 @@ import pytest
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import comparison
-from soundnet_tf.evaluation.comparison import Table, compare, mcnemar, read
-from soundnet_tf.evaluation.datasets import LabelledClip
+from soundnet_tf.evaluation.comparison import Table, compare, earlier, mcnemar, read
+from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.evaluation.result import Evaluation, Fold
 from soundnet_tf.evaluation.scores import Scores
 
@@ -80,8 +80,8 @@ def test_earlier_results_are_compared_like_new_ones(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'data_sha256': 'beef'}, r'first \(x\): evaluated on other data, made\. Compare results on the same clips'),
-        ({'folds': BETTER.folds[:1]}, r'first \(x\): tested on folds 1, 2, not 1\.'),
+        ({'data_sha256': 'beef'}, r'better \(x\): evaluated on other data, made\. Compare results on the same clips'),
+        ({'folds': BETTER.folds[:1]}, r'better \(x\): tested on folds 1, not 1, 2\.'),
     ],
 )
 def test_other_clips_are_not_compared(change, words):
@@ -96,6 +96,10 @@ def test_other_clips_are_not_compared(change, words):
         (lambda row: row['clips'][0].update(predicted='c'), "no key 'c'"),
         (lambda row: row['folds'].append({'fold': 3, 'C': 1}), 'fold 3 has no clips'),
         (lambda row: row['folds'].clear(), 'it has no folds'),
+        (lambda row: row['folds'].pop(), '100 clips are in none of its folds'),
+        (lambda row: row['clips'].append(row['clips'][0]), r'1/0\.wav is listed twice'),
+        (lambda row: row.update(accuracy=0.9), r'its accuracy is 0\.9, but that of its clips 0\.6'),
+        (lambda row: row.update(accuracy='0.6'), 'must be real number, not str'),
     ],
 )
 def test_other_files_are_reported(change, words, tmp_path):
@@ -104,3 +108,38 @@ def test_other_files_are_reported(change, words, tmp_path):
     storage.write_json(tmp_path / 'a.json', [row])
     with pytest.raises(SoundNetError, match=rf'a\.json: cannot be read \({words}\)\. Use a file that --out'):
         comparison.read(tmp_path / 'a.json')
+
+
+def test_rows_that_differ_in_their_protocol_are_told_apart():
+    loud = dataclasses.replace(BETTER, embedder=FIRST.embedder, protocol={'C': [0.01], 'gain': 2.0})
+    plain = dataclasses.replace(FIRST, protocol={'C': [0.01], 'gain': 1.0})
+    table = Table([plain, loud])
+    lines = str(table).splitlines()
+    assert [line[:17] for line in lines[2:4]] == ['| first, gain 1 |', '| first, gain 2 |']
+    assert 'Row 2: first, gain 2 (x) against first, gain 1 (x): +10.0 points' in lines[5]
+    assert table.rows[1]['against_first']['second'] == 'first, gain 2 (x)'
+    # A later row may be the first that differs.
+    table = Table([FIRST, BETTER])
+    assert ', C' not in str(table)
+    table.add(dataclasses.replace(FIRST, protocol={'C': [0.1, 1.0]}))
+    assert table.rows[1]['against_first']['second'] == 'better, C 0.01 (x)'
+    assert '| first, C 0.1 or 1 | x |' in str(table)
+
+
+def test_one_clip_is_one_clip():
+    one = evaluation('one', [n % 5 > 1 or n == 0 for n in range(200)])
+    assert '; 1 clip is classified correctly only by one (x), 0 only by first (x)' in str(compare(FIRST, one))
+
+
+def test_earlier_results_on_other_clips_name_their_file(tmp_path, monkeypatch):
+    for name, row in (('a', FIRST), ('b', dataclasses.replace(BETTER, data_sha256='beef'))):
+        storage.write_json(tmp_path / f'{name}.json', [row.to_dict()])
+    with pytest.raises(SoundNetError, match=r'b\.json: better \(x\): evaluated on other data'):
+        earlier([str(tmp_path / 'a.json'), str(tmp_path / 'b.json')])
+    # Before anything is computed: the clips of the folds to be tested.
+    dataset = DataSet('made', ('a', 'b'), FIRST.clips[:-1])
+    monkeypatch.setattr(DataSet, 'fingerprint', lambda self: 'f00d')
+    with pytest.raises(SoundNetError, match=r'a\.json: first \(x\): 0 clips are missing, 1 are others'):
+        earlier([str(tmp_path / 'a.json')], dataset, [1, 2])
+    with pytest.raises(SoundNetError, match=r'a\.json: first \(x\): tested on folds 1, 2, not 1\.'):
+        earlier([str(tmp_path / 'a.json')], dataset, [1])

@@ -114,7 +114,7 @@ def test_assigned_folds_split_no_recording(capsys):
 
 def test_folds_that_cannot_be_held_out_are_reported():
     with pytest.raises(
-        SoundNetError, match=r'made: no folds to hold out\. Add a column fold to the CSV, or use folds=5'
+        SoundNetError, match=r'made: no folds to hold out\. Assign some \(--folds=5, in a material "folds": 5\), or use'
     ):
         checked_folds(DataSet('made', ('a', 'b'), tuple(LabelledClip(label, label) for label in 'ab')))
     with pytest.raises(SoundNetError, match='made: no fold 3; its folds are 1, 2'):
