@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> int | None:
     wanted = {name for table in tables for name in table.data}
     for name, own in given.data.items() if given else ():
         if own.stands_for in wanted:
-            own.checked(name, STRICT.value)
+            with material.naming(f'{MATERIAL.value}: data: {name}'):
+                own.checked(name, STRICT.value)
     from soundnet_tf.study import effort, grid, world
 
     out = pathlib.Path(OUT.value)
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> int | None:
     if given is None:
         given = world.make(out / 'world', world.TINY if SMOKE.value else world.Scale())
     seeds = SEEDS.value or (3 if WORLD.value else 1)
-    outcome = grid.run(tables, given, chosen, seeds, out)
+    outcome = grid.run(tables, given, chosen, seeds, out, MATERIAL.value or '')
     print(outcome.tables.read_text(encoding='utf-8'))
     failed = f', {len(outcome.failed)} failed' if outcome.failed else ''
     print(f'{outcome.done} rows measured, {outcome.before} before{failed}; the tables are in {outcome.tables}')

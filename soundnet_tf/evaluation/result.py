@@ -130,9 +130,9 @@ class Evaluation:
 
         Raises what `storage.readable` expects if it is anything else.
         """
-        classes = [str(row['label']) for row in values['classes']]
+        classes = [_text(row, 'label') for row in values['classes']]
         number = {label: index for index, label in enumerate(classes)}
-        paths = [str(row['path']) for row in values['clips']]
+        paths = [_text(row, 'path') for row in values['clips']]
         if twice := [path for path, count in collections.Counter(paths).items() if count > 1]:
             raise ValueError(f'{twice[0]} is listed twice')
         folds = []
@@ -141,15 +141,19 @@ class Evaluation:
             if not rows:
                 raise ValueError(f'fold {own["fold"]} has no clips')
             fold, c = int(own['fold']), float(own['C'])
-            clips = tuple(LabelledClip(str(row['path']), str(row['label']), fold, str(row['source'])) for row in rows)
+            clips = tuple(
+                LabelledClip(_text(row, 'path'), _text(row, 'label'), fold, _text(row, 'source')) for row in rows
+            )
             predicted = np.eye(len(classes))[[number[row['predicted']] for row in rows]]
             folds.append(Fold(fold, c, clips, Scores.of(classes, [number[clip.label] for clip in clips], predicted)))
         if not folds:
             raise ValueError('it has no folds')
         if (count := sum(len(fold.clips) for fold in folds)) != len(paths):
             raise ValueError(f'{len(paths) - count} clips are in none of its folds')
-        about = {name: str(values['embedder'][name]) for name in ('layer', 'name', 'fingerprint')}
-        found = cls(str(values['data']), str(values['data_sha256']), about, dict(values['protocol']), tuple(folds))
+        about = {name: _text(values['embedder'], name) for name in ('layer', 'name', 'fingerprint')}
+        if not isinstance(values['protocol'], Mapping):
+            raise ValueError('protocol must be a mapping')
+        found = cls(_text(values, 'data'), _text(values, 'data_sha256'), about, values['protocol'], tuple(folds))
         if not math.isclose(found.accuracy, values['accuracy'], abs_tol=1e-6):
             raise ValueError(f'its accuracy is {values["accuracy"]:.4g}, but that of its clips {found.accuracy:.4g}')
         return found
@@ -188,6 +192,12 @@ def _format(value: Any) -> str:
     if isinstance(value, list):
         return ' or '.join(map(_format, value))
     return f'{value:g}' if isinstance(value, float) else str(value)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    if not isinstance(values[key], str):
+        raise ValueError(f'{key} must be text, got {values[key]!r}')
+    return values[key]
 
 
 def _or_none(value: float) -> float | None:

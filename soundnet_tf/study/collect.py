@@ -3,9 +3,10 @@
 import dataclasses
 import pathlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from soundnet_tf import storage
+from soundnet_tf.evaluation.bootstrap import LEVEL, Interval
 from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.experiments.tables import TRUST, Table, TableRow
 from soundnet_tf.study import measure
@@ -32,23 +33,32 @@ class Cell:
     values: tuple[float, ...]
     seeds: int
     """Number of seeds requested."""
+    interval: Interval | None = None
+    """Of an accuracy, that with the first seed."""
 
     def __str__(self) -> str:
         if not self.values:
             return 'failed'
         deviation = statistics.stdev(self.values) if len(self.values) > 1 else None
         seeds = f' ({len(self.values)} of {self.seeds} seeds)' if len(self.values) < self.seeds else ''
-        return format_mean_std(statistics.fmean(self.values), deviation) + seeds
+        interval = f' ({self.interval.text()})' if self.interval and self.seeds == 1 else ''
+        return format_mean_std(statistics.fmean(self.values), deviation) + interval + seeds
 
 
 def write(
-    tables: Sequence[Table], material: Material, effort: Effort, cells: Sequence[Cell], out: pathlib.Path
+    tables: Sequence[Table],
+    material: Material,
+    effort: Effort,
+    cells: Sequence[Cell],
+    out: pathlib.Path,
+    compared: Mapping[str, Sequence[str]],
 ) -> pathlib.Path:
-    """`out/tables.md` and `out/tables.json`; returns the first."""
+    """`out/tables.md` and `out/tables.json`; returns the first. `compared` are lines below a table, by its name."""
     by_row = {(cell.table, cell.row, cell.data): cell for cell in cells}
     parts = [
         f'# {material.name}',
-        'In %, mean and standard deviation over seeds'
+        f'In %: the mean and standard deviation over seeds or, of a single one, the accuracy with its {LEVEL:.0%} '
+        'bootstrap interval over recordings (over clips, where recordings are not known)'
         + (
             f'; width {effort.width:g}, {effort.steps:,} steps of {effort.batch} clips '
             f'of {effort.clip_s:g} s, {effort.epochs} epochs from scratch.'
@@ -56,7 +66,7 @@ def write(
             else '; nothing was trained.'
         ),
         *(f'Protocol of {name}: {effort.protocol(own, DEFAULT)}.' for name, own in material.data.items()),
-        *(_table(table, material, by_row) for table in tables),
+        *(part for table in tables for part in (_table(table, material, by_row), *compared.get(table.name, ()))),
     ]
     if material.published:
         parts.append('Published: ' + '; '.join(f'{letter}, {source}' for letter, source in TRUST.items()) + '.')
@@ -89,7 +99,7 @@ def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], 
         # A study of nets that exist has nothing to say about most rows of the paper but its numbers.
         if not material.records and measure.lacking(row, material) and row.published.keys().isdisjoint(published):
             continue
-        cells = [_cell(table, row, name, material, by_row) for name, _ in columns]
+        cells = [_cell(table, row, name, stands_for, material, by_row) for name, stands_for in columns]
         if material.published:
             cells += [_of_paper(row, stands_for) for stands_for in published]
         elif row.start == 'published':
@@ -103,13 +113,18 @@ def _table(table: Table, material: Material, by_row: dict[tuple[str, str, str], 
 
 
 def _cell(
-    table: Table, row: TableRow, data: str | None, material: Material, by_row: dict[tuple[str, str, str], Cell]
+    table: Table,
+    row: TableRow,
+    data: str | None,
+    stands_for: str,
+    material: Material,
+    by_row: dict[tuple[str, str, str], Cell],
 ) -> str:
     if data is not None and (table.name, row.name, data) in by_row:
         return str(by_row[table.name, row.name, data])
     if row.start == 'published':
         return ''
-    why = measure.lacking(row, material)
+    why = measure.lacking(row, material) or (f'no data that stands for {stands_for}' if data is None else None)
     return f'not run: {why}' if why else 'not run'
 
 

@@ -10,24 +10,29 @@ from soundnet_tf.evaluation import embedders
 from soundnet_tf.evaluation.embedders import AnyEmbedder
 from soundnet_tf.experiments.tables import Table, TableRow
 from soundnet_tf.nets import registry
+from soundnet_tf.study.material import naming
 
 COMPARISONS, LAYERS = ('scenes', 'sounds'), 'layers'
 """Tables with one row for each net, and the one with a row for each of its layers."""
 
 
-def with_rows(tables: Sequence[Table], nets: Mapping[str, str]) -> tuple[Table, ...]:
+def with_rows(tables: Sequence[Table], nets: Mapping[str, str], source: str) -> tuple[Table, ...]:
     """The tables with rows for these nets, by name what `embedders.make` accepts; each is loaded once, as a test.
 
-    Raises SoundNetError for one that cannot be loaded, or whose rows would have the name of another.
+    Raises SoundNetError for one that cannot be loaded, or whose rows would have the name of another; errors name
+    `source`, where the nets are listed.
     """
     added: dict[str, list[TableRow]] = {}
     for name, weights in nets.items():
-        embedder = embedders.make(weights)
+        with naming(f'{source}: nets: {name}'):
+            embedder = embedders.make(weights)
         for table in tables:
             rows = list(_rows(table, name, weights, embedder))
             there = {row.name for row in (*table.rows, *added.get(table.name, ()))}
             if same := there & {row.name for row in rows}:
-                raise SoundNetError(f'net {name!r}: the table {table.name} has a row {min(same)}. Use another name')
+                raise SoundNetError(
+                    f'{source}: nets: {name}: the table {table.name} has a row {min(same)}. Use another name'
+                )
             added.setdefault(table.name, []).extend(rows)
         del embedder
         keras.utils.clear_session()

@@ -16,12 +16,13 @@ import tqdm
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation.bootstrap import Interval
 from soundnet_tf.experiments.tables import Table, TableRow
-from soundnet_tf.study import collect, existing, measure, trained
+from soundnet_tf.study import collect, existing, measure, paired, trained
 from soundnet_tf.study.effort import Effort
 from soundnet_tf.study.material import Material
 
-STUDY = 'study.json'
+STUDY, AGAIN = 'study.json', 'Remove it, and run the study again'
 
 DETERMINISTIC = ('mfcc', 'existing')
 """Rows that need one seed only."""
@@ -46,6 +47,11 @@ class Job:
         digest = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
         return f'{trained.name_of(self.row)}-{self.row.layer or "own"}-{digest}-{self.data}-seed{self.seed}'
 
+    @property
+    def title(self) -> str:
+        """For messages."""
+        return f'{self.row.name} on {self.data}' + (f', seed {self.seed}' if self.seed else '')
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -57,14 +63,17 @@ class Outcome:
     tables: pathlib.Path
 
 
-def run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> Outcome:
+def run(
+    tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path, source: str = ''
+) -> Outcome:
     """Measure what is not measured yet; write `out/tables.md` and `out/tables.json` after each number.
 
     All rows with one seed come before the next seed. A row that fails, for example by a loss that is NaN, is
     reported and counted, and the others continue. Raises SoundNetError if `out` was started with other settings, if
-    another process is running there, if a net of the material cannot be loaded, or if there is nothing to measure.
+    another process is running there, if a net of the material cannot be loaded, which names the material's file
+    `source`, or if there is nothing to measure.
     """
-    tables = existing.with_rows(tables, material.nets)
+    tables = existing.with_rows(tables, material.nets, source or material.name)
     if not list(_jobs(tables, material, seeds)):
         raise SoundNetError(f'{material.name}: nothing to measure in {_why_empty(tables, material)}')
     with storage.exclusive(out / STUDY, out):
@@ -86,14 +95,14 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
     failed: dict[str, str] = {}
     with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
         for name, job in waiting.items():
-            bar.set_postfix_str(name)
+            bar.set_postfix_str(job.title)
             try:
                 layers = layers_of.pop(_net(job), ())
                 found = measure.measure(job.row, job.data, material, effort, job.seed, out, layers)
             except SoundNetError as error:
                 failed[name] = str(error)
                 storage.write_json(_failure(out, job), {'error': str(error)})
-                tqdm.tqdm.write(f'{name}: {error}')
+                tqdm.tqdm.write(f'{job.title}: {error}')
             else:
                 storage.write_json(_path(out, job), {'row': dataclasses.asdict(job.row), 'seed': job.seed, **found})
                 _failure(out, job).unlink(missing_ok=True)
@@ -108,13 +117,23 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
 def report(tables: Sequence[Table], material: Material, effort: Effort, seeds: int, out: pathlib.Path) -> pathlib.Path:
     """Write the tables of what is measured so far."""
     cells = [
-        collect.Cell(table.name, row.name, data, values, len(_seeds(row, seeds)))
+        collect.Cell(table.name, row.name, data, values, len(_seeds(row, seeds)), _interval(row, data, out))
         for table in tables
         for row in table.rows
         for data in _data(table, material)
         if (values := _values(row, data, seeds, out)) is not None
     ]
-    return collect.write(tables, material, effort, cells, out)
+    compared = {
+        table.name: [line for data in _data(table, material) for line in paired.lines(data, _nets(table, data, out))]
+        for table in tables
+    }
+    return collect.write(tables, material, effort, cells, out, compared)
+
+
+def _nets(table: Table, data: str, out: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The results of a table's nets that exist, by their rows."""
+    paths = {row.name: _path(out, Job(row, data, 0)) for row in table.rows if row.start == 'existing'}
+    return {name: path for name, path in paths.items() if path.exists() and 'evaluation' in _read(path)}
 
 
 def _path(out: pathlib.Path, job: Job) -> pathlib.Path:
@@ -134,8 +153,20 @@ def _values(row: TableRow, data: str, seeds: int, out: pathlib.Path) -> tuple[fl
 
 
 def _value(path: pathlib.Path) -> float:
-    with storage.readable(path, 'Remove it, and run the study again'):
-        return float(storage.read_json(path)['value'])
+    with storage.readable(path, AGAIN):
+        return float(_read(path)['value'])
+
+
+def _interval(row: TableRow, data: str, out: pathlib.Path) -> Interval | None:
+    """That of the accuracy with the first seed; None of results without predictions of clips."""
+    path = _path(out, Job(row, data, 0))
+    with storage.readable(path, AGAIN):
+        found = _read(path).get('evaluation', {}).get('interval') if path.exists() else None
+        return Interval(*(found[field.name] for field in dataclasses.fields(Interval))) if found else None
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    return storage.read_json(path, AGAIN)
 
 
 def _jobs(tables: Sequence[Table], material: Material, seeds: int) -> Iterator[Job]:

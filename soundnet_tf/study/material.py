@@ -1,9 +1,10 @@
 """The material of a study: nets that exist, records for training, labelled sounds, and labelled videos."""
 
+import contextlib
 import dataclasses
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from soundnet_tf import storage
@@ -116,6 +117,31 @@ def _require_both(material: Material, path: pathlib.Path) -> None:
         raise SoundNetError(f'{path}: nothing to measure on: neither data nor videos. Add a labelled data set')
 
 
+def _check_keys(path: pathlib.Path, where: str, values: Mapping[str, Any], kind: type, needed: Sequence[str]) -> None:
+    """Raise SoundNetError unless the keys are names of the fields of `kind`, with those that are `needed`."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    if unknown := sorted(set(values) - set(names)):
+        raise SoundNetError(f'{path}: {where}unexpected key {unknown[0]!r}. Use some of {", ".join(names)}')
+    if missing := [key for key in needed if key not in values]:
+        raise SoundNetError(f'{path}: {where}no key {missing[0]!r}. Add it, see docs/reproduce.md')
+
+
+def _labelled(path: pathlib.Path, name: str, values: Mapping[str, Any]) -> Labelled:
+    _check_keys(path, f'data: {name}: ', values, Labelled, ('path', 'stands_for'))
+    with naming(f'{path}: data: {name}'):
+        folds = values.get('test_folds')
+        return Labelled(**{**values, 'test_folds': tuple(folds) if folds else None})
+
+
+@contextlib.contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Name where in a material a mistake is: its file and key."""
+    try:
+        yield
+    except SoundNetError as error:
+        raise SoundNetError(f'{where}: {error}') from None
+
+
 def write(material: Material, path: pathlib.Path) -> None:
     """As a JSON file; `read` gives it back."""
     storage.write_json(path, dataclasses.asdict(material))
@@ -125,10 +151,8 @@ def read(path: pathlib.Path) -> Material:
     """The material that a JSON file describes; relative paths are below its folder. Raises SoundNetError."""
     with storage.readable(path, 'See docs/reproduce.md'):
         values: dict[str, Any] = storage.read_json(path, 'See docs/reproduce.md')
-        data = {
-            name: Labelled(**{**own, 'test_folds': tuple(own['test_folds']) if own.get('test_folds') else None})
-            for name, own in values.pop('data').items()
-        }
+        _check_keys(path, '', values, Material, ('name',))
+        data = {name: _labelled(path, name, own) for name, own in values.pop('data', {}).items()}
         material = Material(data=data, **values)
         _check(material)
     _require_both(material, path)

@@ -24,7 +24,7 @@ def test_the_whole_grid_runs_and_resumes(tmp_path):
     # Every row of ours has a number; there are no acoustic scenes in this world.
     assert 'not run' not in written
     assert written.count('Not run: the material has no dcase') == 1
-    rows = [line for line in written.splitlines() if re.match(r'\| [^|-]+\| \d+\.\d \|$', line)]
+    rows = [line for line in written.splitlines() if re.match(r'\| [^|-]+\| \d+\.\d( \(.*\))? \|$', line)]
     ours = [row for table in TABLES[1:] for row in table.rows if row.start != 'published']
     assert len(rows) == len(ours)
     assert (tmp_path / 'map-seed0.svg').read_text().startswith('<svg')
@@ -54,3 +54,12 @@ def test_a_mistake_is_one_line_and_exit_2(arguments, words, tmp_path):
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_mistake_in_a_material_names_its_file_and_key(tmp_path):
+    (tmp_path / 'm.json').write_text(
+        '{"name": "x", "nets": {"a": "mfcc"}, "data": {"d": {"path": "no", "stands_for": "esc10"}}}'
+    )
+    done = experiment(f'--out={tmp_path}/x', f'--material={tmp_path}/m.json')
+    assert done.returncode == 2
+    assert done.stderr == f'soundnet-experiment: {tmp_path}/m.json: data: d: {tmp_path}/no: no such file or folder\n'

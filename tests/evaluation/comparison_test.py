@@ -100,6 +100,8 @@ def test_other_clips_are_not_compared(change, words):
         (lambda row: row['clips'].append(row['clips'][0]), r'1/0\.wav is listed twice'),
         (lambda row: row.update(accuracy=0.9), r'its accuracy is 0\.9, but that of its clips 0\.6'),
         (lambda row: row.update(accuracy='0.6'), 'must be real number, not str'),
+        (lambda row: row.update(protocol=[1]), 'protocol must be a mapping'),
+        (lambda row: row['clips'][3].update(path=None), 'path must be text, got None'),
     ],
 )
 def test_other_files_are_reported(change, words, tmp_path):

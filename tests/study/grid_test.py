@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def test_the_tables_show_measured_and_published_numbers(asked, tmp_path):
         '| human |  | 81.3 E |',
         '|  | DCASE 2013 | DCASE 2013, published |',
         '| --- | --- | --- |',
-        '| transferred | not run | 88 U |',
+        '| transferred | not run: no data that stands for dcase | 88 U |',
     ]
     assert "E, the ESC-50 repository's table of results; U, remembered from the paper, unchecked." in lines[-1]
     found = json.loads((tmp_path / 'tables.json').read_text())
@@ -199,7 +200,10 @@ def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, mo
     ]
     assert {job[0] for job in asked if job[2] == 1} == {'SoundNet8, random weights', 'SoundNet5, random weights'}
     lines = outcome.tables.read_text().splitlines()
-    assert 'In %, mean and standard deviation over seeds; nothing was trained.' in lines
+    assert lines[2].startswith(
+        'In %: the mean and standard deviation over seeds or, of a single one, the accuracy with'
+    )
+    assert lines[2].endswith('; nothing was trained.')
     # The paper's numbers are of its own net.
     for line in (
         '| soundnet8, published weights | 50.0 | 74.2 E |',
@@ -207,7 +211,7 @@ def test_nets_that_exist_are_measured_and_nothing_is_trained(asked, tmp_path, mo
         '| mine | 50.0 |  |',
         '| SoundNet8 | not run: no records with vgg teachers | 74.2 E |',
         '| SoundNet8 from scratch | not run: no records | 51.1 E |',
-        '| soundnet8, published weights | not run | 88 U |',
+        '| soundnet8, published weights | not run: no data that stands for dcase | 88 U |',
     ):
         assert line in lines
     assert 'alexnet' not in outcome.tables.read_text()
@@ -236,6 +240,13 @@ def test_the_layers_of_a_net_need_one_pass_over_the_sound(tmp_path, monkeypatch)
     own = Material('nets', {'sounds': Labelled(str(tmp_path / 'sounds'), 'esc50', folds=2)}, nets={'mine': 'x'})
     layers = [dataclasses.replace(t, rows=tuple(r for r in t.rows if r.layer)) for t in TABLES if t.name == 'layers']
     outcome = grid.run(layers, own, effort.SMOKE, 1, tmp_path / 'study')
+    # Each accuracy with its interval, and which layer is better on the same clips.
+    text = outcome.tables.read_text()
+    assert re.search(r'^\| pool5, mine \| \d+\.\d \(\d+\.\d to \d+\.\d\) \|', text, re.MULTILINE)
+    assert re.search(
+        r'^On sounds: conv6, mine against pool5, mine: [+-]\d+\.\d points \(95% interval, ', text, re.MULTILINE
+    )
+    assert 'interval' in json.loads((tmp_path / 'study' / 'tables.json').read_text())['cells'][0]
     assert (outcome.done, outcome.failed) == (2, {})
     assert {tuple(names) for _, *names in passes} == {('pool5', 'conv6')}
     assert sum(clips for clips, *_ in passes) == len(own.data['sounds'].load('sounds').clips)
@@ -263,9 +274,10 @@ def test_what_cannot_be_measured_is_reported(tmp_path, monkeypatch):
         grid.run(loss, NETS_ALONE, effort.SMOKE, 1, tmp_path / 'study')
     assert not (tmp_path / 'study').exists()
     monkeypatch.undo()
-    with pytest.raises(SoundNetError, match=r'runs/net is not a saved net'):
-        grid.run(TABLES, dataclasses.replace(NETS_ALONE, nets={'x': 'runs/net'}), effort.SMOKE, 1, tmp_path / 'study')
-    with pytest.raises(SoundNetError, match=r"net 'MFCC': the table sounds has a row MFCC\. Use another name"):
+    own = dataclasses.replace(NETS_ALONE, nets={'x': 'runs/net'})
+    with pytest.raises(SoundNetError, match=r'm\.json: nets: x: runs/net is not a saved net'):
+        grid.run(TABLES, own, effort.SMOKE, 1, tmp_path / 'study', 'm.json')
+    with pytest.raises(SoundNetError, match=r'nets: nets: MFCC: the table sounds has a row MFCC\. Use another na'):
         grid.run(TABLES, dataclasses.replace(NETS_ALONE, nets={'MFCC': 'mfcc'}), effort.SMOKE, 1, tmp_path / 'study')
     data = {'esc50': {'path': 'ESC-50', 'stands_for': 'esc50'}}
     for given, words in (
@@ -345,14 +357,27 @@ def test_a_material_is_written_and_read(tmp_path):
     assert found.records == {'vgg': str(tmp_path / 'r')}
     assert found.videos == str(tmp_path / 'v.csv')
     (tmp_path / 'm.json').write_text('{"name": "x", "data": {"a": {"path": "p", "stands_for": "gtzan"}}}')
-    with pytest.raises(SoundNetError, match="p: stands_for must be esc50, esc10, dcase, got 'gtzan'"):
+    with pytest.raises(
+        SoundNetError, match=r"m\.json: data: a: p: stands_for must be esc50, esc10, dcase, got 'gtzan'"
+    ):
         material.read(tmp_path / 'm.json')
     (tmp_path / 'm.json').write_text('{"name": "x"}')
-    with pytest.raises(SoundNetError, match=r"m\.json: cannot be read \(no key 'data'\)\. See docs/reproduce\.md"):
+    with pytest.raises(SoundNetError, match=r'm\.json: nothing to measure: neither nets nor records'):
+        material.read(tmp_path / 'm.json')
+    (tmp_path / 'm.json').write_text('{"name": "x", "nets": {"a": "mfcc"}}')
+    with pytest.raises(
+        SoundNetError, match=r'm\.json: nothing to measure on: neither data nor videos\. Add a labelled'
+    ):
         material.read(tmp_path / 'm.json')
     found = {'name': 'x', 'data': {}}
     for wrong, words in (
         ({'records': 'records'}, 'records must be a mapping'),
+        ({'net': {}}, r"m\.json: unexpected key 'net'\. Use some of name, data, records, .*, published, nets$"),
+        (
+            {'data': {'a': {'path': 'p', 'stands_for': 'dcase', 'fold': 5}}},
+            r"m\.json: data: a: unexpected key 'fold'\. Use some of path, stands_for, esc10, test_folds, folds$",
+        ),
+        ({'data': {'a': {'path': 'p'}}}, r"m\.json: data: a: no key 'stands_for'\. Add it, see docs/reproduce\.md"),
         ({'teachers': {'vgg': 'imagenet'}}, 'teachers of vgg must be a mapping'),
         ({'teachers': {'vgg16': {}}}, "teachers: unexpected key 'vgg16'. Use vgg or alexnet"),
         ({'vision_scale': 'bgr'}, "vision_scale must be one of .*, got 'bgr'"),
