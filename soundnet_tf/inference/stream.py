@@ -8,7 +8,7 @@ needs: less than one kernel, and a pool, of steps per layer. docs/streaming.md h
 import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from soundnet_tf import audio, geometry, threads
 from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
+from soundnet_tf.nets import forks
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ class NetStream:
         self._steps = [_Step(stage, run, widths[stage.source], widths[stage.name]) for stage, run in stages]
 
     def push(self, waveform: Waveform, last: bool = False) -> Outputs:
-        """`[samples]`, from 0 upward, to `[time, channels]` of each layer, for the steps that are final now."""
+        """`[samples]`, from 0 upward, to `[time, channels]` of each layer, for the steps that are final now.
+
+        Raises SoundNetError in a process that was forked after TensorFlow was used.
+        """
+        forks.check()
         given: dict[str | None, NDArray[np.float32]] = {None: waveform[:, None]}
         for step in self._steps:
             given[step.stage.name] = step.push(given[step.stage.source], last)
@@ -114,7 +119,14 @@ class _Step:
         return y
 
 
-class Streams:
+class _Open:
+    """Holds the state of one sound, some of it in native memory: no copy could continue it."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError('a stream cannot be copied or pickled. Open another one with Embedder.stream')
+
+
+class Streams(_Open):
     """Several layers and heads of one streamed sound; `NetListener.open_stream` opens it.
 
     The results of all pushes and of the finish, joined, are those of `NetListener.listen` for the whole sound.
@@ -199,7 +211,7 @@ class Streams:
         return Embedding.of(values, times, layer, self._samples, filled, self._meter.dbfs)
 
 
-class Stream:
+class Stream(_Open):
     """One layer of a streamed sound; `Embedder.stream` opens it."""
 
     def __init__(self, streams: Streams, layer: str) -> None:

@@ -85,6 +85,15 @@ def test_a_pickle_is_the_same_embedder(embedder, tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize('sample_rate', [SAMPLE_RATE, 44_100])
+@pytest.mark.parametrize('twin', [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_stream_is_never_copied(plain_folder, twin, sample_rate):
+    stream = Embedder(stored(plain_folder)).stream(sample_rate=sample_rate)
+    for opened in (stream, stream._streams):
+        with pytest.raises(TypeError, match=r'^a stream cannot be copied or pickled\. Open another one'):
+            twin(opened)
+
+
 def test_scikit_learn_clones_an_embedder(embedder):
     base = pytest.importorskip('sklearn.base')
     from soundnet_tf.inference.sklearn import SoundNetTransformer
@@ -117,6 +126,8 @@ def forked(function):
 def test_forked_children_run_litert_and_refuse_tensorflow(quick_folder, plain_folder, net):
     """TensorFlow would hang there: it was used in this process."""
     light, whole = load(quick_folder), Embedder(stored(plain_folder))
+    opened = whole.stream()
+    opened.push(CLIPS[0])
     wanted = light.embed(CLIPS[0], SAMPLE_RATE).values
     assert forked(lambda: close(light.embed(CLIPS[0], SAMPLE_RATE).values, wanted)) == 'right'
     words = (
@@ -127,6 +138,8 @@ def test_forked_children_run_litert_and_refuse_tensorflow(quick_folder, plain_fo
         lambda: light.embed(CLIPS[0], SAMPLE_RATE, 'conv2'),
         lambda: whole.embed(CLIPS[0], SAMPLE_RATE),
         lambda: whole.stream(),
+        lambda: opened.push(CLIPS[0]),
+        lambda: opened.finish(),
         lambda: Embedder(KerasEngine(net)).embed(CLIPS[0], SAMPLE_RATE),
         lambda: net(noise(11)[None]),
         lambda: net.predict(noise(11)[None], verbose=0),
