@@ -24,7 +24,12 @@ SCHEMES = ('http', 'https', 'gs', 's3', 'hdfs')
 PLAYLISTS = ('.asx', '.concat', '.cue', '.ffconcat', '.m3u', '.m3u8', '.mpd', '.pls', '.ram', '.sdp', '.smil', '.xspf')
 """Suffixes of files that make a decoder open others."""
 
+COLUMNS = ('path', 'id', 'sha256')
+"""Of a manifest; others are ignored."""
+
 _SHA256 = re.compile('[0-9a-f]{64}', re.IGNORECASE)
+_SURROGATE = re.compile('[\ud800-\udfff]')
+"""A byte that is not UTF-8."""
 _SYSTEM = re.compile('/(?:proc|sys|dev(?!/shm/))(?:/|$)')
 
 
@@ -172,15 +177,16 @@ def _fixed_part(pattern: pathlib.Path) -> pathlib.Path:
 def _manifest(path: pathlib.Path) -> Iterator[tuple[int, Video | Skipped]]:
     folder = os.path.abspath(path.parent)
     # A row that is not UTF-8 is one bad row.
-    lines = storage.csv_lines(path, 'Save it as CSV in UTF-8', undecodable='surrogateescape')
-    _, columns = next(lines, (0, []))
-    if 'path' not in columns:
-        there = f'its columns are {storage.printable(", ".join(columns))}' if columns else 'it is empty'
-        raise SoundNetError(f'{path}: no column path ({there}). Add a header line with a column path')
+    rows = storage.csv_rows(path, 'Save it as CSV in UTF-8', undecodable='surrogateescape')
+    _, columns = next(rows, (0, []))
+    _check_header(path, columns)
     # Missing columns are read from an empty last cell.
-    at = [columns.index(name) if name in columns else -1 for name in ('path', 'id', 'sha256')]
+    at = [columns.index(name) if name in columns else -1 for name in COLUMNS]
     blank = [''] * len(columns)
-    for number, row in lines:
+    for number, row in rows:
+        if isinstance(row, str):
+            yield number, Skipped('', '', BAD_ROW, f'line {number} {row}')
+            continue
         padded = [*row, *blank]
         given, id, sha256 = (cells.plain(padded[index]).strip() for index in at)
         if wrong := _wrong(given, id, sha256, row, len(columns)):
@@ -191,6 +197,20 @@ def _manifest(path: pathlib.Path) -> Iterator[tuple[int, Video | Skipped]]:
             yield number, Video(id or given, local, sha256.lower())
 
 
+def _check_header(path: pathlib.Path, columns: Sequence[str] | str) -> None:
+    if isinstance(columns, str):
+        raise SoundNetError(f'{path}: line 1 {columns}. Add a header line with a column path')
+    # Zero bytes: UTF-16, as spreadsheets save "Unicode text".
+    if 'path' not in columns and any(_SURROGATE.search(name) or '\0' in name for name in columns):
+        raise SoundNetError(f'{path}: not text in UTF-8. Save it as CSV in UTF-8')
+    if 'path' not in columns:
+        there = f'its columns are {storage.printable(", ".join(columns))[:200]}' if columns else 'it is empty'
+        raise SoundNetError(f'{path}: no column path ({there}). Add a header line with a column path')
+    for name in COLUMNS:
+        if columns.count(name) > 1:
+            raise SoundNetError(f'{path}: {columns.count(name)} columns {name}. Rename all but one')
+
+
 def _wrong(given: str, id: str, sha256: str, row: Sequence[str], columns: int) -> str:
     """Why a row cannot be used; empty if it can."""
     if any(cell.strip() for cell in row[columns:]):
@@ -198,10 +218,12 @@ def _wrong(given: str, id: str, sha256: str, row: Sequence[str], columns: int) -
     if not given:
         return 'has no path'
     text = given + id
-    if any('\ud800' <= character <= '\udfff' for character in text):
+    if _SURROGATE.search(text):
         return 'is not UTF-8'
     if not text.isprintable() and re.search(r'[\0\r\n]', text):
         return 'has a line break or a zero byte in its path or id. Close its quotes'
+    if id != given and (id.startswith('/') or '..' in id.split('/')):
+        return f'has the id {storage.printable(id)[:80]!r}, which leads out of a folder. Leave out .. and the first /'
     if sha256 and not _SHA256.fullmatch(sha256):
         return f'has the sha256 {storage.printable(sha256)[:80]!r}, not 64 hex digits'
     return ''

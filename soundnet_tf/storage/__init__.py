@@ -37,6 +37,7 @@ from soundnet_tf.storage.kinds import is_remote as is_remote
 from soundnet_tf.storage.kinds import is_stream as is_stream
 from soundnet_tf.storage.kinds import not_a_file as not_a_file
 from soundnet_tf.storage.readers import csv_lines as csv_lines
+from soundnet_tf.storage.readers import csv_rows as csv_rows
 from soundnet_tf.storage.readers import csv_table as csv_table
 from soundnet_tf.storage.readers import opened as opened
 from soundnet_tf.storage.readers import parse_json as parse_json

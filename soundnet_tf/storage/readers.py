@@ -5,6 +5,7 @@ with storage.readable(path):               # for what is picked out of it
     seconds = float(values['clip']['seconds'])
 """
 
+import collections
 import contextlib
 import csv
 import io
@@ -15,12 +16,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.storage import kinds
 
 Path = str | os.PathLike[str]
+
+Line = tuple[int, list[str]]
+"""The number of a line of a CSV file, that of its last one if cells have line breaks, and its cells."""
 
 MAX_REASON = 200
 """Characters of a library's message that are repeated."""
@@ -120,23 +124,82 @@ def parse_json(
         return values
 
 
-def csv_lines(
+def csv_lines(path: Path, hint: str = '', error: type[SoundNetError] = SoundNetError, **options: Any) -> Iterator[Line]:
+    """The cells of each line of a CSV file that is not blank, with its number, one by one; `options` as `csv_rows`."""
+    with readable(path, hint, error):
+        for number, cells in csv_rows(path, hint, error, **options):
+            if isinstance(cells, str):
+                raise ValueError(f'line {number} {cells}')
+            yield number, cells
+
+
+def csv_rows(
     path: Path,
     hint: str = '',
     error: type[SoundNetError] = SoundNetError,
     *,
     delimiter: str = ',',
     undecodable: str = 'strict',
-) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line of a CSV file that is not blank, with its number, one by one.
+) -> Iterator[Line | tuple[int, str]]:
+    """As `csv_lines`, but for a line that cannot be read it gives the reason, and goes on with the next line.
 
     `undecodable` is what becomes of bytes that are not UTF-8, as in `open(errors=)`.
     """
     with readable(path, hint, error), opened(path, error) as file:
-        reader = csv.reader(io.TextIOWrapper(file, 'utf-8-sig', undecodable, newline=''), delimiter=delimiter)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, cells
+        lines = _Lines(io.TextIOWrapper(file, 'utf-8-sig', undecodable, newline=''))
+        reader = csv.reader(lines, delimiter=delimiter)
+        while True:
+            first = lines.number + 1
+            lines.begin()
+            wrong = ''
+            try:
+                cells = next(reader, None)
+            except csv.Error:
+                cells, wrong = [], f'has a cell of more than {csv.field_size_limit():,} characters'
+            if cells is None:
+                return
+            if lines.ended or (wrong and lines.number > first):
+                wrong = 'has a quote that is not closed'
+            if wrong:
+                lines.skip()
+                yield first, wrong
+            elif cells:
+                yield lines.number, cells
+
+
+class _Lines:
+    """The lines of a file for a CSV reader; those of the current row can be read again."""
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        self._row: list[str] = []
+        self._again: collections.deque[str] = collections.deque()
+        self.number = 0
+        """Of the line read last."""
+        self.ended = False
+        """Whether the file ended within the row: the reader asks for another line only inside quotes."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._file, '')
+        if not line:
+            self.ended = bool(self._row)
+            raise StopIteration
+        self._row.append(line)
+        self.number += 1
+        return line
+
+    def begin(self) -> None:
+        """A new row."""
+        self._row, self.ended = [], False
+
+    def skip(self) -> None:
+        """Leave out the first line of the row, and read on with its second."""
+        again = self._row[1:]
+        self._again.extendleft(reversed(again))
+        self.number -= len(again)
 
 
 def csv_table(
@@ -144,7 +207,7 @@ def csv_table(
 ) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The header of a CSV file, empty for an empty file, and its rows by column, each with its line's number.
 
-    Missing cells are empty; cells beyond the header are left out. `options` are those of `csv_lines`.
+    Missing cells are empty; cells beyond the header are left out. `options` are those of `csv_rows`.
     """
     lines = csv_lines(path, hint, error, **options)
     _, header = next(lines, (0, []))

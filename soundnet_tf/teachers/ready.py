@@ -50,6 +50,8 @@ class ReadyTeacher:
             return f'{type(error).__name__}: {storage.reason(error)}'
 
     def _of(self, view: View) -> NDArray[np.float32] | str:
+        if '..' in view.id.split('/'):
+            return f'the id {view.id!r} leads out of a folder. Use a CSV with an id column'
         found = self.store.find(view.id)
         if isinstance(found, str):
             return found

@@ -125,8 +125,13 @@ def test_a_name_that_is_not_utf8(home):
         (['blank.csv'], 'blank.csv: no column path \\(it is empty\\)'),
         (['gap.csv'], 'gap.csv: line 3 has no path'),
         (['latin.csv'], 'latin.csv: line 2 is not UTF-8'),
-        (['utf16.csv'], r'utf16.csv: no column path \(its columns are .*\). Add a header line'),
-        (['quote.csv'], 'quote.csv: line 4 has a line break or a zero byte in its path or id. Close its quotes'),
+        (['utf16.csv'], r'^utf16.csv: not text in UTF-8\. Save it as CSV in UTF-8$'),
+        (['zeros.csv'], r'^zeros.csv: not text in UTF-8\. Save it as CSV in UTF-8$'),
+        (['many.csv'], r'^many.csv: no column path \(its columns are (c,  ){50}\)\. Add a header line'),
+        (['two.csv'], r'^two.csv: 2 columns path\. Rename all but one$'),
+        (['open.csv'], r'^open.csv: line 1 has a quote that is not closed\. Add a header line with a column path$'),
+        (['quote.csv'], 'quote.csv: line 2 has a quote that is not closed'),
+        (['break.csv'], 'break.csv: line 3 has a line break or a zero byte in its path or id. Close its quotes'),
         (['wide.csv'], 'wide.csv: line 3 has 4 cells for 2 columns. Quote cells that have commas'),
         (['/dev/zero'], '/dev/zero: a device or a file of the system'),
         (['file:///x.mp4'], 'file:///x.mp4: file:///x.mp4: file:// is not supported. Use a path, or http://, https://'),
@@ -147,6 +152,11 @@ def test_mistakes_are_reported(home, sources, words):
     (home / 'sum.csv').write_text('path,title,sha256\na.mp4,"two\nlines",\nb.mp4,,abc\n')
     (home / 'twice.csv').write_text(f'path,sha256\nhttps://x/y,{"0" * 64}\nhttps://x/y,{"1" * 64}\n')
     (home / 'utf16.csv').write_bytes('path\na.mp4\n'.encode('utf-16'))
+    (home / 'zeros.csv').write_bytes(bytes(5000))
+    (home / 'many.csv').write_text(', '.join(['c'] * 5000))
+    (home / 'two.csv').write_text('path,path\na.mp4,b.mp4\n')
+    (home / 'open.csv').write_text('"path\na.mp4\n')
+    (home / 'break.csv').write_text('path\n"a.mp4\nb.mp4"\n')
     (home / 'quote.csv').write_text('path\n"a.mp4\nb.mp4\nc.mp4')
     (home / 'wide.csv').write_text('path,title\na.mp4,a,\nb.mp4,one, two,three\n')
     (home / 'latin.csv').write_bytes('path\ngröße.mp4\n'.encode('latin-1'))
@@ -217,6 +227,32 @@ def test_rows_that_cannot_be_used_are_listed_all_at_once(home):
             "list.csv: line 11: the id 'k#t=3' has #t=, which marks clips. Use another id",
         ),
     ]  # fmt: skip
+
+
+def test_unclosed_quotes_and_long_cells_cost_one_row_each(home):
+    others = [f'v{number:05}' for number in range(20_000)]
+    (home / 'list.csv').write_text('path\n' + 'x' * 200_000 + '\n"a.mp4\n' + '\n'.join(others))
+    skipped = []
+    assert [video.id for video in videos(['list.csv'], skip=skipped.append)] == others
+    assert [(row.reason, row.detail) for row in skipped] == [
+        ('bad row', 'list.csv: line 2 has a cell of more than 131,072 characters'),
+        ('bad row', 'list.csv: line 3 has a quote that is not closed'),
+    ]
+
+
+def test_ids_stay_inside_a_folder(home):
+    rows = ['a.mp4,../../x', 'b.mp4,/etc/x', 'c.mp4,y/../../x', 'd.mp4,..x', f'{home}/e.mp4,{home}/e.mp4', '../f.mp4,']
+    (home / 'list.csv').write_text('path,id\n' + '\n'.join(rows))
+    skipped = []
+    good = videos(['list.csv'], skip=skipped.append)
+    assert {video.id for video in good} == {'../f.mp4', '..x', f'{home}/e.mp4'}
+    assert [(row.reason, row.detail) for row in skipped] == [
+        (
+            'bad row',
+            f"list.csv: line {line} has the id '{id}', which leads out of a folder. Leave out .. and the first /",
+        )
+        for line, id in ((2, '../../x'), (3, '/etc/x'), (4, 'y/../../x'))
+    ]
 
 
 def test_no_good_row_is_an_error(home):

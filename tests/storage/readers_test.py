@@ -100,13 +100,31 @@ def test_a_table_has_its_columns_whatever_the_cells(tmp_path):
     ('content', 'why'),
     [
         (b'a\n\xff', 'not text in UTF-8: byte 2 is 0xff'),
-        (b'a\n' + b'x' * 200_000, r'field larger than field limit \(131072\)'),
+        (b'a\n' + b'x' * 200_000, 'line 2 has a cell of more than 131,072 characters'),
+        (b'a\n1\n"2\n3\n', 'line 3 has a quote that is not closed'),
     ],
 )
 def test_a_damaged_table_is_one_line(tmp_path, content, why):
     (tmp_path / 'x.csv').write_bytes(content)
     with pytest.raises(SoundNetError, match=rf'^{tmp_path}/x\.csv: cannot be read \({why}\)\. Fix it$'):
         list(storage.csv_lines(tmp_path / 'x.csv', 'Fix it'))
+
+
+def test_lines_that_cannot_be_read_leave_the_others(tmp_path):
+    swallowed = [f'{number}' for number in range(5, 30_000)]
+    lines = ['a', '"1\n2"', 'x' * 200_000, '"' + 'y' * 10, *swallowed, '', '"z', 'end']
+    (tmp_path / 'x.csv').write_text('\n'.join(lines))
+    wrong, right = [], []
+    for number, cells in storage.csv_rows(tmp_path / 'x.csv'):
+        (wrong if isinstance(cells, str) else right).append((number, cells))
+    assert wrong == [
+        (4, 'has a cell of more than 131,072 characters'),
+        (5, 'has a quote that is not closed'),
+        (30_002, 'has a quote that is not closed'),
+    ]
+    assert right[:3] == [(1, ['a']), (3, ['1\n2']), (6, ['5'])]
+    assert right[-1] == (30_003, ['end'])
+    assert len(right) == 3 + len(swallowed)
 
 
 def test_settings_nested_deeply_or_with_line_ends_are_one_line(tmp_path):

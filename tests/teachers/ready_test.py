@@ -121,6 +121,13 @@ def test_files_that_cannot_be_used(tmp_path):
     assert teacher.look([View('/missing')]) == [f'no file {folder}/missing.npy']
 
 
+def test_an_id_never_leads_out_of_the_folder(tmp_path):
+    np.save(tmp_path / 'secret.npy', rows(2))
+    teacher = ready(tmp_path / 'p', **{'a.mp4': rows(2)})
+    for id in ('../secret', '/../secret', 'x/../../secret.mp4'):
+        assert teacher.look([View(id)]) == [f'the id {id!r} leads out of a folder. Use a CSV with an id column']
+
+
 def test_other_classes_than_those_of_labels(tmp_path):
     (tmp_path / 'names.txt').write_text('a\nb\n')
     with pytest.raises(SoundNetError, match=r'of shape \[frames, 2\]: .*a.npy: shape \[2, 3\]'):

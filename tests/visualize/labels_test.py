@@ -44,7 +44,7 @@ def test_a_list_without_labels_is_a_list(tmp_path):
     ('text', 'words'),
     [
         (None, r'labels\.csv: cannot be read \(No such file or directory\)\. Pass a CSV'),
-        ('path,label\na,' + 'x' * 200_000, r'labels\.csv: cannot be read \(field larger'),
+        ('path,label\na,' + 'x' * 200_000, r'labels\.csv: cannot be read \(line 2 has a cell of more'),
         ('name,kind\na,b\n', r"labels\.csv: cannot be read \(no key 'path'\)\. Pass a CSV with the columns path"),
         (
             'path,label\nelsewhere.wav,dog\n',
