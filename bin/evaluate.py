@@ -109,7 +109,7 @@ def _evaluate(dataset: Any, protocol: Any, folds: Any, shots: Any, table: Any) -
     from soundnet_tf.evaluation.protocol import check, evaluate_layers
 
     if OUT.value:
-        pathlib.Path(OUT.value).parent.mkdir(parents=True, exist_ok=True)
+        storage.make_folder(pathlib.Path(OUT.value).parent)
     models = [embedders.make(text) for text in MODEL.value]
     layers = cli.split(LAYER.value) or [protocol.layer]
     # A mistake in the last model is reported before hours of work.

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, overload
 
 from absl import app, flags, logging
 
-from soundnet_tf.cli import streams
+from soundnet_tf.cli import outputs, streams
 from soundnet_tf.errors import LostWorker, SoundNetError
 from soundnet_tf.nets import native
 from soundnet_tf.storage import kinds
@@ -60,8 +60,7 @@ def run(
             _print_and_exit(command, f'{command} {__version__}')
         try:
             rest = flags.FLAGS(list(argv))
-            if 'out' in flags.FLAGS and flags.FLAGS['out'].value == '':  # which would be the current folder
-                raise flags.Error('--out is empty (is a shell variable unset?)')
+            outputs.check(rest[1:])
             return rest
         except UnicodeDecodeError:
             _complain(command, f'--flagfile is not a text file. See {command} --help')

@@ -34,10 +34,12 @@ def tag_files(
     """Print the tags of each file as 'text', 'json' (a line for each file) or 'csv' (a line for each tag), or to `out`.
 
     `per` is 'clip' or 'step'. A bad file is reported and counted, see `files.listen`. Raises SoundNetError where the
-    net has no heads.
+    net has no heads, and where `out` is one of the files.
     """
     heads = {head: embedder.labels[head] for head in embedder.listener.heads()}
     form = _FORMS[format](embedder.confidence_threshold)
+    if out is not None:
+        storage.refuse_input(out, (file.path for file in files))
     tally = Tally()
 
     def done(file: SoundFile, embeddings: Embeddings | None) -> None:

@@ -82,6 +82,7 @@ def write(
             f'{out} is a {"folder" if is_folder else "file"}: {format} needs a '
             f'{"file" if is_folder else "folder"} to write to'
         )
+    storage.refuse_input(out, (file.path for file in files))
     facts = describe(embedder, layers, pool)
     if format in ARRAYS:
         return to_arrays(facts, out, ARRAYS[format])

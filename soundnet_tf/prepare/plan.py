@@ -89,8 +89,9 @@ def _begin(
     folder: str, videos: Sequence[Video], fixed: dict[str, Any], number: int | None, held: contextlib.ExitStack
 ) -> Layout:
     path, planned = f'{folder}/{PLAN}', list[Any]()
-    tf.io.gfile.makedirs(folder)
-    if not storage.is_remote(folder):
+    if storage.is_remote(folder):
+        tf.io.gfile.makedirs(folder)
+    else:
         held.enter_context(storage.claimed(pathlib.Path(folder)))
     if tf.io.gfile.exists(path):
         hint = f'Remove {folder} to start over'

@@ -21,18 +21,19 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.storage import kinds
-from soundnet_tf.storage.claims import CLAIM
+from soundnet_tf.storage.claims import CLAIM, naming
 from soundnet_tf.storage.claims import Claim as Claim
 from soundnet_tf.storage.claims import claimed as claimed
 from soundnet_tf.storage.claims import exclusive as exclusive
 from soundnet_tf.storage.claims import in_turn as in_turn
 from soundnet_tf.storage.claims import in_use as in_use
 from soundnet_tf.storage.claims import lock as lock
+from soundnet_tf.storage.claims import make_folder as make_folder
 from soundnet_tf.storage.kinds import is_remote as is_remote
 from soundnet_tf.storage.kinds import is_stream as is_stream
 from soundnet_tf.storage.kinds import not_a_file as not_a_file
@@ -61,7 +62,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Folders are made as needed. A link stays one, and its target is replaced; a device, a pipe, or an open file such as
     /dev/stdout is written to, at the end. Raises OSError, with the name of `path`, where it cannot be written.
     """
-    with _naming(path):
+    with naming(path):
         if kinds.is_stream(path):
             with tempfile.TemporaryFile() as file:
                 yield file
@@ -107,12 +108,12 @@ def whole_folder(path: Path) -> Iterator[pathlib.Path]:
     A process that is killed while it replaces the folder may leave the old one under another name; it is brought back.
     """
     target = _target(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _settle(target)
     draft = _draft(target)
-    draft.mkdir()
     try:
-        with _naming(path):
+        with naming(path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _settle(target)
+            draft.mkdir()
             yield draft
             _swap(draft, target)
     finally:
@@ -185,15 +186,15 @@ def sweep(folder: pathlib.Path, *folders: str) -> None:
         _remove(folder / name)
 
 
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """A full disk does not say where."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno and not error.filename:
-            error.filename = os.fspath(path)
-        raise
+def refuse_input(out: Path, inputs: Iterable[Path]) -> None:
+    """Raise SoundNetError if the file `out` is one of the inputs, which it would replace."""
+    if kinds.not_a_file(out):
+        return
+    there = os.stat(out)
+    for path in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if os.path.samestat(os.stat(path), there):
+                raise SoundNetError(f'{printable(os.fspath(out))}: is one of the inputs. Use another --out')
 
 
 def sha256(path: Path) -> str:

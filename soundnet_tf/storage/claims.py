@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -12,6 +13,26 @@ from soundnet_tf.errors import SoundNetError
 
 CLAIM = '.claim'
 """In a folder that a run writes to."""
+
+
+_HIDDEN = re.compile(r'(?:\.[0-9a-f]{16})?\.(?:claim|part)')
+"""The names of files that only this package knows: of claims and drafts."""
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors name the output: a full disk does not say where, and nobody knows a hidden file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and (not error.filename or _HIDDEN.fullmatch(os.path.basename(os.fsdecode(error.filename)))):
+            error.filename = os.fspath(path)
+        raise
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those that it is in, unless it exists; a link may lead to a folder that does not."""
+    os.makedirs(os.path.realpath(path), exist_ok=True)
 
 
 def lock(file: IO[Any]) -> bool:
@@ -40,15 +61,20 @@ class Claim:
         self._file, self._path = file, path
 
     @classmethod
-    def of(cls, output: pathlib.Path) -> 'Claim | None':
-        """A claim of the output, or None where another process has it. Folders are made as needed."""
+    def of(cls, output: pathlib.Path, what: str | os.PathLike[str] | None = None) -> 'Claim | None':
+        """A claim of the output, or None where another process has it. Folders are made as needed.
+
+        Raises OSError, with the path `what` or else that of the output, where it cannot be written.
+        """
         # By its hash: a name may be as long as a system allows.
-        return cls.at(output.with_name(f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim'))
+        name = f'.{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:16]}.claim'
+        with naming(what or output):
+            return cls.at(output.with_name(name))
 
     @classmethod
     def at(cls, path: pathlib.Path) -> 'Claim | None':
         """A claim whose file is `path`, or None where another process has it. Folders are made as needed."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         while True:
             # For writing, since network disks need that for a lock.
             file = path.open('ab')
@@ -78,7 +104,7 @@ def exclusive(output: pathlib.Path, what: str | os.PathLike[str] | None = None) 
 
     Raises SoundNetError, with the path `what` or else that of the output, while another process has the claim of it.
     """
-    with _held(Claim.of(output), what or output):
+    with _held(Claim.of(output, what), what or output):
         yield
 
 
@@ -91,7 +117,9 @@ def claimed(folder: pathlib.Path) -> Iterator[None]:
     if folder.exists() and not folder.is_dir():
         raise SoundNetError(f'{folder}: exists and is not a folder. Use another path')
     try:
-        with _held(Claim.at(folder / CLAIM), folder):
+        with naming(folder):
+            claim = Claim.at(folder / CLAIM)
+        with _held(claim, folder):
             yield
     finally:
         # Nothing was written, such as for wrong settings.

@@ -134,13 +134,22 @@ def test_an_unexpected_argument_is_reported():
         cli.no_arguments(['x'], 'Use --y')
 
 
-def test_an_empty_out_is_refused():
-    """It would be the current folder."""
-    path = ROOT / 'bin' / 'embed.py'
+@pytest.mark.parametrize(
+    ('out', 'words'),
+    [
+        ('', '--out is empty (is a shell variable unset?)'),
+        ('-', '--out=- is not stdout. Use /dev/stdout, no --out where that prints, or ./- for this name'),
+        ('a.wav', 'a.wav: is one of the inputs. Use another --out'),
+        ('./list.txt', './list.txt: is one of the inputs. Use another --out'),
+    ],
+)
+def test_an_out_that_cannot_be_meant_is_refused(tmp_path, out, words):
+    (tmp_path / 'a.wav').touch()
+    (tmp_path / 'list.txt').touch()
+    command = [sys.executable, ROOT / 'bin' / 'embed.py', f'--out={out}', '--paths_from=list.txt', 'a.wav']
     env = os.environ | {'PYTHONPATH': str(ROOT)}
-    done = subprocess.run([sys.executable, path, '--out=', 'a.wav'], capture_output=True, text=True, env=env)
-    said = 'soundnet-embed: --out is empty (is a shell variable unset?). See soundnet-embed --help\n'
-    assert (done.returncode, done.stderr) == (2, said)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f'soundnet-embed: {words}. See soundnet-embed --help\n')
 
 
 def test_runner_options_are_taken_from_the_command_line(monkeypatch):

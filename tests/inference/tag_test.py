@@ -14,6 +14,7 @@ from scipy import special
 
 from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, load
 from soundnet_tf.inference.files import find
 from soundnet_tf.inference.printing import _Text, tag_files, tag_live
@@ -180,6 +181,11 @@ def test_each_time_step(plain_folder, wav, capsys):
     tag_files(embedder, wav, 'text', 1, 'step')
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[1].strip(), len(lines)) == ('rain.wav', '4.75 s', 1 + 2 * 3)
+
+
+def test_tags_never_replace_a_sound(plain_folder, wav):
+    with pytest.raises(SoundNetError, match=r'^\./rain\.wav: is one of the inputs\. Use another --out$'):
+        tag_files(load(plain_folder), wav, out='./rain.wav')
 
 
 @pytest.mark.parametrize('per', ['clip', 'step'])

@@ -501,6 +501,7 @@ def test_mistakes_come_before_any_work(embedder, sounds):
         ({'out': 'new/', 'format': 'jsonl'}, 'new/ is a folder: jsonl needs a file'),
         ({'out': sounds[0].path}, 'is a file: npz needs a folder'),
         ({'out': sounds[0].path, 'format': 'npy'}, 'is a file: npy needs a folder'),
+        ({'out': sounds[0].path, 'format': 'csv'}, f'{sounds[0].path}: is one of the inputs. Use another --out'),
         ({'out': 'out', 'layers': ['conv9']}, "no layer 'conv9'"),
         ({'out': 'out', 'pool': 'sum'}, "pool='sum': must be one of none, mean, max"),
         ({'out': 'out', 'format': 'xls'}, "format='xls': must be one of npz, npy, jsonl, csv"),

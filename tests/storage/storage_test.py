@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -87,6 +88,41 @@ def test_the_target_of_a_link_is_replaced(tmp_path):
     assert (tmp_path / 'disk' / 'y.txt').read_text() == 'new'
     assert (tmp_path / 'folder').is_symlink()
     assert os.listdir(tmp_path / 'disk' / 'other') == ['z']
+
+
+def test_a_link_to_a_folder_that_is_to_be_made(tmp_path):
+    (tmp_path / 'link').symlink_to('disk/new')
+    with storage.claimed(tmp_path / 'link'):
+        storage.write_text(tmp_path / 'link' / 'x', 'x')
+    assert os.listdir(tmp_path / 'disk' / 'new') == ['x']
+    (tmp_path / 'other').symlink_to('disk/other')
+    storage.Claim.of(tmp_path / 'other' / 'x').release()
+    assert (tmp_path / 'disk' / 'other').is_dir()
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='no /proc, where even root cannot write')
+def test_errors_name_the_output_and_no_hidden_file():
+    def claim(path):
+        with storage.exclusive(path.with_name('.x.parts'), path):
+            pass
+
+    file = pathlib.Path('/proc/x.csv')
+    writes = [storage.Claim.of, claim, lambda path: storage.write_text(path, '')]
+    for write, path in (*((write, file) for write in writes), (storage.claimed, file.parent)):
+        with pytest.raises((FileNotFoundError, PermissionError)) as raised, contextlib.ExitStack() as held:
+            held.enter_context(write(path))
+        assert raised.value.filename == str(path)
+
+
+def test_an_output_is_no_input(tmp_path):
+    path = tmp_path / 'a.wav'
+    storage.refuse_input(path, [path])  # neither exists
+    path.touch()
+    (tmp_path / 'link').symlink_to('a.wav')
+    storage.refuse_input(path, ['gone', 'a\0b', tmp_path])
+    storage.refuse_input(tmp_path, [tmp_path])  # what is made in a folder may have other names
+    with pytest.raises(SoundNetError, match=r'/link: is one of the inputs\. Use another --out$'):
+        storage.refuse_input(tmp_path / 'link', ['gone', path])
 
 
 def test_a_pipe_is_written_to(tmp_path):

@@ -36,7 +36,7 @@ class Journal:
         self._path = out.with_name(out.name + '.journal')
         if out.exists() and not self._path.exists():
             raise SoundNetError(f'{out}: exists without its {self._path.name}. Use another --out')
-        out.parent.mkdir(parents=True, exist_ok=True)
+        storage.make_folder(out.parent)
         self._file = self._path.open('a+b')
         if not storage.lock(self._file):
             raise storage.in_use(out)
