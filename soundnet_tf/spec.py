@@ -21,7 +21,14 @@ BATCH_NORM_EPSILON = 1e-5
 """Added to a variance, as in the authors' code. Keras' own is 1e-3."""
 
 
-def _check_sizes(row: Any, *names: str) -> None:
+MAX_SIZE = 1 << 20
+"""Of filters, classes, kernels, strides and paddings: TensorFlow counts in 32 bits, and multiplies some of them."""
+
+MAX_SAMPLES = 1 << 31
+"""Of the clips that a net learned from: 27 hours."""
+
+
+def _check_sizes(row: Any, *names: str, maximum: int = MAX_SIZE) -> None:
     if not isinstance(row.name, str) or not row.name.isprintable() or not row.name or '/' in row.name:
         raise ValueError(f"a row's name must be printable text without '/', got {row.name!r}")
     for name in names:
@@ -29,6 +36,8 @@ def _check_sizes(row: Any, *names: str) -> None:
         value = getattr(row, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
             raise ValueError(f'{row.name}: {name} must be an integer of at least {minimum}, got {value!r}')
+        if value > maximum:
+            raise ValueError(f'{row.name}: {name} must be at most {maximum:,}, got {value:,}')
 
 
 class _Padded:
@@ -142,7 +151,7 @@ class NetSpec:
         if not isinstance(self.name, str) or not self.name.isprintable():
             raise ValueError(f'the name must be printable text, got {self.name!r}')
         if self.trained_samples is not None:
-            _check_sizes(self, 'trained_samples')
+            _check_sizes(self, 'trained_samples', maximum=MAX_SAMPLES)
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -42,6 +42,16 @@ def test_heads_have_the_names_of_their_teachers():
     [
         (lambda: Conv('conv1', filters=0, kernel=4, padding=0), 'conv1: filters must be an integer of at least 1'),
         (lambda: Conv('conv1', filters=4, kernel=4, padding=-1), 'conv1: padding must be an integer of at least 0'),
+        (
+            lambda: Conv('conv1', filters=4, kernel=4, padding=0, stride=2**31),
+            'conv1: stride must be at most 1,048,576, got 2,147,483,648',
+        ),
+        (lambda: Pool('pool1', kernel=10**12), 'pool1: kernel must be at most 1,048,576, got 1,000,000,000,000'),
+        (lambda: Head('places', classes=10**12, kernel=8), 'places: classes must be at most 1,048,576'),
+        (
+            lambda: dataclasses.replace(SOUNDNET8, trained_samples=10**12),
+            'trained_samples must be at most 2,147,483,648',
+        ),
         (lambda: Pool('pool1', kernel=2.0), 'pool1: kernel must be an integer'),
         (lambda: Head('places', classes=True, kernel=8), 'places: classes must be an integer'),
         (

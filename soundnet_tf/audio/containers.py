@@ -328,7 +328,12 @@ def looks_like_sound(data: Any) -> bool:
     return magic or head[:3] == b'ID3' or bool(mp3_frame(head[:3]))
 
 
-PLAYLISTS = (b'#EXTM3U', b'ffconcat', b'[playlist]', b'v=0\r\n', b'v=0\n', b'<?xml', b'<MPD', b'<playlist', b'<asx')
+A_LIST = 'a list of other files'
+PLAYLISTS = (
+    *(b'v=0\r\n', b'v=0\n', b'file "', b"file '", b'rem ', b'title "', b'performer "', b'catalog '),
+    *b'#extm3u ffconcat [playlist] [reference] <?xml <?wpl <mpd <playlist <asx <smil'.split(),
+    *b'http:// https:// rtsp:// mms:// pnm:// file://'.split(),
+)
 
 
 def unknown(data: Any) -> str:
@@ -337,8 +342,8 @@ def unknown(data: Any) -> str:
     if not head:
         return f'the file is empty. {AGAIN}'
     text = data[:512].lstrip(b'\xef\xbb\xbf \r\n\t').lower()
-    if text.startswith(tuple(mark.lower() for mark in PLAYLISTS)):
-        return 'a list of other files, not a sound file. Pass those files themselves'
+    if text.startswith(PLAYLISTS):
+        return f'{A_LIST}, not a sound file. Pass those files themselves'
     start = head.decode('latin-1').strip().partition('\n')[0].strip()
     what = f'it begins with the text {start!r}' if start.isprintable() else f'it begins with bytes {head[:8].hex(" ")}'
     return f'not a sound file, {what}. Use a sound or video file that FFmpeg reads'

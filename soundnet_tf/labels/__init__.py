@@ -4,9 +4,13 @@
 """
 
 import functools
+import re
 from importlib import resources
 
 from soundnet_tf.errors import SoundNetError
+
+CONTROL = re.compile(r'[\x00-\x08\x0a-\x1f\x7f-\x9f]')
+"""Characters that no name may have: not the tab, with which some lists separate codes from names."""
 
 
 @functools.cache
@@ -30,9 +34,11 @@ def short(head: str, name: str) -> str:
 
 
 def parse(text: str, source: str) -> tuple[str, ...]:
-    """One name per line. Raises SoundNetError if a line in the middle is empty."""
-    names = text.rstrip('\n').split('\n')
+    """One name per line. Raises SoundNetError if a line in the middle is empty, or has control characters."""
+    names = tuple(name.strip() for name in text.rstrip('\n').split('\n'))
     for number, name in enumerate(names, start=1):
-        if not name.strip():
+        if not name:
             raise SoundNetError(f'{source}: line {number} is empty. Every class needs a name')
-    return tuple(name.strip() for name in names)
+        if found := CONTROL.search(name):
+            raise SoundNetError(f'{source}: line {number} has the control character {found[0]!r}. Remove it')
+    return names

@@ -79,6 +79,8 @@ def _names(spec: NetSpec, labels_by_head: Mapping[str, Iterable[str]]) -> dict[s
         own = tuple(labels_by_head.get(head.name, ()))
         if own and len(own) != head.classes:
             raise SoundNetError(f'head {head.name}: {len(own)} labels for {head.classes} classes')
+        if wrong := [name for name in own if labels.CONTROL.search(name)]:
+            raise SoundNetError(f'head {head.name}: label {wrong[0]!r} has a control character. Use another name')
         names[head.name] = own or labels.shipped(head.name, head.classes) or labels.numbered(head.classes)
     return names
 

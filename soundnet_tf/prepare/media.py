@@ -3,10 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 
-from soundnet_tf.audio import pyav
+from soundnet_tf.audio import containers, pyav
 from soundnet_tf.audio.notes import Incomplete
 from soundnet_tf.audio.pyav import NoSound
 from soundnet_tf.errors import BadAudio
+from soundnet_tf.prepare.manifest import REFUSED
 
 
 class Unusable(Exception):
@@ -41,7 +42,8 @@ def reading(path: str) -> Iterator[None]:
     except Incomplete as error:
         raise Unusable('incomplete', str(error).removeprefix(f'{path}: incomplete: ')) from None
     except BadAudio as error:
-        raise Unusable('damaged', str(error).removeprefix(f'{path}: ')) from None
+        said = str(error).removeprefix(f'{path}: ')
+        raise Unusable(REFUSED if said.startswith(containers.A_LIST) else 'damaged', said) from None
     except (av.error.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
         # Unsupported pixel formats, headers that state gigabytes, or rates of 0.
         raise Unusable('damaged', pyav.reason(error)) from None

@@ -311,6 +311,27 @@ def test_damaged_data_gives_one_line(kind, decoder, capfd):
     assert capfd.readouterr() == ('', '')
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        '\ufeff#EXTM3U\nb.wav',
+        'ffconcat version 1.0\nfile b.wav',
+        "file 'b.wav'\n",
+        'FILE "b.wav" WAVE\n  TRACK 01 AUDIO\n',
+        'REM GENRE Rain\nTITLE "b"\nFILE "b.wav" WAVE\n',
+        'PERFORMER "x"\nFILE "b.wav" WAVE\n',
+        '<SMIL><audio src="b.wav"/></SMIL>',
+        '[Reference]\r\nRef1=http://x/b.asf\r\n',
+        'rtsp://x/b.rm\n',
+        'https://x/b.wav',
+        '<?wpl version="1.0"?>',
+    ],
+)
+def test_lists_of_other_files_are_named_as_such(text):
+    with pytest.raises(BadAudio, match=r'^a\.mp3: a list of other files, not a sound file\. Pass those files'):
+        decoding.decode(text.encode(), 'a.mp3')
+
+
 def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     (tmp_path / 'rain.wav').write_bytes(encoded('mp3'))  # the wrong name does not matter
     assert len(decoding.read(tmp_path / 'rain.wav')) == SAMPLE_RATE

@@ -199,6 +199,8 @@ def test_labels_come_with_the_head():
     assert (len(labels['imagenet']), len(labels['places'])) == (1000, 401)
     with pytest.raises(SoundNetError, match='head places: 1 labels for 4 classes'):
         model.build(thin_spec(), labels={'places': ['a']})
+    with pytest.raises(SoundNetError, match=r"head places: label 'b\\nc' has a control character. Use another name"):
+        model.build(thin_spec(), labels={'places': ['a', 'b\nc', 'd', 'e']})
 
 
 def test_foreign_models_are_refused():

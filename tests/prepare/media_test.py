@@ -161,6 +161,10 @@ def test_files_whose_names_look_like_addresses(tmp_path, monkeypatch):
             "not a sound file, it begins with the text 'dear",
         ),
         (
+            lambda path: path.write_text('ffconcat version 1.0\nfile b.mp4\n'),
+            '^refused: a list of other files, not a sound file. Pass those files themselves$',
+        ),
+        (
             lambda path: path.write_bytes(made.video(path, 8).read_bytes()[: path.stat().st_size // 2]),
             r'damaged: FFmpeg cannot open it \(Invalid data',
         ),

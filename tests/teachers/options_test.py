@@ -4,6 +4,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import pytest
 
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.teachers import options
 
 
@@ -34,3 +35,13 @@ def test_sizes_count_where_ends_are_the_same(tmp_path, ends):
     one.write_bytes(bytes(10))
     two.write_bytes(bytes(11))
     assert options.outline([one]) != options.outline([two])
+
+
+@pytest.mark.parametrize('wrong', ['\0', 'a\x1b[31m', 'a\x0bb', 'a\x9fb'])
+def test_class_names_have_no_control_characters(tmp_path, wrong):
+    path = tmp_path / 'names.txt'
+    path.write_text(f'crane\ncrane\nn01\tdog\r\nå\xa0b\n{wrong}\n')
+    with pytest.raises(SoundNetError, match=r'names\.txt: line 5 has the control character .*\. Remove it$'):
+        options.read_labels('places', {'labels': str(path)})
+    path.write_text(path.read_text().replace(wrong, 'cat'))
+    assert options.read_labels('places', {'labels': str(path)}) == ('crane', 'crane', 'n01\tdog', 'å\xa0b', 'cat')
