@@ -10,6 +10,7 @@ from tools import fuzz
 MUTATIONS = 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('reader', READERS, ids=lambda reader: reader.name)
 def test_damage_ends_in_one_line(reader, tmp_path, capsys):
     path = reader.make(tmp_path)

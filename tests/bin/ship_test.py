@@ -16,6 +16,7 @@ def ship(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_from_another_start_only_the_rows(tmp_path):
     folders(tmp_path / 'pitches', clips=1)
     saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'net')

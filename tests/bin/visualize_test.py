@@ -36,6 +36,7 @@ def home(tmp_path_factory):
 ASKED = ('--model=net', '--sounds=sounds', '--out=report', '--units=2', '--top=2', '--layers=conv7,places')
 
 
+@pytest.mark.slow
 def test_the_command(home):
     status, out, err = call(*ASKED, cwd=home)
     assert (status, out) == (1, ['report/index.html: 7 done; 1 failed (1 unreadable)'])

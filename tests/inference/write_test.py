@@ -376,6 +376,7 @@ def test_a_finished_table_is_skipped_and_another_is_rebuilt(embedder, sounds, fo
 
 
 # As text an hour takes five seconds to write.
+@pytest.mark.slow
 @pytest.mark.parametrize(('format', 'steps', 'most_mb'), [('jsonl', 24_000, 150), ('parquet', 97_000, 600)])
 def test_a_table_of_hours_takes_little_memory(tmp_path, format, steps, most_mb):
     """Two rows of 2.5 or 10 hours of pool5 each, 25 or 99 MB, are written, and looked through."""
