@@ -1,4 +1,4 @@
-r"""Convert videos to TFRecords: their sound, and the predictions of visual teachers for their frames.
+r"""Convert videos to TFRecords: their sound, and the predictions of teachers for their frames, or for the sound.
 
     soundnet-prepare videos/ --out=records/ \
       --teacher=imagenet=mobilenet.tflite,labels=imagenet.txt \
@@ -14,11 +14,12 @@ A teacher is NAME=SOURCE[,option=value...]; NAME is also the name of the net's h
   imagenet=keras:VGG16,weights=vgg16.h5     a Keras application
   places=net.keras,labels=names.txt         a saved Keras model
   places=net/,labels=names.txt              a SavedModel
+  imagenet=hear:soundnet8                   a saved net that listens: its head imagenet, or head=NAME
   places=posteriors/,labels=names.txt       precomputed: posteriors/ID.npy, [frames, classes]
   places=posteriors.h5,labels=names.txt     precomputed: a dataset ID, [frames, classes], per video
   imagenet=B%04d/prob,frames=list_%04d.txt  precomputed: in the format of SoundNet's authors (docs/prepare.md)
 Options: labels, scale (0..255, 0..1, -1..1, caffe), crop (0.875), drop (a class), kind, weights.
-If all posteriors are precomputed, sound files can replace the videos.
+If all teachers listen or are precomputed, sound files can replace the videos.
 
 To inspect a dataset, or one of its shards:
     soundnet-prepare --inspect=records/records-00000-of-00008.tfrecord | less

@@ -11,8 +11,18 @@ from tools.build_file import ROOT, build_file, command, foreign_imports, modules
 # From the bottom up: a module may import from its own subpackage, from its own layer and from any layer below.
 TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
 SOUND = {'audio', 'web'}
-NETS = {'nets', 'records', 'teachers', 'training'}
-FEATURES = {'prepare', 'inference', 'export', 'importing', 'evaluation', 'finetune', 'multimodal', 'visualize'}
+NETS = {'nets', 'records', 'training'}
+FEATURES = {
+    'teachers',
+    'prepare',
+    'inference',
+    'export',
+    'importing',
+    'evaluation',
+    'finetune',
+    'multimodal',
+    'visualize',
+}
 APPLICATIONS = {'study', 'demo', 'shipping'}
 COMMANDS = {'bin'}
 # These may import from every layer.
@@ -20,10 +30,13 @@ ENTRY_POINTS = {'soundnet_tf', 'testing', 'cli', 'hear'}
 LAYERS = [TABLES, SOUND, NETS, FEATURES, APPLICATIONS, COMMANDS]
 # By subpackage of FEATURES: the others of FEATURES that it may import.
 MAY_IMPORT = {
-    'evaluation': {'inference'},
+    # Some teachers listen.
+    'teachers': {'inference'},
+    'prepare': {'teachers'},
+    'evaluation': {'inference', 'teachers'},
     'finetune': {'evaluation', 'inference'},
-    'multimodal': {'inference', 'prepare', 'evaluation'},
-    'visualize': {'inference'},
+    'multimodal': {'inference', 'prepare', 'evaluation', 'teachers'},
+    'visualize': {'inference', 'teachers'},
     'export': {'evaluation'},
     # An imported net gets its net.tflite.
     'importing': {'export'},
@@ -73,7 +86,7 @@ def test_the_net_runs_on_any_backend(name):
 def test_features_do_not_import_training():
     for name, path in modules().items():
         subpackages = {subpackage(other) for other in own_imports(path)}
-        if subpackage(name) in FEATURES - {'finetune', 'prepare'}:
+        if subpackage(name) in FEATURES - {'finetune', 'prepare', 'teachers'}:
             assert not subpackages & {'training', 'records'}, name
         if subpackage(name) == 'prepare':
             assert not subpackages & {'training', 'nets'}, name

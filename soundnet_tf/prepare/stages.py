@@ -76,7 +76,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class VideoClip:
-    """The encoded sound of a part of one video, and its frames."""
+    """The sound of a part of one video, also encoded, and its frames."""
 
     video: Video
     start_s: float
@@ -87,6 +87,7 @@ class VideoClip:
     frame_times: tuple[float, ...]
     """From the start of the clip."""
     frames: tuple[Frame, ...]
+    waveform: Waveform
     missing_s: float | None = None
     """Seconds of its sound that are missing or filled with silence; 0 for an unknown part, None for nothing."""
 
@@ -185,7 +186,7 @@ def _clip(
         fit = encoding.statable(waveform) if settings.audio_format == 'mp3' else waveform
         encoded = sound.encode(fit, settings.audio_format)
     first_frame = index * len(unit_middles(settings.clip_s, settings.frame_every_s))
-    return VideoClip(video, start_s, first_frame, encoded, len(fit), times, frames, missing_s)
+    return VideoClip(video, start_s, first_frame, encoded, len(fit), times, frames, fit, missing_s)
 
 
 def labelled(
@@ -214,7 +215,10 @@ def label(
     clips: Sequence[VideoClip], teachers: Sequence[Teacher], settings: Settings, clock: Clock
 ) -> list[Sample | Skipped]:
     """The posteriors of each teacher for many clips in one batch."""
-    views = [View(clip.video.id, clip.frames, clip.first_frame, len(clip.frame_times)) for clip in clips]
+    views = [
+        View(clip.video.id, clip.frames, clip.first_frame, len(clip.frame_times), clip.frame_times, clip.waveform)
+        for clip in clips
+    ]
     seen = {}
     for teacher in teachers:
         with clock.at(teacher.name):

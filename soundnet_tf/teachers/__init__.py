@@ -1,4 +1,4 @@
-"""Teachers: networks that label the frames of videos, or posteriors from elsewhere.
+"""Teachers: networks that label the frames of videos, nets that label the sound, or posteriors from elsewhere.
 
 The paper's teachers are VGG16 on ImageNet (1000 objects) and on Places (401 scenes); any image
 classifier can be a teacher. It is specified as `NAME=WHERE[,option=value...]`:
@@ -7,6 +7,7 @@ classifier can be a teacher. It is specified as `NAME=WHERE[,option=value...]`:
     imagenet=keras:VGG16,weights=vgg16.h5              a Keras application
     places=places365.keras,labels=places.txt           a saved Keras model
     places=places365/,labels=places.txt                a SavedModel (its serving signature)
+    imagenet=hear:soundnet8                            a saved net that listens: its head imagenet
     places=posteriors/,labels=places.txt               ready: posteriors/ID.npy, [frames, classes] per video
     places=posteriors.h5,labels=places.txt             ready: an HDF5 dataset ID, [frames, classes] per video
     imagenet=B%04d/prob,frames=frames_%04d.txt         ready: the layout of SoundNet's authors, see below
@@ -37,20 +38,31 @@ from numpy.typing import NDArray
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
-from soundnet_tf.teachers import networks, ready
+from soundnet_tf.teachers import listening, networks, ready
+from soundnet_tf.teachers.listening import ListeningTeacher
 from soundnet_tf.teachers.networks import Run
 from soundnet_tf.teachers.options import number, read_labels, refuse_background, take_apart
 from soundnet_tf.teachers.ready import ReadyTeacher
 from soundnet_tf.teachers.view import Frame, View
 
-__all__ = ['Frame', 'NetworkTeacher', 'ReadyTeacher', 'Teacher', 'View', 'network_teacher', 'parse', 'parse_all']
+__all__ = [
+    'Frame',
+    'ListeningTeacher',
+    'NetworkTeacher',
+    'ReadyTeacher',
+    'Teacher',
+    'View',
+    'network_teacher',
+    'parse',
+    'parse_all',
+]
 
 DEFAULT_CROP = 0.875
 """The usual 224 of 256."""
 
 
 class Teacher(Protocol):
-    """Anything that labels the frames of videos."""
+    """Anything that labels the frames of videos, or their sound."""
 
     name: str
     labels: tuple[str, ...]
@@ -102,6 +114,8 @@ class NetworkTeacher:
 def parse(text: str) -> Teacher:
     """Load the teacher `NAME=WHERE[,option=value...]`. Raises SoundNetError in one line."""
     wanted = take_apart(text)
+    if wanted.form == 'listening':
+        return listening.load(wanted)
     if wanted.form in ('ready', 'released'):
         return ready.load(wanted)
     run, size = networks.load(wanted)

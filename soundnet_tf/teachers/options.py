@@ -12,15 +12,19 @@ from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import KINDS
 from soundnet_tf.teachers import hdf5
 
-Form = Literal['application', 'network', 'ready', 'released']
+Form = Literal['application', 'network', 'listening', 'ready', 'released']
+
+PREFIX = 'hear:'
+"""Of a saved net that listens."""
 
 OPTIONS: dict[Form, tuple[str, ...]] = {
     'application': ('labels', 'crop', 'drop', 'kind', 'weights'),
     'network': ('labels', 'scale', 'crop', 'drop', 'kind'),
+    'listening': ('head',),
     'ready': ('labels', 'kind'),
     'released': ('frames', 'labels'),
 }
-"""The options of Keras applications, other networks, ready posteriors and the authors' layout."""
+"""The options of Keras applications, other networks, nets that listen, ready posteriors and the authors' layout."""
 
 END_BYTES = 1 << 20
 """Hashed at both ends of a large file."""
@@ -67,6 +71,8 @@ def take_apart(text: str) -> Wanted:
 def _form(name: str, where: str, keys: Sequence[str]) -> Form:
     if where.startswith('keras:'):
         return 'application'
+    if where.startswith(PREFIX):
+        return 'listening'
     if 'frames' in keys:
         return 'released'
     path = pathlib.Path(where)

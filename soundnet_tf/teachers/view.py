@@ -5,13 +5,15 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf.audio import Waveform
+
 Frame = NDArray[np.uint8]
 """`[height, width, 3]` RGB."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """The frames of one clip, and their position in its video."""
+    """The frames and the sound of one clip, and their position in its video."""
 
     id: str
     """Of the video."""
@@ -21,3 +23,7 @@ class View:
     """The number of frames of the video before this clip."""
     count: int = 1
     """The number of frames of the clip."""
+    times: tuple[float, ...] = ()
+    """The times of its frames in seconds, from the start of the clip."""
+    waveform: Waveform = dataclasses.field(default_factory=lambda: np.zeros(0, np.float32))
+    """`[samples]` at 22,050 Hz."""

@@ -145,7 +145,11 @@ def test_invalid_settings():
 def clip(id, frames):
     pictures = tuple(made.picture(5 * frame, 1, (32, 32)) for frame in range(frames))
     return VideoClip(
-        Video(id, f'/{id}'), 0.0, 0, b'mp3', 5, tuple(5.0 * frame + 2.5 for frame in range(frames)), pictures
+        Video(id, f'/{id}'),
+        *(0.0, 0, b'mp3', 5),
+        tuple(5.0 * frame + 2.5 for frame in range(frames)),
+        pictures,
+        np.zeros(5, np.float32),
     )
 
 
