@@ -3,7 +3,8 @@
     soundnet-ship --data=ESC-10/ --net=soundnet8 --work=runs/ship8 --out=savedmodels/soundnet8-esc10
 
 Each fold is held out once, with several seeds; WORK/rows.md has the accuracies. The predictions for held-out clips
-set a temperature, and the confidence threshold below which soundnet-tag prints "not sure". Then a net is trained on all
+set a temperature, and the confidence threshold below which soundnet-tag prints "not sure": precise enough, and with
+few --ood_sounds above it. Then a net is trained on all
 folds and written to --out, with net.tflite, model.json and MODEL_CARD.md, and added to models.json beside it.
 
 Without --out only the cross-validation runs: use --model to try another starting point, and --features to evaluate
@@ -41,6 +42,7 @@ TARGET = flags.DEFINE_float('target_precision', 0.95, 'Precision above the confi
 OOD = flags.DEFINE_multi_string(
     'ood_sounds', [], 'Real sounds of none of the classes: a file, folder or glob; can be repeated.'
 )
+MAX_OOD = flags.DEFINE_float('max_ood', 0.1, 'Max share of --ood_sounds above the confidence threshold.', 0, 1)
 FEATURES = flags.DEFINE_boolean('features', False, 'Also evaluate inner layers with an SVM.')
 ABOUT = flags.DEFINE_string('about', None, 'The data, for the model card (default: its name, clips and folds).')
 LICENCE = flags.DEFINE_string('licence', 'Apache-2.0', 'Licence of the weights.')
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
 def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Path | None) -> None:
     # Loads TensorFlow, so the data is checked first.
     from soundnet_tf.inference import files
-    from soundnet_tf.shipping import attribution, calibration, delivery, features, rows
+    from soundnet_tf.shipping import attribution, calibration, delivery, features, rows, trials
 
     work, out = pathlib.Path(WORK.value), pathlib.Path(OUT.value) if OUT.value else None
     folds = ', '.join(map(str, dataset.folds))
@@ -91,7 +93,8 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
     print(f'\n{rows.table(found, dataset.folds)}', flush=True)
     if FEATURES.value:
         print(f'\n{features.run(cv, found, work)}', flush=True)
-    own = calibration.calibrate([row.answers for row in found], TARGET.value)
+    answers = trials.with_ood(found, OOD.value) if OOD.value else [row.answers for row in found]
+    own = calibration.calibrate(answers, TARGET.value, MAX_OOD.value)
     print(f'\n{own}', flush=True)
     if out:
         print(f'the net is in {delivery.deliver(cv, found, own, work, out, terms)}')

@@ -97,6 +97,11 @@ All predictions on held-out clips{over}:
 ```"""
 
 
+def _ood_part(own: Facts) -> str:
+    share = own.get('ood_confident')
+    return '' if share is None else f', and on {100 * share:.1f} % of the out-of-distribution sounds'
+
+
 def _calibration(facts: Facts) -> str:
     own = facts['measured']['calibration']
     (threshold,) = facts['confidence_threshold'].values()
@@ -105,11 +110,16 @@ def _calibration(facts: Facts) -> str:
         held-out folds changes from {100 * own['error_before']:.1f} % to {100 * own['error_after']:.1f} %, the loss from
         {own['loss_before']:.3f} to {own['loss_after']:.3f} nats (the temperature for each fold is fitted on the
         others)."""
+    if own['temperature'] == 1:
+        temperature = f"""The expected calibration error on held-out folds is {100 * own['error_before']:.1f} %, the
+            loss {own['loss_before']:.3f} nats. A temperature, fitted on the other folds, does not lower the error, and
+            is not used."""
     confident = f"""Below a confidence of **{threshold:.3f}** `soundnet-tag` prints "not sure". The threshold is
         {own['rule']}. With the threshold for each fold fitted on the others, the net is confident on
         {100 * own['confident']:.1f} % of the held-out clips, with an accuracy of
         {_percent(own['accuracy_when_confident'])} on these and {_percent(own['accuracy_when_not_confident'])} on the
-        others. The threshold was fitted on whole clips: for single time steps it is only a rough guide."""
+        others{_ood_part(own)}. The threshold was fitted on whole clips: for single time steps it is only a rough
+        guide."""
     if threshold >= NEVER:
         confident = f'`soundnet-tag` always prints "not sure": no threshold meets the rule ({own["rule"]}).'
     return f'## Calibration\n\n{_paragraph(temperature)}\n\n{_paragraph(confident)}'

@@ -16,7 +16,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.inference import files, tags
 from soundnet_tf.nets.predictions import softmax
 from soundnet_tf.shipping import probes
-from soundnet_tf.shipping.calibration import Calibration
+from soundnet_tf.shipping.calibration import Answers, Calibration
 from soundnet_tf.shipping.rows import FoldResult, of_first_seed
 
 VARIANTS = 20
@@ -102,6 +102,24 @@ def synthetic(embedder: inference.Embedder) -> list[Trial]:
 
 def out_of_distribution(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[Trial, files.Tally]:
     """Real sounds of none of the classes through the final net; unusable files are reported and counted."""
+    (head,) = embedder.spec.head_names
+    values, tally = _of_ood(embedder, paths)
+    classes, threshold = embedder.labels[head], embedder.confidence_threshold[head]
+    return of('real sounds of no class', classes, values, threshold), tally
+
+
+def with_ood(rows: Sequence[FoldResult], paths: Sequence[str]) -> list[Answers]:
+    """The answers of each row, with its net's for out-of-distribution sounds: their logits up to a constant."""
+    found = []
+    for row in tqdm.tqdm(rows, desc='out-of-distribution sounds', unit='net', leave=False, disable=None):
+        values, _ = _of_ood(inference.load(row.net, short='tile'), paths)
+        logits = np.log(np.maximum(values, np.finfo(np.float32).tiny))
+        found.append(dataclasses.replace(row.answers, ood=logits))
+    return found
+
+
+def _of_ood(embedder: inference.Embedder, paths: Sequence[str]) -> tuple[NDArray[np.float64], files.Tally]:
+    """The only head's probabilities `[sounds, classes]` for whole files, in their order; unusable ones are counted."""
     (head,) = embedder.spec.heads
     tally, found = files.Tally(), []
 
@@ -113,7 +131,4 @@ def out_of_distribution(embedder: inference.Embedder, paths: Sequence[str]) -> t
     files.listen(embedder.listener, listed, [head.name], done, tally, len(listed))
     if not found:
         raise SoundNetError(f'--ood_sounds: none of the {len(listed)} files can be used. Pass other files')
-    values = np.array(found).reshape(len(found), head.classes)
-    return of(
-        'real sounds of no class', embedder.labels[head.name], values, embedder.confidence_threshold[head.name]
-    ), tally
+    return np.array(found, np.float64).reshape(len(found), head.classes), tally

@@ -11,7 +11,7 @@ from scipy import optimize, special
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.shipping import calibration
-from soundnet_tf.shipping.calibration import NEVER, Answers, calibrate, calibration_error, fit_temperature, threshold
+from soundnet_tf.shipping.calibration import NEVER, Answers, Goal, calibrate, calibration_error, fit_temperature
 
 
 def planted(temperature, clips=4000, classes=10, seed=0):
@@ -90,10 +90,28 @@ def test_the_error_by_hand():
 def test_the_threshold_is_the_smallest_with_the_target_precision(answers, wanted):
     confidences, right = answers
     good = [c for c in confidences if right[confidences >= c].mean() >= wanted]
-    if not good:
-        assert threshold(confidences, right, wanted) == NEVER
-    else:
-        assert threshold(confidences, right, wanted) == min(good)
+    assert Goal(wanted).threshold(confidences, right, np.zeros(0)) == min(good, default=NEVER)
+
+
+@given(ANSWERS, st.lists(st.floats(0, 1), min_size=1), st.floats(0, 1))
+def test_few_sounds_of_no_class_are_above_the_threshold(answers, ood, most):
+    confidences, right = answers
+    ood = np.array(ood)
+    good = [c for c in confidences if right[confidences >= c].mean() >= 0.5 and (ood >= c).sum() <= most * len(ood)]
+    assert Goal(0.5, most).threshold(confidences, right, ood) == min(good, default=NEVER)
+
+
+def test_sounds_of_no_class_are_measured_by_other_folds():
+    """Each fold's net is asked for a third of them, with the threshold of the other two thirds."""
+    ood = 2 * np.random.default_rng(0).normal(size=[600, 10])
+    folds = [Answers(fold, *planted(1.0, clips=400, seed=fold), ood + fold) for fold in range(3)]
+    strict, free = calibrate(folds, 0.5, 0.1), calibrate(folds, 0.5)
+    assert strict.confidence_threshold > free.confidence_threshold
+    assert strict.ood_confident == pytest.approx(0.1, abs=0.04)
+    assert free.ood_confident > 0.5
+    assert strict.confident < free.confident
+    assert strict.rule.endswith(', and at most 10% of other sounds above it')
+    assert 'of the out-of-distribution sounds' in str(strict)
 
 
 def test_losses_of_a_calibration():
@@ -139,6 +157,15 @@ def test_what_is_measured_on_a_fold_comes_from_the_others():
     assert found.accuracy_when_confident == pytest.approx(right[confident].mean())
     assert found.accuracy_when_not_confident == pytest.approx(right[~confident].mean())
     assert ', with accuracy ' in str(found)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.floats(0.3, 3.0)), min_size=2, max_size=4))
+def test_the_temperature_never_raises_the_error(folds):
+    answers = [Answers(number, *planted(t, clips=30, classes=4, seed=seed)) for number, (seed, t) in enumerate(folds)]
+    found = calibrate(answers, 0.6)
+    assert found.error_after < found.error_before or found.temperature == 1
+    if found.temperature == 1:
+        assert (found.error_after, found.loss_after) == (found.error_before, found.loss_before)
 
 
 def test_one_fold_is_too_few():
