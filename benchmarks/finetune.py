@@ -28,7 +28,7 @@ FORMS = {
     'the same in bfloat16': dataclasses.replace(SCRATCH, precision='bfloat16'),
     'mixed': dataclasses.replace(SCRATCH, mix=True),
     'without stretching and filters': PLAIN,
-    'frozen': dataclasses.replace(PLAIN, freeze=True),
+    'frozen': dataclasses.replace(PLAIN, freeze='all'),
 }
 try:
     precisions.checked('bfloat16')

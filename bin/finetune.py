@@ -45,16 +45,22 @@ for _field in dataclasses.fields(Recipe):
     if choices := _field.metadata.get('choices'):
         flags.DEFINE_enum(_field.name, None, choices, _help)
         continue
-    _define = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}[type(_field.default)]
-    _define(_field.name, None, _help)
+    _kinds = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    _kinds[type(_field.default)](_field.name, None, _help)
 
 # The recipe's other flags follow, below Optimiser.
 GROUPS = {
-    'The net': ('model', 'net', 'width', 'head_kernel', 'freeze', 'dropout', 'refit'),
+    'The net': ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'dropout', 'refit'),
     'Sound and augmentation':
         ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db'),
     'Evaluation': ('test_fold', 'strict', 'validation', 'keep', 'evaluate_every'),
-    'Off in every recipe': ('mix', 'label_smoothing', 'warmup', 'ema', 'test_crops'),
+    'Off in every recipe':
+        ('mix', 'label_smoothing', 'warmup', 'ema', 'test_crops', 'rate_decay', 'moving_statistics'),
 }  # fmt: skip
 _GROUPED = {name for names in GROUPS.values() for name in names}
 GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in _GROUPED)

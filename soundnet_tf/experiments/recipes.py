@@ -12,6 +12,10 @@ def _setting(default: Any, low: float, high: float, help: str) -> Any:
     return dataclasses.field(default=default, metadata={'min': low, 'max': high, 'help': help})
 
 
+def _layer(help: str) -> Any:
+    return dataclasses.field(default='', metadata={'help': help})
+
+
 def _choice(choices: tuple[str, ...], help: str) -> Any:
     return dataclasses.field(default=choices[0], metadata={'choices': choices, 'help': help})
 
@@ -30,9 +34,22 @@ class Recipe:
         5.0, 0.01, 600, 'seconds of a training crop; shorter clips are repeated, or padded with pad_s'
     )
     head_kernel: int = _setting(4, 1, 64, 'kernel size of the head, in frames of the last layer')
-    freeze: bool = _setting(False, 0, 1, 'train only the head, as a baseline; the other layers run in inference mode')
+    last_layer: str = _layer('the layer that the head reads, such as pool5; empty: the last one of the net')
+    freeze: str = _layer(
+        'the last layer that is not trained, such as conv2, or all: train only the head; frozen layers run in '
+        'inference mode'
+    )
+    moving_statistics: bool = _setting(
+        False, 0, 1, "normalise by the batch norms' moving statistics, which stay as they are, not by the batch's"
+    )
     learning_rate: float = _setting(1e-3, 1e-9, 1, 'learning rate of Adam, beta1 0.9')
     schedule: str = _choice(SCHEDULES, 'learning-rate schedule; cosine ends at 0')
+    rate_decay: float = _setting(
+        1.0,
+        0.01,
+        1,
+        'factor of the learning rate from each convolution to the one below it; the head has the full rate',
+    )
     warmup: int = _setting(0, 0, math.inf, 'epochs in which the learning rate rises from 0')
     weight_decay: float = _setting(0.0, 0, 1, "weight decay of AdamW, on the convolutions' kernels")
     ema: float = _setting(0.0, 0, 0.99999, 'decay of the exponential moving average of the weights; 0 turns it off')
@@ -57,8 +74,8 @@ class Recipe:
             _check(field, getattr(self, field.name))
         if self.warmup and self.warmup >= self.epochs:
             raise SoundNetError(f'warmup must be less than epochs, {self.epochs}, got {self.warmup}')
-        if self.freeze and self.precision != 'float32':
-            raise SoundNetError(f'precision={self.precision} has no effect with freeze: leave one of the two out')
+        if self.freeze == 'all' and self.precision != 'float32':
+            raise SoundNetError(f'precision={self.precision} has no effect with freeze=all: leave one of the two out')
 
     def rate(self, epoch: float) -> float:
         """The learning rate after a number of epochs, which may be fractional."""
@@ -79,7 +96,7 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise SoundNetError(f'{name} must be of type {kind.__name__}, got {value!r}')
     if kind is str:
-        if value not in facts['choices']:
+        if value not in facts.get('choices', [value]):
             raise SoundNetError(f'{name} must be {" or ".join(facts["choices"])}, got {value!r}')
     elif not facts['min'] <= value <= facts['max']:
         bounds = f'from {facts["min"]:g} to {facts["max"]:g}'

@@ -30,8 +30,9 @@ from soundnet_tf.finetune import journal, student, waveforms
 from soundnet_tf.finetune.loop import BEST, CHECKPOINTS, Run
 from soundnet_tf.finetune.step import make_state
 from soundnet_tf.inference import precisions
-from soundnet_tf.nets import lookup, saved
+from soundnet_tf.nets import saved
 from soundnet_tf.spec import SOUNDNET8, NetSpec
+from soundnet_tf.training.start import Start
 
 Keep = Literal['last', 'best']
 
@@ -88,22 +89,21 @@ def finetune(
         raise SoundNetError(f"keep must be 'last' or 'best', got {keep!r}")
     if keep == 'best' and not validation:
         raise SoundNetError('keep=best needs validation clips. Set validation=0.2, or keep=last')
-    if start is not None:
-        start = lookup.find(start)
-        saved.read_spec(start)  # reports what is not a saved net
+    begun = Start.find(start) if start is not None else None
     out, parts = pathlib.Path(out), split(dataset, test_fold, validation, seed)
     with storage.claimed(out):
         finished = journal.read_result(out)
         if finished is None:
             _require(recipe)
-        before = saved.read_facts(start).get('origin', {}) if start is not None else {}
+        facts_of_start = begun.facts() if begun else {'started_from': None, 'start_sha256': None, 'before': {}}
+        before = facts_of_start['before']
         if test_fold is not None:
             check_recordings(dataset, [test_fold])
             check_unseen(dataset, [test_fold], before)
-        spec = student.spec_for(saved.read_spec(start) if start is not None else spec, dataset, recipe)
+        spec = student.spec_for(saved.read_spec(begun.folder) if begun else spec, dataset, recipe)
         about = {
             'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
-            'start_sha256': saved.fingerprint(start) if start is not None else None,
+            'start_sha256': facts_of_start['start_sha256'],
             'spec': spec.to_dict(),
             'recipe': recipe.to_dict(),
             'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
@@ -117,7 +117,7 @@ def finetune(
         paths = [clip.path for clip in dataset.clips]
         decoded = waveforms.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
         keras.utils.set_random_seed(seed)
-        state = make_state(student.build(spec, dataset, start), recipe)
+        state = make_state(student.build(spec, dataset, begun), recipe)
         run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
         epoch = run.train()
         run.refit()
@@ -131,7 +131,7 @@ def finetune(
         facts = {
             'epoch': epoch,
             'accuracy': accuracy,
-            'started_from': str(start) if start is not None else None,
+            'started_from': facts_of_start['started_from'],
             # This net, and nets fine-tuned from it, must not be evaluated on these clips.
             'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
             'before': before,

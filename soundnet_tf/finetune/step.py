@@ -51,12 +51,26 @@ def make_state(net: model.SoundNet, recipe: Recipe) -> State:
     if recipe.ema:
         ema = model.build(net.spec, labels=net.labels)
         ema.set_weights(net.get_weights())
-    optimizer: Any = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
+    optimizer = RatedAdam(net, recipe)
     variables = student.trainable_variables(net, recipe)
     # Only kernels: decay of biases and batch-norm scales does not regularise.
     optimizer.exclude_from_weight_decay([variable for variable in variables if variable.name != 'kernel'])
     optimizer.build(variables)
     return State(net, ema, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
+
+
+class RatedAdam(keras.optimizers.Adam):
+    """With the share of the learning rate that each variable gets. Weight decay has the full rate."""
+
+    def __init__(self, net: model.SoundNet, recipe: Recipe) -> None:
+        super().__init__(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
+        shares = student.rate_shares(net, recipe)
+        by_reference = {variable.value.ref(): shares[student.row_of(variable)] for variable in net.trainable_variables}
+        # Keras gives TensorFlow's variables, which have no path.
+        self._share_of = by_reference.__getitem__
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, learning_rate * self._share_of(variable.ref()))
 
 
 def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:

@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.errors import SoundNetError
+from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune.waveforms import FULL_SCALE, Samples, Sounds
-from soundnet_tf.nets import fast, model, saved
-from soundnet_tf.spec import NetSpec
+from soundnet_tf.nets import fast, model
+from soundnet_tf.spec import NetSpec, Pool
+from soundnet_tf.training.start import Start
 
 SAMPLES_AT_ONCE = 160 * SAMPLE_RATE
 """Max samples per batch at test time: 32 clips of 5 s."""
@@ -27,14 +28,19 @@ TrainingForm = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
-    """The trunk of `spec` with one head of stride 1 for the classes of `dataset`.
+    """The trunk of `spec`, up to the recipe's last layer, with one head of stride 1 for the classes of `dataset`.
 
-    Raises SoundNetError if a layer has the head's name, ShortClip if the recipe's crops are too short for one frame.
+    Raises SoundNetError if a layer has the head's name, UnknownLayer for layers of the recipe that the trunk lacks,
+    ShortClip if the recipe's crops are too short for one frame.
     """
+    if recipe.last_layer:
+        spec = _up_to(spec, recipe.last_layer)
+    if recipe.freeze not in ('', 'all', *spec.layer_names):
+        raise UnknownLayer(f'freeze: no layer {recipe.freeze!r}. Use all, {", ".join(spec.layer_names)}')
     if dataset.name in spec.layer_names:
         raise SoundNetError(f'{dataset.name}: a layer has this name, so the head cannot. Use another name')
     samples, kernel = round(recipe.crop_s * SAMPLE_RATE), recipe.head_kernel
-    if recipe.freeze:
+    if _is_frozen(spec, recipe):
         # What its own training never reached stays out: the mean over time would weigh it by the clip's length.
         kernel = min(kernel, max(1, geometry.frames(spec, spec.layer_names[-1], samples)))
     else:
@@ -48,27 +54,58 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     return geometry.trim_edges(spec, samples)
 
 
-def build(spec: NetSpec, dataset: DataSet, start: saved.Path | None) -> model.SoundNet:
+def _up_to(spec: NetSpec, last: str) -> NetSpec:
+    """The trunk without the layers above `last`."""
+    if last not in spec.layer_names:
+        raise UnknownLayer(f'last_layer: no layer {last!r}. Use {", ".join(spec.layer_names)}')
+    layers = spec.layers[: spec.layer_names.index(last) + 1]
+    feature_layer = spec.feature_layer if spec.feature_layer in [row.name for row in layers] else last
+    return dataclasses.replace(spec, layers=layers, feature_layer=feature_layer, heads=())
+
+
+def _is_frozen(spec: NetSpec, recipe: Recipe) -> bool:
+    """Whether only the head is trained."""
+    return recipe.freeze in ('all', spec.layer_names[-1])
+
+
+def build(spec: NetSpec, dataset: DataSet, start: Start | None) -> model.SoundNet:
     """A net of `spec`, with the layers of the saved net `start`, or random ones; the head is always new."""
     net = model.build(spec, labels={dataset.name: dataset.classes})
     if start is not None:
-        saved.load_weights(model.trunk_of(net), start)
+        start.load(net, heads=())
     return net
 
 
 def trainable_variables(net: model.SoundNet, recipe: Recipe) -> list[Any]:
-    """The variables that are trained."""
-    (head,) = net.spec.head_names
-    return net.get_layer(model.logits_name(head)).trainable_variables if recipe.freeze else net.trainable_variables
+    """The variables that are trained, from the lowest layer to the head."""
+    frozen = _frozen_rows(net.spec, recipe)
+    return [variable for variable in net.trainable_variables if row_of(variable) not in frozen]
+
+
+def row_of(variable: Any) -> str:
+    """The layer or head that a variable belongs to: conv1 of `conv1_conv/kernel`."""
+    return str(variable.path).split('/')[0].rpartition('_')[0]
+
+
+def _frozen_rows(spec: NetSpec, recipe: Recipe) -> tuple[str, ...]:
+    if not recipe.freeze:
+        return ()
+    return spec.layer_names if _is_frozen(spec, recipe) else _up_to(spec, recipe.freeze).layer_names
+
+
+def rate_shares(net: model.SoundNet, recipe: Recipe) -> dict[str, float]:
+    """The share of the learning rate of each convolution and of the head: less for each one further down."""
+    rows = [row.name for row in net.spec.rows if not isinstance(row, Pool)]
+    return {name: recipe.rate_decay**depth for depth, name in enumerate(reversed(rows))}
 
 
 def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
     """The forward pass in training: dropout before the head, and the mean logits over time.
 
-    A frozen trunk runs in inference mode, so that neither weights nor moving statistics change.
+    Frozen layers run in inference mode, so that neither weights nor moving statistics change.
     """
     (head,) = net.spec.heads
-    trunk = _frozen_trunk(net) if recipe.freeze else fast.training_trunk(net, recipe.precision)
+    trunk = _trunk(net, recipe)
 
     def run(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = trunk(waveform)
@@ -79,10 +116,20 @@ def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
     return run
 
 
-def _frozen_trunk(net: model.SoundNet) -> Callable[[Any], Any]:
-    last = net.spec.layer_names[-1]
-    layers = model.features(net, [last])
-    return lambda waveform: layers(waveform, training=False)[last]
+def _trunk(net: model.SoundNet, recipe: Recipe) -> Callable[[Any], Any]:
+    rows = _frozen_rows(net.spec, recipe)
+    if rows == net.spec.layer_names:
+        return _frozen_trunk(net, rows[-1])
+    trained = fast.training_trunk(net, recipe.precision, rows[-1] if rows else None, recipe.moving_statistics)
+    if not rows:
+        return trained
+    below = _frozen_trunk(net, rows[-1])
+    return lambda waveform: trained(tf.stop_gradient(below(waveform)))
+
+
+def _frozen_trunk(net: model.SoundNet, last: str) -> Callable[[Any], Any]:
+    form = fast.inference_form(net, [last])
+    return lambda waveform: form(waveform)[last]
 
 
 class Scorer:

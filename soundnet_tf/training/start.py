@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,10 +29,14 @@ class Start:
         """The net as training sees it: all time steps of a clip, edges included."""
         return saved.read_spec(self.folder).with_edges()
 
-    def load(self, net: keras.Model) -> str:
-        """Set the trunk of `net`, and the heads that the saved net has in the same size; say which these are."""
-        own, heads = self.spec().heads, model.spec_of(net).with_edges().heads
-        kept, new = ([head.name for head in heads if (head in own) is fits] for fits in (True, False))
+    def load(self, net: keras.Model, heads: Sequence[str] | None = None) -> str:
+        """Set the layers of `net`, and of `heads`, by default all, those that the saved net has in the same size.
+
+        Says which these are.
+        """
+        own, there = self.spec().heads, model.spec_of(net).with_edges().heads
+        kept = [head.name for head in there if head in own and (heads is None or head.name in heads)]
+        new = [head.name for head in there if head.name not in kept]
         tensors = saved.Tensors(self.folder, saved.read_spec(self.folder))
         for key, variable in model.variables_of(net).items():
             if key.split('/')[0] not in new:

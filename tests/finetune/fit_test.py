@@ -109,7 +109,7 @@ def test_every_augmentation_together_learns_too(made, tmp_path):
 
 
 def test_a_frozen_net_keeps_every_number_but_its_heads(made, trained, tmp_path):
-    recipe = dataclasses.replace(SHORT, freeze=True)
+    recipe = dataclasses.replace(SHORT, freeze='all')
     result = finetune(made, recipe, tmp_path / 'run', start=trained, seed=1)
     before, after = weights(trained), weights(result.net)
     assert {key for key in after if key not in before} == {'pitches/kernel', 'pitches/bias'}

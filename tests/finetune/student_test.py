@@ -12,13 +12,15 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
-from soundnet_tf.finetune import student, waveforms
+from soundnet_tf.finetune import step, student, waveforms
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.training.start import Start
 
 DATA = DataSet('pets', ('cat', 'dog', 'owl'), tuple(LabelledClip(label, label) for label in ('cat', 'dog', 'owl')))
 FRAMES = Recipe(crop_s=3, head_kernel=1)
+SOUNDNET5_THIN = thin(SOUNDNET5, 1 / 16)
 ENDS_IN_A_POOL = NetSpec('odd', (Conv('a', 3, 16, 8), Pool('b', 4), Conv('c', 4, 8, 4), Pool('d', 2)), (), 'c')
 
 
@@ -48,7 +50,7 @@ def test_the_authors_head_has_one_frame_for_5_s():
 def test_a_frozen_trunk_keeps_out_what_its_training_never_reached():
     """Else a head of 5 s crops weighs the original's wild last step by the length of a clip."""
     original = geometry.trim_edges(SOUNDNET8, 20 * SAMPLE_RATE)
-    frozen = student.spec_for(original, DATA, dataclasses.replace(RECIPES['authors'], freeze=True))
+    frozen = student.spec_for(original, DATA, dataclasses.replace(RECIPES['authors'], freeze='all'))
     assert frozen.layers == original.layers
     assert frozen.layers[-1].paddings == (2, 0)
     assert [geometry.frames(frozen, name, 5 * SAMPLE_RATE) for name in ('conv7', 'pets')] == [3, 1]
@@ -69,7 +71,9 @@ def test_a_head_that_does_not_fit_is_reported():
 def test_a_saved_net_keeps_all_but_its_heads(tmp_path):
     start = enliven(model.build(thin_spec()), seed=3)
     saved.save_net(start, tmp_path / 'net')
-    net = student.build(student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, tmp_path / 'net')
+    net = student.build(
+        student.spec_for(saved.read_spec(tmp_path / 'net'), DATA, FRAMES), DATA, Start.find(tmp_path / 'net')
+    )
     assert net.labels == {'pets': ('cat', 'dog', 'owl')}
     given, own = model.variables_of(start), model.variables_of(net)
     assert set(own) - set(given) == {'pets/kernel', 'pets/bias'}
@@ -127,7 +131,7 @@ def test_bfloat16_is_close_to_float32():
 
 
 def test_the_frozen_form_is_inference_and_changes_nothing():
-    recipe = dataclasses.replace(FRAMES, freeze=True)
+    recipe = dataclasses.replace(FRAMES, freeze='all')
     net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
     before = [np.array(variable) for variable in net.variables]
     x = np.stack([noise(3, seed=seed) for seed in range(2)])
@@ -138,8 +142,73 @@ def test_the_frozen_form_is_inference_and_changes_nothing():
         np.testing.assert_array_equal(variable, old)
 
 
+@pytest.mark.parametrize('layer', ['pool1', 'conv3'])
+def test_the_layers_below_are_frozen_and_those_above_learn(layer):
+    """As Keras trains the layers above on the outputs of those below."""
+    recipe = dataclasses.replace(FRAMES, freeze=layer)
+    spec = student.spec_for(thin(SOUNDNET5, 1 / 16), DATA, recipe)
+    net, plain = (enliven(student.build(spec, DATA, None), 0) for _ in range(2))
+    names = spec.layer_names
+    above = names[names.index(layer) + 1 :]
+    before = {key: np.array(value) for key, value in model.variables_of(net).items()}
+    x = np.stack([noise(3, seed=seed) for seed in range(2)])
+    with tf.GradientTape() as tape:
+        got = student.training_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+    variables = student.trainable_variables(net, recipe)
+    assert all(gradient is not None for gradient in tape.gradient(got, variables))
+    assert {student.row_of(variable) for variable in variables} == {n for n in above if n[:4] != 'pool'} | {'pets'}
+    y = model.features(plain, [layer])(x, training=False)[layer]
+    for own in plain.layers[plain.layers.index(plain.get_layer(layer)) + 1 : -1]:
+        y = own(y, training=True)
+    np.testing.assert_allclose(got, tf.reduce_mean(y, axis=1), rtol=1e-3, atol=1e-4)
+    for key, value in model.variables_of(net).items():
+        moved = not np.array_equal(value, before[key])
+        assert moved == (key.split('/')[0] in above and 'moving' in key), key
+
+
+def test_moving_statistics_stay_and_normalise():
+    recipe = dataclasses.replace(FRAMES, moving_statistics=True)
+    net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
+    before = [np.array(variable) for variable in net.variables]
+    x = np.stack([noise(3, seed=seed) for seed in range(2)])
+    got = student.training_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
+    np.testing.assert_allclose(got, tf.reduce_mean(model.logits(net)(x)['pets'], axis=1), rtol=1e-4, atol=1e-5)
+    for variable, old in zip(net.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
+
+
+def test_the_head_reads_an_inner_layer(tmp_path):
+    start = Start.find(saved.save_net(enliven(model.build(SOUNDNET5_THIN), 1), tmp_path / 'net'))
+    spec = student.spec_for(start.spec(), DATA, dataclasses.replace(FRAMES, last_layer='conv3'))
+    assert (spec.layer_names[-1], spec.feature_layer, spec.head_names) == ('conv3', 'conv3', ('pets',))
+    own, theirs = model.variables_of(student.build(spec, DATA, start)), model.variables_of(saved.load_net(start.folder))
+    for key in own:
+        if not key.startswith('pets'):
+            np.testing.assert_array_equal(own[key], theirs[key], err_msg=key)
+
+
+@pytest.mark.parametrize('setting', ['last_layer', 'freeze'])
+def test_a_layer_that_is_not_there_is_reported(setting):
+    with pytest.raises(SoundNetError, match=rf"^{setting}: no layer 'conv9'\. Use (all, )?conv1, pool1, "):
+        student.spec_for(SOUNDNET5, DATA, dataclasses.replace(FRAMES, **{setting: 'conv9'}))
+
+
+def test_lower_layers_learn_at_lower_rates():
+    """The first step of Adam moves every weight by its learning rate."""
+    recipe = dataclasses.replace(FRAMES, rate_decay=0.5, learning_rate=0.01)
+    net = net_of(thin(SOUNDNET5, 1 / 16), recipe)
+    before = {key: np.array(value) for key, value in model.variables_of(net).items()}
+    state = step.make_state(net, recipe)
+    variables = student.trainable_variables(net, recipe)
+    state.optimizer.apply([tf.ones_like(variable) for variable in variables], variables)
+    moved = {key: before[key] - np.array(value) for key, value in model.variables_of(net).items()}
+    rates = {key.split('/')[0]: float(moved[key].mean()) for key in moved if key.endswith('/kernel')}
+    wanted = {'pets': 0.01, 'conv4': 0.005, 'conv3': 0.0025, 'conv2': 0.00125, 'conv1': 0.000625}
+    assert rates == pytest.approx(wanted, rel=1e-3)
+
+
 def test_dropout_repeats_by_its_seed_and_keeps_the_mean():
-    recipe = dataclasses.replace(FRAMES, freeze=True, dropout=0.5)
+    recipe = dataclasses.replace(FRAMES, freeze='all', dropout=0.5)
     net = net_of(thin(SOUNDNET5, 1 / 8), recipe)
     x = noise(3)[None]
     form = tf.function(student.training_form(net, recipe), reduce_retracing=True)

@@ -33,18 +33,26 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
     return run
 
 
-def training_trunk(net: model.SoundNet, precision: str = 'float32') -> Form:
-    """`training_form` without heads: from `[batch, samples]` to the last layer's `[batch, time, channels]`."""
-    spec = net.spec
+def training_trunk(
+    net: model.SoundNet, precision: str = 'float32', after: str | None = None, moving_statistics: bool = False
+) -> Form:
+    """`training_form` without heads: from `[batch, samples]` to the last layer's `[batch, time, channels]`.
+
+    It begins after the layer `after`, if one is given, with that layer's `[batch, time, channels]`. With
+    `moving_statistics` batch norms are as in inference, and do not change them.
+    """
+    spec, first = net.spec, net.spec.layer_names.index(after) + 1 if after else 0
     follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
 
     # [batch, time, 1, channels] throughout, since TensorFlow's kernels are for images.
-    def run(waveform: Any) -> Any:
-        x = tf.cast(waveform[:, :, None, None] * GAIN, precision)
-        for index, row in enumerate(spec.layers):
+    def run(x: Any) -> Any:
+        x = x[:, :, None] if after else x[:, :, None, None] * GAIN
+        x = tf.cast(x, precision)
+        for index, row in enumerate(spec.layers[first:], first):
             if isinstance(row, Conv):
                 layer = net.get_layer(f'{row.name}_conv')
-                x = _normalise(net, row, _convolve(layer, row, x), layer.bias)
+                normalise = _as_in_inference if moving_statistics else _normalise
+                x = normalise(net, row, _convolve(layer, row, x), layer.bias)
                 # ReLU and maximum commute, and after the pool there is less to do.
                 x = x if row.name in follows_pool else tf.nn.relu(x)
             else:
@@ -155,6 +163,12 @@ def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
     _move(norm.moving_mean, mean + bias, norm.momentum)
     _move(norm.moving_variance, variance, norm.momentum)
     return y
+
+
+def _as_in_inference(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
+    norm = net.get_layer(f'{row.name}_bn')
+    scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+    return x * tf.cast(scale, x.dtype) + tf.cast(norm.beta + (bias - norm.moving_mean) * scale, x.dtype)
 
 
 def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
