@@ -102,6 +102,7 @@ def test_it_overfits_and_generalises_to_the_held_out_fold(made, tmp_path):
     assert embedder.facts['origin']['held_out'] == {'test_fold': 2, 'validation': 0.0, 'keep': 'last'}
 
 
+@pytest.mark.slow
 def test_every_augmentation_together_learns_too(made, tmp_path):
     recipe = dataclasses.replace(ALL, epochs=120, learning_rate=2e-3, filter_db=6.0, evaluate_every=120)
     result = finetune(made, recipe, tmp_path / 'run', spec=thin(SOUNDNET5, 1 / 4), test_fold=2)
@@ -144,6 +145,7 @@ def test_fine_tuning_starts_from_the_saved_net(made, trained, tmp_path):
     assert origin['start_sha256'] == saved.read_facts(trained)['weights_sha256']
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_and_another_does_not(made, whole, tmp_path):
     again = finetune(made, ALL, tmp_path / 'again', spec=SPEC, **CHOOSING)
     assert same(whole.net, again.net)
@@ -237,6 +239,7 @@ def test_the_best_epoch_is_chosen_by_training_clips_alone(made, tmp_path, monkey
     assert same(best.net, two.net)
 
 
+@pytest.mark.slow
 def test_test_clips_do_not_affect_training(made, tmp_path):
     """Other sounds in the test fold, and the same net comes of it."""
     recipe = dataclasses.replace(SHORT, refit=0.1)

@@ -190,6 +190,7 @@ def test_contents_of_a_shipped_net(shipped, own, way, work):
     assert not [word for word in (str(shipped.parent), str(work)) if word in (shipped / 'model.json').read_text()]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_replaces_the_net_and_nothing_else(way, found, own, work, data, tmp_path, monkeypatch):
     monkeypatch.setattr(delivery, '_tried', lambda *_: {'corrupted': [], 'synthetic': []})
     terms, out = delivery.Terms(data, 'tones', 'CC0'), tmp_path / 'tones'

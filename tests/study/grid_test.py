@@ -46,6 +46,7 @@ def asked(monkeypatch):
     return jobs
 
 
+@pytest.mark.slow
 def test_seeds_run_in_order_and_finished_rows_are_skipped(asked, tmp_path):
     first = grid.run(TABLE, SOME, effort.SMOKE, 1, tmp_path)
     assert asked == [('transferred', 'barks', 0), ('fails', 'barks', 0), ('MFCC', 'barks', 0)]
@@ -252,6 +253,7 @@ def test_the_layers_of_a_net_need_one_pass_over_the_sound(tmp_path, monkeypatch)
     assert sum(clips for clips, *_ in passes) == len(own.data['sounds'].load('sounds').clips)
 
 
+@pytest.mark.slow
 def test_a_net_may_be_added_later_and_another_of_its_name_is_measured(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(embedders, 'make', Existing)
     grid.run(TABLES[1:2], SOME, effort.SMOKE, 1, tmp_path)

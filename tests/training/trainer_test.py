@@ -142,6 +142,7 @@ def test_ema_weights_bring_their_moving_statistics(made, tmp_path):
     assert np.mean(answers == seen[:, : answers.shape[1]]) > 0.6
 
 
+@pytest.mark.slow
 def test_a_damaged_held_out_record_is_reported_or_left_out(made, tmp_path, capsys):
     shutil.copytree(made, tmp_path / 'records')
     shard = sorted((tmp_path / 'records').glob('*.tfrecord'))[-1]
@@ -247,6 +248,7 @@ def test_invalid_settings_are_reported(change, words, made, tmp_path):
         train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, **change))
 
 
+@pytest.mark.slow
 def test_l2_learns_too(made, tmp_path):
     config = dataclasses.replace(LEARNING, loss='l2', steps=90)
     history = train(made, SPEC, tmp_path / 'run', config).history
