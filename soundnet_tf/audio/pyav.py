@@ -183,8 +183,9 @@ class _Track:
         total, beyond = 0, list[NDArray[np.float32]]()
         for block in self._timed():
             total += len(block)
-            stated_s = self._stated_s() + self._lead_s + self._early_s
-            over = total - round(stated_s * self._rate) if self._is(*TRIMMED) else 0
+            over = 0
+            if self._is(*TRIMMED):  # others are not asked for their length at each block
+                over = total - round((self._stated_s() + self._lead_s + self._early_s) * self._rate)
             if 0 < over <= PADDING < total:
                 kept = max(0, len(block) - over)
                 beyond, block = [*beyond, block[kept:]], block[:kept]
