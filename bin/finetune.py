@@ -30,6 +30,7 @@ DATA = flags.DEFINE_string(
 OUT = cli.out_flag('The run folder.')
 NAME = labelled.name_flag()
 ESC10 = flags.DEFINE_boolean('esc10', False, 'Use only the ten classes of ESC-10, of ESC-50.')
+TEST_ONLY = labelled.test_only_flag()
 MODEL = labelled.start_flag()
 TEST_FOLD = flags.DEFINE_integer('test_fold', None, 'The fold to test on.')
 STRICT = cli.strict_folds_flag()
@@ -58,7 +59,7 @@ GROUPS = {
     'The net': ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'dropout', 'refit'),
     'Sound and augmentation':
         ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db'),
-    'Evaluation': ('test_fold', 'strict', 'validation', 'keep', 'evaluate_every'),
+    'Evaluation': ('test_fold', 'test_only', 'strict', 'validation', 'keep', 'evaluate_every'),
     'Off in every recipe':
         ('mix', 'label_smoothing', 'warmup', 'ema', 'test_crops', 'rate_decay', 'moving_statistics'),
 }  # fmt: skip
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in values.items() if v is not None})
     dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
+    dataset = datasets.mark_test_only(dataset, TEST_ONLY.value) if TEST_ONLY.value else dataset
     print(dataset.table(), flush=True)
     if TEST_FOLD.value is not None:
         splits.checked_folds(dataset, [TEST_FOLD.value], STRICT.value)

@@ -31,6 +31,7 @@ DATA = flags.DEFINE_string('data', None, 'The labelled data, with folds, as for 
 WORK = flags.DEFINE_string('work', None, 'The folder of the cross-validation runs.', required=True)
 OUT = flags.DEFINE_string('out', None, "The folder of the net; its name is the net's name.")
 NAME = labelled.name_flag()
+TEST_ONLY = labelled.test_only_flag()
 MODEL = labelled.start_flag()
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'The training recipe.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Epochs (default: the recipe's).", lower_bound=1)
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     cli.no_arguments(arguments)
     spec = labelled.spec()
     dataset = datasets.load(DATA.value, name=NAME.value)
+    dataset = datasets.mark_test_only(dataset, TEST_ONLY.value) if TEST_ONLY.value else dataset
     # The net is used on whole clips, so it is tested on them.
     values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}
@@ -75,7 +77,7 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
 
     work, out = pathlib.Path(WORK.value), pathlib.Path(OUT.value) if OUT.value else None
     folds = ', '.join(map(str, dataset.folds))
-    counted = f'{len(dataset.clips)} clips of {len(dataset.classes)} classes, folds {folds}'
+    counted = f'{len(dataset.learnable)} clips of {len(dataset.classes)} classes, folds {folds}'
     terms = delivery.Terms(
         data=DATA.value,
         about=ABOUT.value or f'{dataset.name}: {counted}',
@@ -85,7 +87,7 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
     )
     if out:
         delivery.check(dataset, out, terms)
-        if not attribution.of(terms.data, [clip.path for clip in dataset.clips])['attribution']:
+        if not attribution.of(terms.data, dataset.learnable)['attribution']:
             files.echo('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
     work.mkdir(parents=True, exist_ok=True)
     cv = rows.CrossValidation(dataset, recipe, spec, start)

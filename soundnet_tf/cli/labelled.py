@@ -14,6 +14,16 @@ def name_flag() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string('name', None, 'Name of the head (default: that of the data).')
 
 
+def test_only_flag() -> flags.FlagHolder[str | None]:
+    """The flag `--test_only`, for `soundnet_tf.evaluation.datasets.mark_test_only`."""
+    return flags.DEFINE_string(
+        'test_only',
+        None,
+        'A text file with the names of clips, one per line, that are tested on but never trained on, such as clips '
+        'whose licence forbids it.',
+    )
+
+
 def start_flag() -> flags.FlagHolder[str | None]:
     """The flag `--model`; and `--net` and `--width`, for `spec`."""
     start = cli.model_flag('The folder or the name of a saved net to fine-tune (default: train from scratch).')

@@ -41,6 +41,8 @@ class LabelledClip:
     fold: int | None = None
     source: str = ''
     """The recording that the clip was cut from, if known: a split must not have one recording on both sides."""
+    test_only: bool = False
+    """Whether it is only tested on, in its fold, and never trained on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,11 @@ class DataSet:
         index = {label: number for number, label in enumerate(self.classes)}
         return [index[clip.label] for clip in self.clips]
 
+    @property
+    def learnable(self) -> list[str]:
+        """The paths of the clips that may be trained on."""
+        return [clip.path for clip in self.clips if not clip.test_only]
+
     def relative_paths(self) -> list[str]:
         """The path of each clip below the folder that has all of them."""
         paths = [os.path.abspath(clip.path) for clip in self.clips]
@@ -90,7 +97,7 @@ class DataSet:
     def fingerprint(self) -> str:
         """A hash of each clip's name, size, label, fold and source; it does not depend on the folder."""
         about = [
-            (name, os.path.getsize(clip.path), clip.label, clip.fold, clip.source)
+            (name, os.path.getsize(clip.path), clip.label, clip.fold, clip.source, *(['test only'] * clip.test_only))
             for name, clip in zip(self.relative_paths(), self.clips, strict=True)
         ]
         return hashlib.sha256(repr((self.name, self.classes, sorted(about, key=repr))).encode()).hexdigest()
@@ -102,7 +109,7 @@ class DataSet:
         take, `26806-A`, if the recording has a Freesound number: short numbers are not unique.
         """
         path = self.clips[clip].path
-        named = _ESC.fullmatch(pathlib.PurePath(path).stem)
+        named = _esc_name(path)
         if named and named[2].isdecimal() and len(named[2]) >= 4:
             return frozenset({content(path), f'{named[2]}-{named[3]}'})
         return frozenset({content(path)})
@@ -116,6 +123,10 @@ class DataSet:
         rows = [[*row, sum(n for (label, _), n in counts.items() if label == row[0])] for row in rows]
         total = ['all', *(sum(row[column] for row in rows) for column in range(1, len(head)))]
         return columns([head, *rows, total])
+
+
+def _esc_name(path: str) -> re.Match[str] | None:
+    return _ESC.fullmatch(pathlib.PurePath(path).stem)
 
 
 @functools.cache
@@ -189,7 +200,7 @@ def from_folders(path: pathlib.Path, name: str) -> DataSet:
     if len(set(labels)) < len(labels):
         labels = [folder.name for folder in folders]
     paths = [(file.path, label) for label, folder in zip(labels, folders, strict=True) for file in _sounds(folder)]
-    named = [_ESC.fullmatch(pathlib.PurePath(file).stem) for file, _ in paths]
+    named = [_esc_name(file) for file, _ in paths]
     odd = [file for (file, _), match in zip(paths, named, strict=True) if not match]
     if 0 < len(odd) < len(paths) / 2:
         raise SoundNetError(
@@ -256,6 +267,28 @@ def assign_folds(dataset: DataSet, folds: int, seed: int = 0) -> DataSet:
         fold_of |= {source: (begin + index) % folds + 1 for index, source in enumerate(own)}
     clips = tuple(dataclasses.replace(clip, fold=fold_of[clip.source or clip.path]) for clip in dataset.clips)
     return dataclasses.replace(dataset, clips=clips)
+
+
+def mark_test_only(dataset: DataSet, path: Path) -> DataSet:
+    """The same clips; those that `path` lists are `test_only`, such as clips under a licence that forbids training.
+
+    The list has a clip per line: the first word is the name of its file, with or without the suffix, and for clips of
+    ESC-50 with or without the class number. Other lines, such as a header, are ignored. Raises SoundNetError if no line
+    names a clip.
+    """
+    listed = {line.split()[0] for line in storage.read_text(pathlib.Path(path)).splitlines() if line.strip()}
+    clips = tuple(
+        dataclasses.replace(clip, test_only=not listed.isdisjoint(_names_of(clip.path))) for clip in dataset.clips
+    )
+    if not any(clip.test_only for clip in clips):
+        raise SoundNetError(f'{path}: no line names a clip of {dataset.name}. List file names, one per line')
+    return dataclasses.replace(dataset, clips=clips)
+
+
+def _names_of(path: str) -> set[str]:
+    file = pathlib.PurePath(path)
+    named = _esc_name(path)
+    return {file.name, file.stem, *([f'{named[1]}-{named[2]}-{named[3]}'] if named else [])}
 
 
 LAYOUTS: dict[str, Callable[[pathlib.Path, str], DataSet]] = {

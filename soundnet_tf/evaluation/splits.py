@@ -32,9 +32,9 @@ class Split:
 def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.0, seed: int = 0) -> Split:
     """Hold out `test_fold` for the test, and a fraction of the other clips of each class for validation.
 
-    The fraction is drawn in whole recordings (`source`), since clips of one recording are nearly the same sound. The
-    folds are used as they are: see `check_recordings`. Raises SoundNetError for an unknown fold, and if a class has no
-    training clip left.
+    The fraction is drawn in whole recordings (`source`), since clips of one recording are nearly the same sound. Clips
+    that are `test_only` are in the test of their fold or nowhere. The folds are used as they are: see
+    `check_recordings`. Raises SoundNetError for an unknown fold, and if a class has no training clip left.
     """
     if test_fold is not None and test_fold not in dataset.folds:
         there = f'its folds are {", ".join(map(str, dataset.folds))}' if dataset.folds else 'its clips have no folds'
@@ -42,7 +42,8 @@ def split(dataset: DataSet, test_fold: int | None = None, validation: float = 0.
     if not 0 <= validation < 1:
         raise SoundNetError(f'validation must be at least 0 and less than 1, got {validation:g}')
     test = [index for index, clip in enumerate(dataset.clips) if test_fold is not None and clip.fold == test_fold]
-    rest = [index for index in range(len(dataset.clips)) if index not in set(test)]
+    held_out = set(test)
+    rest = [index for index, clip in enumerate(dataset.clips) if not (clip.test_only or index in held_out)]
     chosen = _share(dataset, rest, validation, random.Random(seed)) if validation else set()
     split = Split(tuple(i for i in rest if i not in chosen), tuple(i for i in rest if i in chosen), tuple(test))
     learned = {dataset.clips[index].label for index in split.train}

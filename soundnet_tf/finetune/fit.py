@@ -102,7 +102,11 @@ def finetune(
             check_unseen(dataset, [test_fold], before)
         spec = student.spec_for(saved.read_spec(begun.folder) if begun else spec, dataset, recipe)
         about = {
-            'learned_from': {'data': dataset.name, 'clips': len(dataset.clips), 'data_sha256': dataset.fingerprint()},
+            'learned_from': {
+                'data': dataset.name,
+                'clips': len(dataset.learnable),
+                'data_sha256': dataset.fingerprint(),
+            },
             'start_sha256': facts_of_start['start_sha256'],
             'spec': spec.to_dict(),
             'recipe': recipe.to_dict(),

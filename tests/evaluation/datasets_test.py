@@ -252,3 +252,18 @@ def test_folds_are_assigned_evenly_and_in_whole_recordings(tmp_path):
     for folds in (1, 6):
         with pytest.raises(SoundNetError, match=f"'a' has 5 recordings, not enough for {folds} folds"):
             datasets.assign_folds(dataset, folds)
+
+
+def test_clips_that_are_only_tested(tmp_path):
+    for name in ('dog/1-100032-A', 'dog/2-100032-B-0', 'rain/1-7001-A', 'rain/2-7002-A'):
+        write(tmp_path / 'made' / f'{name}.wav', noise(0.1))
+    dataset, listed = datasets.load(tmp_path / 'made'), tmp_path / 'not_free.tsv'
+    listed.write_text('clip\tlicence\n2-100032-B\tCC-BY-NC\n1-7001-A.wav CC-BY-NC\n\n3-9-A\tanother\n')
+    marked = datasets.mark_test_only(dataset, listed)
+    only = [pathlib.Path(clip.path).stem for clip in marked.clips if clip.test_only]
+    assert only == ['2-100032-B-0', '1-7001-A']
+    assert [pathlib.Path(path).stem for path in marked.learnable] == ['1-100032-A', '2-7002-A']
+    assert marked.fingerprint() != dataset.fingerprint()
+    listed.write_text('clip\n1-100032\n')
+    with pytest.raises(SoundNetError, match=r'not_free\.tsv: no line names a clip of made\. List file names, one per'):
+        datasets.mark_test_only(dataset, listed)

@@ -1,5 +1,7 @@
 """Splits: whole folds for the test, whole recordings for validation, something of each class to learn from."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,16 @@ def test_a_test_fold_is_whole_and_nothing_else():
     assert {dataset.clips[index].fold for index in parts.test} == {2}
     assert {dataset.clips[index].fold for index in parts.train} == {1}
     assert list(parts.held_out) == ['test']
+
+
+def test_clips_to_test_on_are_in_no_other_part():
+    whole = made()
+    clips = [dataclasses.replace(clip, test_only=index % 4 == 0) for index, clip in enumerate(whole.clips)]
+    dataset = dataclasses.replace(whole, clips=tuple(clips))
+    for fold in (1, 2, None):
+        parts = split(dataset, fold, 0.4)
+        assert not any(dataset.clips[index].test_only for index in (*parts.train, *parts.validation))
+        assert parts.test == split(whole, fold).test
 
 
 @given(share=st.floats(0.05, 0.6), seed=st.integers(0, 99), takes=st.integers(1, 3))
