@@ -32,7 +32,7 @@ setup(
         'soundnet_tf.clips': ['*.md', '*.ogg'],
         'soundnet_tf.labels': ['*.txt'],
         'soundnet_tf.visualize': ['page/*'],
-        'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*.json', '*/*.md', '*/*.npz', '*/*.tflite', '*/labels/*.txt'],
+        'soundnet_tf.savedmodels': ['*.md', '*.json', '*/*.*', '*/labels/*', '*/variables/*', '*/assets/*'],
     },
     install_requires=[
         'absl-py>=2.1',  # flags and logging of the binaries

@@ -14,18 +14,19 @@ object of Keras' own export cannot be called.
 
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
 
-from soundnet_tf import geometry
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE
-from soundnet_tf.export import truth
+from soundnet_tf.export import exporter, truth
 from soundnet_tf.export.folded import save_module
 from soundnet_tf.export.verify import CLOSE, Plan
-from soundnet_tf.nets import fast, model
+from soundnet_tf.nets import fast, model, saved
 from soundnet_tf.nets.fast import Stage
 from soundnet_tf.spec import GAIN, Conv, NetSpec, Row
 
@@ -44,6 +45,24 @@ def write(net: model.SoundNet, folder: str | os.PathLike[str]) -> None:
             (pathlib.Path(home) / f'{head}.txt').write_text('\n'.join(classes) + '\n', encoding='utf-8')
         root, signatures = module_of(net, pathlib.Path(home))
         save_module(root, folder, signatures)
+
+
+def add_module(folder: str | os.PathLike[str]) -> None:
+    """Add the module to a saved net, so that `hub.load` opens its folder, too; model.json has the files' hashes.
+
+    The weights are then there twice: TensorFlow loads a SavedModel's variables from its own checkpoint only, with the
+    dtype that they are trained in. Raises ExportRefused if the module differs from the net.
+    """
+    with storage.whole_folder(folder) as draft, tempfile.TemporaryDirectory() as home:
+        net = saved.load_net(folder)
+        exported = pathlib.Path(home) / 'hub'
+        found = exporter.carry_out(net, plan(net), exported)
+        shutil.copytree(folder, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns('.*'))
+        shutil.copytree(exported, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns('model.json'))
+        own, facts = saved.read_facts(exported), saved.read_facts(folder)
+        files = {name: {'sha256': about['sha256']} for name, about in own['files'].items()}
+        facts |= {'files': facts['files'] | files, 'module': {'difference': found.measured.difference}}
+        storage.write_json(draft / 'model.json', facts)
 
 
 def module_of(net: model.SoundNet, labels: pathlib.Path) -> tuple[Any, dict[str, Any]]:

@@ -98,6 +98,12 @@ LIST, SHIPPED = 'models.json', 'shipped'
 
 _WORDS = ('spec', 'origin', 'licence', 'source')
 
+_PART = re.compile(
+    r'weights\.npz|spec\.json|model\.json|net\.tflite|labels/[^/]+'
+    # The optional TF-Hub module in the same folder.
+    r'|saved_model\.pb|fingerprint\.pb|variables/[^/]+|assets/[^/]+'
+)
+
 _NAME = re.compile(r'\w[\w.-]{,99}')
 INVALID_NAME = "invalid model name. Use up to 100 letters, digits, '_', '-' or '.'"
 _ZIP = 'http://data.csail.mit.edu/soundnet/soundnet_models_public.zip'
@@ -158,7 +164,7 @@ def is_name(text: str) -> bool:
 
 def is_part(name: str) -> bool:
     """Whether a file of this path is part of a saved net; see `soundnet_tf.nets.saved`."""
-    return re.fullmatch(r'weights\.npz|spec\.json|model\.json|net\.tflite|labels/[^/]+', name) is not None
+    return _PART.fullmatch(name) is not None
 
 
 def is_net(folder: str | os.PathLike[str]) -> bool:

@@ -5,6 +5,7 @@
     labels/HEAD.txt the class names of each head, one per line
     model.json      origin, hashes of the other files, measurements
     net.tflite      optional: feature layer, last layer and heads, to run without TensorFlow
+    saved_model.pb  optional, with fingerprint.pb, variables/ and assets/: the same net as a TF-Hub module
 
 A folder appears whole or not at all, and what is read from it has the hash in model.json, if it has one. This
 module reads and writes the tables without Keras, so that a LiteRT file can run without it; only the nets themselves
@@ -220,7 +221,7 @@ def require_ours(folder: pathlib.Path) -> None:
         raise SoundNetError(f'{folder}: exists and is not a saved net. Use another folder')
     for path in folder.rglob('*'):
         name = path.relative_to(folder).as_posix()
-        if not (registry.is_part(name) or name in ('labels', 'MODEL_CARD.md')):
+        if not (registry.is_part(name) or name in ('labels', 'variables', 'assets', 'MODEL_CARD.md')):
             raise SoundNetError(f'{folder}: {name} is not part of the saved net and would be lost. Move it elsewhere')
 
 

@@ -15,7 +15,7 @@ from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets
 from soundnet_tf.evaluation.datasets import DataSet
-from soundnet_tf.export import tflite
+from soundnet_tf.export import hub, tflite
 from soundnet_tf.inference import files
 from soundnet_tf.nets import model, registry, saved
 from soundnet_tf.shipping import attribution, card, rows, shelf, trials
@@ -54,7 +54,7 @@ def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
         raise SoundNetError(f"{out.name}: invalid model name. Use up to 100 letters, digits, '_', '-' or '.'")
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
-    attribution.of(terms.data, [clip.path for clip in dataset.clips])
+    attribution.of(terms.data, dataset.learnable)
     training_ids = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
     for file in files.find(terms.ood_sounds) if terms.ood_sounds else ():
         if not os.path.exists(file.path):
@@ -103,8 +103,9 @@ def _fill(
     warm(net, calibration.temperature)
     saved.save_net(net, folder, origin=_without_paths(saved.read_facts(trained)['origin']), dtype=dtype)
     tflite.add_tflite(folder, dtype)
+    hub.add_module(folder)
     (head,) = net.spec.head_names
-    credits = attribution.of(terms.data, [clip.path for clip in cv.dataset.clips])
+    credits = attribution.of(terms.data, cv.dataset.learnable)
     facts = saved.read_facts(folder) | {
         'name': folder.name,
         'spec': net.spec.to_dict(),

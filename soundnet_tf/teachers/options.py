@@ -9,6 +9,7 @@ from typing import Literal
 from soundnet_tf import labels as label_files
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import registry
 from soundnet_tf.records import KINDS
 from soundnet_tf.teachers import hdf5
 
@@ -82,6 +83,8 @@ def _form(name: str, where: str, keys: Sequence[str]) -> Form:
     kind = storage.not_a_file(path)
     if kind and not path.is_dir():
         raise SoundNetError(f'teacher {name}: {where} is {kind}. Use a file or a folder')
+    if registry.is_net(path):
+        raise SoundNetError(f'teacher {name}: {where} is a net that listens. Use {name}={PREFIX}{where}')
     if path.is_dir():
         return 'network' if (path / 'saved_model.pb').exists() else 'ready'
     return 'ready' if hdf5.is_one(path) and not hdf5.is_network(path) else 'network'

@@ -12,14 +12,16 @@ from scipy import special
 from soundnet_tf import inference, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation import datasets, embedders
+from soundnet_tf.evaluation.embedders import saved_nets
 from soundnet_tf.evaluation.protocol import Protocol
 from soundnet_tf.experiments.recipes import Recipe
-from soundnet_tf.export import hub, lite, reload
+from soundnet_tf.export import lite, reload
 from soundnet_tf.finetune import journal
 from soundnet_tf.nets import lookup, model, saved
 from soundnet_tf.shipping import attribution, calibration, card, delivery, features, rows, shelf, trials
 from soundnet_tf.spec import SOUNDNET5, thin
+from soundnet_tf.teachers import options
 from soundnet_tf.testing import enliven, noise
 from tests.evaluation.made import HERTZ, folders, write
 
@@ -148,21 +150,27 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     for folder in (shipped, tmp_path / 'plain'):
         probabilities = {tag.name: tag.probability for tag in inference.load(folder).tag(clip, SAMPLE_RATE, top=3)}
         np.testing.assert_allclose([probabilities[name] for name in sorted(HERTZ)], wanted, atol=5e-3)
-    for form, plan in (('hub', hub.plan(net)), ('tflite', lite.plan(net, 'tags', length_s='dynamic'))):
-        (tmp_path / form).mkdir()
-        plan.write(tmp_path / form)
-        run = reload.FORMS[form](tmp_path / form)
+    (tmp_path / 'tags').mkdir()
+    lite.plan(net, 'tags', length_s='dynamic').write(tmp_path / 'tags')
+    for run in (reload.FORMS['hub'](shipped), reload.FORMS['tflite'](tmp_path / 'tags')):
         np.testing.assert_allclose(run(clip)['pitches_clip'], wanted, atol=1e-3)
-    too_short = reload.hub(tmp_path / 'hub')(clip[:100])
+    too_short = reload.hub(shipped)(clip[:100])
     assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
 
 
 def test_contents_of_a_shipped_net(shipped, own, way, work):
     facts = saved.read_facts(shipped)
     assert sorted(path.name for path in shipped.iterdir()) == [
-        'MODEL_CARD.md', 'labels', 'model.json', 'net.tflite', 'spec.json', 'weights.npz',
+        'MODEL_CARD.md', 'assets', 'fingerprint.pb', 'labels', 'model.json', 'net.tflite', 'saved_model.pb',
+        'spec.json', 'variables', 'weights.npz',
     ]  # fmt: skip
     assert facts['weights_dtype'] == facts['tflite']['weights'] == 'float16'
+    assert max(facts['module']['difference'].values()) < 1e-4
+    assert saved.stated_hash(shipped / 'saved_model.pb') == storage.sha256(shipped / 'saved_model.pb')
+    # It is one net, whoever asks.
+    assert isinstance(embedders.make(str(shipped)), saved_nets.Net)
+    with pytest.raises(SoundNetError, match=r'teacher a: .*tones is a net that listens\. Use a=hear:.*tones'):
+        options.take_apart(f'a={shipped}')
     assert facts['confidence_threshold'] == {'pitches': own.confidence_threshold}
     assert inference.load(shipped).confidence_threshold == facts['confidence_threshold']
     assert facts['weights_sha256'] == hashlib.sha256((shipped / 'weights.npz').read_bytes()).hexdigest()
@@ -239,7 +247,7 @@ def test_it_is_found_by_its_name(shipped, monkeypatch):
     listed = json.loads((shipped.parent / 'models.json').read_text())
     assert listed['default'] == 'tones'
     assert listed['nets']['tones']['files'] == shelf.hashes(shipped)
-    assert set(shelf.hashes(shipped)) >= {'weights.npz', 'labels/pitches.txt', 'net.tflite'}
+    assert set(shelf.hashes(shipped)) >= {'weights.npz', 'labels/pitches.txt', 'net.tflite', 'saved_model.pb'}
     assert inference.load().embed(noise(1), SAMPLE_RATE).layer == 'conv4'
 
 

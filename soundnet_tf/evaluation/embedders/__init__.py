@@ -13,6 +13,7 @@ import re
 
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
+from soundnet_tf.nets import registry
 
 TABLES = ('.npz', '.h5', '.hdf5', '.csv', '.jsonl', '.parquet')
 """Suffixes of a file with the features of all clips."""
@@ -73,13 +74,15 @@ def make(text: str) -> AnyEmbedder:
 def _kind(where: str) -> str | None:
     """`module`, `tflite` or `features`, to which a number may be appended; None for anything else."""
     path = pathlib.Path(where)
+    if registry.is_net(path):
+        return None
     if re.match(r'https?://', where) or (path / 'saved_model.pb').is_file():
         return 'module'
     if path.suffix.lower() == '.tflite':
         return 'tflite'
     if (path / 'net' / 'spec.json').is_file():
         raise SoundNetError(f'{where}: the folder of a run. Use {path / "net"}')
-    if path.suffix.lower() in TABLES or (path.is_dir() and not (path / 'spec.json').is_file()):
+    if path.suffix.lower() in TABLES or path.is_dir():
         return 'features'
     return None
 
