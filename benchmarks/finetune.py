@@ -16,7 +16,7 @@ from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.experiments.recipes import RECIPES
 from soundnet_tf.finetune import loudness, step, student, waveforms
 from soundnet_tf.finetune.augment import Crops
-from soundnet_tf.inference import precisions
+from soundnet_tf.nets import precisions
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8
 from soundnet_tf.testing import noise
 
@@ -31,7 +31,7 @@ FORMS = {
     'frozen': dataclasses.replace(PLAIN, freeze='all'),
 }
 try:
-    precisions.checked('bfloat16')
+    precisions.require('bfloat16', ['bfloat16'])
 except SoundNetError as error:
     print(error)
     del FORMS['the same in bfloat16']

@@ -35,7 +35,7 @@ TEST_ONLY = labelled.test_only_flag()
 MODEL = labelled.start_flag()
 RECIPE = flags.DEFINE_enum('recipe', 'from_scratch', list(RECIPES), 'The training recipe.')
 EPOCHS = flags.DEFINE_integer('epochs', None, "Epochs (default: the recipe's).", lower_bound=1)
-_HELP = "Of training; bfloat16 is faster on processors that support it (default: the recipe's)."
+_HELP = "Of training; bfloat16 is faster on processors that support it, float16 on GPUs (default: the recipe's)."
 PRECISION = flags.DEFINE_enum('precision', None, config.PRECISIONS, _HELP)
 STRICT = cli.strict_folds_flag()
 SEEDS = flags.DEFINE_integer('seeds', 3, 'Nets per held-out fold.', lower_bound=1)

@@ -12,7 +12,7 @@ LOSSES = ('kl', 'l2')
 REDUCTIONS = ('per_example', 'torch')
 PAIRINGS = ('index', 'time')
 DISTRIBUTIONS = ('none', 'mirrored', 'multiworker')
-PRECISIONS = ('float32', 'bfloat16')
+PRECISIONS = ('float32', 'bfloat16', 'float16')
 SCHEDULES = ('constant', 'cosine')
 NETS = {'soundnet8': SOUNDNET8, 'soundnet5': SOUNDNET5}
 
@@ -55,7 +55,7 @@ class Training:
     ema: float = 0.0
     """Decay of the exponential moving average of the weights, such as 0.999; 0 turns it off."""
     precision: str = 'float32'
-    """`bfloat16` computes the convolutions in bfloat16; weights, statistics and losses stay float32."""
+    """Of the convolutions: `bfloat16`, or on GPUs `float16`; weights, statistics and losses stay float32."""
     gain_db: float = 0.0
     """Augmentation: a random gain of up to this many dB up or down."""
     crop: bool = False

@@ -65,7 +65,9 @@ class Recipe:
     stretch: float = _setting(1.0, 1, 4, 'max factor of random speed, up or down')
     filter_db: float = _setting(0.0, 0, 60, 'max random gain of each octave, up or down')
     refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that refits the head at the end; 0: no refit')
-    precision: str = _choice(PRECISIONS, 'of training; bfloat16 is faster on processors that support it')
+    precision: str = _choice(
+        PRECISIONS, 'of training; bfloat16 is faster on processors that support it, float16 on GPUs'
+    )
     test_crops: int = _setting(0, 0, 1000, 'test crops per clip, evenly spaced; 0: the whole clip')
     evaluate_every: int = _setting(1, 1, math.inf, 'epochs between evaluations of the held-out clips')
 

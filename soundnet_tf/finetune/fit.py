@@ -16,11 +16,12 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import keras
 
 from soundnet_tf import storage
+from soundnet_tf.config import PRECISIONS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
@@ -29,8 +30,7 @@ from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal, student, waveforms
 from soundnet_tf.finetune.loop import BEST, CHECKPOINTS, Run
 from soundnet_tf.finetune.step import make_state
-from soundnet_tf.inference import precisions
-from soundnet_tf.nets import saved
+from soundnet_tf.nets import precisions, saved
 from soundnet_tf.spec import SOUNDNET8, NetSpec
 from soundnet_tf.training.start import Start
 
@@ -155,4 +155,4 @@ def _require(recipe: Recipe) -> None:
     """Check what the recipe needs of this machine, before anything is written."""
     if recipe.refit:
         svm.require()
-    precisions.checked(cast(Any, recipe.precision))
+    precisions.require(recipe.precision, PRECISIONS)

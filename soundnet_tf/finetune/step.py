@@ -90,7 +90,7 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_mean(losses)
         state.optimizer.learning_rate.assign(rate)
-        state.optimizer.apply(tape.gradient(loss, variables), variables)
+        state.optimizer.apply(steps.gradients(tape, loss, variables, recipe.precision), variables)
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1)), tf.float32)
         counted = tf.cast(tf.size(losses), tf.float32)
         state.sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(correct), counted]))

@@ -15,9 +15,8 @@ import numpy as np
 from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.inference import precisions
 from soundnet_tf.inference.stream import NetStream, Outputs, Run
-from soundnet_tf.nets import forks, litert, native, saved
+from soundnet_tf.nets import forks, litert, native, precisions, saved
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:
@@ -101,7 +100,8 @@ class TensorFlowEngine(_Shared):
         self.spec = weights.spec
         self.labels = labels
         self._weights = weights
-        self.precision: fast.Precision = precisions.checked(precision)
+        precisions.require(precision, ('float32', 'bfloat16'))
+        self.precision: fast.Precision = precision
         self._graphs: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 

@@ -105,13 +105,13 @@ def make_step(
             metrics = criterion(batch, student(batch['waveform']))
             # Divided by the global batch, since the gradients of all replicas are summed.
             total = tf.reduce_sum(metrics['total']) / config.batch
-        return metrics, tape.gradient(total, net.trainable_variables)
+        return metrics, gradients(tape, total, net.trainable_variables, config.precision)
 
     def replica_step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        metrics, gradients = learn({key: value for key, value in batch.items() if key != 'id'})
+        metrics, found = learn({key: value for key, value in batch.items() if key != 'id'})
         if config.clip_norm:
-            gradients = _clipped(gradients, config.clip_norm)
-        state.optimizer.apply(gradients, net.trainable_variables)
+            found = _clipped(found, config.clip_norm)
+        state.optimizer.apply(found, net.trainable_variables)
         if state.ema:
             update_ema(state.ema, net.variables, config.ema, state.step)
         each = {f'each/{head}': metrics[f'loss/{head}'] for head in criterion.heads}
@@ -127,6 +127,19 @@ def make_step(
         return {**results, 'means': means}
 
     return step
+
+
+LOSS_SCALE = 1024.0
+"""Of float16, whose smallest number is 6e-8."""
+
+
+def gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any], precision: str) -> list[Any]:
+    """The gradients of the loss. With float16 they pass through the net LOSS_SCALE times as large, so that small ones
+    are not lost in it, and are divided in float32."""
+    if precision != 'float16':
+        return tape.gradient(loss, variables)
+    scaled: Any = tape.gradient([loss], variables, output_gradients=[tf.constant(LOSS_SCALE)])
+    return [part / LOSS_SCALE for part in scaled]
 
 
 def update_ema(ema: Sequence[Any], variables: Sequence[Any], decay: float, step: Any) -> None:

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from soundnet_tf import geometry, records, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
-from soundnet_tf.config import Experiment, Training
+from soundnet_tf.config import PRECISIONS, Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.records import batches, folders
 from soundnet_tf.records.folders import Folders
 from soundnet_tf.spec import NetSpec
@@ -76,6 +76,7 @@ def train(
     # Before any other use of TensorFlow: several workers have to connect first.
     chosen: tf.distribute.Strategy = strategy or strategies.make(config.distribution)
     strategies.check(chosen, config.batch)
+    precisions.require(config.precision, PRECISIONS)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     card = folders.read_card(folder, whole=not config.skip_bad_records)

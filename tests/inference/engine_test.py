@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
 from soundnet_tf.inference import engine as engine_module
-from soundnet_tf.inference import precisions
 from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.nets.fast import inference
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -229,6 +228,6 @@ def test_half_precision_whole_and_streamed(quick_folder):
 def test_bfloat16_on_a_processor_without_it(plain_folder, monkeypatch):
     monkeypatch.setattr(precisions.pathlib.Path, 'exists', lambda self: False)
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*. Use float32, the default'):
-        precisions.checked('bfloat16')
+        precisions.require('bfloat16', ('float32', 'bfloat16'))
     with pytest.raises(SoundNetError, match="precision='int8': must be 'float32' or 'bfloat16'"):
-        precisions.checked('int8')
+        precisions.require('int8', ('float32', 'bfloat16'))

@@ -23,19 +23,23 @@ strategies.STRATEGIES['mirrored'] = lambda: tf.distribute.MirroredStrategy(['CPU
 folder = sys.argv[1]
 make_records(folder, count=12, seconds=5, teachers={'places': 4})
 results = {}
-for word in ('none', 'mirrored'):
+# A processor computes in float16, too, if slowly.
+trainer.precisions.require = lambda *_: None
+for word, precision in (('none', 'float32'), ('mirrored', 'float32'), ('mirrored', 'float16')):
+    name = word if precision == 'float32' else precision
     more = {'ema': 0.9, 'clip_norm': 0.5, 'gain_db': 6, 'held_out': 1, 'validate_every': 2}
-    config = Training(steps=4, batch=4, clip_s=5, distribution=word, **more)
-    trained = trainer.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{word}')
+    config = Training(steps=4, batch=4, clip_s=5, distribution=word, precision=precision, **more)
+    trained = trainer.train(folder, Experiment('twin', '', 'soundnet5', 1 / 8, config), f'{folder}/{name}')
     with np.load(trained.net / 'weights.npz') as file:
-        results[word] = {key: file[key] for key in file.files}
-    results[word + '/loss'] = trained.history['places']
+        results[name] = {key: file[key] for key in file.files}
+    results[name + '/loss'] = trained.history['places']
 # A variance of conv1, behind a gain of 256, is in the hundreds.
 away = {
     key: float(np.abs(results['mirrored'][key] - value).max() / max(1, np.abs(value).max()))
     for key, value in results['none'].items()
 }
-print('RESULT' + json.dumps({'away': away, 'losses': [results['none/loss'], results['mirrored/loss']]}))
+losses = [results[f'{name}/loss'] for name in ('none', 'mirrored', 'float16')]
+print('RESULT' + json.dumps({'away': away, 'losses': losses}))
 """
 
 
@@ -43,10 +47,12 @@ def test_two_devices_are_one(tmp_path):
     done = subprocess.run([sys.executable, '-c', TWIN, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout.partition('RESULT')[2])
-    one, two = results['losses']
+    one, two, half = results['losses']
     # Adam's first steps go by the signs of gradients, of which rounding turns some, on one processor more than another.
     assert two[:3] == pytest.approx(one[:3], rel=2e-3)
     assert two == pytest.approx(one, rel=5e-3)
+    assert half == pytest.approx(one, rel=6e-2)
+    assert half != two
     for key, distance in results['away'].items():
         # Four steps of Adam at 1e-3; a bias behind batch norm moves by the sign of rounding alone.
         assert distance < (8.1e-3 if key.endswith('/bias') else 2.5e-3), key

@@ -299,6 +299,22 @@ def test_the_step_is_adam_on_the_mean_kl(made):
     moved_by_adam(net, twin, tape.gradient(loss, twin.trainable_variables))
 
 
+def test_small_gradients_survive_float16():
+    weight = tf.Variable(1.0)
+    with tf.GradientTape(persistent=True) as tape:
+        loss = 1e-8 * tf.cast(tf.cast(weight, tf.float16), tf.float32)
+    assert tape.gradient(loss, weight).numpy() == 0
+    (found,) = steps.gradients(tape, loss, [weight], 'float16')
+    assert found.numpy() == pytest.approx(1e-8, rel=1e-2)
+
+
+def test_float16_without_a_gpu(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind=None: [])
+    with pytest.raises(SoundNetError, match='float16 is for GPUs, and TensorFlow finds none'):
+        train(made, SPEC, tmp_path / 'run', dataclasses.replace(CONFIG, precision='float16'))
+    assert not (tmp_path / 'run').exists()
+
+
 def test_the_authors_reduction(made):
     """Each head's KL averaged over batch and classes, the mean over the time steps of all heads times 250."""
     _, twin, batch, results = stepped(made, dataclasses.replace(CONFIG, reduction='torch', weights={'places': 3.0}))

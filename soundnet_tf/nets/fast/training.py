@@ -19,8 +19,8 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
 
     Why it is faster: strided convolutions become unstrided ones over blocks of samples; the gradients of their kernels
     are products of large matrices; batch norm is one fused kernel; pooling comes before ReLU. With several replicas
-    batch norm is synchronised, as in the plain net. With `precision='bfloat16'` only the convolutions are computed in
-    it; weights, statistics and logits stay float32.
+    batch norm is synchronised, as in the plain net. With `precision='bfloat16'`, or 'float16', only the convolutions
+    are computed in it; weights, statistics and logits stay float32.
     """
     trunk = training_trunk(net, precision)
 

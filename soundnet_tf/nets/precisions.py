@@ -1,0 +1,24 @@
+"""Number formats that a net may multiply in, and whether this machine has them."""
+
+import pathlib
+from collections.abc import Sequence
+
+from soundnet_tf.errors import SoundNetError
+
+
+def require(precision: str, known: Sequence[str]) -> None:
+    """Raise SoundNetError for a precision that is not one of `known`, or that this machine does not compute in."""
+    if precision not in known:
+        raise SoundNetError(f'precision={precision!r}: must be {" or ".join(map(repr, known))}')
+    if precision == 'float32':
+        return
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices('GPU'):
+        return
+    if precision == 'float16':
+        raise SoundNetError('float16 is for GPUs, and TensorFlow finds none. Use float32, the default')
+    processor = pathlib.Path('/proc/cpuinfo')
+    flags = processor.read_text() if processor.exists() else ''
+    if 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
+        raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')
