@@ -30,7 +30,8 @@ RECORDS = flags.DEFINE_multi_string(
 OUT = cli.out_flag('The run folder.')
 EXPERIMENT = flags.DEFINE_enum('experiment', 'default', list(experiments.EXPERIMENTS), 'The settings; see above.')
 MODEL = cli.model_flag(
-    'The folder or the name of a saved net to continue from; heads are kept where name and number of classes agree.'
+    'The folder or the name of a saved net to continue from; with --spec, only the layers that are the same are kept. '
+    'Heads are kept where name and number of classes agree.'
 )
 SPEC = flags.DEFINE_string('spec', None, 'An architecture of your own: a JSON file like the spec.json of a saved net.')
 SMOKE = flags.DEFINE_boolean('smoke', False, 'Test run: two small steps of a thin net.')
@@ -68,9 +69,10 @@ def main(arguments: Sequence[str]) -> int | None:
     values = [f'{name}={flag.value}' for name, flag in OWN.items() if flag.value is not None]
     values += SET.value or []
     of_net = [name for name in OF_NET if any(value.startswith(f'{name}=') for value in values)]
-    chosen = [f'--{flag.name}' for flag in (MODEL, SPEC, SMOKE) if flag.value] + [f'--{name}' for name in of_net]
-    if (MODEL.value or SPEC.value) and len(chosen) > 1:
-        raise SoundNetError(f'{" and ".join(chosen)}: each chooses a net. Use one of them')
+    ours = [f'--{flag.name}' for flag in (SPEC, MODEL) if flag.value][:1]
+    others = ['--smoke'] * SMOKE.value + [f'--{name}' for name in of_net]
+    if ours and others:
+        raise SoundNetError(f'{" and ".join(ours + others)}: each chooses a net. Use one of them')
     experiment = experiments.named(EXPERIMENT.value)
     experiment = experiments.smoke(experiment) if SMOKE.value else experiment
     experiment = config.override(experiment, values)

@@ -42,6 +42,8 @@ class Training:
     """Divides the logits of teacher and student; its square multiplies the loss (Hinton et al., 2015)."""
     teachers: tuple[str, ...] = ()
     """The teachers to use; empty for all teachers of the records."""
+    freeze: str = ''
+    """The last layer that is not trained, such as conv6; empty: all are trained."""
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Weights of the teachers' losses, by teacher; 1 by default."""
 

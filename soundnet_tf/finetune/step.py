@@ -11,7 +11,7 @@ import tensorflow as tf
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import student
 from soundnet_tf.finetune.augment import Batch, Crops, render
-from soundnet_tf.nets import model
+from soundnet_tf.nets import fast, model
 from soundnet_tf.training import steps
 
 Step = Callable[[Batch, float], None]
@@ -65,7 +65,7 @@ class RatedAdam(keras.optimizers.Adam):
     def __init__(self, net: model.SoundNet, recipe: Recipe) -> None:
         super().__init__(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
         shares = student.rate_shares(net, recipe)
-        by_reference = {variable.value.ref(): shares[student.row_of(variable)] for variable in net.trainable_variables}
+        by_reference = {variable.value.ref(): shares[fast.row_of(variable)] for variable in net.trainable_variables}
         # Keras gives TensorFlow's variables, which have no path.
         self._share_of = by_reference.__getitem__
 

@@ -40,7 +40,7 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     if dataset.name in spec.layer_names:
         raise SoundNetError(f'{dataset.name}: a layer has this name, so the head cannot. Use another name')
     samples, kernel = round(recipe.crop_s * SAMPLE_RATE), recipe.head_kernel
-    if _is_frozen(spec, recipe):
+    if frozen_layer(spec, recipe) == spec.layer_names[-1]:
         # What its own training never reached stays out: the mean over time would weigh it by the clip's length.
         kernel = min(kernel, max(1, geometry.frames(spec, spec.layer_names[-1], samples)))
     else:
@@ -63,11 +63,6 @@ def _up_to(spec: NetSpec, last: str) -> NetSpec:
     return dataclasses.replace(spec, layers=layers, feature_layer=feature_layer, heads=())
 
 
-def _is_frozen(spec: NetSpec, recipe: Recipe) -> bool:
-    """Whether only the head is trained."""
-    return recipe.freeze in ('all', spec.layer_names[-1])
-
-
 def build(spec: NetSpec, dataset: DataSet, start: Start | None) -> model.SoundNet:
     """A net of `spec`, with the layers of the saved net `start`, or random ones; the head is always new."""
     net = model.build(spec, labels={dataset.name: dataset.classes})
@@ -76,21 +71,14 @@ def build(spec: NetSpec, dataset: DataSet, start: Start | None) -> model.SoundNe
     return net
 
 
+def frozen_layer(spec: NetSpec, recipe: Recipe) -> str:
+    """The last layer that is not trained; empty if all are."""
+    return spec.layer_names[-1] if recipe.freeze == 'all' else recipe.freeze
+
+
 def trainable_variables(net: model.SoundNet, recipe: Recipe) -> list[Any]:
     """The variables that are trained, from the lowest layer to the head."""
-    frozen = _frozen_rows(net.spec, recipe)
-    return [variable for variable in net.trainable_variables if row_of(variable) not in frozen]
-
-
-def row_of(variable: Any) -> str:
-    """The layer or head that a variable belongs to: conv1 of `conv1_conv/kernel`."""
-    return str(variable.path).split('/')[0].rpartition('_')[0]
-
-
-def _frozen_rows(spec: NetSpec, recipe: Recipe) -> tuple[str, ...]:
-    if not recipe.freeze:
-        return ()
-    return spec.layer_names if _is_frozen(spec, recipe) else _up_to(spec, recipe.freeze).layer_names
+    return fast.trained_variables(net, frozen_layer(net.spec, recipe))
 
 
 def rate_shares(net: model.SoundNet, recipe: Recipe) -> dict[str, float]:
@@ -105,7 +93,7 @@ def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
     Frozen layers run in inference mode, so that neither weights nor moving statistics change.
     """
     (head,) = net.spec.heads
-    trunk = _trunk(net, recipe)
+    trunk = fast.training_trunk(net, recipe.precision, frozen_layer(net.spec, recipe), recipe.moving_statistics)
 
     def run(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = trunk(waveform)
@@ -114,22 +102,6 @@ def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
         return tf.reduce_mean(net.get_layer(model.logits_name(head.name))(x), axis=1)
 
     return run
-
-
-def _trunk(net: model.SoundNet, recipe: Recipe) -> Callable[[Any], Any]:
-    rows = _frozen_rows(net.spec, recipe)
-    if rows == net.spec.layer_names:
-        return _frozen_trunk(net, rows[-1])
-    trained = fast.training_trunk(net, recipe.precision, rows[-1] if rows else None, recipe.moving_statistics)
-    if not rows:
-        return trained
-    below = _frozen_trunk(net, rows[-1])
-    return lambda waveform: trained(tf.stop_gradient(below(waveform)))
-
-
-def _frozen_trunk(net: model.SoundNet, last: str) -> Callable[[Any], Any]:
-    form = fast.inference_form(net, [last])
-    return lambda waveform: form(waveform)[last]
 
 
 class Scorer:

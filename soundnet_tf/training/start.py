@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from soundnet_tf import storage
+from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import lookup, model, saved
-from soundnet_tf.spec import NetSpec
+from soundnet_tf.spec import Conv, NetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +33,23 @@ class Start:
     def load(self, net: keras.Model, heads: Sequence[str] | None = None) -> str:
         """Set the layers of `net`, and of `heads`, by default all, those that the saved net has in the same size.
 
-        Says which these are.
+        Says which these are. Raises SoundNetError if no layer fits.
         """
-        own, there = self.spec().heads, model.spec_of(net).with_edges().heads
-        kept = [head.name for head in there if head in own and (heads is None or head.name in heads)]
-        new = [head.name for head in there if head.name not in kept]
+        own, spec = self.spec(), model.spec_of(net).with_edges()
+        sizes, needed = saved.shapes(own), saved.shapes(spec)
+        same = {row.name for row in spec.rows if row in own.rows}
+        fit = {key for key, size in needed.items() if key.split('/')[0] in same and size == sizes[key]}
+        named = [row.name for row in spec.heads if heads is None or row.name in heads]
+        rows = [row.name for row in spec.rows if isinstance(row, Conv)] + named
+        kept = [name for name in rows if {key for key in needed if key.startswith(f'{name}/')} <= fit]
+        if not set(kept) - set(named):
+            raise SoundNetError(f'{self.folder}: no layer of it fits {spec.name}. Use one of more similar layers')
         tensors = saved.Tensors(self.folder, saved.read_spec(self.folder))
         for key, variable in model.variables_of(net).items():
-            if key.split('/')[0] not in new:
+            if key.split('/')[0] in kept:
                 variable.assign(tensors[key])
-        return f'begins with {self.folder}; heads kept: {", ".join(kept) or "none"}; new: {", ".join(new) or "none"}'
+        new = [name for name in rows if name not in kept]
+        return f'begins with {self.folder}; kept: {", ".join(kept)}; new: {", ".join(new) or "none"}'
 
     def facts(self) -> dict[str, Any]:
         """What the trained net states of it; clips that it was trained on must not test the new net either."""

@@ -23,7 +23,8 @@ class State:
     def __init__(self, net: model.SoundNet, config: Training) -> None:
         self.net = net
         self.optimizer: Any = keras.optimizers.Adam(_learning_rate(config), beta_1=0.9)
-        self.optimizer.build(net.trainable_variables)
+        self.variables = fast.trained_variables(net, config.freeze)
+        self.optimizer.build(self.variables)
         self.step = tf.Variable(tf.zeros([], tf.int64), name='step')
         # With the batch-norm statistics, since those of the last weights would not fit the EMA weights.
         averaged = net.variables if config.ema else []
@@ -98,20 +99,20 @@ def make_step(
 ) -> Callable[[Any], dict[str, Any]]:
     """One step on one global batch: the `means` over it, and per example its `id` and loss `each/HEAD`."""
     net = state.net
-    student = fast.training_form(net, config.precision)
+    student = fast.training_form(net, config.precision, config.freeze)
 
     def learn(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Any]:
         with tf.GradientTape() as tape:
             metrics = criterion(batch, student(batch['waveform']))
             # Divided by the global batch, since the gradients of all replicas are summed.
             total = tf.reduce_sum(metrics['total']) / config.batch
-        return metrics, gradients(tape, total, net.trainable_variables, config.precision)
+        return metrics, gradients(tape, total, state.variables, config.precision)
 
     def replica_step(batch: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         metrics, found = learn({key: value for key, value in batch.items() if key != 'id'})
         if config.clip_norm:
             found = _clipped(found, config.clip_norm)
-        state.optimizer.apply(found, net.trainable_variables)
+        state.optimizer.apply(found, state.variables)
         if state.ema:
             update_ema(state.ema, net.variables, config.ema, state.step)
         each = {f'each/{head}': metrics[f'loss/{head}'] for head in criterion.heads}

@@ -18,7 +18,7 @@ from soundnet_tf import geometry, records, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.config import PRECISIONS, Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
-from soundnet_tf.nets import model, precisions, saved
+from soundnet_tf.nets import fast, model, precisions, saved
 from soundnet_tf.records import batches, folders
 from soundnet_tf.records.folders import Folders
 from soundnet_tf.spec import NetSpec
@@ -64,10 +64,10 @@ def train(
 ) -> Trained:
     """Distil the teachers of the dataset in `folder`, one or several, into a net, in the run folder `run`.
 
-    `spec` and `strategy` override the experiment's net and `distribution`. `start` is a saved net to continue from:
-    its layers, and its heads for teachers of the same name and number of classes. The net gets a head for each
-    teacher, with the kernel and stride of the first head of the spec. Resumes from the last checkpoint
-    in `run`; at the end the net is saved in `run/net`.
+    `strategy` overrides the experiment's `distribution`, `spec` its net. `start` is a saved net to continue from: its
+    table, if there is no `spec`, its layers where they fit, and its heads for teachers of the same name and number of
+    classes. Each teacher gets a head with the kernel and stride of the spec's first one. Resumes from the last
+    checkpoint in `run`; at the end the net is saved in `run/net`.
 
     Raises SoundNetError if clips are too short for a head or `run` was started with other settings,
     BadRecord for damaged records, LostWorker if another worker fails, Diverged if the loss is NaN or infinite.
@@ -80,7 +80,7 @@ def train(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     card = folders.read_card(folder, whole=not config.skip_bad_records)
-    spec = _student(start.spec() if start else spec or experiment.spec(), card, folder, config)
+    spec = _student(spec or (start.spec() if start else experiment.spec()), card, folder, config)
     decoding.require(config.decoder)
     chief, run = strategies.is_chief(chosen), pathlib.Path(run)
     with storage.claimed(run) if chief else contextlib.nullcontext():
@@ -168,6 +168,7 @@ def _student(spec: NetSpec, card: records.Card, folder: Folders, config: Trainin
         )
     if config.held_out >= card.shards:
         raise SoundNetError(f'{named}: held_out={config.held_out} leaves none of {card.shards} shards. Hold out fewer')
+    fast.frozen_layers(spec, config.freeze)
     spec = spec.with_heads({name: card.teachers[name].classes for name in teachers})
     samples = round(config.clip_s * SAMPLE_RATE)
     for head in spec.head_names:
@@ -269,8 +270,7 @@ class _Loop:
                 batch = next(waiting)
                 fetched = time.perf_counter()
                 rate = float(np.asarray(self.state.optimizer.learning_rate))
-                # A step is logged if and only if it is taken.
-                with runs.delay_signals():
+                with runs.delay_signals():  # a step is logged if and only if it is taken
                     results = step_function(batch)
                     scalars = {key: float(value) for key, value in results['means'].items()}
                     self._check(scalars, results, step)

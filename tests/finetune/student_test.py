@@ -13,7 +13,7 @@ from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.finetune import step, student, waveforms
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import fast, model, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
 from soundnet_tf.training.start import Start
@@ -156,7 +156,7 @@ def test_the_layers_below_are_frozen_and_those_above_learn(layer):
         got = student.training_form(net, recipe)(x, tf.constant([0, 0], tf.int64))
     variables = student.trainable_variables(net, recipe)
     assert all(gradient is not None for gradient in tape.gradient(got, variables))
-    assert {student.row_of(variable) for variable in variables} == {n for n in above if n[:4] != 'pool'} | {'pets'}
+    assert {fast.row_of(variable) for variable in variables} == {n for n in above if n[:4] != 'pool'} | {'pets'}
     y = model.features(plain, [layer])(x, training=False)[layer]
     for own in plain.layers[plain.layers.index(plain.get_layer(layer)) + 1 : -1]:
         y = own(y, training=True)

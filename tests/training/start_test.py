@@ -38,7 +38,8 @@ def train(made, run, net, config=CONFIG):
 
 def test_layers_and_heads_that_fit_are_kept(made, net, tmp_path, capsys):
     trained = train(made, tmp_path / 'run', net)
-    assert f'run: begins with {net}; heads kept: places; new: imagenet\n' in capsys.readouterr().out
+    kept = f'run: begins with {net}; kept: conv1, conv2, conv3, conv4, places; new: imagenet\n'
+    assert kept in capsys.readouterr().out
     before, after = (model.variables_of(saved.load_net(folder)) for folder in (net, trained.net))
     kept = [key for key in after if not key.startswith('imagenet') and 'moving' not in key]
     assert {key.split('/')[0] for key in kept} >= {'conv1', 'conv4', 'places'}
@@ -47,6 +48,42 @@ def test_layers_and_heads_that_fit_are_kept(made, net, tmp_path, capsys):
     origin = saved.read_facts(trained.net)['origin']
     assert origin['before'] == {'clips': ['a clip']}
     assert origin['start_sha256'] == saved.fingerprint(net)
+
+
+def test_layers_of_another_architecture_that_fit_are_kept_and_frozen(made, net, tmp_path, capsys):
+    """A thinner last layer is new; what is below it stays as it is to the bit."""
+    whole = saved.read_spec(net)
+    *below, last = whole.layers
+    spec = dataclasses.replace(whole, layers=(*below, dataclasses.replace(last, filters=5)))
+    config = dataclasses.replace(CONFIG, steps=2, learning_rate=1e-2, freeze='conv3')
+    begun, run = start.Start.find(net), tmp_path / 'run'
+    trained = trainer.train(made, Experiment('test', '', training=config), run, spec, start=begun)
+    assert 'kept: conv1, conv2, conv3; new: conv4, imagenet, places\n' in capsys.readouterr().out
+    before, after = (model.variables_of(saved.load_net(folder)) for folder in (net, trained.net))
+    same = {key for key in after if key in before and np.array_equal(after[key], before[key])}
+    assert {key.split('/')[0] for key in same} >= {'conv1', 'conv2', 'conv3'}
+    assert not [key for key in set(after) - same if key.split('/')[0] in {'conv1', 'conv2', 'conv3'}]
+    assert {'conv4/kernel', 'conv4/moving_mean', 'places/kernel'} <= set(after) - same
+
+
+def test_a_start_of_which_no_layer_fits(made, net, tmp_path):
+    with pytest.raises(
+        SoundNetError, match=r'net: no layer of it fits soundnet5-thin\. Use one of more similar layers'
+    ):
+        trainer.train(
+            made,
+            Experiment('t', '', training=CONFIG),
+            tmp_path / 'run',
+            thin(SOUNDNET5, 1 / 4),
+            start=start.Start.find(net),
+        )
+
+
+def test_an_unknown_layer_to_freeze(made, tmp_path):
+    config = dataclasses.replace(CONFIG, freeze='conv9')
+    with pytest.raises(SoundNetError, match=r'freeze: no layer \'conv9\'\. Use conv1, pool1, conv2'):
+        trainer.train(made, Experiment('t', '', 'soundnet5', 1 / 8, config), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
 
 
 def test_a_run_keeps_to_its_start(made, net, tmp_path):

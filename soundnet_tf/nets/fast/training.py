@@ -1,11 +1,13 @@
 """The net in training: the outputs and updates of `model.logits(net)(x, training=True)`, in less time and memory."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
+from soundnet_tf.errors import UnknownLayer
 from soundnet_tf.nets import model
+from soundnet_tf.nets.fast.inference import inference_form
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
 
 Form = Callable[[Any], Any]
@@ -14,7 +16,7 @@ MAX_FILTERS, MIN_STEPS = 64, 8
 """Kernels of at most so many filters and at least so many steps get their gradient by blocks."""
 
 
-def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
+def training_form(net: model.SoundNet, precision: str = 'float32', frozen: str = '') -> Form:
     """A function from `[batch, samples]` to each head's logits, as `model.logits(net)(x, training=True)` computes them.
 
     Why it is faster: strided convolutions become unstrided ones over blocks of samples; the gradients of their kernels
@@ -22,7 +24,7 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
     batch norm is synchronised, as in the plain net. With `precision='bfloat16'`, or 'float16', only the convolutions
     are computed in it; weights, statistics and logits stay float32.
     """
-    trunk = training_trunk(net, precision)
+    trunk = training_trunk(net, precision, frozen)
 
     def run(waveform: Any) -> dict[str, Any]:
         x = trunk(waveform)[:, :, None]
@@ -34,19 +36,20 @@ def training_form(net: model.SoundNet, precision: str = 'float32') -> Form:
 
 
 def training_trunk(
-    net: model.SoundNet, precision: str = 'float32', after: str | None = None, moving_statistics: bool = False
+    net: model.SoundNet, precision: str = 'float32', frozen: str = '', moving_statistics: bool = False
 ) -> Form:
     """`training_form` without heads: from `[batch, samples]` to the last layer's `[batch, time, channels]`.
 
-    It begins after the layer `after`, if one is given, with that layer's `[batch, time, channels]`. With
-    `moving_statistics` batch norms are as in inference, and do not change them.
+    The layers up to `frozen` run in inference mode: neither weights nor moving statistics change. With
+    `moving_statistics` the other batch norms are as in inference, too, and do not change them.
     """
-    spec, first = net.spec, net.spec.layer_names.index(after) + 1 if after else 0
+    spec, first = net.spec, len(frozen_layers(net.spec, frozen))
+    below = inference_form(net, [frozen], cast(Any, precision)) if frozen else None
     follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
 
     # [batch, time, 1, channels] throughout, since TensorFlow's kernels are for images.
     def run(x: Any) -> Any:
-        x = x[:, :, None] if after else x[:, :, None, None] * GAIN
+        x = tf.stop_gradient(below(x)[frozen])[:, :, None] if below else x[:, :, None, None] * GAIN
         x = tf.cast(x, precision)
         for index, row in enumerate(spec.layers[first:], first):
             if isinstance(row, Conv):
@@ -61,6 +64,24 @@ def training_trunk(
         return tf.squeeze(x, 2)
 
     return run
+
+
+def frozen_layers(spec: NetSpec, frozen: str) -> tuple[str, ...]:
+    """The layers up to `frozen`; none if it is empty. Raises UnknownLayer."""
+    if frozen not in ('', *spec.layer_names):
+        raise UnknownLayer(f'freeze: no layer {frozen!r}. Use {", ".join(spec.layer_names)}')
+    return spec.layer_names[: spec.layer_names.index(frozen) + 1] if frozen else ()
+
+
+def trained_variables(net: model.SoundNet, frozen: str = '') -> list[Any]:
+    """The variables above the layer `frozen` that are trained, from the lowest layer to the head."""
+    below = frozen_layers(net.spec, frozen)
+    return [variable for variable in net.trainable_variables if row_of(variable) not in below]
+
+
+def row_of(variable: Any) -> str:
+    """The layer or head that a variable belongs to: conv1 of `conv1_conv/kernel`."""
+    return str(variable.path).split('/')[0].rpartition('_')[0]
 
 
 def _convolution_before(spec: NetSpec, index: int) -> bool:
