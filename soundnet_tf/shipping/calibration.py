@@ -197,7 +197,7 @@ def _evaluate_fold(
         right,
         _losses(logits, truth, 1.0),
         _losses(logits, truth, temperature),
-        _ood(own, temperature) >= confidence_threshold,
+        (_ood(own, temperature) >= confidence_threshold) & (confidence_threshold < NEVER),
     )
 
 

@@ -63,10 +63,12 @@ def probabilities(
     """
     (head,) = embedder.spec.heads
     outputs = embedder.embed_batch(waveforms, SAMPLE_RATE, head.name)
-    logits = np.log(
-        np.maximum([tags.clip_probabilities(head, own.values) for own in outputs], np.finfo(np.float32).tiny)
-    )
-    return softmax(logits / temperature)
+    return softmax(_logits([tags.clip_probabilities(head, own.values) for own in outputs]) / temperature)
+
+
+def _logits(probabilities: Any) -> NDArray[np.float64]:
+    """Up to a constant per sound."""
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
 
 def corrupted(dataset: DataSet, rows: Sequence[FoldResult], calibration: Calibration) -> list[Trial]:
@@ -113,8 +115,7 @@ def with_ood(rows: Sequence[FoldResult], paths: Sequence[str]) -> list[Answers]:
     found = []
     for row in tqdm.tqdm(rows, desc='out-of-distribution sounds', unit='net', leave=False, disable=None):
         values, _ = _of_ood(inference.load(row.net, short='tile'), paths)
-        logits = np.log(np.maximum(values, np.finfo(np.float32).tiny))
-        found.append(dataclasses.replace(row.answers, ood=logits))
+        found.append(dataclasses.replace(row.answers, ood=_logits(values)))
     return found
 
 

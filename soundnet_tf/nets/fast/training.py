@@ -8,7 +8,7 @@ import tensorflow as tf
 from soundnet_tf.errors import UnknownLayer
 from soundnet_tf.nets import model
 from soundnet_tf.nets.fast.inference import inference_form
-from soundnet_tf.spec import GAIN, Conv, Head, NetSpec
+from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
 
 Form = Callable[[Any], Any]
 
@@ -29,7 +29,9 @@ def training_form(net: model.SoundNet, precision: str = 'float32', frozen: str =
     def run(waveform: Any) -> dict[str, Any]:
         x = trunk(waveform)[:, :, None]
         heads = {head: net.get_layer(model.logits_name(head.name)) for head in net.spec.heads}
-        logits = {head.name: _convolve(layer, head, x) + _weights(layer.bias, x) for head, layer in heads.items()}
+        logits = {
+            head.name: _convolve(layer.kernel, head, x) + _weights(layer.bias, x) for head, layer in heads.items()
+        }
         return {name: tf.cast(tf.squeeze(values, 2), tf.float32) for name, values in logits.items()}
 
     return run
@@ -45,22 +47,26 @@ def training_trunk(
     """
     spec, first = net.spec, len(frozen_layers(net.spec, frozen))
     below = inference_form(net, [frozen], cast(Any, precision)) if frozen else None
-    follows_pool = {a.name for a, b in zip(spec.layers, spec.layers[1:], strict=False) if not isinstance(b, Conv)}
 
     # [batch, time, 1, channels] throughout, since TensorFlow's kernels are for images.
     def run(x: Any) -> Any:
         x = tf.stop_gradient(below(x)[frozen])[:, :, None] if below else x[:, :, None, None] * GAIN
         x = tf.cast(x, precision)
-        for index, row in enumerate(spec.layers[first:], first):
-            if isinstance(row, Conv):
-                layer = net.get_layer(f'{row.name}_conv')
-                normalise = _as_in_inference if moving_statistics else _normalise
-                x = normalise(net, row, _convolve(layer, row, x), layer.bias)
-                # ReLU and maximum commute, and after the pool there is less to do.
-                x = x if row.name in follows_pool else tf.nn.relu(x)
+        rows = list(spec.layers[first:])
+        while rows:
+            row = rows.pop(0)
+            if not isinstance(row, Conv):
+                x = _pool(row, x)
+                continue
+            layer, offset = net.get_layer(f'{row.name}_conv'), 0.0
+            if moving_statistics:
+                scale, offset = _folded(net, row, layer.bias)
+                x = _convolve(layer.kernel * scale, row, x)
             else:
-                x = tf.nn.max_pool2d(x, [row.kernel, 1], [row.stride, 1], 'VALID')
-                x = tf.nn.relu(x) if _convolution_before(spec, index) else x
+                x = _normalise(net, row, _convolve(layer.kernel, row, x), layer.bias)
+            # Offset, ReLU and maximum commute, and after the pool there is less to do.
+            x = _pool(rows.pop(0), x) if rows and isinstance(rows[0], Pool) else x
+            x = tf.nn.relu(x + tf.cast(offset, x.dtype))
         return tf.squeeze(x, 2)
 
     return run
@@ -84,17 +90,17 @@ def row_of(variable: Any) -> str:
     return str(variable.path).split('/')[0].rpartition('_')[0]
 
 
-def _convolution_before(spec: NetSpec, index: int) -> bool:
-    return index > 0 and isinstance(spec.layers[index - 1], Conv)
+def _pool(row: Pool, x: Any) -> Any:
+    return tf.nn.max_pool2d(x, [row.kernel, 1], [row.stride, 1], 'VALID')
 
 
 def _weights(variable: Any, x: Any) -> Any:
     return tf.cast(tf.convert_to_tensor(variable), x.dtype)
 
 
-def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
+def _convolve(weights: Any, row: Conv | Head, x: Any) -> Any:
     """A convolution without bias. Blocks of `stride` steps become channels: the same sums, without a stride."""
-    kernel, stride, (before, behind) = _weights(layer.kernel, x), row.stride, row.paddings
+    kernel, stride, (before, behind) = _weights(weights, x), row.stride, row.paddings
     if row.kernel % stride:
         x = tf.pad(x, [[0, 0], [before, behind], [0, 0], [0, 0]])
         return tf.nn.conv2d(x, kernel[:, None], [stride, 1], 'VALID')
@@ -108,7 +114,7 @@ def _convolve(layer: Any, row: Conv | Head, x: Any) -> Any:
     x = tf.reshape(x, [tf.shape(x)[0], blocks, 1, stride * channels])
     kernel = tf.reshape(kernel, [row.kernel // stride, 1, stride * channels, -1])
     # As measured: for the first kernels by blocks, for the last ones, which are short, tap by tap.
-    by_blocks = layer.kernel.shape[-1] <= MAX_FILTERS and row.kernel // stride >= MIN_STEPS
+    by_blocks = weights.shape[-1] <= MAX_FILTERS and row.kernel // stride >= MIN_STEPS
     return _unstrided(x, kernel, _gradient_by_blocks if by_blocks else _gradient_by_taps)
 
 
@@ -186,10 +192,11 @@ def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
     return y
 
 
-def _as_in_inference(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
+def _folded(net: model.SoundNet, row: Conv, bias: Any) -> tuple[Any, Any]:
+    """A batch norm by its moving statistics: what the kernel is multiplied by, and what is added."""
     norm = net.get_layer(f'{row.name}_bn')
     scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-    return x * tf.cast(scale, x.dtype) + tf.cast(norm.beta + (bias - norm.moving_mean) * scale, x.dtype)
+    return scale, norm.beta + (bias - norm.moving_mean) * scale
 
 
 def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
