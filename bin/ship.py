@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
 def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Path | None) -> None:
     # Loads TensorFlow, so the data is checked first.
     from soundnet_tf.inference import files
-    from soundnet_tf.shipping import attribution, calibration, delivery, features, rows, trials
+    from soundnet_tf.shipping import attribution, calibration, delivery, features, rows
 
     work, out = pathlib.Path(WORK.value), pathlib.Path(OUT.value) if OUT.value else None
     folds = ', '.join(map(str, dataset.folds))
@@ -82,21 +82,19 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         data=DATA.value,
         about=ABOUT.value or f'{dataset.name}: {counted}',
         licence=LICENCE.value,
-        ood_sounds=OOD.value,
         default=DEFAULT.value,
     )
+    cv = rows.CrossValidation(dataset, recipe, spec, start, OOD.value)
     if out:
-        delivery.check(dataset, out, terms)
+        delivery.check(cv, out, terms)
         if not attribution.of(terms.data, dataset.learnable)['attribution']:
             files.echo('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
     work.mkdir(parents=True, exist_ok=True)
-    cv = rows.CrossValidation(dataset, recipe, spec, start)
     found = rows.run(cv, SEEDS.value, work)
     print(f'\n{rows.table(found, dataset.folds)}', flush=True)
     if FEATURES.value:
         print(f'\n{features.run(cv, found, work)}', flush=True)
-    answers = trials.with_ood(found, OOD.value) if OOD.value else [row.answers for row in found]
-    own = calibration.calibrate(answers, TARGET.value, MAX_OOD.value)
+    own = calibration.calibrate([row.answers for row in found], TARGET.value, MAX_OOD.value)
     print(f'\n{own}', flush=True)
     if out:
         print(f'the net is in {delivery.deliver(cv, found, own, work, out, terms)}')

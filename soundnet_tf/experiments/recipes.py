@@ -125,5 +125,25 @@ RECIPES = {
         refit=0.1,
         evaluate_every=20,
     ),
+    'from_original': Recipe(
+        epochs=200,
+        batch=32,
+        crop_s=3.0,
+        head_kernel=1,
+        moving_statistics=True,
+        schedule='cosine',
+        weight_decay=4e-3,
+        dropout=0.3,
+        mix=True,
+        gain_db=6.0,
+        flip=True,
+        trim_db=40.0,
+        pad_s=0.75,
+        stretch=1.25,
+        filter_db=6.0,
+        refit=0.1,
+        evaluate_every=50,
+    ),
 }
-"""By name: for a pretrained net, and for training from scratch on a few hundred clips."""
+"""By name: the authors' for a pretrained net; for training from scratch on a few hundred clips; and for the original
+net on as many, or a few thousand."""

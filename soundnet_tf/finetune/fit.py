@@ -95,24 +95,11 @@ def finetune(
         finished = journal.read_result(out)
         if finished is None:
             _require(recipe)
-        facts_of_start = begun.facts() if begun else {'started_from': None, 'start_sha256': None, 'before': {}}
-        before = facts_of_start['before']
+        before = begun.facts()['before'] if begun else {}
         if test_fold is not None:
             check_recordings(dataset, [test_fold])
             check_unseen(dataset, [test_fold], before)
-        spec = student.spec_for(saved.read_spec(begun.folder) if begun else spec, dataset, recipe)
-        about = {
-            'learned_from': {
-                'data': dataset.name,
-                'clips': len(dataset.learnable),
-                'data_sha256': dataset.fingerprint(),
-            },
-            'start_sha256': facts_of_start['start_sha256'],
-            'spec': spec.to_dict(),
-            'recipe': recipe.to_dict(),
-            'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
-            'seed': seed,
-        }
+        about = settings(dataset, recipe, begun, spec, test_fold, validation, keep, seed)
         storage.begin(out / journal.RUN, about)
         storage.sweep(out, 'net', BEST)
         if finished is not None:
@@ -121,7 +108,7 @@ def finetune(
         paths = [clip.path for clip in dataset.clips]
         decoded = waveforms.read(paths, out, with_powers=recipe.mix or recipe.trim_db > 0, decoder=decoder)
         keras.utils.set_random_seed(seed)
-        state = make_state(student.build(spec, dataset, begun), recipe)
+        state = make_state(student.build(NetSpec.from_dict(about['spec']), dataset, begun), recipe)
         run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
         epoch = run.train()
         run.refit()
@@ -135,7 +122,7 @@ def finetune(
         facts = {
             'epoch': epoch,
             'accuracy': accuracy,
-            'started_from': facts_of_start['started_from'],
+            'started_from': str(begun.folder) if begun else None,
             # This net, and nets fine-tuned from it, must not be evaluated on these clips.
             'clips': sorted(set().union(*map(dataset.identifiers, (*parts.train, *parts.validation)))),
             'before': before,
@@ -149,6 +136,28 @@ def finetune(
         for folder in (BEST, CHECKPOINTS):
             shutil.rmtree(out / folder, ignore_errors=True)
         return result
+
+
+def settings(
+    dataset: DataSet,
+    recipe: Recipe,
+    begun: Start | None,
+    spec: NetSpec,
+    test_fold: int | None,
+    validation: float = 0.0,
+    keep: Keep = 'last',
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What a run folder keeps to, as JSON values: two runs of equal settings give the same net."""
+    learned_from = {'data': dataset.name, 'clips': len(dataset.learnable), 'data_sha256': dataset.fingerprint()}
+    return {
+        'learned_from': learned_from,
+        'start_sha256': saved.fingerprint(begun.folder) if begun else None,
+        'spec': student.spec_for(saved.read_spec(begun.folder) if begun else spec, dataset, recipe).to_dict(),
+        'recipe': recipe.to_dict(),
+        'held_out': {'test_fold': test_fold, 'validation': validation, 'keep': keep},
+        'seed': seed,
+    }
 
 
 def _require(recipe: Recipe) -> None:

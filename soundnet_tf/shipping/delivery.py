@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from soundnet_tf import inference, storage
-from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets
-from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.export import hub, tflite
 from soundnet_tf.inference import files
 from soundnet_tf.nets import model, registry, saved
-from soundnet_tf.shipping import attribution, card, rows, shelf, trials
+from soundnet_tf.nets.predictions import softmax
+from soundnet_tf.shipping import attribution, card, outputs, rows, shelf, trials
 from soundnet_tf.shipping.calibration import Calibration
 from soundnet_tf.shipping.rows import CrossValidation, FoldResult
 
@@ -42,21 +41,20 @@ class Terms:
     """A description of the data."""
     licence: str
     """Of the weights."""
-    ood_sounds: Sequence[str] = ()
-    """Files, folders and globs of real out-of-distribution sounds."""
     default: bool = False
     """Whether it becomes the default net."""
 
 
-def check(dataset: DataSet, out: pathlib.Path, terms: Terms) -> None:
+def check(cv: CrossValidation, out: pathlib.Path, terms: Terms) -> None:
     """Fail early, before hours of training. Raises SoundNetError for an invalid model name, and as `deliver` does."""
     if not registry.is_name(out.name):
         raise SoundNetError(f"{out.name}: invalid model name. Use up to 100 letters, digits, '_', '-' or '.'")
+    dataset = cv.dataset
     saved.require_ours(out)
     shelf.read(out.parent / registry.LIST)
     attribution.of(terms.data, dataset.learnable)
     training_ids = set().union(*map(dataset.identifiers, range(len(dataset.clips))))
-    for file in files.find(terms.ood_sounds) if terms.ood_sounds else ():
+    for file in files.find(cv.ood_sounds) if cv.ood_sounds else ():
         if not os.path.exists(file.path):
             raise SoundNetError(f'{file.path}: no such file. Check --ood_sounds')
         if datasets.content(file.path) in training_ids:
@@ -74,9 +72,9 @@ def deliver(
     """Train on all folds, write the folder `out`, add it to the models.json beside it, and return the folder.
 
     Raises SoundNetError if another run uses the work folder, `out` holds anything else, a file is larger than
-    MAX_BYTES, a clip has no attribution, or none of `terms.ood_sounds` is usable.
+    MAX_BYTES, a clip has no attribution, or none of its `ood_sounds` is usable.
     """
-    check(cv.dataset, out, terms)
+    check(cv, out, terms)
     with storage.exclusive(work / FINAL):
         trained = cv.learn(work / FINAL, None, 0)
         with tempfile.TemporaryDirectory(dir=work) as temporary:
@@ -97,7 +95,7 @@ def _fill(
     terms: Terms,
 ) -> dict[str, Any]:
     """Write the folder of the trained net; returns the contents of model.json."""
-    by_dtype = halves(cv, found)
+    by_dtype = halves(found)
     dtype = 'float16' if by_dtype['float16'] >= by_dtype['float32'] - MAX_ACCURACY_LOSS else 'float32'
     net = saved.load_net(trained)
     warm(net, calibration.temperature)
@@ -115,7 +113,7 @@ def _fill(
         'measured': measured(cv, found, calibration) | {'halves': by_dtype},
     }
     storage.write_json(folder / 'model.json', facts)
-    facts['measured'] |= _tried(cv, found, calibration, folder, terms)
+    facts['measured'] |= _tried(cv, found, calibration, folder)
     storage.write_json(folder / 'model.json', facts)
     (folder / card.NAME).write_text(card.write(net.spec, net.labels[head], facts), encoding='utf-8')
     _check_sizes(folder)
@@ -149,21 +147,17 @@ def measured(cv: CrossValidation, found: Sequence[FoldResult], calibration: Cali
     }
 
 
-def halves(cv: CrossValidation, found: Sequence[FoldResult]) -> dict[str, Any]:
+def halves(found: Sequence[FoldResult]) -> dict[str, Any]:
     """Accuracy of the first seed's nets on held-out clips, with float32 weights and with float16 weights in LiteRT.
 
     Includes the share of clips with the same prediction, and the largest difference of a probability.
     """
-    float32, float16, truth = [], [], []
-    for row in rows.of_first_seed(found):
-        clips = [decoding.read(cv.dataset.clips[clip].path) for clip in row.clips]
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = saved.save_net(saved.load_net(row.net), pathlib.Path(temporary) / 'net', dtype='float16')
-            tflite.add_tflite(folder, 'float16')
-            for net, outputs in ((row.net, float32), (folder, float16)):
-                outputs.append(trials.probabilities(inference.load(net, short='tile'), clips))
-        truth.append(row.answers.truth)
-    whole, half, right = (np.concatenate(parts) for parts in (float32, float16, truth))
+    first = rows.of_first_seed(found)
+    right = np.concatenate([row.answers.truth for row in first])
+    whole, half = (
+        softmax(np.concatenate(logits))
+        for logits in ([row.answers.logits for row in first], [row.outputs[outputs.HALF] for row in first])
+    )
     return {
         'clips': len(right),
         'float32': float((whole.argmax(axis=1) == right).mean()),
@@ -174,7 +168,7 @@ def halves(cv: CrossValidation, found: Sequence[FoldResult]) -> dict[str, Any]:
 
 
 def _tried(
-    cv: CrossValidation, found: Sequence[FoldResult], calibration: Calibration, folder: pathlib.Path, terms: Terms
+    cv: CrossValidation, found: Sequence[FoldResult], calibration: Calibration, folder: pathlib.Path
 ) -> Mapping[str, Any]:
     """Results on corrupted, synthetic and out-of-distribution sounds, in the format of model.json."""
     embedder = inference.load(folder, short='tile')
@@ -182,8 +176,8 @@ def _tried(
         'corrupted': [dataclasses.asdict(trial) for trial in trials.corrupted(cv.dataset, found, calibration)],
         'synthetic': [dataclasses.asdict(trial) for trial in trials.synthetic(embedder)],
     }
-    if terms.ood_sounds:
-        trial, tally = trials.out_of_distribution(embedder, terms.ood_sounds)
+    if cv.ood_sounds:
+        trial, tally = trials.out_of_distribution(embedder, cv.ood_sounds)
         trials_by_kind['out_of_distribution'] = dataclasses.asdict(trial) | {'unusable': tally.failed.total()}
     return trials_by_kind
 

@@ -1,24 +1,37 @@
 """Leave-one-fold-out cross-validation with several seeds: accuracy, and the logits that calibration needs."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from soundnet_tf import storage
+from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.evaluation import datasets
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.splits import checked_folds
 from soundnet_tf.evaluation.text_tables import columns
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.finetune import fit, journal
+from soundnet_tf.inference import files
 from soundnet_tf.nets import saved
+from soundnet_tf.shipping import outputs
 from soundnet_tf.shipping.calibration import Answers
 from soundnet_tf.spec import NetSpec
+from soundnet_tf.storage import arrays
+from soundnet_tf.training.start import Start
+
+OUTPUTS = 'outputs/'
+"""Before the kind of outputs, in a row's file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +42,15 @@ class CrossValidation:
     recipe: Recipe
     spec: NetSpec
     start: saved.Path | None = None
+    ood_sounds: Sequence[str] = ()
+    """Files, folders and globs of real sounds of none of the classes, which each row's net hears."""
+
+    def settings(self, fold: int, seed: int) -> dict[str, Any]:
+        """What a row keeps to."""
+        begun = Start.find(self.start) if self.start is not None else None
+        heard = [datasets.content(file.path) for file in files.find(self.ood_sounds)] if self.ood_sounds else []
+        digest = hashlib.sha256(''.join(heard).encode()).hexdigest()
+        return fit.settings(self.dataset, self.recipe, begun, self.spec, fold, seed=seed) | {'ood_sounds': digest}
 
     def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> fit.Result:
         """Train on all clips but those of `fold`, in the run folder `folder`; a finished run is not repeated."""
@@ -41,12 +63,16 @@ class CrossValidation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FoldResult:
-    """A net trained without one fold, its outputs for the clips of that fold, and the indices of these clips."""
+    """A net trained without one fold, its outputs for the clips of that fold, and the indices of these clips.
+
+    `outputs` are logits `[sounds, classes]` by kind, see `outputs.of_row`. The net itself may have been removed since.
+    """
 
     seed: int
     net: pathlib.Path
     clips: tuple[int, ...]
     answers: Answers
+    outputs: Mapping[str, NDArray[np.floating]]
 
     @property
     def fold(self) -> int:
@@ -63,9 +89,10 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
     """All rows; those that are not finished are trained, each in `work/rows/foldF-seedS`.
 
     All folds with one seed come before the next seed. `work/rows.md` lists all finished rows and is updated after
-    each. Several processes may share `work`: each trains rows that no other process is training. Raises SoundNetError
-    if the data has fewer than two folds, or one that cannot be held out, if a row was started with other settings, and
-    at the end if other processes are still training rows.
+    each. A finished row is a file `foldF-seedS.npz`; its folder, with the net, is not needed any more. Several
+    processes may share `work`: each trains rows that no other process is training. Raises SoundNetError if the data has
+    fewer than two folds, or one that cannot be held out, if a row was started with other settings, and at the end if
+    other processes are still training rows.
     """
     if len(cv.dataset.folds) < 2:
         fix = 'Name its files FOLD-RECORDING-TAKE, or pass a CSV with a column `fold`'
@@ -76,7 +103,7 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
     rows, elsewhere = list[FoldResult](), list[pathlib.Path]()
     for seed, fold in _pairs(cv.dataset, seeds):
         folder = _folder(work, seed, fold)
-        is_finished = journal.read_result(folder) is not None
+        is_finished = folder.with_suffix('.npz').exists()
         claim = None if is_finished else storage.Claim.of(folder)
         if claim is None and not is_finished:
             elsewhere.append(folder)
@@ -96,7 +123,7 @@ def run(cv: CrossValidation, seeds: int, work: pathlib.Path) -> list[FoldResult]
 def _write_table(cv: CrossValidation, seeds: int, work: pathlib.Path) -> None:
     """Includes finished rows of other processes."""
     folders = {pair: _folder(work, *pair) for pair in _pairs(cv.dataset, seeds)}
-    rows = [_row(cv, fold, seed, own) for (seed, fold), own in folders.items() if journal.read_result(own) is not None]
+    rows = [_row(cv, fold, seed, own) for (seed, fold), own in folders.items() if own.with_suffix('.npz').exists()]
     storage.write_text(work / 'rows.md', table(rows, cv.dataset.folds) + '\n')
 
 
@@ -105,10 +132,23 @@ def _folder(work: pathlib.Path, seed: int, fold: int) -> pathlib.Path:
 
 
 def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> FoldResult:
-    net = pathlib.Path(cv.learn(folder, fold, seed).net)
-    held_out = journal.read_held_out(folder)
-    answers = Answers(fold, held_out['test_logits'], held_out['test_truth'])
-    return FoldResult(seed, net, tuple(map(int, held_out['test_clips'])), answers)
+    path = folder.with_suffix('.npz')
+    if not path.exists():
+        net = cv.learn(folder, fold, seed).net
+        held_out = journal.read_held_out(folder)
+        clips = [decoding.read(cv.dataset.clips[clip].path) for clip in held_out['test_clips']]
+        # One net per fold hears corrupted clips, which are many.
+        heard = outputs.of_row(net, clips, cv.ood_sounds, corrupt=seed == 0)
+        with storage.whole_file(path) as file:
+            named = {f'{OUTPUTS}{kind}': logits for kind, logits in heard.items()}
+            np.savez(file, **held_out, **named, settings=json.dumps(cv.settings(fold, seed)))
+    hint = f'Remove {path}, and run it again'
+    kept = arrays.read_npz(path, hint)
+    with storage.readable(path, hint):
+        storage.check_same(path, json.loads(str(kept['settings'])), cv.settings(fold, seed), 'Use another --work')
+    heard = {key.removeprefix(OUTPUTS): logits for key, logits in kept.items() if key.startswith(OUTPUTS)}
+    answers = Answers(fold, kept['test_logits'], kept['test_truth'], heard.get(outputs.OOD))
+    return FoldResult(seed, folder / 'net', tuple(map(int, kept['test_clips'])), answers, heard)
 
 
 def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,18 @@ from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.export import lite, reload
 from soundnet_tf.finetune import journal
 from soundnet_tf.nets import lookup, model, saved
-from soundnet_tf.shipping import attribution, calibration, card, delivery, features, rows, shelf, trials
+from soundnet_tf.shipping import (
+    attribution,
+    calibration,
+    card,
+    delivery,
+    features,
+    outputs,
+    probes,
+    rows,
+    shelf,
+    trials,
+)
 from soundnet_tf.spec import SOUNDNET5, thin
 from soundnet_tf.teachers import options
 from soundnet_tf.testing import enliven, noise
@@ -41,8 +52,11 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def way(data):
-    return rows.CrossValidation(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4))
+def way(data, tmp_path_factory):
+    others = tmp_path_factory.mktemp('others')
+    write(others / 'wind.wav', noise(2))
+    (others / 'bad.wav').write_text('dear sir')
+    return rows.CrossValidation(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4), ood_sounds=[str(others)])
 
 
 @pytest.fixture(scope='module')
@@ -63,10 +77,7 @@ def own(found):
 @pytest.fixture(scope='module')
 def shipped(way, found, own, work, data, tmp_path_factory):
     """The folder of the net, with a list beside it."""
-    others = tmp_path_factory.mktemp('others')
-    write(others / 'wind.wav', noise(2))
-    (others / 'bad.wav').write_text('dear sir')
-    terms = delivery.Terms(data, 'tones', 'CC0', [str(others)])
+    terms = delivery.Terms(data, 'tones', 'CC0')
     return delivery.deliver(way, found, own, work, tmp_path_factory.mktemp('shelf') / 'tones', terms)
 
 
@@ -79,15 +90,23 @@ def test_each_row_was_not_trained_on_its_test_fold(found, way, work):
     assert (work / 'rows.md').read_text() == rows.table(found, way.dataset.folds) + '\n'
 
 
-def test_a_finished_row_is_not_trained_again(found, way, work, monkeypatch):
-    monkeypatch.setattr(rows.fit, 'make_state', None)
-    again = rows.run(way, 1, work)
+def test_a_finished_row_is_one_file_and_not_trained_again(found, way, work, tmp_path):
+    (tmp_path / 'rows').mkdir()
+    for file in (work / 'rows').glob('*.npz'):
+        shutil.copy(file, tmp_path / 'rows')
+    again = rows.run(way, 1, tmp_path)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
+        assert one.outputs.keys() == other.outputs.keys() == {outputs.HALF, outputs.OOD, *probes.CORRUPTIONS}
+    assert not [path for path in (tmp_path / 'rows').iterdir() if path.is_dir()]
+    other = dataclasses.replace(way, recipe=dataclasses.replace(RECIPE, epochs=41))
+    with pytest.raises(SoundNetError, match=r'fold1-seed0\.npz: .* \(recipe epochs was 40, is 41\). Use another'):
+        rows.run(other, 1, tmp_path)
 
 
 def test_work_claimed_by_another_run_is_left_to_it(found, way, work, tmp_path, capsys):
-    shutil.copytree(work / 'rows' / 'fold2-seed0', tmp_path / 'rows' / 'fold2-seed0')
+    (tmp_path / 'rows').mkdir()
+    shutil.copy(work / 'rows' / 'fold2-seed0.npz', tmp_path / 'rows')
     claim = storage.Claim.of(tmp_path / 'rows' / 'fold1-seed0')
     try:
         with pytest.raises(SoundNetError, match=r'rows/fold1-seed0: another run is writing to it\. Wait for it'):
@@ -130,10 +149,11 @@ def test_held_out_logits_match_the_tags_of_the_saved_net(found, way):
     """Twins: the logits of the run, and those behind the tags of the saved net."""
     row = found[0]
     clips = [decoding.read(way.dataset.clips[clip].path) for clip in row.clips]
-    outputs = trials.probabilities(inference.load(row.net, short='tile'), clips)
-    np.testing.assert_allclose(outputs, special.softmax(row.answers.logits, axis=1), atol=2e-3)
-    warmed = trials.probabilities(inference.load(row.net, short='tile'), clips, 2.5)
-    np.testing.assert_allclose(warmed, calibration.probabilities(row.answers.logits, 2.5), atol=2e-3)
+    heard = special.softmax(outputs.of_waveforms(inference.load(row.net, short='tile'), clips), axis=1)
+    np.testing.assert_allclose(heard, special.softmax(row.answers.logits, axis=1), atol=2e-3)
+    for kind in (outputs.HALF, 'as it is'):
+        np.testing.assert_allclose(special.softmax(row.outputs[kind], axis=1), heard, atol=2e-3)
+    assert row.outputs[outputs.OOD].shape == row.answers.ood.shape == (1, 3)
 
 
 def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
@@ -300,6 +320,10 @@ def test_authors_must_be_credited(data, tmp_path):
         attribution.of(data, ['b/c.wav', 'd.wav'])
 
 
+def _with_ood(way, path):
+    return dataclasses.replace(way, ood_sounds=[str(path)])
+
+
 def test_mistakes(way, found, own, work, data, tmp_path):
     clips = tuple(dataclasses.replace(clip, fold=None) for clip in way.dataset.clips)
     without = dataclasses.replace(way, dataset=dataclasses.replace(way.dataset, clips=clips))
@@ -311,21 +335,21 @@ def test_mistakes(way, found, own, work, data, tmp_path):
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'a').touch()
     with pytest.raises(SoundNetError, match=r'mine: exists and is not a saved net\. Use another folder'):
-        delivery.check(way.dataset, tmp_path / 'mine', delivery.Terms(data, '', ''))
+        delivery.check(way, tmp_path / 'mine', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match='my net: invalid model name'):
-        delivery.check(way.dataset, tmp_path / 'my net', delivery.Terms(data, '', ''))
+        delivery.check(way, tmp_path / 'my net', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match='nowhere'):
-        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere*')]))
+        delivery.check(_with_ood(way, tmp_path / 'nowhere*'), tmp_path / 'new', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match=r'nowhere: no such file\. Check --ood_sounds'):
-        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(tmp_path / 'nowhere')]))
+        delivery.check(_with_ood(way, tmp_path / 'nowhere'), tmp_path / 'new', delivery.Terms(data, '', ''))
     with pytest.raises(SoundNetError, match=r'wav: is a clip of pitches\. Pass sounds of none of its classes'):
-        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', '', [str(data)]))
+        delivery.check(_with_ood(way, data), tmp_path / 'new', delivery.Terms(data, '', ''))
     (tmp_path / 'models.json').write_text('[]')
     with pytest.raises(SoundNetError, match=r'models\.json: not a list of nets'):
-        delivery.check(way.dataset, tmp_path / 'new', delivery.Terms(data, '', ''))
+        delivery.check(way, tmp_path / 'new', delivery.Terms(data, '', ''))
     (tmp_path / 'bad.wav').write_text('dear sir')
     with pytest.raises(SoundNetError, match=r'--ood_sounds: none of the 1 files can be used'):
-        trials.out_of_distribution(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
+        outputs.of_files(inference.load(found[0].net), [str(tmp_path / 'bad.wav')])
     with pytest.raises(SoundNetError, match=r'held_out\.npz: cannot be read \(.*\)\. Remove .*, and run it again'):
         journal.read_held_out(tmp_path)
 

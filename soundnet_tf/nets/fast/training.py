@@ -56,7 +56,7 @@ def training_trunk(
         while rows:
             row = rows.pop(0)
             if not isinstance(row, Conv):
-                x = _pool(row, x)
+                x = _pool(row.kernel, x)
                 continue
             layer, offset = net.get_layer(f'{row.name}_conv'), 0.0
             if moving_statistics:
@@ -65,7 +65,7 @@ def training_trunk(
             else:
                 x = _normalise(net, row, _convolve(layer.kernel, row, x), layer.bias)
             # Offset, ReLU and maximum commute, and after the pool there is less to do.
-            x = _pool(rows.pop(0), x) if rows and isinstance(rows[0], Pool) else x
+            x = _pool(rows.pop(0).kernel, x) if rows and isinstance(rows[0], Pool) else x
             x = tf.nn.relu(x + tf.cast(offset, x.dtype))
         return tf.squeeze(x, 2)
 
@@ -90,8 +90,8 @@ def row_of(variable: Any) -> str:
     return str(variable.path).split('/')[0].rpartition('_')[0]
 
 
-def _pool(row: Pool, x: Any) -> Any:
-    return tf.nn.max_pool2d(x, [row.kernel, 1], [row.stride, 1], 'VALID')
+def _pool(kernel: int, x: Any) -> Any:
+    return tf.nn.max_pool2d(x, [kernel, 1], [kernel, 1], 'VALID')
 
 
 def _weights(variable: Any, x: Any) -> Any:
