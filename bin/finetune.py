@@ -56,7 +56,7 @@ for _field in dataclasses.fields(Recipe):
 
 # The recipe's other flags follow, below Optimiser.
 GROUPS = {
-    'The net': ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'dropout', 'refit'),
+    'The net': ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'dropout', 'refit', 'noises'),
     'Sound and augmentation':
         ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db'),
     'Evaluation': ('test_fold', 'test_only', 'strict', 'validation', 'keep', 'evaluate_every'),

@@ -36,6 +36,7 @@ def test_the_learning_rate_rises_and_falls():
         ({'mix': 'yes'}, "mix must be of type bool, got 'yes'"),
         ({'warmup': 60}, 'warmup must be less than epochs, 50, got 60'),
         ({'schedule': 'linear'}, "schedule must be constant or cosine, got 'linear'"),
+        ({'noises': 5}, 'noises=5 has an effect on a refitted head only: set refit, or noises=0'),
         ({'freeze': 'all', 'precision': 'bfloat16'}, 'precision=bfloat16 has no effect with freeze=all: leave one'),
     ],
 )

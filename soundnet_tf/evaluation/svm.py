@@ -101,9 +101,18 @@ def _in_threads(machine: Any, windows: Windows, of_class: NDArray[np.bool_]) -> 
         return np.stack(list(pool.map(one, of_class.T)), axis=1)
 
 
-def logistic(windows: Windows, targets: Targets, c: float) -> Any:
-    """Multinomial logistic regression, L2-regularised: the usual linear probe."""
-    return _sklearn().linear_model.LogisticRegression(C=c, max_iter=2_000).fit(windows, targets)
+def logistic(windows: Windows, targets: Targets, c: float, of_none: Windows | None = None) -> Any:
+    """Multinomial logistic regression, L2-regularised: the usual linear probe.
+
+    The windows `of_none` are of no class: the target of each is every class, with an equal share.
+    """
+    weights = np.ones(len(windows))
+    if of_none is not None and len(of_none):
+        classes = np.unique(targets)
+        windows = np.concatenate([windows, np.repeat(of_none, len(classes), axis=0)])
+        targets = np.concatenate([targets, np.tile(classes, len(of_none))])
+        weights = np.append(weights, np.full(len(windows) - len(weights), 1 / len(classes)))
+    return _sklearn().linear_model.LogisticRegression(C=c, max_iter=2_000).fit(windows, targets, weights)
 
 
 def nearest(windows: Windows, targets: Targets, c: float) -> Any:

@@ -65,6 +65,7 @@ class Recipe:
     stretch: float = _setting(1.0, 1, 4, 'max factor of random speed, up or down')
     filter_db: float = _setting(0.0, 0, 60, 'max random gain of each octave, up or down')
     refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that refits the head at the end; 0: no refit')
+    noises: int = _setting(0, 0, 100_000, 'noises of random colours that a refitted head learns to be of no class')
     precision: str = _choice(
         PRECISIONS, 'of training; bfloat16 is faster on processors that support it, float16 on GPUs'
     )
@@ -78,6 +79,8 @@ class Recipe:
             raise SoundNetError(f'warmup must be less than epochs, {self.epochs}, got {self.warmup}')
         if self.freeze == 'all' and self.precision != 'float32':
             raise SoundNetError(f'precision={self.precision} has no effect with freeze=all: leave one of the two out')
+        if self.noises and not self.refit:
+            raise SoundNetError(f'noises={self.noises} has an effect on a refitted head only: set refit, or noises=0')
 
     def rate(self, epoch: float) -> float:
         """The learning rate after a number of epochs, which may be fractional."""
@@ -142,6 +145,7 @@ RECIPES = {
         stretch=1.25,
         filter_db=6.0,
         refit=0.1,
+        noises=100,
         evaluate_every=50,
     ),
 }

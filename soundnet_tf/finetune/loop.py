@@ -17,6 +17,7 @@ from soundnet_tf.evaluation.splits import Split
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal
 from soundnet_tf.finetune.augment import Crops
+from soundnet_tf.finetune.noises import noises
 from soundnet_tf.finetune.step import State, make_step
 from soundnet_tf.finetune.student import Scorer
 from soundnet_tf.finetune.waveforms import Sounds
@@ -46,7 +47,7 @@ class Run:
         choosing: bool = False,
     ):
         self._dataset, self._recipe, self._out, self._sounds = dataset, recipe, out, sounds
-        self._split, self._state, self._choosing = split, state, choosing
+        self._split, self._state, self._choosing, self._seed = split, state, choosing, seed
         self._targets = np.array(dataset.targets)
         self._crops = Crops(recipe, sounds, split.train, self._targets, len(dataset.classes), seed)
         self._step = make_step(state, recipe, self._crops, seed)
@@ -134,9 +135,10 @@ class Run:
 
     def refit(self) -> None:
         """Refit the head on the training clips as they are at test time, if the recipe says so."""
-        if self._recipe.refit:
-            clips = list(self._split.train)
-            self._scorer.refit(self._sounds, clips, self._targets[clips], self._recipe.refit)
+        recipe, clips = self._recipe, list(self._split.train)
+        if recipe.refit:
+            of_none = noises(recipe.noises, self._crops.samples, self._seed)
+            self._scorer.refit(self._sounds, clips, self._targets[clips], recipe.refit, of_none)
 
     def evaluate(self) -> dict[str, Scores]:
         """The current scores of the held-out clips, by `validation` and `test`."""

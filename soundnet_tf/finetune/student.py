@@ -128,22 +128,27 @@ class Scorer:
     def scores(self, sounds: Sounds, clips: Sequence[int]) -> NDArray[np.float32]:
         """`[clips, classes]`: a clip's mean logits over time and over its crops."""
         kernel, bias = map(np.array, self._head.weights)
-        return self._head_inputs(sounds, clips) @ kernel.reshape([-1, len(bias)]) + bias
+        return self._head_inputs([sounds[clip] for clip in clips]) @ kernel.reshape([-1, len(bias)]) + bias
 
-    def refit(self, sounds: Sounds, clips: Sequence[int], targets: ArrayLike, c: float) -> None:
+    def refit(
+        self, sounds: Sounds, clips: Sequence[int], targets: ArrayLike, c: float, of_none: Sequence[Samples] = ()
+    ) -> None:
         """Refit the head by logistic regression on the inputs of `scores`, L2-regularised with this C.
 
-        In training it saw them through dropout, augmentation and batch statistics only.
+        In training it saw them through dropout, augmentation and batch statistics only. Sounds `of_none` are of no
+        class.
         """
-        fitted = svm.logistic(self._head_inputs(sounds, clips), np.asarray(targets), c)
+        inputs = self._head_inputs([sounds[clip] for clip in clips])
+        rest = self._head_inputs(of_none) if of_none else None
+        fitted = svm.logistic(inputs, np.asarray(targets), c, rest)
         kernel, bias = fitted.coef_.T, fitted.intercept_
         if len(bias) == 1:  # two classes: those of the second; the first one's logit is 0
             kernel, bias = np.pad(kernel, [(0, 0), (1, 0)]), np.pad(bias, (1, 0))
         self._head.set_weights([kernel.reshape(self._head.kernel.shape), bias])
 
-    def _head_inputs(self, sounds: Sounds, clips: Sequence[int]) -> NDArray[np.float32]:
+    def _head_inputs(self, clips: Sequence[Samples]) -> NDArray[np.float32]:
         """`[clips, kernel * channels]`: the head's inputs, averaged over time and crops."""
-        windows = [window for clip in clips for window in self._windows(sounds[clip])]
+        windows = [window for clip in clips for window in self._windows(clip)]
         # Clips of equal length are batched.
         order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
         found = np.concatenate(
