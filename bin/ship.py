@@ -47,6 +47,7 @@ MAX_OOD = flags.DEFINE_float('max_ood', 0.1, 'Max share of --ood_sounds above th
 FEATURES = flags.DEFINE_boolean('features', False, 'Also evaluate inner layers with an SVM.')
 ABOUT = flags.DEFINE_string('about', None, 'The data, for the model card (default: its name, clips and folds).')
 LICENCE = flags.DEFINE_string('licence', 'Apache-2.0', 'Licence of the weights.')
+CREDITS = flags.DEFINE_string('credits', None, 'The URL of a page with the authors of the clips.')
 DEFAULT = flags.DEFINE_boolean('default', False, 'Make it the default net of all commands.')
 
 
@@ -82,16 +83,19 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         data=DATA.value,
         about=ABOUT.value or f'{dataset.name}: {counted}',
         licence=LICENCE.value,
+        credits=CREDITS.value,
         default=DEFAULT.value,
     )
     cv = rows.CrossValidation(dataset, recipe, spec, start, OOD.value)
     if out:
         delivery.check(cv, out, terms)
-        if not attribution.of(terms.data, dataset.learnable)['attribution']:
-            files.echo('no ATTRIBUTION.txt beside the data: the model card will not credit the authors of the clips')
+        if not (terms.credits or attribution.of(terms.data, dataset.learnable)['attribution']):
+            files.echo('no ATTRIBUTION.txt beside the data, nor --credits: the model card will not credit the authors')
     work.mkdir(parents=True, exist_ok=True)
     found = rows.run(cv, SEEDS.value, work)
     print(f'\n{rows.table(found, dataset.folds)}', flush=True)
+    if interval := rows.interval(found, dataset):
+        print(f'{interval.about()}: {interval.text()} %', flush=True)
     if FEATURES.value:
         print(f'\n{features.run(cv, found, work)}', flush=True)
     own = calibration.calibrate([row.answers for row in found], TARGET.value, MAX_OOD.value)

@@ -1,12 +1,14 @@
 """The model card, written from model.json: intended use, accuracy, confusions, calibration and untested conditions."""
 
 import collections
+import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.evaluation.bootstrap import Interval
 from soundnet_tf.evaluation.text_tables import confusion_table
 from soundnet_tf.experiments.results import format_mean_std
 from soundnet_tf.shipping.calibration import NEVER
@@ -67,12 +69,20 @@ def _accuracy(facts: Facts) -> str:
     mean, seeds = format_mean_std(accuracy['mean'], accuracy['deviation_over_seeds']), accuracy['seeds']
     over = f'with {seeds} seeds (mean and standard deviation over seeds' if seeds > 1 else 'with one seed (the mean'
     cross_validation = f"""Accuracy on held-out clips: **{mean} %**, from cross-validation that leaves one fold out,
-        {over}; {', '.join(cells)}). The net in this folder was trained on all folds with the same recipe, so no clip of
-        the data set is left to test it on."""
+        {over}; {', '.join(cells)}{_interval(accuracy)}). The net in this folder was trained on all folds with the same
+        recipe, so no clip of the data set is left to test it on."""
     by_dtype = f"""The nets of the first seed have an accuracy of {100 * halves['float16']:.1f} % with float16 weights
         and {100 * halves['float32']:.1f} % with float32 weights ({halves['clips']} clips; the same prediction for
         {100 * halves['same_answer']:.1f} %)."""
     return f'## Accuracy\n\n{_paragraph(cross_validation)}\n\n{_paragraph(by_dtype)}'
+
+
+def _interval(accuracy: Facts) -> str:
+    own = accuracy.get('interval')
+    if not own:
+        return ''
+    interval = Interval(**{field.name: own[field.name] for field in dataclasses.fields(Interval)})
+    return f'; {interval.about()}: {interval.text()}'
 
 
 def _confusions(classes: Sequence[str], facts: Facts) -> str:
@@ -166,17 +176,24 @@ def _untested(facts: Facts) -> str:
 def _training_data(facts: Facts) -> str:
     credits, recipe = facts['data']['attribution'], facts['origin']['recipe']
     authors = 'No list of the authors was found with the data.'
+    if addresses := facts['data']['addresses']:
+        authors = f'The authors of the clips are credited at {", ".join(addresses)}'
     if credits:
         licences = collections.Counter(line.rpartition('[')[2].rstrip(']') for line in credits)
         counts = ', '.join(f'{count} {licence}' for licence, count in licences.most_common())
         authors = f"""`model.json` lists the {len(credits)} clips, their authors and licences ({counts}) under
-            `data.attribution`. URLs of the data set and its licences: {', '.join(facts['data']['addresses'])}"""
+            `data.attribution`. URLs of the data set and its licences: {', '.join(addresses)}"""
     settings = ', '.join(f'{name} {value}' for name, value in recipe.items())
     return f"""## Training data
 
-{_paragraph(f'{facts["data"]["about"]}. {authors}')}
+{_paragraph(f'{facts["data"]["about"]}. {_tested_only(facts)} {authors}')}
 
 {_paragraph(f'Recipe: {settings}.')}"""
+
+
+def _tested_only(facts: Facts) -> str:
+    count = len(facts['data'].get('test_only', ()))
+    return f'{count} clips were only tested on: `data.test_only` in `model.json` lists them.' if count else ''
 
 
 def _percent(share: float | None) -> str:

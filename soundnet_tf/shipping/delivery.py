@@ -41,6 +41,8 @@ class Terms:
     """A description of the data."""
     licence: str
     """Of the weights."""
+    credits: str | None = None
+    """The URL of a page that credits the authors, for data without an ATTRIBUTION.txt."""
     default: bool = False
     """Whether it becomes the default net."""
 
@@ -104,11 +106,14 @@ def _fill(
     hub.add_module(folder)
     (head,) = net.spec.head_names
     credits = attribution.of(terms.data, cv.dataset.learnable)
+    if terms.credits:
+        credits['addresses'].append(terms.credits)
+    tested = sorted(pathlib.PurePath(clip.path).stem for clip in cv.dataset.clips if clip.test_only)
     facts = saved.read_facts(folder) | {
         'name': folder.name,
         'spec': net.spec.to_dict(),
         'licence': terms.licence,
-        'data': {'about': terms.about, 'folds': list(cv.dataset.folds), **credits},
+        'data': {'about': terms.about, 'folds': list(cv.dataset.folds), 'test_only': tested, **credits},
         'confidence_threshold': {head: calibration.confidence_threshold},
         'measured': measured(cv, found, calibration) | {'halves': by_dtype},
     }
@@ -140,8 +145,9 @@ def measured(cv: CrossValidation, found: Sequence[FoldResult], calibration: Cali
     truth = np.concatenate([row.answers.truth for row in found])
     confusion = np.zeros([len(cv.dataset.classes)] * 2, int)
     np.add.at(confusion, (truth, answers), 1)
+    interval = rows.interval(found, cv.dataset)
     return {
-        'accuracy': rows.summary(found, cv.dataset.folds),
+        'accuracy': rows.summary(found, cv.dataset.folds) | {'interval': interval.to_dict() if interval else None},
         'calibration': dataclasses.asdict(calibration),
         'confusion': confusion.tolist(),
     }

@@ -1,5 +1,6 @@
 """Leave-one-fold-out cross-validation with several seeds: accuracy, and the logits that calibration needs."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from soundnet_tf import storage
 from soundnet_tf.audio import decoding
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.evaluation import datasets
+from soundnet_tf.evaluation import bootstrap, datasets
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.splits import checked_folds
 from soundnet_tf.evaluation.text_tables import columns
@@ -140,7 +141,7 @@ def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> Fol
         # One net per fold hears corrupted clips, which are many.
         heard = outputs.of_row(net, clips, cv.ood_sounds, corrupt=seed == 0)
         with storage.whole_file(path) as file:
-            named = {f'{OUTPUTS}{kind}': logits for kind, logits in heard.items()}
+            named = {f'{OUTPUTS}{kind}': logits.astype(np.float32) for kind, logits in heard.items()}
             np.savez(file, **held_out, **named, settings=json.dumps(cv.settings(fold, seed)))
     hint = f'Remove {path}, and run it again'
     kept = arrays.read_npz(path, hint)
@@ -182,6 +183,20 @@ def summary(rows: Sequence[FoldResult], folds: Sequence[int]) -> dict[str, Any]:
         'seeds': len(means),
         'rows': [{'fold': row.fold, 'seed': row.seed, 'accuracy': row.accuracy} for row in rows],
     }
+
+
+def interval(rows: Sequence[FoldResult], dataset: DataSet) -> bootstrap.Interval | None:
+    """Of the mean accuracy over folds and seeds, by the bootstrap over recordings; None if one seed lacks a fold."""
+    counts = collections.Counter(clip for row in rows for clip in row.clips)
+    right = collections.Counter[int]()
+    for row in rows:
+        right.update(dict(zip(row.clips, map(int, row.answers.right), strict=True)))
+    if len(set(counts.values())) != 1 or {row.fold for row in rows} != set(dataset.folds):
+        return None
+    clips = [dataset.clips[index] for index in counts]
+    sizes = collections.Counter(clip.fold for clip in clips)
+    shares = [right[index] / counts[index] for index in counts]
+    return bootstrap.interval(shares, [1 / sizes[clip.fold] for clip in clips], clips)
 
 
 def table(rows: Sequence[FoldResult], folds: Sequence[int]) -> str:

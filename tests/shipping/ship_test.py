@@ -141,6 +141,17 @@ def test_the_table_has_folds_and_seeds(found):
     assert '%' not in rows.table(found, [1, 2, 3])
 
 
+def test_the_interval_of_rows(found, way):
+    second = [dataclasses.replace(row, seed=1, answers=_all_wrong(row.answers)) for row in found]
+    assert rows.interval([*found, second[0]], way.dataset) is None
+    assert rows.interval(found[:1], way.dataset) is None
+    # Each clip is right with one of the two seeds, if the first is right everywhere: the mean of any draw is a half.
+    both = rows.interval([*found, *second], way.dataset)
+    shares = [np.mean(row.answers.right) for row in found]
+    assert both.low <= np.mean(shares) / 2 <= both.high
+    assert (both.units, both.over) == (len({clip.source for clip in way.dataset.clips}), 'recordings')
+
+
 def _all_wrong(answers):
     return dataclasses.replace(answers, truth=(answers.logits.argmax(axis=1) + 1) % 3)
 
@@ -178,7 +189,7 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     assert (too_short['pitches_frames'].numpy(), np.abs(too_short['pitches_clip']).max()) == (0, 0)
 
 
-def test_contents_of_a_shipped_net(shipped, own, way, work):
+def test_contents_of_a_shipped_net(shipped, own, found, way, work):
     facts = saved.read_facts(shipped)
     assert sorted(path.name for path in shipped.iterdir()) == [
         'MODEL_CARD.md', 'assets', 'fingerprint.pb', 'labels', 'model.json', 'net.tflite', 'saved_model.pb',
@@ -203,6 +214,7 @@ def test_contents_of_a_shipped_net(shipped, own, way, work):
     measured = facts['measured']
     assert np.sum(measured['confusion']) == 24
     assert measured['accuracy']['mean'] == pytest.approx(np.trace(measured['confusion']) / 24)
+    assert measured['accuracy']['interval'] == rows.interval(found, way.dataset).to_dict()
     assert measured['calibration'] == dataclasses.asdict(own)
     assert measured['halves']['clips'] == 24
     assert measured['halves']['same_answer'] > 0.9
