@@ -272,11 +272,12 @@ def assign_folds(dataset: DataSet, folds: int, seed: int = 0) -> DataSet:
 def mark_test_only(dataset: DataSet, path: Path) -> DataSet:
     """The same clips; those that `path` lists are `test_only`, such as clips under a licence that forbids training.
 
-    The list has a clip per line: the first word is the name of its file, with or without the suffix, and for clips of
-    ESC-50 with or without the class number. Other lines, such as a header, are ignored. Raises SoundNetError if no line
-    names a clip.
+    The list has a clip per line, or per row of a table (CSV, TSV) in its first column: the name of its file, with or
+    without the suffix, and for clips of ESC-50 with or without the class number. Other lines, such as a header, are
+    ignored. Raises SoundNetError if no line names a clip.
     """
-    listed = {line.split()[0] for line in storage.read_text(pathlib.Path(path)).splitlines() if line.strip()}
+    lines = storage.read_text(pathlib.Path(path)).splitlines()
+    listed = {name.strip() for line in lines for name in (line, re.split(r'[\t,;]', line)[0])}
     clips = tuple(
         dataclasses.replace(clip, test_only=not listed.isdisjoint(_names_of(clip.path))) for clip in dataset.clips
     )

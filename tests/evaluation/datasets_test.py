@@ -258,7 +258,7 @@ def test_clips_that_are_only_tested(tmp_path):
     for name in ('dog/1-100032-A', 'dog/2-100032-B-0', 'rain/1-7001-A', 'rain/2-7002-A'):
         write(tmp_path / 'made' / f'{name}.wav', noise(0.1))
     dataset, listed = datasets.load(tmp_path / 'made'), tmp_path / 'not_free.tsv'
-    listed.write_text('clip\tlicence\n2-100032-B\tCC-BY-NC\n1-7001-A.wav CC-BY-NC\n\n3-9-A\tanother\n')
+    listed.write_text('clip\tlicence\n2-100032-B\tCC-BY-NC\n1-7001-A.wav,CC-BY-NC\n\n3-9-A\tanother\n')
     marked = datasets.mark_test_only(dataset, listed)
     only = [pathlib.Path(clip.path).stem for clip in marked.clips if clip.test_only]
     assert only == ['2-100032-B-0', '1-7001-A']
