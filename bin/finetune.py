@@ -75,8 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     spec = labelled.spec()
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(RECIPES[RECIPE.value], **{k: v for k, v in values.items() if v is not None})
-    dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value)
-    dataset = datasets.mark_test_only(dataset, TEST_ONLY.value) if TEST_ONLY.value else dataset
+    dataset = datasets.load(DATA.value, name=NAME.value, esc10=ESC10.value, test_only=TEST_ONLY.value)
     print(dataset.table(), flush=True)
     if TEST_FOLD.value is not None:
         splits.checked_folds(dataset, [TEST_FOLD.value], STRICT.value)

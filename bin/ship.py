@@ -58,8 +58,7 @@ def main(arguments: Sequence[str]) -> None:
 
     cli.no_arguments(arguments)
     spec = labelled.spec()
-    dataset = datasets.load(DATA.value, name=NAME.value)
-    dataset = datasets.mark_test_only(dataset, TEST_ONLY.value) if TEST_ONLY.value else dataset
+    dataset = datasets.load(DATA.value, name=NAME.value, test_only=TEST_ONLY.value)
     # The net is used on whole clips, so it is tested on them.
     values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}

@@ -34,8 +34,7 @@ Samples = NDArray[np.int16]
 
 def labelled(data: str, folds: str | None, left_out: str | None) -> list[str]:
     """The paths of the clips of a data set that may be used."""
-    dataset = datasets.load(data)
-    dataset = datasets.mark_test_only(dataset, left_out) if left_out else dataset
+    dataset = datasets.load(data, test_only=left_out)
     wanted = {int(fold) for fold in folds.split(',')} if folds else {*dataset.folds, None}
     return [clip.path for clip in dataset.clips if clip.fold in wanted and not clip.test_only]
 

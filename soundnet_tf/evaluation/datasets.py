@@ -135,12 +135,13 @@ def content(path: str) -> str:
     return storage.sha256(path)[:16]
 
 
-def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet:
+def load(path: Path, *, name: str | None = None, esc10: bool = False, test_only: Path | None = None) -> DataSet:
     """The data set at `path`: a CSV, or a folder in one of the layouts of `LAYOUTS`, which is detected.
 
     These are ESC-50's (`meta/esc50.csv` beside `audio/`), that of the DCASE scenes since 2016 (`meta.txt` or `meta.csv`
     beside `evaluation_setup/`), that of 2013 (`bus01.wav`, ..., in the folder or in one below it), and a folder for
-    each class. `name` is by default that of the file or folder; `esc10` selects the ten classes of ESC-10 from ESC-50.
+    each class. `name` is by default that of the file or folder; `esc10` selects the ten classes of ESC-10 from ESC-50,
+    `test_only` is a list for `mark_test_only`.
     Raises SoundNetError if the layout is none of these, BadAudio if clips are missing.
     """
     path = pathlib.Path(path)
@@ -157,7 +158,7 @@ def load(path: Path, *, name: str | None = None, esc10: bool = False) -> DataSet
         raise BadAudio(
             f'{path}: {len(missing)} of {len(dataset.clips)} clips are missing: {csv_rows.first_few(missing)}'
         )
-    return dataset
+    return mark_test_only(dataset, test_only) if test_only else dataset
 
 
 def _layout(path: pathlib.Path) -> str:
