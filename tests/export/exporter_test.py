@@ -14,7 +14,7 @@ from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, thin_spec
 from tests.export.made_clips import clips
-from tests.nets.model_test import OTHERS
+from tests.nets.model_test import ODD
 
 
 def test_model_json(hub_folder, net, net_folder):
@@ -40,9 +40,9 @@ def test_model_json(hub_folder, net, net_folder):
     [
         (thin_spec(SOUNDNET5), onnx),
         (thin_spec(heads={}), onnx),
-        (OTHERS[2], onnx),
+        (ODD, onnx),
         (thin_spec(heads={}), keras_file),
-        (OTHERS[2], keras_file),
+        (ODD, keras_file),
     ],
     ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'keras, no heads', 'keras, odd'],
 )

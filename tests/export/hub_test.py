@@ -19,7 +19,7 @@ from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5, Conv, Head, NetSpec
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests.export.conftest import PLACES
-from tests.nets.model_test import OTHERS
+from tests.nets.model_test import ODD
 
 BATCH = np.stack([noise(10, amplitude=0.3, seed=seed) for seed in range(3)])
 
@@ -233,7 +233,7 @@ def test_our_layer_frozen_saved_and_misused(hub_folder, tmp_path):
 
 @pytest.mark.slow
 def test_any_other_table(tmp_path):
-    spec = OTHERS[2]
+    spec = ODD
     net = enliven(model.build(spec))
     measured = exporter.carry_out(net, hub.plan(net), tmp_path / 'hub').measured
     assert max(measured.difference.values()) < 1e-5

@@ -52,17 +52,18 @@ def test_every_layer_equals_numpy(spec, samples):
         assert np.asarray(truth[name]).std() > 0
 
 
+ODD = NetSpec(
+    'odd',
+    (Conv('in', 3, 5, 1, 3), Pool('half', 2), Conv('mid', 4, 3, 0, 1), Conv('out', 5, 2, 3, 2)),
+    (Head('x', 2, 3, 1, 1), Head('y', 3, 1, 0, 1)),
+    'half',
+)
 OTHERS = [
     thin_spec(heads={'only': 3}),
     thin_spec(SOUNDNET5, heads={'a': 2, 'b': 3, 'c': 4}),
     geometry.trim_edges(thin_spec(), 441_000),
     geometry.trim_edges(thin_spec(SOUNDNET5), 441_000),
-    NetSpec(
-        'odd',
-        (Conv('in', 3, 5, 1, 3), Pool('half', 2), Conv('mid', 4, 3, 0, 1), Conv('out', 5, 2, 3, 2)),
-        (Head('x', 2, 3, 1, 1), Head('y', 3, 1, 0, 1)),
-        'half',
-    ),
+    ODD,
 ]
 
 

@@ -74,30 +74,32 @@ def same(run, other):
         np.testing.assert_allclose(got[key], value, atol=near, err_msg=key)
 
 
-def first_checkpoint(records, run):
-    """Both workers, at their first checkpoint, of step 3: on a busy machine this process may see it too late."""
-    for _ in range(5):
-        workers = begin(records, run, '--steps=100000')
-        while not list((run / 'checkpoints').glob('*.index')):
-            assert all(worker.poll() is None for worker in workers)
-            time.sleep(0.05)
-        for worker in workers:
-            os.killpg(worker.pid, signal.SIGSTOP)
-        if (run / 'checkpoints' / 'step-3.index').exists():
-            break
-        for worker in workers:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.communicate()
-        shutil.rmtree(run)
+def finish(workers):
+    """What each printed."""
+    outputs = []
     for worker in workers:
-        os.killpg(worker.pid, signal.SIGCONT)
-    return workers
+        out, said = worker.communicate(timeout=180)
+        assert worker.returncode == 0, said
+        outputs.append(out)
+    return outputs
+
+
+@pytest.fixture(scope='module')
+def half_way(records, tmp_path_factory):
+    """The first three of the six steps."""
+    run = tmp_path_factory.mktemp('half') / 'run'
+    finish(begin(records, run, '--steps=3'))
+    return run
 
 
 @pytest.mark.parametrize('dies', [0, 1])
-def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alone, tmp_path, dies):
+def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alone, half_way, tmp_path, dies):
     run = tmp_path / 'run'
-    workers = first_checkpoint(records, run)
+    shutil.copytree(half_way, run)
+    workers = begin(records, run, '--steps=100000', '--save_every=100000')
+    while len(curve(run)) < 5:
+        assert all(worker.poll() is None for worker in workers)
+        time.sleep(0.05)
     os.killpg(workers[dies].pid, signal.SIGKILL)
     began = time.monotonic()
     _, said = workers[1 - dies].communicate(timeout=180)
@@ -107,18 +109,7 @@ def test_when_one_worker_dies_the_other_exits_and_a_restart_resumes(records, alo
     assert 'Start all workers with the same command to resume from the last checkpoint' in last
     assert 'failed or cannot be reached' in last
     assert 'Traceback' not in said
-    # From the last checkpoint on, to the same end as alone.
-    for index in run.glob('checkpoints/step-*'):
-        if int(index.name.removeprefix('step-').partition('.')[0]) > 3:
-            index.unlink()
-    workers = begin(records, run, '--steps=6')
-    outputs = []
-    for worker in workers:
-        out, said = worker.communicate(timeout=180)
-        assert worker.returncode == 0, said
-        outputs.append(out)
+    # From the last checkpoint on, to the same end as alone. One of them writes, and says so.
+    outputs = finish(begin(records, run, '--steps=6'))
     same(run, alone)
-    # One of them writes, and says so.
-    resumed, saved = outputs[0].splitlines()
-    assert resumed.startswith(f'{run}: resuming from step ')
-    assert (saved, outputs[1]) == (f'the net is in {run / "net"}', '')
+    assert outputs == [f'{run}: resuming from step 3 of 6\nthe net is in {run / "net"}\n', '']
