@@ -83,7 +83,7 @@ def main():
             (learner(recipe, spec, dataset, clips), recipe.batch) for recipe in FORMS.values()
         ]
         state = step.make_state(student.build(spec, dataset, None), SCRATCH)
-        judge = student.Scorer(state.evaluated, SCRATCH)
+        judge = student.Scorer(state.net)
         works.append((lambda judge=judge: judge.scores(clips, range(CLIPS)), CLIPS))
         print(f'| {base.name} | {" | ".join(f"{rate:.0f}" for rate in rates(works))} |', flush=True)
     print(f'\nCrops of {SCRATCH.crop_s:g} s in batches of {SCRATCH.batch}; clips of {SECONDS} s; all a second.')

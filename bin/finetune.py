@@ -56,12 +56,12 @@ for _field in dataclasses.fields(Recipe):
 
 # The recipe's other flags follow, below Optimiser.
 GROUPS = {
-    'The net': ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'dropout', 'refit', 'noises'),
+    'The net':
+        ('model', 'net', 'width', 'last_layer', 'head_kernel', 'freeze', 'moving_statistics', 'dropout', 'refit',
+         'copies', 'noises'),
     'Sound and augmentation':
-        ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db'),
+        ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db', 'mix'),
     'Evaluation': ('test_fold', 'test_only', 'strict', 'validation', 'keep', 'evaluate_every'),
-    'Off in every recipe':
-        ('mix', 'label_smoothing', 'warmup', 'ema', 'test_crops', 'rate_decay', 'moving_statistics'),
 }  # fmt: skip
 _GROUPED = {name for names in GROUPS.values() for name in names}
 GROUPS['Optimiser'] = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in _GROUPED)

@@ -59,10 +59,9 @@ def main(arguments: Sequence[str]) -> None:
     cli.no_arguments(arguments)
     spec = labelled.spec()
     dataset = datasets.load(DATA.value, name=NAME.value, test_only=TEST_ONLY.value)
-    # The net is used on whole clips, so it is tested on them.
     values = {'epochs': EPOCHS.value, 'precision': PRECISION.value}
     own = {name: value for name, value in values.items() if value is not None}
-    recipe = dataclasses.replace(RECIPES[RECIPE.value], test_crops=0, **own)
+    recipe = dataclasses.replace(RECIPES[RECIPE.value], **own)
     start = lookup.find(MODEL.value) if MODEL.value else None
     spec = saved.read_spec(start) if start else spec
     print(dataset.table(), flush=True)

@@ -25,7 +25,7 @@ class Recipe:
     """The defaults are the authors' fine-tuning (main_finetune.lua): a new head of kernel 4, crops of 5 s, Adam.
 
     Between-class mixing is that of Tokozume, Ushiku, Harada, "Learning from Between-class Examples for Deep Sound
-    Recognition" (2018); their recipe also has padding, stretching, gain and several test crops.
+    Recognition" (2018); their recipe also has padding, stretching and gain.
     """
 
     epochs: int = _setting(50, 1, math.inf, 'passes over the training clips')
@@ -44,17 +44,8 @@ class Recipe:
     )
     learning_rate: float = _setting(1e-3, 1e-9, 1, 'learning rate of Adam, beta1 0.9')
     schedule: str = _choice(SCHEDULES, 'learning-rate schedule; cosine ends at 0')
-    rate_decay: float = _setting(
-        1.0,
-        0.01,
-        1,
-        'factor of the learning rate from each convolution to the one below it; the head has the full rate',
-    )
-    warmup: int = _setting(0, 0, math.inf, 'epochs in which the learning rate rises from 0')
     weight_decay: float = _setting(0.0, 0, 1, "weight decay of AdamW, on the convolutions' kernels")
-    ema: float = _setting(0.0, 0, 0.99999, 'decay of the exponential moving average of the weights; 0 turns it off')
     dropout: float = _setting(0.0, 0, 0.99, "dropout rate of the head's inputs")
-    label_smoothing: float = _setting(0.0, 0, 0.99, 'fraction of the label spread over all classes')
     mix: bool = _setting(False, 0, 1, 'train on mixtures of clips of different classes, weighted by loudness')
     gain_db: float = _setting(0.0, 0, 60, 'max random gain, up or down')
     flip: bool = _setting(False, 0, 1, 'random sign of the waveform')
@@ -65,30 +56,29 @@ class Recipe:
     stretch: float = _setting(1.0, 1, 4, 'max factor of random speed, up or down')
     filter_db: float = _setting(0.0, 0, 60, 'max random gain of each octave, up or down')
     refit: float = _setting(0.0, 0, 1e6, 'C of a logistic regression that refits the head at the end; 0: no refit')
+    copies: int = _setting(
+        0, 0, 1000, 'copies of each clip that a refitted head learns from too, at other speeds and in other places'
+    )
     noises: int = _setting(0, 0, 100_000, 'noises of random colours that a refitted head learns to be of no class')
     precision: str = _choice(
         PRECISIONS, 'of training; bfloat16 is faster on processors that support it, float16 on GPUs'
     )
-    test_crops: int = _setting(0, 0, 1000, 'test crops per clip, evenly spaced; 0: the whole clip')
     evaluate_every: int = _setting(1, 1, math.inf, 'epochs between evaluations of the held-out clips')
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
-        if self.warmup and self.warmup >= self.epochs:
-            raise SoundNetError(f'warmup must be less than epochs, {self.epochs}, got {self.warmup}')
         if self.freeze == 'all' and self.precision != 'float32':
             raise SoundNetError(f'precision={self.precision} has no effect with freeze=all: leave one of the two out')
-        if self.noises and not self.refit:
-            raise SoundNetError(f'noises={self.noises} has an effect on a refitted head only: set refit, or noises=0')
+        for name, count in (('copies', self.copies), ('noises', self.noises)):
+            if count and not self.refit:
+                raise SoundNetError(f'{name}={count} has an effect on a refitted head only: set refit, or {name}=0')
 
     def rate(self, epoch: float) -> float:
         """The learning rate after a number of epochs, which may be fractional."""
-        if epoch < self.warmup:
-            return self.learning_rate * epoch / self.warmup
         if self.schedule == 'constant':
             return self.learning_rate
-        return self.learning_rate * (1 + math.cos(math.pi * (epoch - self.warmup) / (self.epochs - self.warmup))) / 2
+        return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -132,12 +122,13 @@ RECIPES = {
     'from_scratch': _FROM_SCRATCH,
     'from_original': dataclasses.replace(
         _FROM_SCRATCH,
-        epochs=200,
+        epochs=400,
         moving_statistics=True,
         dropout=0.3,
         mix=True,
         pad_s=0.75,
-        filter_db=6.0,
+        filter_db=9.0,
+        copies=4,
         noises=100,
         evaluate_every=50,
     ),

@@ -106,7 +106,6 @@ class Crops:
         shares = np.stack([share, 1 - share], axis=1)[:, : self.voices]
         targets = np.zeros([count, self._classes])
         np.add.at(targets, (np.arange(count)[:, None], self._targets[voices]), shares)
-        targets = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / self._classes
         return Batch(pieces, *(part.astype(np.float32) for part in (speeds, weights, filters, targets)))
 
     def _others(self, rng: np.random.Generator, clips: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -128,7 +128,7 @@ def finetune(
             'before': before,
         }
         origin = {key: value for key, value in about.items() if key != 'spec'} | facts
-        net = saved.save_net(state.evaluated, out / 'net', origin=origin)
+        net = saved.save_net(state.net, out / 'net', origin=origin)
         confusion = {name: scores.confusion for name, scores in found.items()}
         result = Result(str(net), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
         journal.write_result(out, dataclasses.asdict(result))

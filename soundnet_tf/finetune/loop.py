@@ -1,6 +1,7 @@
 """The training loop on labels, which resumes from the last checkpoint."""
 
 import contextlib
+import itertools
 import pathlib
 import statistics
 import time
@@ -17,7 +18,7 @@ from soundnet_tf.evaluation.splits import Split
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import journal
 from soundnet_tf.finetune.augment import Crops
-from soundnet_tf.finetune.noises import noises
+from soundnet_tf.finetune.refitting import moved, noises
 from soundnet_tf.finetune.step import State, make_step
 from soundnet_tf.finetune.student import Scorer
 from soundnet_tf.finetune.waveforms import Sounds
@@ -51,7 +52,7 @@ class Run:
         self._targets = np.array(dataset.targets)
         self._crops = Crops(recipe, sounds, split.train, self._targets, len(dataset.classes), seed)
         self._step = make_step(state, recipe, self._crops, seed)
-        self._scorer = Scorer(state.evaluated, recipe)
+        self._scorer = Scorer(state.net)
         self._checkpoints = Checkpoints(state.checkpoint(), out / CHECKPOINTS)
         if self._checkpoints.restore() is not None:
             print(f'{out}: resuming from step {state.done} of {recipe.epochs * self._crops.steps}')
@@ -82,7 +83,7 @@ class Run:
                 bar.set_postfix(self._close(clips / (time.perf_counter() - began)), refresh=False)
         if not self._choosing:
             return self._recipe.epochs
-        saved.load_weights(state.evaluated, self._out / BEST)
+        saved.load_weights(state.net, self._out / BEST)
         return int(self._best['epoch'] or 0)
 
     def _epoch(self, bar: tqdm.tqdm) -> int:
@@ -121,7 +122,7 @@ class Run:
         better = self._choosing and due and self._best is row
         if better:
             # Before the row is written: a run that is stopped in between repeats the end of the epoch.
-            saved.save_net(self._state.evaluated, self._out / BEST)
+            saved.save_net(self._state.net, self._out / BEST)
         journal.write_history(self._out, self._rows)
         if better or epoch == recipe.epochs or time.monotonic() - self._saved_at_s > CHECKPOINT_EVERY_S:
             self._save()
@@ -134,11 +135,19 @@ class Run:
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)
 
     def refit(self) -> None:
-        """Refit the head on the training clips as they are at test time, if the recipe says so."""
-        recipe, clips = self._recipe, list(self._split.train)
-        if recipe.refit:
-            of_none = noises(recipe.noises, self._crops.samples, self._seed)
-            self._scorer.refit(self._sounds, clips, self._targets[clips], recipe.refit, of_none)
+        """Refit the head on the training clips as they are at test time, if the recipe says so, and on copies."""
+        recipe, sounds, rng = self._recipe, self._sounds, np.random.default_rng(self._seed)
+        if not recipe.refit:
+            return
+        clips = list(self._split.train)
+        spans = [sounds.span(clip, recipe.trim_db) for clip in clips]
+        copies = (
+            [moved(sounds[clip], span, recipe.stretch, rng) for clip, span in zip(clips, spans, strict=True)]
+            for _ in range(recipe.copies)
+        )
+        passes = itertools.chain([[sounds[clip] for clip in clips]], copies)
+        of_none = noises(recipe.noises, self._crops.samples, self._seed)
+        self._scorer.refit(passes, self._targets[clips], recipe.refit, of_none)
 
     def evaluate(self) -> dict[str, Scores]:
         """The current scores of the held-out clips, by `validation` and `test`."""

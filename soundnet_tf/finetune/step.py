@@ -11,7 +11,7 @@ import tensorflow as tf
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune import student
 from soundnet_tf.finetune.augment import Batch, Crops, render
-from soundnet_tf.nets import fast, model
+from soundnet_tf.nets import model
 from soundnet_tf.training import steps
 
 Step = Callable[[Batch, float], None]
@@ -20,19 +20,13 @@ Step = Callable[[Batch, float], None]
 
 @dataclasses.dataclass
 class State:
-    """What a checkpoint holds. `ema` has the moving average of all variables, if the recipe asks for one."""
+    """What a checkpoint holds."""
 
     net: model.SoundNet
-    ema: model.SoundNet | None
     optimizer: Any
     step: tf.Variable
     sums: tf.Variable
     """Sums over this epoch: cross-entropy, correct clips, clips."""
-
-    @property
-    def evaluated(self) -> model.SoundNet:
-        """The net that is evaluated and saved: the EMA weights, if there are any."""
-        return self.net if self.ema is None else self.ema
 
     @property
     def done(self) -> int:
@@ -41,40 +35,21 @@ class State:
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """A checkpoint of this state."""
-        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return tf.train.Checkpoint(**{name: part for name, part in parts.items() if part is not None})
+        return tf.train.Checkpoint(**vars(self))
 
 
 def make_state(net: model.SoundNet, recipe: Recipe) -> State:
     """The initial state of a net, with Adam and decoupled weight decay (AdamW)."""
-    ema = None
-    if recipe.ema:
-        ema = model.build(net.spec, labels=net.labels)
-        ema.set_weights(net.get_weights())
-    optimizer = RatedAdam(net, recipe)
+    optimizer: Any = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
     variables = student.trainable_variables(net, recipe)
     # Only kernels: decay of biases and batch-norm scales does not regularise.
     optimizer.exclude_from_weight_decay([variable for variable in variables if variable.name != 'kernel'])
     optimizer.build(variables)
-    return State(net, ema, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
-
-
-class RatedAdam(keras.optimizers.Adam):
-    """With the share of the learning rate that each variable gets. Weight decay has the full rate."""
-
-    def __init__(self, net: model.SoundNet, recipe: Recipe) -> None:
-        super().__init__(recipe.learning_rate, beta_1=0.9, weight_decay=recipe.weight_decay or None)
-        shares = student.rate_shares(net, recipe)
-        by_reference = {variable.value.ref(): shares[fast.row_of(variable)] for variable in net.trainable_variables}
-        # Keras gives TensorFlow's variables, which have no path.
-        self._share_of = by_reference.__getitem__
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        super().update_step(gradient, variable, learning_rate * self._share_of(variable.ref()))
+    return State(net, optimizer, tf.Variable(tf.zeros([], tf.int64)), tf.Variable(tf.zeros(3)))
 
 
 def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
-    """A step of Adam on the cross-entropy of the clip's logits and the (mixed, smoothed) label."""
+    """A step of Adam on the cross-entropy of the clip's logits and the (mixed) label."""
     variables = student.trainable_variables(state.net, recipe)
     forward = student.training_form(state.net, recipe)
     voices = tf.TensorSpec([None, crops.voices], tf.float32)
@@ -96,8 +71,6 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
         state.sums.assign_add(tf.stack([tf.reduce_sum(losses), tf.reduce_sum(correct), counted]))
         # Counted in the same call that moves the weights, so that an interrupt cannot come between them.
         state.step.assign_add(1)
-        if state.ema is not None:
-            steps.update_ema(state.ema.variables, state.net.variables, recipe.ema, state.step)
 
     run: Any = step.get_concrete_function()
     return lambda batch, rate: run(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune.waveforms import FULL_SCALE, Samples, Sounds
 from soundnet_tf.nets import fast, model
-from soundnet_tf.spec import NetSpec, Pool
+from soundnet_tf.spec import NetSpec
 from soundnet_tf.training.start import Start
 
 SAMPLES_AT_ONCE = 160 * SAMPLE_RATE
@@ -81,12 +81,6 @@ def trainable_variables(net: model.SoundNet, recipe: Recipe) -> list[Any]:
     return fast.trained_variables(net, frozen_layer(net.spec, recipe))
 
 
-def rate_shares(net: model.SoundNet, recipe: Recipe) -> dict[str, float]:
-    """The share of the learning rate of each convolution and of the head: less for each one further down."""
-    rows = [row.name for row in net.spec.rows if not isinstance(row, Pool)]
-    return {name: recipe.rate_decay**depth for depth, name in enumerate(reversed(rows))}
-
-
 def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
     """The forward pass in training: dropout before the head, and the mean logits over time.
 
@@ -107,14 +101,12 @@ def training_form(net: model.SoundNet, recipe: Recipe) -> TrainingForm:
 class Scorer:
     """Scores clips by a net in inference mode, with its current weights."""
 
-    def __init__(self, net: model.SoundNet, recipe: Recipe):
+    def __init__(self, net: model.SoundNet):
         (head,) = net.spec.heads
         last = net.spec.layer_names[-1]
         layers = model.features(net, [last])
         self._head = net.get_layer(model.logits_name(head.name))
         self._min_samples = geometry.min_samples(net.spec, head.name)
-        self._crop = round(recipe.crop_s * SAMPLE_RATE)
-        self._crops = recipe.test_crops
         signature = [tf.TensorSpec([None, None], tf.int16)]
 
         @tf.function(input_signature=signature)
@@ -126,45 +118,37 @@ class Scorer:
         self._run: Any = run.get_concrete_function()
 
     def scores(self, sounds: Sounds, clips: Sequence[int]) -> NDArray[np.float32]:
-        """`[clips, classes]`: a clip's mean logits over time and over its crops."""
+        """`[clips, classes]`: a clip's mean logits over time."""
         kernel, bias = map(np.array, self._head.weights)
         return self._head_inputs([sounds[clip] for clip in clips]) @ kernel.reshape([-1, len(bias)]) + bias
 
     def refit(
-        self, sounds: Sounds, clips: Sequence[int], targets: ArrayLike, c: float, of_none: Sequence[Samples] = ()
+        self, passes: Iterable[Sequence[Samples]], targets: ArrayLike, c: float, of_none: Sequence[Samples] = ()
     ) -> None:
         """Refit the head by logistic regression on the inputs of `scores`, L2-regularised with this C.
 
-        In training it saw them through dropout, augmentation and batch statistics only. Sounds `of_none` are of no
-        class.
+        In training it saw them through dropout, augmentation and batch statistics only. Each of the `passes` has a
+        sound for each of the `targets`. Sounds `of_none` are of no class.
         """
-        inputs = self._head_inputs([sounds[clip] for clip in clips])
+        inputs = [self._head_inputs(sounds) for sounds in passes]
         rest = self._head_inputs(of_none) if of_none else None
-        fitted = svm.logistic(inputs, np.asarray(targets), c, rest)
+        fitted = svm.logistic(np.concatenate(inputs), np.tile(targets, len(inputs)), c, rest)
         kernel, bias = fitted.coef_.T, fitted.intercept_
         if len(bias) == 1:  # two classes: those of the second; the first one's logit is 0
             kernel, bias = np.pad(kernel, [(0, 0), (1, 0)]), np.pad(bias, (1, 0))
         self._head.set_weights([kernel.reshape(self._head.kernel.shape), bias])
 
     def _head_inputs(self, clips: Sequence[Samples]) -> NDArray[np.float32]:
-        """`[clips, kernel * channels]`: the head's inputs, averaged over time and crops."""
-        windows = [window for clip in clips for window in self._windows(clip)]
+        """`[clips, kernel * channels]`: the head's inputs, averaged over time."""
+        clips = [_at_least(clip, self._min_samples) for clip in clips]
         # Clips of equal length are batched.
-        order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
+        order = sorted(range(len(clips)), key=lambda index: len(clips[index]))
         found = np.concatenate(
-            [self._run(tf.constant(np.stack(batch))) for batch in _batches([windows[index] for index in order])]
+            [self._run(tf.constant(np.stack(batch))) for batch in _batches([clips[index] for index in order])]
         )
         inputs = np.empty_like(found)
         inputs[order] = found
-        return inputs.reshape(len(clips), -1, inputs.shape[-1]).mean(axis=1)
-
-    def _windows(self, samples: Samples) -> list[Samples]:
-        if not self._crops:
-            return [_at_least(samples, self._min_samples)]
-        samples = _at_least(samples, self._crop)
-        room = len(samples) - self._crop
-        starts = np.linspace(0, room, self._crops) if self._crops > 1 else [room / 2]
-        return [samples[int(start) : int(start) + self._crop] for start in starts]
+        return inputs
 
 
 def _at_least(samples: Samples, count: int) -> Samples:
@@ -172,9 +156,9 @@ def _at_least(samples: Samples, count: int) -> Samples:
     return samples if len(samples) >= count else np.resize(samples, count)
 
 
-def _batches(windows: Sequence[Samples]) -> Iterator[Sequence[Samples]]:
+def _batches(clips: Sequence[Samples]) -> Iterator[Sequence[Samples]]:
     """Batches of equal length, with at most SAMPLES_AT_ONCE samples."""
-    for length, run in itertools.groupby(windows, len):
+    for length, run in itertools.groupby(clips, len):
         run = list(run)
         count = max(1, SAMPLES_AT_ONCE // length)
         yield from (run[begin : begin + count] for begin in range(0, len(run), count))

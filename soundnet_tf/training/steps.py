@@ -114,7 +114,7 @@ def make_step(
             found = _clipped(found, config.clip_norm)
         state.optimizer.apply(found, state.variables)
         if state.ema:
-            update_ema(state.ema, net.variables, config.ema, state.step)
+            _update_ema(state.ema, net.variables, config.ema, state.step)
         each = {f'each/{head}': metrics[f'loss/{head}'] for head in criterion.heads}
         means = {key: tf.reduce_mean(value) for key, value in metrics.items()}
         return {'id': batch['id'], **each, 'means': means}
@@ -143,7 +143,7 @@ def gradients(tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any], 
     return [part / LOSS_SCALE for part in scaled]
 
 
-def update_ema(ema: Sequence[Any], variables: Sequence[Any], decay: float, step: Any) -> None:
+def _update_ema(ema: Sequence[Any], variables: Sequence[Any], decay: float, step: Any) -> None:
     """Move the averages towards the variables: faster in the first steps, so that they forget the initial weights."""
     share = tf.maximum(1 - decay, 9 / (10 + tf.cast(step, tf.float32)))
     for mean, variable in zip(ema, variables, strict=True):

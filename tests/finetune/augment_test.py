@@ -287,11 +287,6 @@ def test_a_filter_without_gains_changes_nothing():
     np.testing.assert_allclose(identity, np.arange(equaliser.TAPS) == equaliser.TAPS // 2, atol=1e-7)
 
 
-def test_smoothed_labels():
-    *_, targets = whole(crops(label_smoothing=0.3).epoch(0))
-    np.testing.assert_allclose(np.sort(targets, axis=1), [[0.1, 0.1, 0.8]] * 6, rtol=1e-6)
-
-
 def test_an_epoch_repeats_and_resumes_in_its_middle():
     changes = {name: getattr(RECIPES['from_scratch'], name) for name in ('gain_db', 'flip', 'stretch', 'filter_db')}
     changes |= {'mix': True, 'trim_db': 10.0}

@@ -38,10 +38,8 @@ ALL = dataclasses.replace(
     batch=5,
     crop_s=1,
     pad_s=0.5,
-    ema=0.9,
     mix=True,
-    label_smoothing=0.1,
-    warmup=1,
+    copies=2,
     evaluate_every=1,
 )
 

@@ -4,7 +4,7 @@ Tests compare them with the plain Keras net; `benchmarks/train_step.py` and `ben
 """
 
 from soundnet_tf.nets.fast.inference import Precision, Stage, Weights, inference_form, normed, stages
-from soundnet_tf.nets.fast.training import frozen_layers, row_of, trained_variables, training_form, training_trunk
+from soundnet_tf.nets.fast.training import frozen_layers, trained_variables, training_form, training_trunk
 
 __all__ = [
     'Precision',
@@ -13,7 +13,6 @@ __all__ = [
     'frozen_layers',
     'inference_form',
     'normed',
-    'row_of',
     'stages',
     'trained_variables',
     'training_form',
