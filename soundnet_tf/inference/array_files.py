@@ -28,6 +28,10 @@ class ArrayFile(Protocol):
         """The plain values of these keys; None if the output is missing, incomplete or damaged."""
         ...
 
+    def read(self, path: pathlib.Path) -> dict[str, Any]:
+        """What `write` wrote. Raises SoundNetError if it is damaged."""
+        ...
+
 
 class Npz:
     """`rain.wav.npz` has all arrays and values."""
@@ -47,6 +51,9 @@ class Npz:
                 return {key: value.item() for key, value in arrays.read_npz(path, keys=keys).items()}
         except SoundNetError:
             return None
+
+    def read(self, path: pathlib.Path) -> dict[str, Any]:
+        return read_npz(path)
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -78,6 +85,12 @@ class Npy:
                 return {key: there[key] for key in keys}
         except SoundNetError:
             return None
+
+    def read(self, path: pathlib.Path) -> dict[str, Any]:
+        with storage.readable(path):
+            row = storage.read_json(path)
+            values = {key: arrays.read_npy(self._array(path, key)) for key in row.pop('arrays')}
+            return {key: np.array(value) if key.startswith('times') else value for key, value in row.items()} | values
 
     def _array(self, path: pathlib.Path, key: str) -> pathlib.Path:
         layer = key.removeprefix('values').removeprefix('_')

@@ -34,6 +34,10 @@ class Table(Protocol):
         """
         ...
 
+    def values(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """`facts` and, as `values`, the array: `[time, channels]`, or of pooled embeddings `[channels]`."""
+        ...
+
     def text(self, text: str) -> str:
         """A string as the table stores it."""
         ...
@@ -63,6 +67,11 @@ class JsonLines:
                     head = before + b'}' if cut else head
                 row = json.loads(head)
                 yield {key: row[key] for key in keys}
+
+    def values(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        with path.open('rb') as file:
+            for row in map(json.loads, file):
+                yield {key: row[key] for key in keys} | {'values': np.array(row['values'], np.float32)}
 
     def text(self, text: str) -> str:
         return text
@@ -124,6 +133,12 @@ class Parquet:
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from self._pyarrow.parquet.read_table(path, columns=list(keys)).select(keys).to_pylist()
 
+    def values(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        with self._pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256, columns=[*keys, 'values']):
+                for row in batch.to_pylist():
+                    yield row | {'values': np.array(row['values'], np.float32)}
+
     def text(self, text: str) -> str:
         # File names may not be valid UTF-8, which Parquet requires.
         return text.encode(errors='backslashreplace').decode()
@@ -172,6 +187,14 @@ class Csv:
             # The stamps of the source are whole numbers; all other facts are texts.
             yield {key: int(row[key]) if key.startswith('source_') else row[key] for key in keys}
 
+    def values(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        header, rows = storage.csv_table(path, undecodable='surrogateescape')
+        channels = [name for name in header if name.startswith('channel_')]
+        for _, steps in itertools.groupby(rows, key=lambda row: (row[1]['path'], row[1]['layer'])):
+            lines = [row for _, row in steps]
+            values = np.array([[row[name] for name in channels if row[name]] for row in lines], np.float32)
+            yield {key: lines[0][key] for key in keys} | {'values': values if lines[0]['time'] else values[0]}
+
     def text(self, text: str) -> str:
         return text
 
@@ -197,6 +220,11 @@ class Hdf5:
         file.write(_digest(file, size))
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for row in self.values(path, keys):
+            del row['values']
+            yield row
+
+    def values(self, path: pathlib.Path, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
         import h5py
 
         with path.open('rb') as file:
@@ -205,9 +233,10 @@ class Hdf5:
                 raise ValueError('changed since it was written, or of an older version')
         with h5py.File(path) as opened:
             for index in range(len(opened)):
-                attributes: Any = opened[str(index)].attrs
-                values = {key: attributes[key] for key in keys}
-                yield {key: value if isinstance(value, str) else value.item() for key, value in values.items()}
+                group: Any = opened[str(index)]
+                found = {key: group.attrs[key] for key in keys}
+                plain = {key: value if isinstance(value, str) else value.item() for key, value in found.items()}
+                yield plain | {'values': group['values']}
 
     def text(self, text: str) -> str:
         return text.encode(errors='backslashreplace').decode()
