@@ -1,9 +1,10 @@
 """Write tracks that are made of pieces and mixtures of sounds, for nets that learn by ear from few recordings.
 
-python -m tools.mixtures --data=ESC-50/ --folds=1,2,3 --sounds=videos/ --tracks=1500 --out=runs/ear/learn
+python -m tools.mixtures --data=ESC-50/ --data=ESC-10/ --folds=1,2,3 --tracks=1500 --out=runs/ear/learn
 python -m tools.mixtures --data=ESC-50/ --folds=4 --tracks=150 --seed=1 --out=runs/ear/held_out
 
-Each track is a sequence of random pieces of random sounds at random levels, or, half of the time, two such sequences.
+Each track is a sequence of random pieces of random sounds at random levels and speeds, or, half of the time, two such
+sequences.
 """
 
 import argparse
@@ -26,6 +27,12 @@ PIECE_S = 2.0, 6.0
 QUIETER_DB = 20.0
 """A piece is at most this much quieter than its sound."""
 
+SPEED = 1.5
+"""A piece is at most this much faster or slower than its sound: to a net these are more sounds."""
+
+BACKWARDS = 0.25
+"""The share of pieces that run backwards."""
+
 FADE = SAMPLE_RATE // 10
 """Samples in which neighbouring pieces are faded into each other."""
 
@@ -45,11 +52,14 @@ def sequence(sounds: list[Samples], samples: int, rng: np.random.Generator) -> N
     position = 0
     while position < samples:
         sound = sounds[rng.integers(len(sounds))]
-        length = min(len(sound), round(rng.uniform(*PIECE_S) * SAMPLE_RATE))
-        start = rng.integers(len(sound) - length, endpoint=True)
-        piece = sound[start : start + length].astype(np.float32) / FULL_SCALE * 10 ** (-rng.uniform(0, QUIETER_DB) / 20)
+        speed = SPEED ** rng.uniform(-1, 1)
+        length = min(int(len(sound) / speed), round(rng.uniform(*PIECE_S) * SAMPLE_RATE))
+        places = rng.uniform(0, len(sound) - length * speed) + np.arange(length) * speed
+        piece = np.interp(places, np.arange(len(sound)), sound).astype(np.float32) / FULL_SCALE
+        piece *= 10 ** (-rng.uniform(0, QUIETER_DB) / 20)
+        piece = piece[::-1] if rng.uniform() < BACKWARDS else piece
         ramp = np.minimum(1, (np.arange(length, dtype=np.float32) + 1) / FADE)
-        piece *= ramp * ramp[::-1]
+        piece = piece * ramp * ramp[::-1]
         track[position : position + length] += piece[: samples - position]
         position += max(1, length - FADE)
     return track
@@ -58,7 +68,7 @@ def sequence(sounds: list[Samples], samples: int, rng: np.random.Generator) -> N
 def main() -> None:
     """Write the tracks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', help='labelled sounds, as for soundnet-finetune')
+    parser.add_argument('--data', action='append', default=[], help='labelled sounds, as for soundnet-finetune')
     parser.add_argument('--folds', help='the folds of --data to use (default: all)')
     parser.add_argument('--leave_out', help='a file with the names of clips of --data, one per line, not to use')
     parser.add_argument('--sounds', action='append', default=[], help='other sounds: a file, folder or glob')
@@ -67,7 +77,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=30.0, help='of each track')
     parser.add_argument('--seed', type=int, default=0, help='of all choices')
     given = parser.parse_args()
-    paths = labelled(given.data, given.folds, given.leave_out) if given.data else []
+    paths = [path for data in given.data for path in labelled(data, given.folds, given.leave_out)]
     paths += [file.path for file in files.find(given.sounds)] if given.sounds else []
     sounds = []
     for path in tqdm.tqdm(paths, unit='sound', desc='reading'):

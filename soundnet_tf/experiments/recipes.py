@@ -114,6 +114,8 @@ _FROM_SCRATCH = Recipe(
     stretch=1.25,
     filter_db=12.0,
     refit=0.1,
+    copies=4,
+    noises=100,
     evaluate_every=20,
 )
 
@@ -128,8 +130,6 @@ RECIPES = {
         mix=True,
         pad_s=0.75,
         filter_db=9.0,
-        copies=4,
-        noises=100,
         evaluate_every=50,
     ),
 }
