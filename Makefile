@@ -2,6 +2,7 @@
 #   make demo    train and test on a small synthetic world; offline once the environment is installed
 #   make test    all tests in the reference environment, all but those marked slow or pure in the latest
 #   make check   ruff, format, pyright (package, commands, benchmarks, tools), layering, BUILD
+#   make docs    the site, in site/
 #   make bench   the tables of benchmarks/
 #   make models  the included nets as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
 
@@ -27,7 +28,7 @@ endif
 # The tests of a file run in one process and share its fixtures; tests/conftest.py has the order of the files.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-reference test-latest packages check bench models clean
+.PHONY: demo test test-reference test-latest packages check docs bench models clean
 demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
@@ -45,6 +46,10 @@ check: $(MAIN)/made
 	$(MAIN)/bin/ruff format --check
 	$(MAIN)/bin/pyright --pythonpath $(MAIN)/bin/python
 	$(MAIN)/bin/python -m pytest tests/layering_test.py
+
+docs: $(MAIN)/made
+	$(MAIN)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs site
+	@echo 'the site is site/index.html'
 
 bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json
 	for script in benchmarks/*.py; do $(MAIN)/bin/python $$script || exit 1; done
@@ -108,4 +113,4 @@ demo-run/records/learned/dataset.json:
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run models
+	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run models site

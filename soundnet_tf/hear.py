@@ -22,7 +22,7 @@ from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec
 
 LONGEST_HOP = round(0.05 * SAMPLE_RATE)
-"""Maximum samples between timestamps: the benchmark locates events within 50 ms."""
+"""Maximum samples between timestamps, since the benchmark locates events within 50 ms."""
 
 
 class Model(tf.Module):

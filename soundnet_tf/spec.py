@@ -175,7 +175,7 @@ class NetSpec:
 
     @property
     def head_alias(self) -> str:
-        """The paper's name of the heads' row: conv8 in the 8-layer net, conv5 in the 5-layer net."""
+        """The paper's name of the heads' row, conv8 in the 8-layer net and conv5 in the 5-layer net."""
         return f'conv{1 + sum(isinstance(row, Conv) for row in self.layers)}'
 
     def with_heads(self, teachers: Mapping[str, int]) -> 'NetSpec':

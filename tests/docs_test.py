@@ -67,6 +67,11 @@ def export_2(names, printed):
     assert (names['pool5'].shape[0], names['places'].shape[2]) == (1, 4)
 
 
+def features_1(names, printed):
+    assert printed == '(13, 256)\n'
+    assert (names['vector'].shape, names['conv6'].shape) == ((256,), (512,))
+
+
 def models_1(names, printed):
     assert printed.startswith("[Tag(head='esc10', name='Rooster'")
     assert printed.endswith("{'esc10': True}\n")
@@ -99,6 +104,7 @@ CHECKS = {
     'README.md 1': readme_1,
     'README.md 2': None,
     'README.md 3': None,
+    'features.md 1': features_1,
     'export.md 1': export_1,
     'export.md 2': export_2,
     'models.md 1': models_1,

@@ -10,6 +10,7 @@ from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
 from tools import first_commands
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
+DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 
 
 def row(label):
@@ -29,6 +30,18 @@ def test_the_table_of_the_nets(column, spec):
     assert row('its shortest clip')[column] == geometry.seconds(geometry.min_samples(spec, spec.feature_layer))
     assert row('their hop and receptive field')[column] == both(spec.head_alias)
     assert row('their shortest clip')[column] == geometry.seconds(geometry.min_samples(spec, spec.head_alias))
+
+
+def test_the_table_of_the_layers():
+    rows = [line for line in (DOCS / 'features.md').read_text().splitlines() if re.match(r'\| (conv|pool)', line)]
+    assert len(rows) == 4
+    for row in rows:
+        layer, channels, *seconds = [cell.strip() for cell in row.strip('|').split('|')]
+        assert int(channels.replace(',', '')) == geometry.channels(SOUNDNET8, layer)
+        figures = (geometry.hop, geometry.receptive_field, geometry.min_samples)
+        for shown, figure in zip(seconds, figures, strict=True):
+            digits = len(shown.removesuffix(' s').partition('.')[2])
+            assert shown == f'{figure(SOUNDNET8, layer) / SAMPLE_RATE:.{digits}f} s'
 
 
 def test_both_commands_are_shown():

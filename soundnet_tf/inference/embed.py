@@ -52,7 +52,7 @@ class Embedder:
 
     @property
     def spec(self) -> NetSpec:
-        """The table of the net: layers, heads, and the feature layer, the default to embed with."""
+        """The net's table of layers and heads, with the feature layer, the default to embed with."""
         return self.listener.spec
 
     @property

@@ -108,7 +108,7 @@ class Embedding:
 
     @property
     def silent(self) -> bool:
-        """Whether the sound is silence: digital, or below -70 dBFS (`audio.SILENCE_DBFS`) in each of its seconds."""
+        """Whether the sound is digital silence, or below -70 dBFS (`audio.SILENCE_DBFS`) in each of its seconds."""
         return self.level_dbfs < SILENCE_DBFS
 
     def mean(self) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ class ModelInfo:
     licence: str
     """Of the weights; empty if unknown."""
     size: int | None
-    """In bytes: on disk, or of the download for a net that is not on this machine; None if unknown."""
+    """In bytes, on disk, or of the download for a net that is not on this machine; None if unknown."""
     heads: Mapping[str, int]
     """Number of classes by head; empty if unknown."""
     accuracy: str

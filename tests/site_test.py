@@ -1,0 +1,43 @@
+"""The site is built without a warning, links included; each page begins with a command, and each command has a page."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = sorted((ROOT / 'docs').glob('*.md'))
+COMMANDS = sorted(f'soundnet-{path.stem.replace("_", "-")}' for path in (ROOT / 'bin').glob('[!_]*.py'))
+
+
+@pytest.mark.slow
+def test_the_site_builds(tmp_path):
+    pytest.importorskip('sphinx')
+    options = ['--fail-on-warning', '--keep-going', '--quiet', '--builder', 'html']
+    command = [sys.executable, '-m', 'sphinx', *options, str(ROOT / 'docs'), str(tmp_path / 'site')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for page in PAGES:
+        assert (tmp_path / 'site' / f'{page.stem}.html').is_file()
+    commands = (tmp_path / 'site' / 'commands.html').read_text()
+    for name in COMMANDS:
+        assert f'id="{name}"' in commands
+    assert 'Flags of soundnet-tag:' in commands
+    # Nothing is fetched from elsewhere when a page is read.
+    for page in (tmp_path / 'site').glob('*.html'):
+        assert not re.search(r'<(script|link|img)[^>]*(src|href)="https?:', page.read_text()), page.name
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_a_page_begins_with_a_command(page):
+    before, indented, _ = page.read_text(encoding='utf-8').partition('\n    ')
+    assert indented
+    assert before.startswith('# ')
+    assert before.count('\n\n') <= 3
+
+
+def test_every_command_is_in_the_reference():
+    named = re.findall(r'^```{command-help} (.*)$', (ROOT / 'docs' / 'commands.md').read_text(), re.MULTILINE)
+    assert sorted(named) == COMMANDS
