@@ -38,6 +38,11 @@ def test_a_page_begins_with_a_command(page):
     assert before.count('\n\n') <= 3
 
 
+def test_every_included_net_has_its_card_on_the_site():
+    shown = re.findall(r'savedmodels/(.*)/MODEL_CARD', (ROOT / 'docs' / 'zoo.md').read_text())
+    assert sorted(shown) == sorted(path.parent.name for path in (ROOT / 'savedmodels').glob('*/MODEL_CARD.md'))
+
+
 def test_every_command_is_in_the_reference():
     named = re.findall(r'^```{command-help} (.*)$', (ROOT / 'docs' / 'commands.md').read_text(), re.MULTILINE)
     assert sorted(named) == COMMANDS
