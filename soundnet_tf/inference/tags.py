@@ -1,14 +1,12 @@
 """From the outputs of heads to tags: the most probable classes, pooled over time, and how far to trust them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets.predictions import softmax
+from soundnet_tf.nets.predictions import best, softmax
 from soundnet_tf.spec import Head
 
 
@@ -26,10 +24,7 @@ SILENCE = 'silence'
 
 def top_classes(head: str, names: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:
     """The `count` most probable classes, or all where there are fewer, of `[classes]`; equal ones in their order."""
-    if not isinstance(count, Integral) or count < 1:
-        raise SoundNetError(f'top={count!r}: must be a whole number, at least 1')
-    best = np.argsort(-probabilities, kind='stable')[:count]
-    return [Tag(head, names[int(index)], float(probabilities[index])) for index in best]
+    return [Tag(head, names[int(index)], float(probabilities[index])) for index in best(probabilities, count)]
 
 
 def silence(heads: Iterable[str]) -> list[Tag]:

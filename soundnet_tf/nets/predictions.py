@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,16 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[Any]:
     """Probabilities over the last axis, in numpy."""
     odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return odds / odds.sum(axis=-1, keepdims=True)
+
+
+def best(probabilities: NDArray[np.floating], top: int) -> NDArray[np.int64]:
+    """The `top` most probable classes, or all where there are fewer, of `[classes]`; equal ones in their order.
+
+    Raises SoundNetError unless `top` is a whole number of at least 1.
+    """
+    if not isinstance(top, Integral) or top < 1:
+        raise SoundNetError(f'top={top!r}: must be a whole number, at least 1')
+    return np.argsort(-probabilities, kind='stable')[:top]
 
 
 def preprocess_input(x: ArrayLike, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
@@ -51,7 +62,7 @@ def decode_predictions(
       names: the class names of each head, such as `net.labels`; by default the included ones, or numbers.
 
     Probabilities are averaged, also of a head trained on labels, whose mean logits `Embedder.tag` uses. Raises
-    SoundNetError if shapes or names do not fit.
+    SoundNetError if shapes or names do not fit, and unless `top` is a whole number of at least 1.
     """
     if not isinstance(outputs, Mapping):
         raise SoundNetError('outputs must be those of a net with heads, {head: [batch, time, classes]}')
@@ -72,6 +83,5 @@ def decode_predictions(
         if len(own) != count:
             raise SoundNetError(f'head {head}: {len(own)} names for {count} classes')
         for sound, row in enumerate(values):
-            best = np.argsort(-row, kind='stable')[:top]
-            decoded.setdefault(sound, []).extend((head, own[int(i)], float(row[i])) for i in best)
+            decoded.setdefault(sound, []).extend((head, own[int(i)], float(row[i])) for i in best(row, top))
     return [decoded[sound] for sound in sorted(decoded)]

@@ -49,6 +49,12 @@ def test_what_decoding_refuses(outputs, words):
         decode_predictions(outputs)
 
 
+@pytest.mark.parametrize('top', [0, -3, 2.5, None])
+def test_an_invalid_top_is_reported(top):
+    with pytest.raises(SoundNetError, match=f'top={top}: must be a whole number, at least 1'):
+        decode_predictions({'pets': np.ones([1, 3])}, top=top)
+
+
 def test_steps_are_averaged_and_clips_are_not():
     steps = np.array([[[0.2, 0.8], [0.6, 0.4]]])
     for outputs in (steps, steps.mean(axis=1)):
