@@ -112,12 +112,14 @@ def include(net: pathlib.Path, out: pathlib.Path, found: dict[str, dict[str, Any
         folder = pathlib.Path(home) / out.name
         origin = saved.read_facts(net)['origin']
         kept = {key: origin[key] for key in ('experiment', 'steps', 'start_sha256')}
-        saved.save_net(saved.load_net(net), folder, origin=kept, dtype='float16')
+        shares = {head: 100 * found[out.name][f'{head} top 5'] for head in saved.read_spec(net).head_names}
+        agreed = {f"the original's top class is in the top 5 of {head}, %": f'{shares[head]:.1f}' for head in shares}
+        saved.save_net(saved.load_net(net), folder, origin=kept | {'measured': agreed}, dtype='float16')
         tflite.add_tflite(folder, 'float16')
         hub.add_module(folder)
         spec = saved.read_spec(folder)
         about = {'about': given.about, 'learned': given.learned}
-        facts = {'name': out.name, 'spec': spec.to_dict(), 'licence': given.licence, 'data': about, 'measured': found}
+        facts = {'name': out.name, 'spec': spec.to_dict(), 'licence': given.licence, 'data': about, 'beside': found}
         storage.write_json(folder / 'model.json', saved.read_facts(folder) | facts)
         sounds = len(files.find([given.sounds]))
         text = CARD.format(name=out.name, sounds=sounds, table=table(found), **vars(given))

@@ -124,12 +124,14 @@ RECIPES = {
     'from_scratch': _FROM_SCRATCH,
     'from_original': dataclasses.replace(
         _FROM_SCRATCH,
-        epochs=400,
+        epochs=200,
         moving_statistics=True,
         dropout=0.3,
         mix=True,
         pad_s=0.75,
-        filter_db=9.0,
+        filter_db=6.0,
+        refit=0.03,
+        copies=8,
         evaluate_every=50,
     ),
 }
