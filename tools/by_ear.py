@@ -14,6 +14,7 @@ import pathlib
 import shutil
 import statistics
 import tempfile
+import textwrap
 import time
 from typing import Any
 
@@ -81,7 +82,9 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     lines = [['', *found]]
     for key in keys:
         cells = [facts.get(key) for facts in found.values()]
-        lines.append([key, *('-' if cell is None else f'{cell:,.4g}' for cell in cells)])
+        lines.append(
+            [key, *('-' if cell is None else f'{cell:,}' if key == 'bytes' else f'{cell:.4g}' for cell in cells)]
+        )
     return columns(lines)
 
 
@@ -101,9 +104,16 @@ linear SVM on a layer's features by the paper's protocol.
 {table}
 ```
 
-It learned from mixtures of everyday sounds, {learned}: on other sounds it may differ more from the original. Its
+It learned from mixtures of everyday sounds, {learned}. On other sounds it may differ more from the original. Its
 probabilities were not calibrated, and it never says "not sure".
 """
+
+
+def card(facts: dict[str, Any]) -> str:
+    """From model.json."""
+    text = CARD.format(**facts, **facts['data'], table=table(facts['beside']))
+    paragraphs = text.strip().split('\n\n')
+    return '\n\n'.join(part if part[0] in ' `#' else textwrap.fill(part, 118) for part in paragraphs) + '\n'
 
 
 def include(net: pathlib.Path, out: pathlib.Path, found: dict[str, dict[str, Any]], given: argparse.Namespace) -> None:
@@ -117,13 +127,12 @@ def include(net: pathlib.Path, out: pathlib.Path, found: dict[str, dict[str, Any
         saved.save_net(saved.load_net(net), folder, origin=kept | {'measured': agreed}, dtype='float16')
         tflite.add_tflite(folder, 'float16')
         hub.add_module(folder)
+        found[out.name]['bytes'] = (folder / saved.TFLITE).stat().st_size  # with half as many bits
         spec = saved.read_spec(folder)
-        about = {'about': given.about, 'learned': given.learned}
+        about = {'about': given.about, 'learned': given.learned, 'sounds': len(files.find([given.sounds]))}
         facts = {'name': out.name, 'spec': spec.to_dict(), 'licence': given.licence, 'data': about, 'beside': found}
         storage.write_json(folder / 'model.json', saved.read_facts(folder) | facts)
-        sounds = len(files.find([given.sounds]))
-        text = CARD.format(name=out.name, sounds=sounds, table=table(found), **vars(given))
-        (folder / 'MODEL_CARD.md').write_text(text, encoding='utf-8')
+        (folder / 'MODEL_CARD.md').write_text(card(facts), encoding='utf-8')
         with storage.whole_folder(out) as draft:
             shutil.copytree(folder, draft, dirs_exist_ok=True)
     shelf.put(out, spec.name, given.about, given.licence, default=False)

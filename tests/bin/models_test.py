@@ -28,7 +28,8 @@ def test_the_table(models, tmp_path):
     assert (status, errors) == (0, [])
     assert models() == (status, out, errors)
     assert out[0].split() == ['name', 'heads', 'size', 'licence', 'source', 'accuracy']
-    assert [line.split()[0] for line in out[1:-2]] == ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10']
+    names = ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10', 'soundnet8-small']
+    assert [line.split()[0] for line in out[1:-2]] == names
     assert 'esc10 (10)' in out[2]
     assert out[-1] == 'The default is soundnet8.'
 
@@ -52,7 +53,10 @@ def test_fetch_prints_the_folder(models):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['show', 'mime'], 'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10'),
+        (
+            ['show', 'mime'],
+            'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10, soundnet8-small',
+        ),
         (['fetch', 'mime'], 'mime: no such model'),
         (['fetch'], 'fetch: not understood. Use list, show NAME or fetch NAME'),
         (['delete', 'soundnet8'], 'delete soundnet8: not understood'),
