@@ -43,7 +43,7 @@ class Found(NamedTuple):
     def text(self) -> str:
         """For people: the query, and below it a line for each clip."""
         if not self.matches:
-            return f'{self.query}\n  nothing like it'
+            return f'{self.query}\n  nothing found'
         return '\n'.join([self.query, *(f'  {match.similarity:6.3f}  {match.path}' for match in self.matches)])
 
     def json(self) -> str:
@@ -62,10 +62,10 @@ class Index:
     """
 
     def __init__(self, paths: list[str], vectors: NDArray[np.float32], layer: str, settings: Mapping[str, Any]):
-        # Digital silence has an embedding of zeros: it is like nothing.
+        # What a layer does not respond to at all is like nothing.
         heard = np.flatnonzero(vectors.any(axis=1))
         if not len(heard):
-            raise SoundNetError('nothing but silence is embedded. Embed other sounds')
+            raise SoundNetError(f'all embeddings of {layer} are 0. Use another layer or other sounds')
         self.paths, self.layer, self.settings = [paths[clip] for clip in heard], layer, settings
         # All clips are compared: of 100,000 that takes one product of matrices, of a few milliseconds, and an index for
         # approximate search would save nothing (benchmarks/search.py).
@@ -74,7 +74,7 @@ class Index:
     def nearest(self, embedding: ArrayLike, top: int = 10, leave_out: str = '') -> list[Match]:
         """The clips nearest to an embedding `[channels]`, the nearest first, without the file `leave_out`.
 
-        None for an embedding of zeros, which is of silence.
+        None for an embedding of zeros.
         """
         embedding = np.asarray(embedding, np.float32)
         if not embedding.any():
@@ -96,11 +96,9 @@ class Index:
         if made.facts.get('weights_sha256') != self.settings['weights_sha256']:
             raise SoundNetError(f'the embeddings are of another net, a {self.settings["model"]}. Pass it as --model')
         # A net without such edges has the same steps either way, and LiteRT serves one of them only.
-        return (
-            made
-            if made.listener.edges == self.settings['edges']
-            else load(model, decoder=decoder, edges='keep', **settings)
-        )
+        if made.listener.edges != self.settings['edges']:
+            made = load(model, decoder=decoder, edges='keep', **settings)
+        return made
 
     def pooled(self, embedding: Embedding) -> NDArray[np.float32]:
         """The embedding `[channels]` of a sound, pooled as those of the index."""
@@ -148,8 +146,10 @@ def search_files(
 
     def done(file: SoundFile, embeddings: Embeddings | None) -> None:
         if embeddings is not None:
-            own = index.pooled(embeddings[index.layer])
-            show(Found(file.path, tuple(index.nearest(own, top, leave_out=file.path))))
+            own = embeddings[index.layer]
+            # Of silence a net gives constants, which are like those of quiet clips.
+            matches = [] if own.silent else index.nearest(index.pooled(own), top, leave_out=file.path)
+            show(Found(file.path, tuple(matches)))
 
     listen(embedder.listener, files, [index.layer], done, tally, len(files))
     return tally

@@ -37,12 +37,12 @@ def test_the_nearest_have_the_largest_cosines(clips, channels, top, seed):
         assert match.similarity == pytest.approx(cosines[names.index(match.path)], abs=1e-5)
 
 
-def test_silence_is_like_nothing():
+def test_zeros_are_like_nothing():
     index = search.Index(['a', 'b'], np.array([[0, 0], [3, 4]], np.float32), 'pool5', SETTINGS)
     assert [(match.path, round(match.similarity, 5)) for match in index.nearest([0.6, 0.8])] == [('b', 1)]
     assert index.nearest([0, 0]) == []
-    assert search.Found('a', ()).text() == 'a\n  nothing like it'
-    with pytest.raises(SoundNetError, match=r'nothing but silence is embedded\. Embed other sounds'):
+    assert search.Found('a', ()).text() == 'a\n  nothing found'
+    with pytest.raises(SoundNetError, match=r'all embeddings of pool5 are 0\. Use another layer or other sounds'):
         search.Index(['a'], np.zeros([1, 2], np.float32), 'pool5', SETTINGS)
 
 
@@ -125,6 +125,9 @@ def test_the_command(home):
     assert (status, err) == (0, ['4 done'])
     first = json.loads(lines[0])
     assert [f'  {match["similarity"]:6.3f}  {match["path"]}' for match in first['matches']] == out[1:]
+    soundfile.write(home / 'silence.wav', np.zeros(3 * SAMPLE_RATE), SAMPLE_RATE)
+    status, lines, err, _ = call('search', *arguments, 'silence.wav', cwd=home)
+    assert (status, lines, err) == (0, ['silence.wav', '  nothing found'], [])
     (home / 'sounds' / 'bad.wav').write_text('dear sir')
     status, lines, err, _ = call('search', *arguments, '--format=page', '--out=page', 'sounds', cwd=home)
     (home / 'sounds' / 'bad.wav').unlink()
