@@ -28,7 +28,7 @@ def test_included_nets_are_described(home):
     info = found['soundnet8-esc10']
     assert (info.licence, info.source, info.heads) == ('Apache-2.0', 'included', {'esc10': 10})
     assert info.size > 1e6
-    assert info.accuracy == '87.4 ± 1.8 % on held-out folds of esc10'
+    assert info.accuracy == '94.9 ± 1.0 % on held-out folds of esc10'
     assert info.card.startswith('# soundnet8-esc10')
 
 
