@@ -1,7 +1,7 @@
 """The site: `make docs` builds it from these pages, the docstrings, and what each command's --help prints.
 
 Sphinx, since it is alive (Material for MkDocs ends in 2027, and its successor was at 0.1), needs no network, checks
-links and examples itself, and reads the docstrings as they are.
+links itself, and reads the docstrings as they are.
 """
 
 import pathlib
@@ -13,7 +13,6 @@ project = 'soundnet_tf'
 author = 'The soundnet_tf developers'
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'command_help']
 exclude_patterns = ['examples']
-suppress_warnings = ['config.cache']
 
 html_theme = 'furo'
 html_title = project

@@ -82,9 +82,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     lines = [['', *found]]
     for key in keys:
         cells = [facts.get(key) for facts in found.values()]
-        lines.append(
-            [key, *('-' if cell is None else f'{cell:,}' if key == 'bytes' else f'{cell:.4g}' for cell in cells)]
-        )
+        form = '{:,}' if key == 'bytes' else '{:.4g}'
+        lines.append([key, *('-' if cell is None else form.format(cell) for cell in cells)])
     return columns(lines)
 
 

@@ -16,7 +16,7 @@ from soundnet_tf.inference.embed import Embedder, load
 from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, listen
 from soundnet_tf.inference.table_files import TABLES
-from soundnet_tf.inference.write import table_rows
+from soundnet_tf.inference.write import is_same_file, table_rows
 
 HINT = 'Write it again with soundnet-embed'
 
@@ -84,7 +84,7 @@ class Index:
         clips = np.argpartition(-cosines, count - 1)[:count]
         clips = clips[np.argsort(-cosines[clips], kind='stable')]
         matches = [Match(self.paths[clip], float(cosines[clip])) for clip in clips]
-        return [match for match in matches if not _is_same(match.path, leave_out)][:top]
+        return [match for match in matches if not is_same_file(match.path, leave_out)][:top]
 
     def embedder(self, model: str | os.PathLike[str] | None = None, decoder: str = 'auto') -> Embedder:
         """What embeds a sound as those of the index: the net `model`, by default the default net, with their settings.
@@ -121,8 +121,10 @@ def read(path: str | os.PathLike[str], layer: str = '', damaged: list[str] | Non
         if row['layer'] != (layer or next(iter(layers))):
             continue
         own = {key: row[key] for key in SETTINGS}
-        storage.check_same(where, settings or own, own, 'Write each into a place of its own')
-        settings, values = own, np.asarray(row['values'], np.float32)
+        settings = settings or own
+        if own != settings:
+            storage.check_same(where, settings, own, 'Write each into a place of its own')
+        values = np.asarray(row['values'], np.float32)
         paths.append(row['path'])
         vectors.append(values if values.ndim == 1 else values.mean(axis=0))
     names = ', '.join(layers)
@@ -179,10 +181,3 @@ def _of_folder(folder: pathlib.Path, damaged: list[str] | None) -> Iterator[Mapp
                 damaged.append(str(error))
             else:
                 yield from rows
-
-
-def _is_same(path: str, other: str) -> bool:
-    try:
-        return bool(other) and os.path.samefile(path, other)
-    except OSError:
-        return False

@@ -244,7 +244,7 @@ def output_path(out: str | os.PathLike[str], file: SoundFile, suffix: str = '.np
 def is_finished(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: ArrayFile = ARRAYS['npz']) -> bool:
     """Whether `path` has what would be written now: the current file, and known weights."""
     there = arrays.facts(path, ['path', *facts, *STAMPS]) if facts['weights_sha256'] else None
-    return there is not None and _is_same(there.pop('path'), file.path) and there == {**facts, **stamp(file)}
+    return there is not None and is_same_file(there.pop('path'), file.path) and there == {**facts, **stamp(file)}
 
 
 def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: ArrayFile) -> str | None:
@@ -256,7 +256,7 @@ def _is_anothers(path: pathlib.Path, file: SoundFile, facts: Facts, arrays: Arra
     if there is None:
         return None
     other = there.pop('path')
-    if os.path.exists(other) and not _is_same(other, file.path):
+    if os.path.exists(other) and not is_same_file(other, file.path):
         return other
     refuse_others(path, there, facts)
     return None
@@ -267,7 +267,8 @@ def refuse_others(path: pathlib.Path, there: Mapping[str, Any], facts: Facts) ->
     storage.check_same(path, {key: there[key] for key in facts}, facts, 'Use another --out, or remove it')
 
 
-def _is_same(path: str, other: str) -> bool:
+def is_same_file(path: str, other: str) -> bool:
+    """Whether two paths are of one file, whether or not it exists."""
     try:
         return path == other or os.path.samefile(path, other)
     except OSError:

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-import numpy as np
-
 from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding, encoding
 from soundnet_tf.errors import BadAudio
@@ -35,7 +33,7 @@ def write(folder: str | os.PathLike[str], found: Sequence[Found]) -> list[str]:
                 missing.append(str(error))
                 continue
             names[path] = f'{SOUNDS}/{len(names)}.mp3'
-            storage.write_bytes(draft / names[path], encoding.mp3(np.asarray(waveform)))
+            storage.write_bytes(draft / names[path], encoding.mp3(waveform))
         style = resources.files('soundnet_tf.visualize').joinpath('page', 'found.css').read_text(encoding='utf-8')
         body = '\n'.join(_section(one, names) for one in found)
         text = _PAGE.format(style=style, body=body)
