@@ -29,6 +29,7 @@ setup(
     package_dir={'soundnet_tf.bin': 'bin', 'soundnet_tf.savedmodels': 'savedmodels'},
     package_data={
         'soundnet_tf': ['py.typed'],
+        'soundnet_tf.export': ['page/*.*', 'page/litert/*'],
         'soundnet_tf.clips': ['*.md', '*.ogg'],
         'soundnet_tf.labels': ['*.txt'],
         'soundnet_tf.visualize': ['page/*'],

@@ -56,6 +56,13 @@ def test_it_holds_the_clips_and_their_credits(wheel):
             assert file.read(f'soundnet_tf/clips/{name}') == (ROOT / 'soundnet_tf' / 'clips' / name).read_bytes()
 
 
+def test_it_holds_the_live_page(wheel):
+    page = ROOT / 'soundnet_tf' / 'export' / 'page'
+    with zipfile.ZipFile(wheel) as file:
+        for path in page.rglob('*.*'):
+            assert file.read(f'soundnet_tf/export/page/{path.relative_to(page)}') == path.read_bytes()
+
+
 def test_it_tags_where_it_is_unpacked(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path / 'site')

@@ -14,26 +14,18 @@ import pytest
 from soundnet_tf import geometry
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET8
 from soundnet_tf.visualize.page import embedded as page_json
+from tests import browsers
 from tests.visualize.conftest import NASTY, PLACES
 
-CHROMIUM = shutil.which('chromium')
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason='needs a browser: apt-get install chromium'),
-]
-playwright = pytest.importorskip('playwright.sync_api', reason="needs playwright: pip install 'playwright'")
+pytestmark = browsers.MARKS
 
 SECTIONS = ('filters', 'units', 'map', 'timeline', 'learning', 'confusion')
 
 
 @pytest.fixture(scope='module')
 def browser():
-    # No sandbox where the tests run as root, as containers do; a sound card is not needed.
-    options = ['--disable-gpu', '--mute-audio', *(['--no-sandbox'] if os.geteuid() == 0 else [])]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+    with browsers.launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -82,15 +74,10 @@ def test_the_layout(opened, screenshots, width, scheme):
         page.locator(f'#{section}').screenshot(path=screenshots / f'{section}-{width}-{scheme}.png')
     page.evaluate('scrollTo({top: 0, behavior: "instant"})')
     page.screenshot(path=screenshots / f'page-{width}-{scheme}.png')
-    assert page.evaluate('document.documentElement.scrollWidth') == width, 'nothing is scrolled sideways'
+    assert page.evaluate(browsers.SIDEWAYS) == 0
     broken = 'img => img.complete && !img.naturalWidth'
     assert page.evaluate(f'[...document.images].filter({broken}).map(img => img.src)') == []
-    outside = f"""[...document.querySelectorAll('main *:not(svg *)')]
-        .filter((e) => !e.closest('.wide, .hidden, .name, .caption'))
-        .filter((e) => {{ const {{ width, left, right }} = e.getBoundingClientRect();
-          return width && (right > {width + 1} || left < -1); }})
-        .map(e => e.outerHTML.slice(0, 80))"""
-    assert page.evaluate(outside) == []
+    assert page.evaluate(browsers.OUTSIDE) == []
     light = page.evaluate('getComputedStyle(document.body).backgroundColor') == 'rgb(251, 250, 247)'
     assert light == (scheme == 'light')
     tiles = page.evaluate("getComputedStyle(document.querySelector('.tiles')).gridTemplateColumns.split(' ').length")
@@ -99,29 +86,8 @@ def test_the_layout(opened, screenshots, width, scheme):
 
 def test_words_are_readable(opened):
     """Contrast of at least 4.5 to 1 for text, as the guidelines for accessible pages ask (WCAG 2.2, 1.4.3)."""
-    contrast = """() => {
-      const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
-      const light = (colours) => {
-        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => v / 255)
-          .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-      };
-      // What lies behind an element, from back to front.
-      const ground = (e) => (e ? [...ground(e.parentElement), getComputedStyle(e).backgroundColor] : []);
-      const found = [];
-      for (const e of document.querySelectorAll('body *:not(script, noscript, svg *)')) {
-        const words = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!words || !e.checkVisibility() || e.closest('.tick, .picture')) continue;
-        const behind = ground(e);
-        const [x, y] = [light([...behind, getComputedStyle(e).color]), light(behind)].sort((a, b) => b - a);
-        const ratio = (x + 0.05) / (y + 0.05);
-        if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 100)}`);
-      }
-      return found;
-    }"""
     for scheme in ('light', 'dark'):
-        assert opened(1440, scheme).evaluate(contrast) == []
+        assert opened(1440, scheme).evaluate(browsers.UNREADABLE) == []
 
 
 def test_a_click_plays_and_another_stops(opened):
