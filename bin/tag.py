@@ -4,7 +4,7 @@
     soundnet-tag --model=soundnet8-esc10 rain.wav
     soundnet-tag --model=runs/first/net --format=csv --per=step --top=3 recordings/ > tags.csv
 
-Live from a microphone, with one line or block per time step as soon as it is final (docs/streaming.md has the delay):
+Live from a microphone, with a line per time step and head as soon as it is final (docs/live.md: other systems, delay):
     arecord -q -t raw -f S16_LE -r 22050 -c 1 | \\
       soundnet-tag --model=runs/first/net --pcm=- --sample_rate=22050 --channels=1 --dtype=int16
 

@@ -135,20 +135,33 @@ def _is_file(facts: Mapping[str, Any]) -> bool:
 
 
 class _Text:
-    """For people: the file's name, and below it a line per tag in columns.
+    """For people: the file's name, and below it a line per tag in columns; of live sound a line per step and head.
 
-    For a head that is not confident, one more line before them says so. Silence takes one line in place of tags.
+    For a head that is not confident, one more line before its tags says so, or a word. Silence takes one line.
     """
 
     def __init__(self, thresholds: Mapping[str, float]) -> None:
         self._thresholds = thresholds
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
-        lines = [facts['path']] if _is_file(facts) else []
+        if not _is_file(facts):
+            return '\n'.join(line for time, tags in steps for line in self._live(facts, f'{time:9.2f} s', tags))
+        lines = [facts['path']]
         for time, tags in steps:
             lines += [] if time is None else [f' {time:9.2f} s']
             lines += [_SILENT] if facts.get(SILENCE) else _columns(tags, confident_heads(tags, self._thresholds))
         return '\n'.join(lines)
+
+    def _live(self, facts: Mapping[str, Any], time: str, tags: Sequence[Tag]) -> Iterator[str]:
+        if facts.get(SILENCE):
+            yield f'{time}{_SILENT}'
+            return
+        confident, width = confident_heads(tags, self._thresholds), max(len(tag.head) for tag in tags)
+        for head in _heads_of(tags):
+            names = [f'{labels.short(head, tag.name)} {tag.probability:.1%}' for tag in tags if tag.head == head]
+            unsure = '' if confident.get(head, True) else 'not sure: '
+            yield f'{time}  {head:{width}}  {unsure}{", ".join(names)}'
+            time = ' ' * len(time)
 
 
 _SILENT = f'  {SILENCE} (below {SILENCE_DBFS:.0f} dBFS)'

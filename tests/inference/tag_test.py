@@ -44,13 +44,24 @@ def test_as_text():
 
 def test_not_sure_as_text():
     tags = [Tag('imagenet', 'bell', 0.5), Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3)]
-    assert _Text({'esc10': 0.61})({}, [(None, tags)]).splitlines() == [
+    file = {'path': 'rain.wav', 'tiled': False}
+    assert _Text({'esc10': 0.61})(file, [(None, tags)]).splitlines()[1:] == [
         '  imagenet   50.0%  bell',
         '  esc10     not sure (best guess rain)',
         '             60.0%  rain',
         '             30.0%  sea',
     ]
-    assert 'not sure' not in _Text({'esc10': 0.6})({}, [(None, tags)])
+    assert 'not sure' not in _Text({'esc10': 0.6})(file, [(None, tags)])
+
+
+def test_live_as_text():
+    tags = [Tag('imagenet', 'dog, hound', 0.5), Tag('esc10', 'rain', 0.6), Tag('esc10', 'sea', 0.3)]
+    assert _Text({'esc10': 0.61})({'path': 'stdin', 'silence': False}, [(1.5, tags)]).splitlines() == [
+        '     1.50 s  imagenet  dog 50.0%',
+        '             esc10     not sure: rain 60.0%, sea 30.0%',
+    ]
+    silent = _Text({})({'path': 'stdin', 'silence': True}, [(12.0, tags)])
+    assert silent == '    12.00 s  silence (below -70 dBFS)'
 
 
 def test_confident_by_the_best_class():
@@ -233,8 +244,8 @@ def test_live_sound_is_tagged_as_it_comes(plain_folder, capsys, format):
         assert [row['name'] for row in rows] == names
     else:
         lines = text.splitlines()
-        assert [float(line.split()[0]) for line in lines[::3]] == [round(time, 2) for time in wanted.times]
-        assert [line.split('%')[1].strip() for line in lines[1::3]] == names
+        assert [float(line.split()[0]) for line in lines[::2]] == [round(time, 2) for time in wanted.times]
+        assert [line.split('imagenet  ')[1].rpartition(' ')[0] for line in lines[::2]] == names
 
 
 def test_ctrl_c_ends_live_sound(plain_folder, capsys):
