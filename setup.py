@@ -66,6 +66,8 @@ setup(
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # Embeddings as one Parquet table.
         'parquet': ['pyarrow>=16'],
+        # Embeddings as tables in Python.
+        'pandas': ['pandas>=2.1'],
         # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two, and
         # `evaluation` uses them for factorisations, an exact test and threads.
         'transfer': ['scikit-learn>=1.4', 'scipy>=1.11', 'threadpoolctl>=3.1'],

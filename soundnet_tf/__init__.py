@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         WeightsMismatch,
     )
     from soundnet_tf.inference import Embedder, Embedding, Stream, Tag, load
+    from soundnet_tf.inference.folders import embed_folder
     from soundnet_tf.inference.sklearn import SoundNetTransformer
     from soundnet_tf.nets.applications import SoundNet5, SoundNet8
     from soundnet_tf.nets.catalog import ModelInfo, list_models
@@ -49,6 +50,7 @@ _HOMES = {
         'WeightsMismatch',
     ),
     'soundnet_tf.inference': ('Embedder', 'Embedding', 'Stream', 'Tag', 'load'),
+    'soundnet_tf.inference.folders': ('embed_folder',),
     'soundnet_tf.inference.sklearn': ('SoundNetTransformer',),
     'soundnet_tf.nets.applications': ('SoundNet5', 'SoundNet8'),
     'soundnet_tf.nets.catalog': ('ModelInfo', 'list_models'),
@@ -94,6 +96,7 @@ __all__ = [
     'clips',
     'decode_predictions',
     'decoding',
+    'embed_folder',
     'features',
     'geometry',
     'list_models',

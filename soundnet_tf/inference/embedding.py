@@ -5,7 +5,7 @@ import functools
 import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from soundnet_tf import audio
 from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
 from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
+from soundnet_tf.inference.frames import frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Path = str | os.PathLike[str]
 
@@ -118,6 +122,14 @@ class Embedding:
     def max(self) -> NDArray[np.float32]:
         """`[channels]`: the maximum over time."""
         return self.values.max(axis=0)
+
+    def to_frame(self) -> 'pd.DataFrame':
+        """A table of pandas: a row for each time step, by its centre in seconds, and a column for each channel.
+
+        Raises MissingTool without pandas.
+        """
+        columns = [f'{self.layer}_{channel}' for channel in range(self.values.shape[1])]
+        return frame(self.values, self.times, 'seconds', columns)
 
     def __len__(self) -> int:
         return len(self.values)
