@@ -74,8 +74,8 @@ setup(
         # Reports of what a net hears: the map of the clips.
         'visualize': ['scikit-learn>=1.4'],
         # The site: alive for 18 years, offline, with the docstrings and links checked. furo reads well on phones;
-        # myst-parser takes Markdown.
-        'docs': ['sphinx>=8.2', 'myst-parser>=4', 'furo>=2025.9'],
+        # myst-parser takes Markdown; jupytext makes notebooks of the tutorials.
+        'docs': ['sphinx>=8.2', 'myst-parser>=4', 'furo>=2025.9', 'jupytext>=1.16'],
         # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.
         # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
         'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
 
 project = 'soundnet_tf'
 author = 'The soundnet_tf developers'
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'command_help']
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'command_help', 'notebooks']
 exclude_patterns = ['examples']
 
 html_theme = 'furo'

@@ -1,5 +1,6 @@
 """The site is built without a warning, links included; each page begins with a command, and each command has a page."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = sorted((ROOT / 'docs').glob('*.md'))
+PAGES = sorted((ROOT / 'docs').rglob('*.md'))
 COMMANDS = sorted(f'soundnet-{path.stem.replace("_", "-")}' for path in (ROOT / 'bin').glob('[!_]*.py'))
 
 
@@ -20,13 +21,18 @@ def test_the_site_builds(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for page in PAGES:
-        assert (tmp_path / 'site' / f'{page.stem}.html').is_file()
+        place = tmp_path / 'site' / page.relative_to(ROOT / 'docs')
+        assert place.with_suffix('.html').is_file()
+        if place.parent.name == 'tutorials':
+            cells = json.loads(place.with_suffix('.ipynb').read_text())['cells']
+            assert [cell['cell_type'] for cell in cells].count('code') >= 3
+            assert f'href="{page.stem}.ipynb"' in place.with_suffix('.html').read_text()
     commands = (tmp_path / 'site' / 'commands.html').read_text()
     for name in COMMANDS:
         assert f'id="{name}"' in commands
     assert 'Flags of soundnet-tag:' in commands
     # Nothing is fetched from elsewhere when a page is read.
-    for page in (tmp_path / 'site').glob('*.html'):
+    for page in (tmp_path / 'site').rglob('*.html'):
         assert not re.search(r'<(script|link|img)[^>]*(src|href)="https?:', page.read_text()), page.name
 
 

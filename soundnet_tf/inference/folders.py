@@ -24,7 +24,7 @@ def embed_folder(
     """A row for each sound file in a folder, at any depth: a layer of a net, its mean over time.
 
     Args:
-      folder: or one file, or a glob such as 'tapes/**/*.flac'.
+      folder: or one file, or a glob such as `tapes/**/*.flac`.
       model: the folder or name of a saved net, by default the original; or an Embedder.
       layer: a layer or head; by default the net's feature layer.
       pool: 'mean' or 'max' over time.
