@@ -33,7 +33,7 @@ demo: $(MAIN)/made
 	$(MAIN)/bin/soundnet-demo
 
 test: $(if $(REFERENCE),test-reference) test-latest
-test-reference: .venv/made .venv-mediapipe/made
+test-reference: .venv/made .venv-light/made .venv-mediapipe/made
 	.venv/bin/python -m pytest $(SIDE_BY_SIDE)
 test-latest: .venv-latest/made $(if $(REFERENCE),test-reference)
 	.venv-latest/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not slow$(if $(REFERENCE), and not pure)'
@@ -113,5 +113,13 @@ demo-run/records/learned/dataset.json:
 	@.venv-mediapipe/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
+# Without TensorFlow; its tests are skipped where this environment is missing.
+.venv-light/made: requirements/light.txt setup.py
+	@rm -rf .venv-light
+	@$(or $(REFERENCE),$(LATEST)) -m venv .venv-light
+	@.venv-light/bin/python -m pip install --quiet --requirement $<
+	@.venv-light/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-latest .venv-bench .venv-mediapipe build *.egg-info demo-run models site
+	rm -rf .venv .venv-latest .venv-bench .venv-light .venv-mediapipe build *.egg-info demo-run models site

@@ -10,6 +10,37 @@ VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'soundnet_tf' / 'version.py
 BINARIES = sorted(path.stem for path in (HERE / 'bin').glob('*.py') if path.stem != '__init__')
 COMMANDS = [f'soundnet-{name.replace("_", "-")} = soundnet_tf.bin.{name}:run' for name in BINARIES]
 
+EXTRAS = {
+    # Preparation on a cluster. No release resolves beside protobuf 7, so TensorFlow 2.21.
+    'beam': ['apache-beam>=2.77'],
+    # The last tensorflow-io loads its ops on TensorFlow 2.16.2 and 2.17.1 only.
+    'tfio': ['tensorflow-io==0.37.1', 'tensorflow>=2.16.2,<2.18'],
+    # Loading exported modules; tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 dropped.
+    'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
+    # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
+    'litert': ['ai-edge-litert>=2.0'],
+    # Nets as ONNX files, written and then checked.
+    'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
+    # Embeddings as one Parquet table.
+    'parquet': ['pyarrow>=16'],
+    # Embeddings as tables in Python.
+    'pandas': ['pandas>=2.1'],
+    # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two, and
+    # `evaluation` uses them for factorisations, an exact test and threads.
+    'transfer': ['scikit-learn>=1.4', 'scipy>=1.11', 'threadpoolctl>=3.1'],
+    # Reports of what a net hears: the map of the clips.
+    'visualize': ['scikit-learn>=1.4'],
+    # The site: alive for 18 years, offline, with the docstrings and links checked. furo reads well on phones;
+    # myst-parser takes Markdown; jupytext makes notebooks of the tutorials.
+    'docs': ['sphinx>=8.2', 'myst-parser>=4', 'furo>=2025.9', 'jupytext>=1.16'],
+    # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.
+    # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
+    'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
+}
+# For users: neither what develops the package, nor tfio, which needs an old TensorFlow, nor beam, which needs an old
+# protobuf.
+ALL = sorted({one for name, wanted in EXTRAS.items() if name not in ('beam', 'dev', 'docs', 'tfio') for one in wanted})
+
 setup(
     name='soundnet_tf',
     version=VERSION,
@@ -53,33 +84,7 @@ setup(
         'tqdm>=4.66',  # progress bars
         'urllib3>=2.2',  # requests' own; its read1 loses nothing when a server breaks off
     ],
-    extras_require={
-        # Preparation on a cluster. No release resolves beside protobuf 7, so TensorFlow 2.21.
-        'beam': ['apache-beam>=2.77'],
-        # The last tensorflow-io loads its ops on TensorFlow 2.16.2 and 2.17.1 only.
-        'tfio': ['tensorflow-io==0.37.1', 'tensorflow>=2.16.2,<2.18'],
-        # Loading exported modules; tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 dropped.
-        'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
-        # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
-        'litert': ['ai-edge-litert>=2.0'],
-        # Nets as ONNX files, written and then checked.
-        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
-        # Embeddings as one Parquet table.
-        'parquet': ['pyarrow>=16'],
-        # Embeddings as tables in Python.
-        'pandas': ['pandas>=2.1'],
-        # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two, and
-        # `evaluation` uses them for factorisations, an exact test and threads.
-        'transfer': ['scikit-learn>=1.4', 'scipy>=1.11', 'threadpoolctl>=3.1'],
-        # Reports of what a net hears: the map of the clips.
-        'visualize': ['scikit-learn>=1.4'],
-        # The site: alive for 18 years, offline, with the docstrings and links checked. furo reads well on phones;
-        # myst-parser takes Markdown; jupytext makes notebooks of the tutorials.
-        'docs': ['sphinx>=8.2', 'myst-parser>=4', 'furo>=2025.9', 'jupytext>=1.16'],
-        # playwright drives Debian's Chromium in the tests of the report's page; its own is not needed.
-        # pytest-xdist lets two files of tests run side by side: most tests leave one core idle.
-        'dev': ['coverage', 'hypothesis', 'playwright', 'pyright', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff'],
-    },
+    extras_require={**EXTRAS, 'all': ALL},
     entry_points={'console_scripts': COMMANDS},
     classifiers=[
         'Development Status :: 4 - Beta',

@@ -20,7 +20,7 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = cli.model_flag('The folder or the name of a saved net. soundnet-models lists names.', required=True)
+MODEL = cli.model_flag()
 OUT = cli.out_flag('The folder to write; an older export there is replaced.')
 FORMAT = cli.choice('format', 'hub', ('hub', 'tflite', 'keras', 'onnx'), 'hub, tflite, keras or onnx.')
 OUTPUT = cli.choice(

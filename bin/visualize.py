@@ -1,6 +1,6 @@
 """Write an HTML report of what a net responds to: filters, units with the sounds that activate them most, maps.
 
-    soundnet-visualize --model=runs/first/net --sounds=recordings/ --out=report
+    soundnet-visualize --sounds=recordings/ --out=report
     soundnet-visualize --model=runs/first/net --sounds='ESC-10/**/*.ogg' --out=report --layers=conv3,conv5,imagenet \\
       --run=runs/first --evaluation=runs/esc10/result.json
 
@@ -15,7 +15,7 @@ from absl import flags
 
 from soundnet_tf import cli
 
-MODEL = cli.model_flag('The folder or the name of a saved net. soundnet-models lists names.')
+MODEL = cli.model_flag()
 SOUNDS = flags.DEFINE_string('sounds', None, 'A folder of sounds, searched recursively, or a glob.', required=True)
 OUT = cli.out_flag('The folder of the report; an older report there is replaced.')
 LAYERS = flags.DEFINE_list(
@@ -50,17 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     import os
 
     from soundnet_tf import inference
-    from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files
     from soundnet_tf.nets import lookup
     from soundnet_tf.visualize import report
 
-    model = MODEL.value or next(iter(arguments), None)
-    if model is None:
-        raise SoundNetError('--model is missing. See soundnet-visualize --help')
-    cli.no_arguments(arguments[model is not MODEL.value :], 'Pass the sounds as --sounds')
+    cli.no_arguments(arguments, 'Pass the sounds as --sounds')
     sounds = files.find([SOUNDS.value])
-    embedder = inference.load(model, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
+    embedder = inference.load(MODEL.value, short=SHORT.value, decoder=DECODER.value, channel=CHANNEL.value)
     wanted = report.Wanted(
         layers=tuple(LAYERS.value),
         units=UNITS.value,
@@ -72,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         evaluation=EVALUATION.value,
         seed=SEED.value,
     )
-    tally = report.write(embedder, lookup.find(model), sounds, OUT.value, wanted)
+    tally = report.write(embedder, lookup.find(MODEL.value), sounds, OUT.value, wanted)
     print(f'{os.path.join(OUT.value, report.PAGE)}: {tally}')
     return tally.status
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, Literal, TypeVar, get_args
 
 from absl import app, flags, logging
 
@@ -74,7 +74,7 @@ def run(
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            _require_working_directory()
+            outputs.require_working_directory()
             status = main(argv[1:])
             sys.stdout.flush()
             return status
@@ -87,6 +87,13 @@ def run(
             return error.status
         except OSError as error:
             return _failed(command, error)
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith('soundnet_tf'):
+                raise
+            _complain(
+                command, f'{error.name} is not installed, and this needs it. Install the whole package: pip install .'
+            )
+            return 2
         except KeyboardInterrupt as stop:
             _complain(command, f'stopped; {str(stop) or "finished outputs are kept"}')
             return 130
@@ -123,13 +130,6 @@ def _failed(command: str, error: OSError) -> int:
     reason = 'closed' if error.errno == errno.EBADF else error.strerror
     _complain(command, f'{where}{reason}. Use another path, or fix this one')
     return 2
-
-
-def _require_working_directory() -> None:
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        raise SoundNetError('the working directory was removed. Change to another folder') from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -173,17 +173,11 @@ def choice(name: str, default: Choice, values: Sequence[Choice], help: str) -> f
     return holder
 
 
-@overload
-def model_flag(help: str = ..., *, required: Literal[True]) -> flags.FlagHolder[str]: ...
-@overload
-def model_flag(help: str = ..., *, required: bool = ...) -> flags.FlagHolder[str | None]: ...
 def model_flag(
     help: str = 'The folder or the name of a saved net (default: soundnet8). soundnet-models lists names.',
-    *,
-    required: bool = False,
-) -> Any:
+) -> flags.FlagHolder[str | None]:
     """--model."""
-    return flags.DEFINE_string('model', None, help, required=required)
+    return flags.DEFINE_string('model', None, help)
 
 
 def out_flag(help: str) -> flags.FlagHolder[str]:

@@ -1,5 +1,6 @@
 """--out of a command: a path, and not one of the inputs."""
 
+import os
 from collections.abc import Sequence
 
 from absl import flags
@@ -24,3 +25,11 @@ def check(arguments: Sequence[str]) -> None:
             storage.refuse_input(out, [*arguments, *filter(None, map(values.get, INPUTS))])
         except SoundNetError as error:
             raise flags.Error(str(error)) from None
+
+
+def require_working_directory() -> None:
+    """Raise SoundNetError where the folder that relative paths begin in was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise SoundNetError('the working directory was removed. Change to another folder') from None

@@ -21,7 +21,7 @@ PRECISIONS = ('float32', 'float16', 'dynamic', 'int8')
 
 
 def export(
-    model: Path,
+    model: Path | None,
     out: Path,
     format: Format = 'hub',
     *,
@@ -34,7 +34,7 @@ def export(
     """Export a saved net as the folder `out`; return the measurements as lines of text.
 
     Args:
-      model: the folder of a saved net, or the name of a registered one.
+      model: the folder or name of a saved net; None for the original.
       clip: a real sound to check the export with; by default the first of `calibration`.
       output, precision, length_s: of a TFLite file, as in `lite.plan`. ONNX without heads is `output='embedding'`.
       calibration: sound files, best in one folder per class. They set the ranges of int8, and a quantised file is

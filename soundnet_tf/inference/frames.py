@@ -17,4 +17,4 @@ def frame(values: ArrayLike, rows: ArrayLike, rows_are: str, columns: Sequence[s
         import pandas as pd
     except ImportError:
         raise MissingTool('pandas', 'tables in Python', 'pandas') from None
-    return pd.DataFrame(values, pd.Index(rows, name=rows_are), columns)
+    return pd.DataFrame(values, pd.Index(rows, name=rows_are), pd.Index(columns))

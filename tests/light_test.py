@@ -1,0 +1,56 @@
+"""What works without TensorFlow, in an environment of requirements/light.txt alone; and what is said of the rest."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from soundnet_tf import clips, inference
+
+ROOT = pathlib.Path(__file__).parents[1]
+COMMANDS = ROOT / '.venv-light' / 'bin'
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not COMMANDS.exists(), reason='the light environment is not there: make .venv-light/made'),
+]
+
+
+@pytest.fixture
+def call(tmp_path):
+    def run(command, *arguments):
+        environment = {**os.environ, 'SOUNDNET_HOME': str(tmp_path / 'home')}
+        words = [COMMANDS / f'soundnet-{command}', *arguments]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+    return run
+
+
+def test_tags_embeddings_and_searches_need_no_tensorflow(call):
+    sound = clips.path('rooster')
+    status, out, _ = call('tag', '--model=soundnet8-esc10', '--top=1', sound)
+    (tag,) = inference.load('soundnet8-esc10').tag_file(sound, top=1)
+    assert (status, out[1].split()) == (0, ['esc10', f'{tag.probability:.1%}', tag.name])
+    folder = str(sound.parent)
+    assert call('embed', '--model=soundnet8-small', '--pool=mean', '--out=index', folder)[:2] == (0, ['index: 5 done'])
+    status, out, _ = call('search', '--model=soundnet8-small', '--index=index', '--top=4', sound)
+    assert (status, len(out)) == (0, 5)
+    assert call('models')[0] == 0
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['tag', clips.path('rooster')], 'soundnet8: needs TensorFlow once, to convert its weights. Install it; or'),
+        (['embed', '--model=soundnet8-small', '--layer=conv3', '--out=out', clips.path('rooster')], 'tensorflow is'),
+        (['export', '--model=soundnet8-small', '--out=out'], 'keras is not installed, and this needs it. Install'),
+        (['live', '--model=soundnet8-small', '--out=out', '--noserve'], 'tensorflow is not installed'),
+        (['collect', 'dog', '--out=videos.csv'], 'requests is not installed'),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else '',
+)
+def test_the_rest_says_what_is_missing(call, arguments, words):
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, [])
+    assert err[-1].startswith(f'soundnet-{arguments[0]}: {words}')
