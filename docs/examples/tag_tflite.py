@@ -1,5 +1,6 @@
 """Tags of a WAV file on a device: ai-edge-litert, numpy and Python alone.   tag_tflite.py model.tflite rain.wav"""
 
+import json
 import sys
 import wave
 import zipfile
@@ -20,10 +21,14 @@ except (OSError, EOFError, wave.Error) as error:
 runner = Interpreter(model).get_signature_runner('tags')
 _, samples = runner.get_input_details()['waveform']['shape']  # of a window
 waveform = np.resize(waveform, max(samples, len(waveform)))  # a shorter clip is repeated
-labels = zipfile.ZipFile(model)
+files = zipfile.ZipFile(model)
+sure = 'confidence_threshold.json'
+thresholds = json.loads(files.read(sure)) if sure in files.namelist() else {}
 for index in range((len(waveform) + samples // 2) // samples):  # a last half or more ends with the clip, less is left
     start = min(index * samples, len(waveform) - samples)
-    for output, probabilities in runner(waveform=waveform[None, start : start + samples]).items():
-        names = labels.read(f'{output.removesuffix("_clip")}.txt').decode().splitlines()
-        for best in np.argsort(-probabilities[0])[:3]:
-            print(f'{start / 22_050:.2f} s, {output.removesuffix("_clip")}: {names[best]} {probabilities[0, best]:.1%}')
+    for output, (probabilities,) in runner(waveform=waveform[None, start : start + samples]).items():
+        head = output.removesuffix('_clip')
+        names = files.read(f'{head}.txt').decode().splitlines()
+        unsure = ', not sure' if probabilities.max() < thresholds.get(head, 0) else ''
+        for best in np.argsort(-probabilities)[:3]:
+            print(f'{start / 22_050:.2f} s, {head}{unsure}: {names[best]} {probabilities[best]:.1%}')

@@ -56,14 +56,14 @@ def export(
     else:
         own = clips.read(calibration[:1], length_s)
     sound = clips.read([clip], length_s)[0].waveform if clip is not None else own[0].waveform if own else None
-    net = saved.load_net(folder)
+    net, facts = saved.load_net(folder), saved.read_facts(folder)
     if format == 'tflite':
         from soundnet_tf.export import lite
 
-        plan = lite.plan(net, output, precision, length_s, own)
+        plan = lite.plan(net, output, precision, length_s, own, facts.get('confidence_threshold'))
     else:
         plan = _plan(net, format, output)
-    return exporter.carry_out(net, plan, out, sound, saved.read_facts(folder), own).lines()
+    return exporter.carry_out(net, plan, out, sound, facts, own).lines()
 
 
 def _check_options(format: str, output: str, precision: str, length_s: Any, calibration: Any) -> None:

@@ -15,7 +15,7 @@ import pathlib
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -94,6 +94,7 @@ def plan(
     precision: Precision = 'float32',
     length_s: Length = None,
     clips: Sequence[CalibrationClip] = (),
+    thresholds: Mapping[str, float] | None = None,
 ) -> Plan:
     """The export of a net as a TFLite file with metadata; its input is `waveform` `[1, samples]`.
 
@@ -104,6 +105,7 @@ def plan(
     Args:
       length_s: seconds; None for the min whole number of seconds, 'dynamic' for any length, input `[batch, samples]`.
       clips: sounds like those in use, for int8.
+      thresholds: the confidence thresholds of heads that have one; tags get them as a file in the model's zip.
 
     Raises ShortClip if the length is too short for the outputs, SoundNetError for tags without heads and int8 without
     clips.
@@ -136,7 +138,7 @@ def plan(
                 f'({tolerance.clip_cosine:g} required; with {quality.MIN_CLIPS} or more clips the loss '
                 'of quality is checked instead). Use more clips of each kind, or another precision'
             )
-        (folder / FILES['tflite']).write_bytes(_described(net, request, model))
+        (folder / FILES['tflite']).write_bytes(_described(net, request, model, thresholds or {}))
         return found
 
     return Plan('tflite', outputs, write, tolerance, samples, about)
@@ -160,12 +162,13 @@ def _whole_seconds(spec: NetSpec, outputs: Sequence[str]) -> int:
     return -(-truth.min_samples(spec, outputs) // SAMPLE_RATE) * SAMPLE_RATE
 
 
-def _described(net: 'SoundNet', request: Request, model: bytes) -> bytes:
+def _described(net: 'SoundNet', request: Request, model: bytes, thresholds: Mapping[str, float]) -> bytes:
     outputs = {}
     for name in request.outputs:
         row = truth.row_of(net.spec, name)
         how = 'averaged over time' if row != name else 'by time steps'
-        outputs[name] = Output(row, f'{row}, {how}', net.labels.get(row, ()) if request.kind == 'tags' else ())
+        tags = (net.labels.get(row, ()), thresholds.get(row)) if request.kind == 'tags' else ()
+        outputs[name] = Output(row, f'{row}, {how}', *tags)
     samples = request.samples or _whole_seconds(net.spec, request.outputs)
     return with_metadata(
         model, f'{net.spec.name}, {request.kind}', f'SoundNet: {request.kind} of sound', outputs, samples

@@ -60,7 +60,8 @@ def write(model: Path | None, out: Path) -> list[str]:
 
     net = saved.load_net(folder)
     shortest = lite.plan(net, 'tags', 'float16').samples or 0
-    tags = lite.plan(net, 'tags', 'float16', max(LENGTH_S, shortest / SAMPLE_RATE))
+    length_s = max(LENGTH_S, shortest / SAMPLE_RATE)
+    tags = lite.plan(net, 'tags', 'float16', length_s, thresholds=facts.get('confidence_threshold'))
 
     def fill(draft: pathlib.Path) -> Mapping[str, Any] | None:
         for name, data in _contents().items():

@@ -1,12 +1,14 @@
 """TFLite metadata for sound: what MediaPipe's audio tasks read, written with the `flatbuffers` package alone.
 
-The metadata is a flatbuffer of its own inside the model's (`ModelMetadata` of the TFLite Metadata schema, 1.3.0), and
-the class names are files in a zip that is appended to the model, so that `unzip model.tflite` gives them too. The
-numbers of fields below are those of that schema and of the schema of TFLite models.
+The metadata is a flatbuffer of its own inside the model's (`ModelMetadata` of the TFLite Metadata schema, 1.3.0). The
+class names are files in a zip that is appended to the model, so that `unzip model.tflite` gives them too, and so are
+the heads' confidence thresholds, for which the schema has no place. The numbers of fields below are those of that
+schema and of the schema of TFLite models.
 """
 
 import dataclasses
 import io
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,17 +20,20 @@ from soundnet_tf.audio import SAMPLE_RATE
 NAME = 'TFLITE_METADATA'
 MODEL_IDENTIFIER, METADATA_IDENTIFIER = b'TFL3', b'M001'
 MIN_PARSER = '1.3.0'
+THRESHOLDS = 'confidence_threshold.json'
+"""The file in a model's zip with the confidence threshold of each head that has one, by name."""
 AUDIO_PROPERTIES, TENSOR_AXIS_LABELS = 4, 2
 """Members of the schema's ContentProperties and AssociatedFileType."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """An output tensor: its display name, and its class names, none for an embedding."""
+    """An output tensor: its display name, its class names, none for an embedding, and its confidence threshold."""
 
     name: str
     description: str
     labels: tuple[str, ...] = ()
+    threshold: float | None = None
 
 
 def with_metadata(model: bytes, name: str, description: str, outputs: Mapping[str, Output], samples: int) -> bytes:
@@ -120,14 +125,15 @@ def _file_name(output: Output) -> str:
 
 
 def _with_files(model: bytes, outputs: Sequence[Output]) -> bytes:
-    """The model and, behind it, its label files as a zip, uncompressed, as readers map them into memory."""
-    if not any(output.labels for output in outputs):
+    """The model and, behind it, its files as a zip, uncompressed, as readers map them into memory."""
+    texts = {_file_name(output): '\n'.join(output.labels) + '\n' for output in outputs if output.labels}
+    if thresholds := {output.name: output.threshold for output in outputs if output.threshold is not None}:
+        texts[THRESHOLDS] = json.dumps(thresholds)
+    if not texts:
         return model
     archive = io.BytesIO(model)
     with zipfile.ZipFile(archive, 'a', zipfile.ZIP_STORED) as file:
-        for output in outputs:
-            if output.labels:
-                # A fixed date, so that exports are reproducible.
-                entry = zipfile.ZipInfo(_file_name(output), (1980, 1, 1, 0, 0, 0))
-                file.writestr(entry, '\n'.join(output.labels) + '\n')
+        for name, text in texts.items():
+            # A fixed date, so that exports are reproducible.
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
     return archive.getvalue()

@@ -1,7 +1,9 @@
 """The live page in a real browser: its answers are Python's, for files and a microphone, without a network."""
 
 import functools
+import json
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -224,6 +226,14 @@ def test_the_page_is_written_once_and_anew_where_it_is_old(page_folder, tmp_path
     page.write_bytes(content)
     monkeypatch.setenv('SOUNDNET_HOME', str(tmp_path))
     assert live.place(MODEL).parent == tmp_path / 'live'
+
+
+def test_the_page_and_its_file_know_when_the_net_is_not_sure(page_folder):
+    threshold = soundnet_tf.load(MODEL).confidence_threshold
+    with zipfile.ZipFile(page_folder / 'model.tflite') as file:
+        assert json.loads(file.read('confidence_threshold.json')) == threshold
+    (head,) = json.loads((page_folder / 'net.json').read_text())['heads']
+    assert {head['name']: head['threshold']} == threshold
 
 
 def test_a_port_in_use_is_one_line(address, page_folder):

@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import soundfile
 
 from soundnet_tf import audio
 from soundnet_tf.export import lite
@@ -32,7 +33,7 @@ def files(net, tmp_path_factory):
     found = {}
     for kind in ('tags', 'embedding'):
         folder = tmp_path_factory.mktemp(kind)
-        lite.plan(net, kind).write(folder)
+        lite.plan(net, kind, thresholds={'places': 1.0}).write(folder)
         found[kind] = str(folder / 'model.tflite')
     return found
 
@@ -65,3 +66,16 @@ def test_mediapipe_agrees_with_the_net(files, net, rate, seconds, tmp_path):
     pool5 = np.array(model.features(net, ['pool5'])(first[None, :22_050], training=False)['pool5']).mean((0, 1))
     given = np.array(vectors[0]['pool5'])
     assert np.dot(given, pool5) / np.linalg.norm(given) / np.linalg.norm(pool5) > 0.999
+
+
+def test_the_example_cuts_without_a_rest_and_is_not_sure(files, tmp_path):
+    text = (HERE.parents[1] / 'docs' / 'examples' / 'tag_mediapipe.py').read_text().replace('= 5  #', '= 10  #')
+    (tmp_path / 'tag.py').write_text(text)
+    soundfile.write(tmp_path / 'tone.wav', tone(15.2, sample_rate=44_100), 44_100, 'PCM_16')
+    command = [PYTHON, 'tag.py', files['tags'], 'tone.wav']
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={}, cwd=tmp_path)
+    assert not done.returncode, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert len(said) == 2 * 2 * 3
+    assert {line.partition(',')[0] for line in said} == {'0.00 s', '5.20 s'}
+    assert sum(', places, not sure: ' in line for line in said) == sum(', imagenet: ' in line for line in said) == 6
