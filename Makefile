@@ -2,7 +2,7 @@
 #   make demo    train and test on a small synthetic world; offline once the environment is installed
 #   make test    all tests in the reference environment, all but those marked slow or pure in the latest
 #   make check   ruff, format, pyright (package, commands, benchmarks, tools), layering, BUILD
-#   make docs    the site, in site/
+#   make docs    the site, in site/; its gallery plays ESC-10 if SOUNDNET_DATA has it
 #   make bench   the tables of benchmarks/
 #   make models  the included nets as TF-Hub modules, TFLite files and for MediaPipe, in models/, checked
 
@@ -49,6 +49,7 @@ check: $(MAIN)/made
 
 docs: $(MAIN)/made
 	$(MAIN)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs site
+	$(MAIN)/bin/python -m tools.gallery site/gallery
 	@echo 'the site is site/index.html'
 
 bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json

@@ -1,12 +1,16 @@
 """The site is built without a warning, links included; each page begins with a command, and each command has a page."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
 import pytest
+
+from soundnet_tf import clips
+from tools import gallery
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted((ROOT / 'docs').rglob('*.md'))
@@ -52,3 +56,20 @@ def test_every_included_net_has_its_card_on_the_site():
 def test_every_command_is_in_the_reference():
     named = re.findall(r'^```{command-help} (.*)$', (ROOT / 'docs' / 'commands.md').read_text(), re.MULTILINE)
     assert sorted(named) == COMMANDS
+
+
+@pytest.mark.slow
+def test_the_gallery_shows_the_included_clips_with_their_credits(tmp_path, monkeypatch):
+    monkeypatch.delenv('SOUNDNET_DATA', raising=False)
+    assert gallery.write(tmp_path).done == len(clips.names())
+    assert (tmp_path / 'report' / 'index.html').is_file()
+    assert 'domvoice' in (tmp_path / 'credits.html').read_text()
+
+
+@pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='needs ESC-10 in SOUNDNET_DATA')
+def test_the_gallery_shows_only_what_may_be_shown():
+    sounds, credits = gallery.chosen()
+    assert len(sounds) == len(credits) == 318
+    for sound, credit in zip(sounds, credits, strict=True):
+        assert credit.startswith(f'{pathlib.PurePath(sound.path).name}: ')
+        assert 'CC-Sampling' not in credit

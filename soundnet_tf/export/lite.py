@@ -167,8 +167,9 @@ def _described(net: 'SoundNet', request: Request, model: bytes, thresholds: Mapp
     for name in request.outputs:
         row = truth.row_of(net.spec, name)
         how = 'averaged over time' if row != name else 'by time steps'
-        tags = (net.labels.get(row, ()), thresholds.get(row)) if request.kind == 'tags' else ()
-        outputs[name] = Output(row, f'{row}, {how}', *tags)
+        outputs[name] = Output(row, f'{row}, {how}')
+        if request.kind == 'tags':
+            outputs[name] = Output(row, f'{row}, {how}', net.labels.get(row, ()), thresholds.get(row))
     samples = request.samples or _whole_seconds(net.spec, request.outputs)
     return with_metadata(
         model, f'{net.spec.name}, {request.kind}', f'SoundNet: {request.kind} of sound', outputs, samples
