@@ -10,7 +10,7 @@ from tools.build_file import ROOT, build_file, command, foreign_imports, modules
 
 # From the bottom up: a module may import from its own subpackage, from its own layer and from any layer below.
 TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
-SOUND = {'audio', 'web'}
+SOUND = {'audio', 'progress', 'web'}
 NETS = {'nets', 'records', 'training'}
 FEATURES = {
     'teachers',
@@ -114,7 +114,7 @@ def test_no_subpackage_imports_itself_through_others():
 
 def test_the_package_has_few_entries_and_short_modules():
     top = {path.name for path in (ROOT / 'soundnet_tf').iterdir() if path.name != '__pycache__'}
-    assert len(top) <= 32, sorted(top)
+    assert len(top) <= 33, sorted(top)
     long = {name: lines for name, path in modules().items() if (lines := len((ROOT / path).open().readlines())) > 350}
     assert not long
 

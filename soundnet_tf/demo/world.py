@@ -15,9 +15,8 @@ from typing import Literal
 import av
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from soundnet_tf import audio, storage
+from soundnet_tf import audio, progress, storage
 from soundnet_tf.demo.stage import KINDS, SIZE, Picture, Scene, Stage, scenes
 from soundnet_tf.demo.synthesis import SOUNDS, echo, log_uniform, onsets, random, surroundings
 
@@ -121,8 +120,9 @@ def write_world(
         # Processes, because drawing holds the GIL: two processes are 1.5 times as fast as two threads.
         # Spawned, because forking is unsafe once the parent has loaded TensorFlow and started its threads.
         with ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn')) as pool:
-            list(tqdm(pool.map(write_video, *zip(*missing, strict=True), chunksize=BATCH), 'videos', len(missing)))
+            done = pool.map(write_video, *zip(*missing, strict=True), chunksize=BATCH)
+            list(progress.bar(done, total=len(missing), desc='videos', keep=True))
     else:
-        for row in tqdm(missing, 'videos', disable=not missing):
+        for row in progress.bar(missing, desc='videos', disable=not missing, keep=True):
             write_video(*row)
     return paths

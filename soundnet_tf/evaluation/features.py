@@ -6,10 +6,9 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import audio, storage
+from soundnet_tf import audio, progress, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet, raise_unreadable
@@ -65,7 +64,7 @@ def of_layers(
                 found[layer][index] = values
     missing = [index for index in indices if any(index not in own for own in found.values())]
     bad: list[tuple[str, BadAudio]] = []
-    with tqdm.tqdm(total=len(missing), desc='features', unit='clip', leave=False, disable=None) as bar:
+    with progress.bar(total=len(missing), desc='features', unit='clip') as bar:
         for batch in _batches(missing):
             waveforms = dict[int, Waveform]()
             for index in batch:

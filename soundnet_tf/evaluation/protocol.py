@@ -14,9 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from soundnet_tf import storage
+from soundnet_tf import progress, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation import datasets, features, svm
 from soundnet_tf.evaluation.datasets import DataSet
@@ -123,7 +122,7 @@ def evaluate_layers(
         # The windows of one layer at a time: they can take 20 times the memory of its values.
         windowed = window_all(dataset, values.pop(layer), protocol, embedder, layer)
         found = []
-        with tqdm.tqdm(folds, unit='fold', leave=False, disable=None) as bar:
+        with progress.bar(folds, unit='fold') as bar:
             for fold in bar:
                 bar.set_description(f'{layer}, fold {fold}')
                 parts = split(dataset, fold)
@@ -193,7 +192,7 @@ def choose_c(dataset: DataSet, windowed: Sequence[Values], train: Sequence[int],
         return protocol.C[0]
     inner = _inner(dataset, train)
     accuracy: dict[float, float] = {}
-    bar = tqdm.tqdm(sorted(protocol.C), unit='C', leave=False, disable=None)
+    bar = progress.bar(sorted(protocol.C), unit='C')
     for c in bar:
         bar.set_description(f'C {c:g}')
         accuracies = []

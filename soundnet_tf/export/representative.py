@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
+from soundnet_tf import progress
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
 from soundnet_tf.errors import BadAudio
 
@@ -36,7 +37,7 @@ def read(paths: Sequence[str | os.PathLike[str]], length_s: float | str | None =
     count = min(MAX_CLIPS, len(paths))
     chosen = [paths[index] for index in np.linspace(0, len(paths) - 1, count).round().astype(int)]
     clips, bad = list[CalibrationClip](), list[BadAudio]()
-    for path in tqdm(chosen, desc='clips', unit='clip', leave=False, disable=None):
+    for path in progress.bar(chosen, desc='clips', unit='clip'):
         try:
             # A copy, so that the rest is freed.
             clips.append(CalibrationClip(decoding.read(path)[:samples].copy(), pathlib.Path(path).parent.name))

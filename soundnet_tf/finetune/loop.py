@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from soundnet_tf import progress
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.scores import Scores
@@ -72,8 +73,7 @@ class Run:
     def train(self) -> int:
         """Train for the remaining epochs; returns the epoch whose weights are kept."""
         steps, state = self._crops.steps, self._state
-        # None: a bar on terminals only.
-        bar = tqdm.tqdm(total=self._recipe.epochs * steps, initial=state.done, unit='step', disable=None)
+        bar = progress.bar(total=self._recipe.epochs * steps, initial=state.done, unit='step', keep=True)
         with bar, self._saved_when_stopped():
             # A run may have been stopped between an epoch's last step and its row in the history.
             if len(self._rows) < self._epochs_done and state.done % steps == 0:

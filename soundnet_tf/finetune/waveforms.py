@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Sequence
 
 import numpy as np
-import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import threads
+from soundnet_tf import progress, threads
 from soundnet_tf.audio import Waveform, decoding
 from soundnet_tf.errors import BadAudio
 from soundnet_tf.evaluation.datasets import raise_unreadable
@@ -75,7 +74,7 @@ def read(
     ends, powers, end, bad = [], [], 0, []
     clips = threads.ahead(work, paths, os.cpu_count())
     with tempfile.TemporaryFile(dir=folder) as file, contextlib.closing(clips):
-        bar = tqdm.tqdm(clips, total=len(paths), unit='clip', leave=False, disable=None)
+        bar = progress.bar(clips, total=len(paths), unit='clip')
         for path, decoded in zip(paths, bar, strict=True):
             if isinstance(decoded, BadAudio):
                 bad.append((path, decoded))

@@ -223,20 +223,20 @@ def listen(
 
 
 def _progress(total: int) -> Any:
-    """A progress bar on terminals, for several files; tqdm is not imported otherwise."""
-    if total < 2 or not sys.stderr.isatty():
+    """A progress bar for several files; tqdm is not imported otherwise."""
+    if total < 2:
         return contextlib.nullcontext()
-    import tqdm
+    from soundnet_tf import progress
 
-    return tqdm.tqdm(total=total, unit='file', leave=False)
+    return progress.bar(total=total, unit='file')
 
 
 def _watched(pieces: Iterator[Waveform], path: str) -> Iterator[Waveform]:
-    """With its own progress bar on terminals, since a long sound takes minutes."""
-    import tqdm
+    """With its own progress bar, since a long sound takes minutes."""
+    from soundnet_tf import progress
 
     samples = 0
-    with tqdm.tqdm(desc=os.path.basename(path), unit=' s of sound', leave=False, disable=None) as bar:
+    with progress.bar(desc=os.path.basename(path), unit=' s of sound') as bar:
         for piece in pieces:
             yield piece
             samples += len(piece)

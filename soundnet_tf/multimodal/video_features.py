@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 from numpy.typing import NDArray
 
+from soundnet_tf import progress
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError, UnknownLayer
 from soundnet_tf.evaluation.embedders.kinds import AnyEmbedder
@@ -68,7 +68,7 @@ def embed(
     Raises SoundNetError for damaged videos and those without sound or pictures.
     """
     layer, sounds, pictures = embedder.resolve_layer(layer), [], []
-    for video in tqdm.tqdm(videos.videos, unit='video', leave=False, disable=None):
+    for video in progress.bar(videos.videos, unit='video'):
         samples = round(CLIP_S * SAMPLE_RATE)
         try:
             with media.reading(video.path):

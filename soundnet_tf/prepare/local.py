@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from soundnet_tf import storage, threads
+from soundnet_tf import progress, storage, threads
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
@@ -59,7 +59,9 @@ def run(
         classes, side = shards.classes_of(teachers), stages.side_of(teachers)
         todo, gone = shards.missing(layout.parts, classes, retry)
         waiting = [video for members in todo.values() for video in members]
-        bar = tqdm(total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing')
+        bar = progress.bar(
+            total=len(videos), initial=len(videos) - len(waiting), unit='video', desc='preparing', keep=True
+        )
         is_remote = storage.is_remote(folder)
         place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote else f'{folder}/downloads')
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)

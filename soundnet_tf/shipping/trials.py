@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 from numpy.typing import NDArray
 
-from soundnet_tf import inference
+from soundnet_tf import inference, progress
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.inference import files
 from soundnet_tf.nets.predictions import softmax
@@ -73,7 +72,7 @@ def synthetic(embedder: inference.Embedder) -> list[Trial]:
             softmax(outputs.of_waveforms(embedder, [probes.synthetic(kind, seed) for seed in range(VARIANTS)])),
             embedder.confidence_threshold[head],
         )
-        for kind in tqdm.tqdm(probes.SYNTHETIC, desc='synthetic sounds', unit='kind', leave=False, disable=None)
+        for kind in progress.bar(probes.SYNTHETIC, desc='synthetic sounds', unit='kind')
     ]
 
 

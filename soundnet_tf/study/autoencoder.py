@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tqdm
 
+from soundnet_tf import progress
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.config import Experiment
 from soundnet_tf.errors import SoundNetError
@@ -76,7 +76,7 @@ def train(folder: str, experiment: Experiment, run: pathlib.Path, spec: NetSpec 
 
     done, loss = int(step.numpy()), float('nan')
     examples = batches.batches(folder, samples=samples, batch=config.batch, seed=config.seed, first=done)
-    bar = tqdm.tqdm(total=config.steps, initial=done, unit='step', desc='autoencoder', disable=None)
+    bar = progress.bar(total=config.steps, initial=done, unit='step', desc='autoencoder', keep=True)
     with bar, _saved_when_stopped(checkpoints, step):
         for batch in itertools.islice(examples, config.steps - done):
             loss = float(learn(batch['waveform']))

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tqdm
 
-from soundnet_tf import storage
+from soundnet_tf import progress, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.bootstrap import Interval
 from soundnet_tf.experiments.tables import Table, TableRow
@@ -93,7 +93,7 @@ def _run(tables: Sequence[Table], material: Material, effort: Effort, seeds: int
     for job in waiting.values():
         layers_of.setdefault(_net(job), []).append(job.row.layer)
     failed: dict[str, str] = {}
-    with tqdm.tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', disable=None) as bar:
+    with progress.bar(total=len(jobs), initial=len(jobs) - len(waiting), unit='row', keep=True) as bar:
         for name, job in waiting.items():
             bar.set_postfix_str(job.title)
             try:

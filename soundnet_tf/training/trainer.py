@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from soundnet_tf import geometry, records, storage
+from soundnet_tf import geometry, progress, records, storage
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.config import PRECISIONS, Experiment, Training
 from soundnet_tf.errors import LostWorker, SoundNetError
@@ -251,17 +250,8 @@ class _Loop:
         criterion = Criterion(self.state.net.spec, config, self.card)
         step_function = make_step(self.strategy, self.state, config, criterion)
         evaluate = make_evaluation(self.state.net, criterion) if validation else None
-        # One line per minute in log files.
-        every_s = 0.1 if sys.stderr.isatty() else 60.0
-        bar = tqdm(
-            total=config.steps,
-            initial=done,
-            unit='step',
-            desc='training',
-            disable=self.run is None,
-            mininterval=every_s,
-            maxinterval=every_s,
-        )
+        options = {'total': config.steps, 'initial': done, 'unit': 'step', 'desc': 'training'}
+        bar = progress.bar(keep=True, disable=self.run is None, **options)
         log = runs.Log(self.run, done) if self.run else None
         waiting = iter(batches)
         with bar, contextlib.closing(log) if log else contextlib.nullcontext(), self._saved_at_the_end(log):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from soundnet_tf import geometry, storage
+from soundnet_tf import geometry, progress, storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, encoding
 from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder
@@ -138,7 +138,6 @@ def write(
     The facts are `start` and `end` in seconds, and `outline`. `paths` and `lengths` (in samples) are by sound index.
     Excerpts that are missing because a file has changed are reported.
     """
-    import tqdm
 
     for name in (SOUNDS, PICTURES):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -164,7 +163,7 @@ def write(
     with (
         (folder / INDEX).open('a') as index,
         contextlib.closing(ahead(write_sound, wanted)) as results,
-        tqdm.tqdm(total=len(wanted), unit='file', desc='excerpts', leave=False, disable=None) as bar,
+        progress.bar(total=len(wanted), unit='file', desc='excerpts') as bar,
     ):
         index.write('\n')  # a stopped run may have left an incomplete last line
         for sound, found in results:

@@ -3,8 +3,7 @@
 import pathlib
 from typing import IO
 
-from tqdm import tqdm
-
+from soundnet_tf import progress
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
 from soundnet_tf.web.download import Download, Limits, whole_file
@@ -20,13 +19,13 @@ def fetch(url: str, target: pathlib.Path, hint: str, about_bytes: int | None = N
     """
 
     def fill(file: IO[bytes], draft: pathlib.Path, tag: pathlib.Path) -> None:
-        with tqdm(unit='B', unit_scale=True, desc=target.name, leave=False, disable=None) as bar:
+        with progress.bar(unit='B', unit_scale=True, desc=target.name) as bar:
 
-            def progress(held: int, total: int | None) -> None:
+            def show(held: int, total: int | None) -> None:
                 bar.total = total or about_bytes
                 bar.update(held - bar.n)
 
-            Download(url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, progress).run()
+            Download(url, file, tag, Client(per_second=10, timeout_s=30), LIMITS, show).run()
 
     try:
         whole_file(target, fill)

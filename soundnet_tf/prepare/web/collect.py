@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from soundnet_tf import storage
+from soundnet_tf import progress, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.web.flickr import Flickr, Licence, Prefer
 from soundnet_tf.prepare.web.journal import COLUMNS, Journal
@@ -68,7 +68,7 @@ def collect(
     settings = {'licences': sorted(licences), 'prefer': prefer, 'max_per_word': max_per_word}
     failed = {}
     with Journal(pathlib.Path(out), settings) as journal:
-        with tqdm(words, unit='word', desc='collecting') as bar:
+        with progress.bar(words, unit='word', desc='collecting', keep=True) as bar:
             for word in bar:
                 if max_videos and journal.videos >= max_videos:
                     break
