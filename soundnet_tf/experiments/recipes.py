@@ -119,21 +119,24 @@ _FROM_SCRATCH = Recipe(
     evaluate_every=20,
 )
 
+_FROM_ORIGINAL = dataclasses.replace(
+    _FROM_SCRATCH,
+    epochs=200,
+    moving_statistics=True,
+    dropout=0.3,
+    mix=True,
+    pad_s=0.75,
+    filter_db=6.0,
+    refit=0.03,
+    copies=8,
+    evaluate_every=50,
+)
+
 RECIPES = {
     'authors': Recipe(),
     'from_scratch': _FROM_SCRATCH,
-    'from_original': dataclasses.replace(
-        _FROM_SCRATCH,
-        epochs=200,
-        moving_statistics=True,
-        dropout=0.3,
-        mix=True,
-        pad_s=0.75,
-        filter_db=6.0,
-        refit=0.03,
-        copies=8,
-        evaluate_every=50,
-    ),
+    'from_original': _FROM_ORIGINAL,
+    'from_original_long': dataclasses.replace(_FROM_ORIGINAL, epochs=400, filter_db=9.0),
 }
-"""By name: the authors' for a pretrained net; for training from scratch on a few hundred clips; and for the original
-net on as many, or a few thousand."""
+"""By name: the authors' for a pretrained net; for training from scratch on a few hundred clips; for the original net on
+as many; and for the original net on a thousand or more, of many classes."""
