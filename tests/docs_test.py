@@ -8,8 +8,7 @@ import pytest
 import soundnet_tf
 from soundnet_tf import clips
 from soundnet_tf.nets import model
-from soundnet_tf.prepare.sound import encode
-from soundnet_tf.testing import noise, thin_spec
+from soundnet_tf.testing import thin_spec
 
 ROOT = pathlib.Path(__file__).parents[1]
 PLACES = ('sea', 'street', 'kitchen', 'wood')
@@ -29,17 +28,6 @@ NEEDS = {'export.md 1': 'tensorflow_hub', 'export.md 2': 'onnxruntime'}
 @pytest.fixture(scope='module')
 def net():
     return model.build(thin_spec(), labels={'places': PLACES})
-
-
-@pytest.fixture(scope='module')
-def demo_run(net, tmp_path_factory):
-    """A net and a sound of the names that `make demo` writes."""
-    folder = tmp_path_factory.mktemp('demo') / 'demo-run'
-    sound = folder / 'videos' / 'held_out' / '2-00000.mp4'
-    sound.parent.mkdir(parents=True)
-    sound.write_bytes(encode(noise(10), 'mp3'))
-    soundnet_tf.save_net(net, folder / 'run' / 'net')
-    return folder
 
 
 def export(net, name):
@@ -123,9 +111,8 @@ def test_every_block_has_a_check():
 @pytest.mark.parametrize(
     'name', [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in BLOCKS]
 )
-def test_a_block_runs_as_it_stands(name, net, demo_run, tmp_path, monkeypatch, capsys):
+def test_a_block_runs_as_it_stands(name, net, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'demo-run').symlink_to(demo_run)
     export(net, name)
     names = {}
     exec(compile(BLOCKS[name], name, 'exec'), names)

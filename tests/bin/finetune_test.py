@@ -36,7 +36,10 @@ def test_a_saved_net_becomes_a_classifier(tmp_path):
     ('arguments', 'words'),
     [
         (['--out=x'], '--data is missing. See'),
-        (['--data=x', '--out=y', '--recipe=mine'], 'value should be one of <authors|from_scratch|from_original|from_original_long>'),
+        (
+            ['--data=x', '--out=y', '--recipe=mine'],
+            'value should be one of <authors|from_scratch|',
+        ),
         (['--data=nowhere', '--out=y'], 'nowhere: no such file or folder'),
         (['--data=x', '--out=y', '--epochs=0'], 'epochs must be at least 1, got 0'),
         (['--data=x', '--out=y', '--model=z', '--width=0.5'], '--model has its own layers: leave out --net and'),

@@ -155,6 +155,7 @@ def test_the_microphone_by_keyboard(opened):
     page.wait_for_function('shown && shown.answers.some(({ heads }) => heads && Math.max(...heads.esc10) > 0.99)')
     assert page.locator('#microphone').get_attribute('aria-pressed') == 'true'
     page.get_by_text('Dog bark', exact=True).first.wait_for()
+    page.get_by_role('status').get_by_text('Listening: Dog bark').wait_for()
     gaps = page.evaluate('shown.answers.slice(1).map(({ end }, n) => end - shown.answers[n].end)')
     assert min(gaps, default=0.5) >= 0.45, 'twice a second, or less often where the machine is slow'
     page.keyboard.press('Enter')

@@ -49,7 +49,7 @@ worker.onmessage = ({ data }) => {
     if (data.columns) shown.columns.push(...data.columns);
     if (data.answer) answered(data);
     if (data.ended && !shown.live) {
-      status(shown.answers.length ? `${data.seconds.toFixed(2)} s, ${summary()}` : 'The file has no sound in it.');
+      status(shown.answers.length ? `${data.seconds.toFixed(2)} s, ${summary(shown.answers)}` : 'The file has no sound in it.');
       document.body.dataset.done = id;
     }
     changed();
@@ -144,6 +144,9 @@ function answered({ answer, milliseconds }) {
   const mean = shown.milliseconds.reduce((a, b) => a + b) / shown.milliseconds.length;
   $('#speed').textContent = `An answer takes ${mean.toFixed(0)} ms here, resampling and pictures apart.`;
   if (shown.live || shown.answers.length === 1) for (const head of net.heads) show(head, answer);
+  // Said by screen readers where it changes.
+  const heard = shown.live ? `Listening: ${summary([answer])}` : '';
+  if (heard && heard !== $('#status').textContent) status(heard);
 }
 
 function show(head, answer) {
@@ -175,10 +178,10 @@ function confident(head, probability) {
   return head.threshold === null || (head.threshold < 1 && probability >= head.threshold);
 }
 
-// For screen readers, and at a glance: how often each name was the answer.
-function summary() {
+// How often each name was the answer.
+function summary(answers) {
   const counts = new Map();
-  for (const { heads } of shown.answers) {
+  for (const { heads } of answers) {
     for (const head of net.heads) {
       let name = 'silence';
       if (heads) {
@@ -189,8 +192,8 @@ function summary() {
     }
   }
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
-  if (shown.answers.length === 1) return most.map(([name]) => name).join(', ');
-  return `${shown.answers.length} answers: ${most.map(([name, count]) => `${name} (${count})`).join(', ')}`;
+  if (answers.length === 1) return most.map(([name]) => name).join(', ');
+  return `${answers.length} answers: ${most.map(([name, count]) => `${name} (${count})`).join(', ')}`;
 }
 
 // Pictures
@@ -300,8 +303,8 @@ $('#player').onplay = changed;
 $('#player').ontimeupdate = ({ target }) => {
   if (!shown || shown.live) return;
   // The answer for what is being heard: the last window that began before.
-  const heard = shown.answers.filter(({ end }) => end <= target.currentTime + 0.1).at(-1) || shown.answers[0];
-  if (heard) for (const head of net.heads) show(head, heard);
+  const told = shown.answers.filter(({ end }) => end <= target.currentTime + 0.1).at(-1) || shown.answers[0];
+  if (told) for (const head of net.heads) show(head, told);
   const range = $('#scroll input');
   if (target.currentTime > Number(range.value) + SPAN_S) range.value = target.currentTime - 1;
   changed();
