@@ -23,6 +23,9 @@ Path = str | os.PathLike[str]
 HOP_S = 0.5
 """Seconds from one answer to the next."""
 
+TITLES = {'imagenet': 'Objects', 'places': 'Scenes'}
+"""What the original's heads are about; other heads go by their names."""
+
 LENGTH_S = 5.0
 """Seconds that an answer is about, if the heads need no more: the length of ESC's clips."""
 
@@ -30,6 +33,7 @@ LENGTH_S = 5.0
 def place(model: Path | None = None) -> pathlib.Path:
     """The folder for the page of a net in the user's cache."""
     folder = lookup.find(model)
+    saved.read_spec(folder)  # a name that nobody knows is reported as such
     return registry.home() / 'live' / f'{folder.name}-{saved.fingerprint(folder)[:8]}'
 
 
@@ -88,6 +92,7 @@ def _description(
         'heads': [
             {
                 'name': head,
+                'title': TITLES.get(head, head),
                 'labels': [labels.short(head, name) for name in names[head]],
                 'threshold': thresholds.get(head),
             }

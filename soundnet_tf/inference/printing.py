@@ -122,7 +122,8 @@ def _opened(out: str | None) -> Iterator[Callable[[str], None]]:
 def _report_filled(name: str, embedder: Embedder, embedding: Embedding) -> None:
     if embedding.tiled or embedding.padded:
         what = 'repeated' if embedding.tiled else 'padded with silence'
-        echo(f'{name}: {embedding.seconds:.2f} s is too short for the heads of {embedder.spec.name}, so it was {what}')
+        net = embedder.facts.get('name', embedder.spec.name)
+        echo(f'{name}: {embedding.seconds:.2f} s is too short for the heads of {net}, so it was {what}')
 
 
 def _heads_of(tags: Sequence[Tag]) -> list[str]:

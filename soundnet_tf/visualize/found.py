@@ -65,4 +65,5 @@ def _player(path: str, names: Mapping[str, str]) -> str:
     if path not in names:
         return f'<b>{name}</b> (not there any more)'
     sound = f'<audio controls preload="none" src="{names[path]}" aria-label="{name}"></audio>'
-    return f'<b title="{name}">{html.escape(pathlib.PurePath(path).name)}</b> {sound}'
+    short = html.escape('/'.join(pathlib.PurePath(path).parts[-2:]))  # the folder often is the class
+    return f'<b title="{name}">{short}</b> {sound}'

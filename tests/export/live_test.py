@@ -22,6 +22,7 @@ from tests import browsers
 
 pytestmark = browsers.MARKS
 MODEL = 'soundnet8-esc10'
+OPEN_TRACKS = "streams.flatMap((stream) => stream.getTracks()).filter(({ readyState }) => readyState === 'live').length"
 
 
 @pytest.fixture(scope='module')
@@ -138,12 +139,16 @@ def test_silence_and_files_that_are_no_sound(opened, tmp_path):
     soundfile.write(tmp_path / 'silent.wav', np.full(3 * SAMPLE_RATE, 1e-4), SAMPLE_RATE)
     assert answers(page, tmp_path / 'silent.wav')[0][2] is None
     assert page.locator('.best').inner_text() == 'silence'
-    assert page.locator('#status').inner_text() == '3.00 s, silence'
+    assert page.locator('#status').inner_text() == 'silent.wav: 3.00 s, silence'
     (tmp_path / 'notes.mp3').write_text('no sound')
     page.set_input_files('#file', str(tmp_path / 'notes.mp3'))
-    page.get_by_text('notes.mp3: this browser cannot decode it. Convert it to wav, mp3 or ogg.').wait_for()
+    page.get_by_text('notes.mp3: no sound that this browser can decode. Convert it to wav, mp3 or ogg.').wait_for()
+    assert page.locator('.best').inner_text() == ''
+    (tmp_path / 'empty.wav').touch()
+    page.set_input_files('#file', str(tmp_path / 'empty.wav'))
+    page.get_by_text('empty.wav is empty.').wait_for()
     answers(page, clips.path('helicopter'))
-    assert page.locator('.best').inner_text().startswith('not sure (perhaps ')
+    assert page.locator('.best').inner_text().startswith('not sure (')
     answers(page, clips.path('rooster'))
     assert page.locator('.best').inner_text() == 'Rooster'
 
@@ -161,6 +166,47 @@ def test_the_microphone_by_keyboard(opened):
     page.keyboard.press('Enter')
     page.get_by_text('Stopped.').wait_for()
     assert page.evaluate('document.activeElement.id') == 'microphone'
+
+
+def test_the_last_that_a_person_began_wins(opened, tmp_path):
+    """Whatever comes between: a long file is given up, and no microphone stays open."""
+    page = opened()
+    page.evaluate("""() => {
+      const devices = navigator.mediaDevices, own = devices.getUserMedia.bind(devices);
+      window.streams = [];
+      devices.getUserMedia = async (wanted) => {
+        const stream = await own(wanted);
+        streams.push(stream);
+        return stream;
+      };
+    }""")
+    long = np.tile(decoding.read(clips.path('dog_bark')), 60)
+    soundfile.write(tmp_path / 'long.wav', long, SAMPLE_RATE)
+    page.set_input_files('#file', str(tmp_path / 'long.wav'))
+    page.wait_for_function('shown && shown.answers.length > 3')
+    assert len(answers(page, clips.path('rooster'))) == 1
+    for _ in range(5):
+        page.evaluate("document.querySelector('#microphone').click()")
+    page.wait_for_function('shown && shown.live && shown.answers.length')
+    page.evaluate("document.querySelector('#microphone').click()")
+    page.get_by_text('Stopped.').wait_for()
+    assert page.evaluate(OPEN_TRACKS) == 0
+    page.click('#microphone')
+    page.wait_for_function('shown && shown.live && shown.answers.length')
+    page.set_input_files('#file', [str(tmp_path / 'long.wav')])
+    answers(page, clips.path('sneeze'))
+    assert page.locator('#microphone').inner_text() == 'Listen'
+    assert page.evaluate(OPEN_TRACKS) == 0
+    assert page.locator('#status').inner_text().startswith('sneeze.ogg: 5.00 s, ')
+
+
+def test_a_first_channel_that_is_silent(opened, tmp_path):
+    page = opened()
+    dog = decoding.read(clips.path('dog_bark'))
+    soundfile.write(tmp_path / 'right.wav', np.stack([0 * dog, dog], 1), SAMPLE_RATE)
+    answers(page, tmp_path / 'right.wav')
+    assert page.locator('.best').inner_text() == 'Dog bark'
+    assert 'its first channel is silent; another is heard' in page.locator('#status').inner_text()
 
 
 def test_a_microphone_that_is_not_there_or_not_allowed(opened):
@@ -185,9 +231,7 @@ def test_the_layout(opened, width, scheme):
 
 def test_it_works_again_when_its_server_is_gone(opened):
     page = opened()
-    page.evaluate('navigator.serviceWorker.ready')
-    page.reload()  # now the service worker sees what the page takes
-    page.wait_for_selector('#microphone:enabled')
+    page.evaluate('navigator.serviceWorker.ready')  # it has all files once it is ready
     page.context.set_offline(True)
     page.reload()
     page.wait_for_selector('#microphone:enabled')

@@ -77,6 +77,8 @@ async function judge() {
   for (; !sound.live && sound.due <= total; sound.due += net.hop) {
     const end = sound.due - sound.before;
     await answer(sound.heard.subarray(end - net.samples, end), sound.due);
+    await new Promise((resolve) => setTimeout(resolve)); // so that a message can come
+    if (sound.id !== wanted) return;
   }
   const unused = Math.max(0, sound.heard.length - net.samples);
   sound.heard = sound.heard.slice(unused);
@@ -92,7 +94,7 @@ async function answer(samples, end) {
   postMessage({
     answer: { heads, start: (end - samples.length) / net.sample_rate, end: end / net.sample_rate },
     id: sound.id,
-    milliseconds: performance.now() - started,
+    milliseconds: silent ? null : performance.now() - started,
   });
 }
 

@@ -1,5 +1,11 @@
 // Keeps the page for when its server cannot be reached. The server comes first, so that another net is not hidden.
-self.addEventListener('install', () => self.skipWaiting());
+const FILES = ['./', 'index.html', 'live.css', 'live.js', 'listen.js', 'sound.js', 'microphone.js', 'net.json',
+  'model.tflite', 'litert/litert.js', 'litert/litert_wasm_compat_internal.js',
+  'litert/litert_wasm_compat_internal.wasm'];
+self.addEventListener('install', (event) => {
+  self.skipWaiting();
+  event.waitUntil(caches.open('soundnet-live').then((cache) => cache.addAll(FILES)));
+});
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener('fetch', (event) => {
   if (event.request.method !== 'GET' || !event.request.url.startsWith(self.location.origin)) return;
