@@ -19,7 +19,7 @@ from playwright import sync_api
 
 from soundnet_tf import clips
 from soundnet_tf.audio import SAMPLE_RATE, decoding
-from soundnet_tf.export import live
+from soundnet_tf.export import lite, live
 from soundnet_tf.web import local
 
 TIMES = 20
@@ -59,7 +59,7 @@ def in_browser(folder: pathlib.Path, recording: pathlib.Path) -> tuple[list[floa
         page.wait_for_selector('body[data-done]')
         answers = page.evaluate('shown.milliseconds')
         page.click('#microphone')
-        page.wait_for_timeout(1000 * live.LENGTH_S)
+        page.wait_for_timeout(1000 * lite.TAGS_S)
         before = page.evaluate('shown.answers.length')
         frames = page.evaluate(_FRAMES, FRAMES_S)
         return answers[1:], frames, page.evaluate('shown.answers.length') - before
@@ -87,9 +87,9 @@ def main() -> None:
         waveform = np.tile(decoding.read(clips.path('dog_bark')), 4)
         soundfile.write(recording, waveform, SAMPLE_RATE)
         browser, frames, answers = in_browser(folder, recording)
-        python = in_python(folder, waveform[: round(live.LENGTH_S * SAMPLE_RATE)])
+        python = in_python(folder, waveform[: round(lite.TAGS_S * SAMPLE_RATE)])
     ours, theirs = statistics.median(browser), statistics.median(python)
-    print(f'an answer about {live.LENGTH_S:g} s: {ours:.1f} ms in Chromium; LiteRT in Python: {theirs:.1f} ms')
+    print(f'an answer about {lite.TAGS_S:g} s: {ours:.1f} ms in Chromium; LiteRT in Python: {theirs:.1f} ms')
     print(f'the page takes {ours / theirs:.2f} times as long')
     print(f'microphone: {frames:.0f} frames, {answers / FRAMES_S:.1f} answers a second ({1 / live.HOP_S:g} wanted)')
 

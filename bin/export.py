@@ -33,7 +33,9 @@ PRECISION = cli.choice(
     'tflite: float32, float16 (half the size), dynamic (8-bit weights) or int8 (also faster; needs --calibration).',
 )  # fmt: skip
 LENGTH = flags.DEFINE_string(
-    'length_s', None, 'tflite: clip length in seconds, or dynamic (default: the shortest whole number of seconds).'
+    'length_s',
+    None,
+    'tflite: clip length in seconds, or dynamic (default: the shortest whole number of seconds; for tags at least 5).',
 )
 CALIBRATION = flags.DEFINE_string(
     'calibration', None, 'tflite: a folder of your sounds, ideally with one folder per class, to set the int8 ranges.'

@@ -8,6 +8,8 @@ import zipfile
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, audio, components
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 model, sound = sys.argv[1:]
 SECONDS = 5  # --length_s of the file
 with wave.open(sound) as file:  # 16 bit, of any rate

@@ -8,6 +8,8 @@ import zipfile
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 model, sound = sys.argv[1:]
 try:
     with wave.open(sound) as file:

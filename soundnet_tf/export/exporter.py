@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from soundnet_tf import storage
-from soundnet_tf.audio import Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import quality, truth
 from soundnet_tf.export.representative import CalibrationClip
@@ -33,6 +33,8 @@ class Exported:
     """A finished export: its size, its difference from Keras, and what its users lose, if measured."""
 
     bytes: int
+    samples: int | None
+    """Of its input; None for any number."""
     measured: Measured
     quality: list[quality.Quality]
     """For a quantised export with enough clips."""
@@ -41,7 +43,8 @@ class Exported:
 
     def lines(self) -> list[str]:
         """As lines of text."""
-        lines = [f'{self.bytes / 1e6:.2f} MB', str(self.measured)]
+        length = f', for clips of {self.samples / SAMPLE_RATE:g} s' if self.samples else ''
+        lines = [f'{self.bytes / 1e6:.2f} MB{length}', str(self.measured)]
         if self.on_clips is not None:
             lines.append(f'min cosine to float32 on your clips, as they are and at -40 dBFS: {self.on_clips:.5f}')
         return lines + [str(one) for one in self.quality]
@@ -97,7 +100,7 @@ def carry_out(
         }
         storage.write_json(draft / 'model.json', facts)
         place(target)  # again, since the export took a while
-    return Exported(sum(files.values()), measured, lost, about.get('cosine_on_your_clips'))
+    return Exported(sum(files.values()), plan.samples, measured, lost, about.get('cosine_on_your_clips'))
 
 
 def _hint(clips: Sequence[CalibrationClip]) -> str:

@@ -67,6 +67,9 @@ SLACK = 2e-4
 LOUDER = np.float32(1.4)
 """Ranges are measured on clips as they are and louder by this factor, since values outside a range are clipped."""
 
+TAGS_S = 5.0
+"""Seconds of the clips that confidence thresholds are measured on: of one second, no answer is ever confident."""
+
 MAX_LENGTH_S = 3600.0
 """For a file of fixed length, which allocates memory for all of it."""
 
@@ -103,7 +106,8 @@ def plan(
     time step.
 
     Args:
-      length_s: seconds; None for the min whole number of seconds, 'dynamic' for any length, input `[batch, samples]`.
+      length_s: seconds; None for the min whole number of seconds, for tags at least TAGS_S; 'dynamic' for any length,
+        input `[batch, samples]`.
       clips: sounds like those in use, for int8.
       thresholds: the confidence thresholds of heads that have one; tags get them as a file in the model's zip.
 
@@ -148,7 +152,7 @@ def _samples(spec: NetSpec, outputs: Sequence[str], length_s: Length) -> int | N
     if length_s == 'dynamic':
         return None
     if length_s is None:
-        return _whole_seconds(spec, outputs)
+        return _default_samples(spec, outputs)
     if not 0 < length_s <= MAX_LENGTH_S:
         raise SoundNetError(f'length_s={length_s:g} is invalid. Use dynamic, or seconds up to {MAX_LENGTH_S:g}')
     samples = round(length_s * SAMPLE_RATE)
@@ -157,9 +161,10 @@ def _samples(spec: NetSpec, outputs: Sequence[str], length_s: Length) -> int | N
     return samples
 
 
-def _whole_seconds(spec: NetSpec, outputs: Sequence[str]) -> int:
-    """The min whole number of seconds for all outputs, in samples."""
-    return -(-truth.min_samples(spec, outputs) // SAMPLE_RATE) * SAMPLE_RATE
+def _default_samples(spec: NetSpec, outputs: Sequence[str]) -> int:
+    """The min whole number of seconds for all outputs, in samples; for tags of whole clips at least TAGS_S."""
+    whole = -(-truth.min_samples(spec, outputs) // SAMPLE_RATE) * SAMPLE_RATE
+    return max(whole, round(TAGS_S * SAMPLE_RATE)) if any(name.endswith('_clip') for name in outputs) else whole
 
 
 def _described(net: 'SoundNet', request: Request, model: bytes, thresholds: Mapping[str, float]) -> bytes:
@@ -170,7 +175,7 @@ def _described(net: 'SoundNet', request: Request, model: bytes, thresholds: Mapp
         outputs[name] = Output(row, f'{row}, {how}')
         if request.kind == 'tags':
             outputs[name] = Output(row, f'{row}, {how}', net.labels.get(row, ()), thresholds.get(row))
-    samples = request.samples or _whole_seconds(net.spec, request.outputs)
+    samples = request.samples or _default_samples(net.spec, request.outputs)
     return with_metadata(
         model, f'{net.spec.name}, {request.kind}', f'SoundNet: {request.kind} of sound', outputs, samples
     )

@@ -26,9 +26,6 @@ HOP_S = 0.5
 TITLES = {'imagenet': 'Objects', 'places': 'Scenes'}
 """What the original's heads are about; other heads go by their names."""
 
-LENGTH_S = 5.0
-"""Seconds that an answer is about, if the heads need no more: the length of ESC's clips."""
-
 
 def place(model: Path | None = None) -> pathlib.Path:
     """The folder for the page of a net in the user's cache."""
@@ -63,9 +60,7 @@ def write(model: Path | None, out: Path) -> list[str]:
     from soundnet_tf.export import lite  # not before a page is written: it loads scikit-learn
 
     net = saved.load_net(folder)
-    shortest = lite.plan(net, 'tags', 'float16').samples or 0
-    length_s = max(LENGTH_S, shortest / SAMPLE_RATE)
-    tags = lite.plan(net, 'tags', 'float16', length_s, thresholds=facts.get('confidence_threshold'))
+    tags = lite.plan(net, 'tags', 'float16', thresholds=facts.get('confidence_threshold'))
 
     def fill(draft: pathlib.Path) -> Mapping[str, Any] | None:
         for name, data in _contents().items():

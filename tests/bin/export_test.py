@@ -37,7 +37,7 @@ def test_a_tflite_file(home):
     status, out, _ = call(*arguments, cwd=home)
     assert status == 0
     assert out[0].startswith('out/tags: 0.0')
-    assert out[0].endswith(' MB')
+    assert out[0].endswith(' MB, for clips of 10 s')
     assert out[1].endswith('top-1 agrees: imagenet 100%, places 100%; on silence, noise, 440 Hz, clip, quiet clip')
     assert {path.name for path in (home / 'out' / 'tags').iterdir()} == {'model.tflite', 'model.json'}
     assert json.loads((home / 'out' / 'tags' / 'model.json').read_text())['samples'] == 220_500

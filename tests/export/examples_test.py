@@ -35,7 +35,7 @@ def test_tags_of_a_tflite_file(net, tmp_path, seconds, starts):
     lite.plan(net, 'tags', length_s=10, thresholds={'places': 1.0, 'imagenet': 0.0}).write(tmp_path)
     soundfile.write(tmp_path / 'rain.wav', noise(seconds, amplitude=0.5), 22_050, 'PCM_16')
     said = call('tag_tflite.py', 'model.tflite', 'rain.wav', cwd=tmp_path)
-    assert len((EXAMPLES / 'tag_tflite.py').read_text().splitlines()) <= 36
+    assert len((EXAMPLES / 'tag_tflite.py').read_text().splitlines()) <= 38
     heard = soundfile.read(tmp_path / 'rain.wav', dtype='float32')[0]
     cut = audio.windows(heard, 220_500)
     assert len(said) == 6 * len(cut)
