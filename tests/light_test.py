@@ -5,8 +5,11 @@ import pathlib
 import subprocess
 
 import pytest
+import soundfile
 
 from soundnet_tf import clips, inference
+from soundnet_tf.audio import SAMPLE_RATE
+from soundnet_tf.testing import noise
 
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = ROOT / '.venv-light' / 'bin'
@@ -43,7 +46,10 @@ def test_tags_embeddings_and_searches_need_no_tensorflow(call):
     ('arguments', 'words'),
     [
         (['tag', clips.path('rooster')], 'soundnet8: needs TensorFlow once, to convert its weights. Install it; or'),
-        (['embed', '--model=soundnet8-small', '--layer=conv3', '--out=out', clips.path('rooster')], 'tensorflow is'),
+        (
+            ['embed', '--model=soundnet8-small', '--layer=conv3', '--out=out', clips.path('rooster')],
+            'conv3 of soundnet8-small, whose net.tflite has pool5, conv8, imagenet, places, needs tensorflow',
+        ),
         (['export', '--model=soundnet8-small', '--out=out'], 'keras is not installed, and this needs it. Install'),
         (['live', '--model=soundnet8-small', '--out=out', '--noserve'], 'tensorflow is not installed'),
         (['collect', 'dog', '--out=videos.csv'], 'requests is not installed'),
@@ -54,3 +60,15 @@ def test_the_rest_says_what_is_missing(call, arguments, words):
     status, out, err = call(*arguments)
     assert (status, out) == (2, [])
     assert err[-1].startswith(f'soundnet-{arguments[0]}: {words}')
+
+
+def test_a_file_that_is_too_long_does_not_stop_the_others(call, tmp_path):
+    for name, seconds in (('a', 1), ('b', 301), ('c', 1)):
+        soundfile.write(tmp_path / f'{name}.wav', noise(seconds), SAMPLE_RATE)
+    status, out, err = call('tag', '--model=soundnet8-esc10', '--top=1', 'a.wav', 'b.wav', 'c.wav')
+    assert (status, [line for line in out if line.endswith('.wav')]) == (1, ['a.wav', 'c.wav'])
+    assert err[0] == (
+        'b.wav: a stream, or a sound of more than five minutes, needs tensorflow, which is not installed: pip install '
+        "'tensorflow'"
+    )
+    assert err[-1] == '2 done; 1 failed (1 without a library)'

@@ -300,7 +300,15 @@ class FirstThatServes(_Shared):
         return all(self._quick.serves(layer) for layer in layers)
 
     def _of(self, layers: Sequence[str]) -> Engine:
-        return self._quick if self._is_quick(layers) else self._made()
+        if self._is_quick(layers):
+            return self._quick
+        try:
+            return self._made()
+        except ModuleNotFoundError as error:  # TensorFlow
+            more = ', '.join(layer for layer in layers if not self._quick.serves(layer))
+            there = ', '.join(row.name for row in self.spec.rows if self._quick.serves(row.name))
+            purpose = f'{more} of {self.spec.name}, whose {saved.TFLITE} has {there},'
+            raise MissingTool(error.name or 'TensorFlow', purpose) from None
 
     def _made(self) -> Engine:
         with self._lock:

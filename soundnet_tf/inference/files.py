@@ -172,7 +172,7 @@ REASONS = {
     notes.Incomplete: 'incomplete',
     BadAudio: 'unreadable',
     ShortClip: 'too short',
-    MissingTool: 'without a decoder',
+    MissingTool: 'without a library',
 }
 """By kind of error, the first that fits."""
 

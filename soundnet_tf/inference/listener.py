@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import audio, geometry
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks, decoding, notes
-from soundnet_tf.errors import BadAudio, SoundNetError, UnknownLayer
+from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError, UnknownLayer
 from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path, join
 from soundnet_tf.inference.engine import Edges, Engine
 from soundnet_tf.inference.stream import BLOCK_S, Streams, blocks_of, joined, rows_of
@@ -134,7 +134,11 @@ class NetListener:
         """For a sound that arrives piece by piece, in samples `[n]` or `[n, channels]` at `sample_rate` in Hz."""
         layers = [self.resolve_layer(layer) for layer in layers]
         intake = audio.Intake(sample_rate, self.channel, name)
-        net = self._engine.open_stream(rows_of(self.spec, layers))
+        try:
+            net = self._engine.open_stream(rows_of(self.spec, layers))
+        except ModuleNotFoundError as error:  # TensorFlow
+            purpose = f'{name}: a stream, or a sound of more than five minutes,'
+            raise MissingTool(error.name or 'TensorFlow', purpose) from None
         return Streams(net, self.spec, layers, intake, self.short, name)
 
     def listen(self, opened: Opened, layers: Sequence[str], name: str = 'the clip') -> Embeddings:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.util
 import io
 import itertools
 import json
@@ -204,6 +205,10 @@ class Hdf5:
 
     Behind the HDF5 content, which readers do not look at, is its SHA-256: in some damaged files HDF5 searches for ever.
     """
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec('h5py') is None:
+            raise MissingTool('h5py', 'tables in HDF5')
 
     def write(self, file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
         import h5py

@@ -155,7 +155,7 @@ def test_a_bad_file_does_not_stop_the_run(tree, capsys, outcomes):
     tally.elsewhere = 2
     assert str(tally) == (
         '1 done; 1 skipped, finished before; 2 in progress in another run; '
-        '3 failed (1 unreadable, 1 too short, 1 without a decoder)'
+        '3 failed (1 unreadable, 1 too short, 1 without a library)'
     )
     assert (tally.status, tally.files, tally.hours) == (1, 7, 0.5)
     assert Tally(done=2).status == 0
