@@ -51,7 +51,10 @@ MIN_S = flags.DEFINE_float('min_s', 1.0, 'Skip clips with less sound, in seconds
 CHANNEL = cli.channel_flag()
 STRICT = cli.strict_flag()
 SHARDS = flags.DEFINE_integer(
-    'shards', None, 'Number of TFRecord files, of new videos (default: one per 256).', lower_bound=1
+    'shards',
+    None,
+    'Number of TFRecord files, of new videos (default: one per 256, of a new dataset at least 8).',
+    lower_bound=1,
 )
 JOBS = flags.DEFINE_integer('jobs', None, 'Threads that read videos (default: one per core).', lower_bound=1)
 BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames per batch of a teacher.', lower_bound=1)

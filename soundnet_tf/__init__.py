@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from soundnet_tf.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from soundnet_tf import clips, geometry
+    from soundnet_tf import clips, geometry, hear
     from soundnet_tf.audio import Short, blocks, decoding
     from soundnet_tf.errors import (
         BadAudio,
@@ -66,6 +66,7 @@ _MODULES = {
     'clips': 'soundnet_tf.clips',
     'decoding': 'soundnet_tf.audio.decoding',
     'geometry': 'soundnet_tf.geometry',
+    'hear': 'soundnet_tf.hear',
 }
 """Modules by the short paths under which users have them."""
 _ALIASES = {'save': 'save_net'}
@@ -99,6 +100,7 @@ __all__ = [
     'embed_folder',
     'features',
     'geometry',
+    'hear',
     'list_models',
     'load',
     'load_net',

@@ -16,7 +16,8 @@ def bar(items: Iterable[Any] | None = None, *, keep: bool = False, **options: An
     """
     if sys.stderr.isatty():
         return tqdm.tqdm(items, leave=keep, **options)
-    every = {'mininterval': LOG_EVERY_S, 'maxinterval': LOG_EVERY_S, 'delay': LOG_EVERY_S}
+    # With miniters, tqdm looks at the clock at each step, and no second thread does.
+    every = {'mininterval': LOG_EVERY_S, 'miniters': 1, 'delay': LOG_EVERY_S}
     return tqdm.tqdm(items, file=_Lines(sys.stderr), **every, **options)
 
 

@@ -124,7 +124,7 @@ def evaluate_layers(
         found = []
         with progress.bar(folds, unit='fold') as bar:
             for fold in bar:
-                bar.set_description(f'{layer}, fold {fold}')
+                bar.set_description(f'{layer}, fold {fold}', refresh=False)
                 parts = split(dataset, fold)
                 c = choose_c(dataset, windowed, parts.train, protocol)
                 scores = train_and_score(dataset, windowed, parts.train, parts.test, protocol, c)
@@ -194,7 +194,7 @@ def choose_c(dataset: DataSet, windowed: Sequence[Values], train: Sequence[int],
     accuracy: dict[float, float] = {}
     bar = progress.bar(sorted(protocol.C), unit='C')
     for c in bar:
-        bar.set_description(f'C {c:g}')
+        bar.set_description(f'C {c:g}', refresh=False)
         accuracies = []
         for fold in inner.folds:
             parts = split(inner, fold)

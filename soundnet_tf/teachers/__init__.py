@@ -33,6 +33,7 @@ from typing import Protocol, cast
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
@@ -139,12 +140,12 @@ def network_teacher(
     """
     options = options or {}
     crop = number(name, options, 'crop', 0.1, 1, DEFAULT_CROP)
-    names = read_labels(name, options)
+    names = in_file = read_labels(name, options)
     outputs = run(_probe(size))
     if outputs.ndim != 2 or not np.isfinite(outputs).all():
         what = 'NaN' if outputs.ndim == 2 else f'{[1, *outputs.shape[1:]]} for a frame, not [1, classes]'
         raise SoundNetError(f'teacher {name}: {source} returns {what}. Use another network')
-    classes = outputs.shape[1]
+    all_classes = classes = outputs.shape[1]
     refuse_background(name, source, names, classes, options)
     drop = None
     if 'drop' in options or (names and names[0].lower() == 'background'):
@@ -154,11 +155,19 @@ def network_teacher(
         classes -= 1
     if names and len(names) != classes:
         raise SoundNetError(
-            f'teacher {name}: {source} has {classes} classes, but {options["labels"]} has {len(names)} names'
+            f'teacher {name}: {source} has {all_classes} classes, but {options["labels"]} has {len(in_file)} names'
             + ('. Use drop=0 to drop the first class' if len(names) == classes - 1 and drop is None else '')
             + ('. Use a file with one name per line for each class' if len(names) != classes - 1 else '')
         )
-    names = names or label_files.shipped(name, classes) or label_files.numbered(classes)
+    names = names or label_files.shipped(name, classes) or ()
+    if not names:
+        # Before a million videos are prepared so.
+        logging.warning(
+            'teacher %s: without labels=FILE its %d classes are numbered, and a first class for the background is kept',
+            name,
+            classes,
+        )
+        names = label_files.numbered(classes)
     kind = options.get('kind') or ('probabilities' if _look_like_probabilities(outputs) else 'logits')
     return NetworkTeacher(name, names, run, size, cast(Kind, kind), crop, drop, source)
 

@@ -37,3 +37,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         or resolver.task_type == 'chief'
         or (resolver.task_type == 'worker' and resolver.task_id == 0 and 'chief' not in resolver.cluster_spec().jobs)
     )
+
+
+def about(strategy: tf.distribute.Strategy) -> str:
+    """What it trains on, in words: a GPU that TensorFlow does not find is best noticed at the start."""
+    gpus = len(tf.config.list_logical_devices('GPU'))
+    replicas = strategy.num_replicas_in_sync
+    device = f'{gpus} GPU{"s" if gpus > 1 else ""}' if gpus else 'the CPU, since TensorFlow finds no GPU'
+    return f'training on {device}' + (f', {replicas} replicas' if replicas > 1 else '')

@@ -115,6 +115,8 @@ def _train(
         print(f'{run}: resuming from step {state.done} of {config.steps}')
     elif said and chief:
         print(f'{run}: {said}')
+    if chief:
+        print(f'{run}: {strategies.about(chosen)}')
     lost = batches.SkippedRecords()
     loop = _Loop(chosen, state, experiment, checkpoints, run if chief else None, card)
     try:

@@ -30,7 +30,9 @@ def test_a_run_ends_with_a_net(tmp_path):
     done = train(*folders, f'--out={tmp_path / "run"}', *FLAGS)
     assert done.returncode == 0, done.stderr
     assert 'AutoGraph' not in done.stderr  # which tells of code that it could not read
-    assert done.stdout.strip() == f'the net is in {tmp_path / "run" / "net"}'
+    device, net = done.stdout.splitlines()
+    assert device.startswith(f'{tmp_path / "run"}: training on ')
+    assert net == f'the net is in {tmp_path / "run" / "net"}'
     assert (tmp_path / 'run' / 'net' / 'weights.npz').is_file()
 
 
