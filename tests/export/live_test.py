@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from soundnet_tf.bin import live as command
 
 import soundnet_tf
 from soundnet_tf import clips
@@ -291,4 +290,3 @@ def test_the_command_needs_a_free_folder(tmp_path):
     (tmp_path / 'mine.txt').write_text('mine')
     with pytest.raises(SoundNetError, match='exists and is not an export'):
         live.write(MODEL, tmp_path)
-    assert command.PORT.default == 8022

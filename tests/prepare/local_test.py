@@ -303,6 +303,7 @@ def test_a_name_that_is_not_utf8(tmp_path):
 def test_progress_resumes(videos, tmp_path, monkeypatch):
     interrupted(videos, tmp_path / 'out', RuntimeError())
     said = io.StringIO()
+    said.isatty = lambda: True  # in a log file the first line comes after a minute
     monkeypatch.setattr(sys, 'stderr', said)
     local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS)
     first, *_, last = said.getvalue().replace('\r', '\n').strip().splitlines()
