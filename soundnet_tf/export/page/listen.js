@@ -61,10 +61,7 @@ async function handle(data) {
 function hear(samples) {
   const columns = sound.spectrogram.push(samples);
   if (columns.length) postMessage({ columns, id: sound.id });
-  const joined = new Float32Array(sound.heard.length + samples.length);
-  joined.set(sound.heard);
-  joined.set(samples, sound.heard.length);
-  sound.heard = joined;
+  sound.heard = joined(sound.heard, samples);
 }
 
 // Answer for the windows that are due: of a live sound the latest, of a file each.

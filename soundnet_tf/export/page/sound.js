@@ -1,5 +1,12 @@
 // What is done to samples, without a page and without a net: resampling, levels, spectra.
 
+function joined(first, second) {
+  const both = new Float32Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
 // Resamples sound that arrives in pieces, without a shift in time: a sinc in a Kaiser window, flat up to 0.913 of the
 // lower rate's half and 100 dB down above it, which is how soxr's HQ, the resampler of soundnet_tf, is described.
 class Resampler {
@@ -11,9 +18,8 @@ class Resampler {
     const [cutoff, width] = [0.9565 * half / from, 0.087 * half / from]; // in cycles per input sample
     this.reach = from === to ? 0 : Math.ceil((100 - 7.95) / 14.36 / width / 2);
     this.taps = Array.from({ length: this.to }, (_, phase) => this.filter(phase / this.to, cutoff));
-    this.samples = new Float32Array(0);
     Object.assign(this, { dropped: -this.reach, given: 0, taken: 0 });
-    this.append(new Float32Array(this.reach));
+    this.samples = new Float32Array(this.reach);
   }
 
   filter(shift, cutoff) {
@@ -35,20 +41,13 @@ class Resampler {
     return taps.map((tap) => tap / sum);
   }
 
-  append(piece) {
-    const joined = new Float32Array(this.samples.length + piece.length);
-    joined.set(this.samples);
-    joined.set(piece, this.samples.length);
-    this.samples = joined;
-  }
-
   // The samples that these ones complete; with `last`, all that remain.
   push(piece, last = false) {
-    this.append(piece);
+    this.samples = joined(this.samples, piece);
     this.taken += piece.length;
     let until = Math.floor((this.taken - 1 - this.reach) * this.to / this.from) + 1;
     if (last) {
-      this.append(new Float32Array(this.reach + 1));
+      this.samples = joined(this.samples, new Float32Array(this.reach + 1));
       until = Math.round(this.taken * this.to / this.from);
     }
     const output = new Float32Array(Math.max(0, until - this.given));
@@ -83,20 +82,16 @@ function loudestSecond(samples, rate) {
 class Spectrogram {
   constructor(rate, rows) {
     this.size = 1024;
-    this.hop = 1024;
     this.rest = new Float32Array(0);
     this.window = Float64Array.from({ length: this.size }, (_, n) => 0.5 - 0.5 * Math.cos(2 * Math.PI * n / this.size));
     this.edges = Array.from({ length: rows + 1 }, (_, row) => 50 * (11025 / 50) ** (row / rows) * this.size / rate);
   }
 
   push(piece) {
-    const joined = new Float32Array(this.rest.length + piece.length);
-    joined.set(this.rest);
-    joined.set(piece, this.rest.length);
-    const columns = [];
+    const samples = joined(this.rest, piece), columns = [];
     let start = 0;
-    for (; start + this.size <= joined.length; start += this.hop) columns.push(this.column(joined.subarray(start)));
-    this.rest = joined.slice(start);
+    for (; start + this.size <= samples.length; start += this.size) columns.push(this.column(samples.subarray(start)));
+    this.rest = samples.slice(start);
     return columns;
   }
 
