@@ -51,6 +51,7 @@ def export(
     # Report wrong folders and files before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)
+    clips.require(precision, calibration)
     if precision in exporter.QUANTISED:
         own = clips.read(calibration, length_s)
     else:
@@ -76,8 +77,6 @@ def _check_options(format: str, output: str, precision: str, length_s: Any, cali
         if value not in allowed:
             raise SoundNetError(f'--{name}={value}: unknown. Use {", ".join(allowed)}')
     if format == 'tflite':
-        if precision == 'int8' and not calibration:  # before TensorFlow is loaded
-            raise SoundNetError('int8 needs clips like those in use. Pass a folder of them (--calibration)')
         return
     if output not in _OUTPUTS_OF[format]:
         raise SoundNetError(f'--output={output}: {_OUTPUTS[format]} --format=tflite')

@@ -28,7 +28,7 @@ from soundnet_tf.export import quality, scales, truth
 from soundnet_tf.export.constants import with_small_constants
 from soundnet_tf.export.folded import Operations, folded, save_module
 from soundnet_tf.export.metadata import Output, with_metadata
-from soundnet_tf.export.representative import CalibrationClip
+from soundnet_tf.export.representative import CalibrationClip, require
 from soundnet_tf.export.verify import CLOSE, FILES, HALVED, Plan, Tolerance, cosine, quiet
 from soundnet_tf.nets import litert, native
 from soundnet_tf.spec import Conv, NetSpec, Pool, Row
@@ -117,8 +117,7 @@ def plan(
     spec = net.spec
     if kind == 'tags' and not spec.heads:
         raise SoundNetError(f'{spec.name} has no heads, so it has no tags. Use --output=embedding')
-    if precision == 'int8' and not clips:
-        raise SoundNetError('int8 needs clips like those in use. Pass a folder of them (--calibration)')
+    require(precision, clips)
     outputs: tuple[str, ...] = ('embedding',)
     if kind == 'tags':
         outputs = tuple(f'{head}_clip' for head in spec.head_names)
@@ -172,9 +171,8 @@ def _described(net: 'SoundNet', request: Request, model: bytes, thresholds: Mapp
     for name in request.outputs:
         row = truth.row_of(net.spec, name)
         how = 'averaged over time' if row != name else 'by time steps'
-        outputs[name] = Output(row, f'{row}, {how}')
-        if request.kind == 'tags':
-            outputs[name] = Output(row, f'{row}, {how}', net.labels.get(row, ()), thresholds.get(row))
+        names, threshold = (net.labels.get(row, ()), thresholds.get(row)) if request.kind == 'tags' else ((), None)
+        outputs[name] = Output(row, f'{row}, {how}', names, threshold)
     samples = request.samples or _default_samples(net.spec, request.outputs)
     return with_metadata(
         model, f'{net.spec.name}, {request.kind}', f'SoundNet: {request.kind} of sound', outputs, samples

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from soundnet_tf import progress
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
-from soundnet_tf.errors import BadAudio
+from soundnet_tf.errors import BadAudio, SoundNetError
 
 MAX_CLIPS = 320
 """More clips do not change the ranges of a net's values."""
@@ -26,6 +26,12 @@ class CalibrationClip:
 
     waveform: Waveform
     label: str
+
+
+def require(precision: str, clips: Sequence[object]) -> None:
+    """Raise SoundNetError for int8 without clips: they set its ranges."""
+    if precision == 'int8' and not clips:
+        raise SoundNetError('int8 needs clips like those in use. Pass a folder of them (--calibration)')
 
 
 def read(paths: Sequence[str | os.PathLike[str]], length_s: float | str | None = None) -> list[CalibrationClip]:
