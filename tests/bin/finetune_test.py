@@ -38,7 +38,7 @@ def test_a_saved_net_becomes_a_classifier(tmp_path):
         (['--out=x'], '--data is missing. See'),
         (
             ['--data=x', '--out=y', '--recipe=mine'],
-            'value should be one of <authors|from_scratch|',
+            'value should be one of <authors|from_scratch|from_original|from_original_long>',
         ),
         (['--data=nowhere', '--out=y'], 'nowhere: no such file or folder'),
         (['--data=x', '--out=y', '--epochs=0'], 'epochs must be at least 1, got 0'),
