@@ -134,28 +134,33 @@ def resample(samples: NDArray[np.float32], sample_rate: int, to: int = SAMPLE_RA
     check_rate(sample_rate)
     if sample_rate == to or not samples.size:
         return samples
+    return _soxr(sample_rate).resample(samples, sample_rate, to)
+
+
+def _soxr(sample_rate: int) -> Any:
     try:
         import soxr
     except ImportError:
         raise MissingTool('soxr', f'resampling from {sample_rate} Hz') from None
-    return soxr.resample(samples, sample_rate, to)
+    return soxr
 
 
 class Resampler:
     """`resample` for sound that arrives in chunks: the joined output is the same, in constant memory."""
 
     def __init__(self, sample_rate: int, to: int = SAMPLE_RATE) -> None:
-        # Checks the rate and that soxr is installed.
-        resample(np.zeros(1, np.float32), sample_rate, to)
+        check_rate(sample_rate)
+        self._rates, self._soxr = (sample_rate, to), _soxr(sample_rate) if sample_rate != to else None
         self._stream = None
-        if sample_rate != to:
-            import soxr
-
-            self._stream = soxr.ResampleStream(sample_rate, to, 1, dtype='float32')
 
     def push(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         """The resampled signal as far as these samples determine it; with `last`, all that remains."""
-        return samples if self._stream is None else self._stream.resample_chunk(samples, last=last)
+        if self._soxr is None:
+            return samples
+        if self._stream is None and last and samples.size:  # whole, which is quicker
+            return self._soxr.resample(samples, *self._rates)
+        self._stream = self._stream or self._soxr.ResampleStream(*self._rates, 1, dtype='float32')
+        return self._stream.resample_chunk(samples, last=last)
 
 
 def to_waveform(samples: ArrayLike, sample_rate: int, channel: Channel = 'first', name: str = 'the sound') -> Waveform:

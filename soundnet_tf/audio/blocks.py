@@ -24,9 +24,6 @@ HEARABLE = 10 ** (SILENCE_DBFS / 20)
 """A channel whose loudest sample is below this counts as silent."""
 
 
-EMPTY = np.zeros(0, np.float32)
-
-
 class Sound(Iterator[Waveform]):
     """The pieces `[samples]` of a file's waveform, and notes on what of it is missing, complete after the last piece.
 
@@ -227,28 +224,29 @@ def _until(failure: list[BadAudio], decoded: Iterable[Decoded]) -> Iterator[Deco
 def _waveform(decoded: Iterable[Decoded], channel: Channel, report: Report) -> Iterator[Waveform]:
     """At 22,050 Hz and mono, each stretch of one rate and as many channels resampled by itself."""
     intake, kind, loudest, failure = None, (0, 0), np.zeros(2), list[BadAudio]()
-    for samples, rate in _until(failure, decoded):
-        now = rate, samples.shape[1]
+    coming = _until(failure, decoded)
+    now = next(coming, None)
+    while now:
+        samples, rate = now
         if samples.shape[1] > MAX_CHANNELS:
             raise BadAudio(f'{samples.shape[1]} channels, at most {MAX_CHANNELS} are supported. Save fewer')
-        if intake is None or now != kind:
-            if intake:
-                yield _pushed(intake, last=True)
+        if intake is None:
             with _named_later():
-                intake, kind = Intake(rate, channel, ''), now
+                intake = Intake(rate, channel, '')
         if channel == 'first' and samples.size:
             peaks = np.abs(samples).max(axis=0)
             loudest = np.maximum(loudest, [peaks[0], peaks.max()])
-        yield _pushed(intake, samples)
-    if intake:
-        yield _pushed(intake, last=True)
+        kind, now = (rate, samples.shape[1]), next(coming, None)
+        last = now is None or kind != (now[1], now[0].shape[1])
+        yield _pushed(intake, samples, last)
+        intake = None if last else intake
     for error in failure:
         raise error
     if loudest[0] < HEARABLE <= loudest[1]:
         report(Note('the first channel is silent, another is not: use --channel=mean', incomplete=False))
 
 
-def _pushed(intake: Intake, samples: NDArray[np.float32] = EMPTY, last: bool = False) -> Waveform:
+def _pushed(intake: Intake, samples: NDArray[np.float32], last: bool) -> Waveform:
     with _named_later():
         return intake.push(samples, last)
 

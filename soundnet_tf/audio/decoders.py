@@ -22,7 +22,7 @@ BLOCK = 65_536
 """Samples of each channel that are decoded at a time."""
 
 WHOLE_BYTES = 1 << 18
-"""A shorter MP3 is decoded at once, which is quicker."""
+"""A shorter MP3, Ogg or Opus file is decoded at once, which is quicker."""
 
 
 class Decoder(Protocol):
@@ -88,15 +88,19 @@ class SoundFile:
         except (ImportError, OSError):  # OSError: the package is there and its libsndfile is not
             raise MissingTool('soundfile', 'decoding with soundfile') from None
         whole = format not in self.streams
-        source: Any
-        source, size = (io.BytesIO(containers.true_tag(file[:])), -1) if whole else (file, BLOCK)
+        source: Any = file
+        if whole:
+            source = io.BytesIO(containers.true_tag(file[:]))
+        elif format in ('ogg', 'opus') and len(file) <= WHOLE_BYTES:
+            source = io.BytesIO(file[:])
+        size = BLOCK if source is file else -1
         with soundfile.SoundFile(source) as sound:
             total, given = 0, size
             while given == size:
-                samples = sound.read(size, dtype='float32', always_2d=True)
+                samples: Any = sound.read(size, dtype='float32', always_2d=True)
                 given = len(samples)
                 total += given
-                yield to_float(samples), sound.samplerate
+                yield samples, sound.samplerate
             if not whole:  # an MP3's tag may promise more than a cut file holds
                 check_length(total, sound.frames)
 
