@@ -46,6 +46,8 @@ class Npz:
             draft.write(npz.getbuffer())
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
+        if not path.exists():  # as for each new output, quickly
+            return None
         try:
             with storage.readable(path):
                 return {key: value.item() for key, value in arrays.read_npz(path, keys=keys).items()}
@@ -77,6 +79,8 @@ class Npy:
         storage.write_text(path, json.dumps(values) + '\n')
 
     def facts(self, path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
+        if not path.exists():  # as for each new output, quickly
+            return None
         try:
             with storage.readable(path):
                 there = storage.read_json(path)

@@ -63,7 +63,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     /dev/stdout is written to, at the end. Raises OSError, with the name of `path`, where it cannot be written.
     """
     with naming(path):
-        if kinds.is_stream(path):
+        is_new = not os.path.lexists(path)
+        if not is_new and kinds.is_stream(path):
             with tempfile.TemporaryFile() as file:
                 yield file
                 file.seek(0)
@@ -71,17 +72,25 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 with open(path if number is None else os.dup(number), 'wb') as stream:
                     shutil.copyfileobj(file, stream)
             return
-        target = _target(path)
-        if target.is_dir():
+        target = pathlib.Path(path) if is_new else _target(path)
+        if not is_new and target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
         draft = _draft(target)
         try:
-            with draft.open('xb+') as file:
+            with _made(draft) as file:
                 yield file
             os.replace(draft, target)
-        finally:
+        except BaseException:
             draft.unlink(missing_ok=True)
+            raise
+
+
+def _made(draft: pathlib.Path) -> IO[bytes]:
+    try:
+        return draft.open('xb+')
+    except FileNotFoundError:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        return draft.open('xb+')
 
 
 def write_text(path: Path, text: str) -> None:

@@ -74,10 +74,13 @@ class Claim:
     @classmethod
     def at(cls, path: pathlib.Path) -> 'Claim | None':
         """A claim whose file is `path`, or None where another process has it. Folders are made as needed."""
-        make_folder(path.parent)
         while True:
             # For writing, since network disks need that for a lock.
-            file = path.open('ab')
+            try:
+                file = path.open('ab')
+            except FileNotFoundError:
+                make_folder(path.parent)
+                file = path.open('ab')
             if not lock(file):
                 file.close()
                 return None
