@@ -1,7 +1,9 @@
 """Many sounds through one listener: decoded ahead by threads, clips of similar length batched, results in order."""
 
+import collections
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from soundnet_tf import threads
@@ -59,19 +61,38 @@ def listen_opened(
     layers: Sequence[str],
     report: Report = notes.log,
 ) -> Iterator[dict[str, Result] | InputError]:
-    """The results of each named sound: clips in batches, longer sounds through a stream."""
+    """The results of each named sound: clips in batches, each heard while the next one is gathered; longer sounds
+    through a stream.
+    """
     waiting: list[Clip | InputError] = []
-    for name, sound in sounds:
-        if not isinstance(sound, Iterator):
-            report(name, notes.of(sound))
-            waiting.append(sound)
-        if isinstance(sound, Iterator) or _is_full(waiting):
-            yield from _listen_clips(listener, waiting, layers)
-            waiting = []
-        if isinstance(sound, Iterator):
-            yield _listen_pieces(listener, sound, layers, name)
-            report(name, notes.of(sound))
-    yield from _listen_clips(listener, waiting, layers)
+    heard: collections.deque[Future[list[dict[str, Result] | InputError]]] = collections.deque()
+    ready: collections.deque[dict[str, Result] | InputError] = collections.deque()
+
+    def collect(batches_left: int) -> None:
+        while len(heard) > batches_left or (heard and heard[0].done()):
+            ready.extend(heard.popleft().result())
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        for name, sound in sounds:
+            is_long = isinstance(sound, Iterator)
+            if not isinstance(sound, Iterator):
+                report(name, notes.of(sound))
+                waiting.append(sound)
+            if is_long or _is_full(waiting):
+                heard.append(pool.submit(_listen_clips, listener, waiting, layers))
+                waiting = []
+            collect(0 if is_long else 1)
+            # One result for each sound: decoding goes on while the caller writes it.
+            yield from (ready.popleft() for _ in range(len(ready) if is_long else min(1, len(ready))))
+            if isinstance(sound, Iterator):
+                yield _listen_pieces(listener, sound, layers, name)
+                report(name, notes.of(sound))
+        heard.append(pool.submit(_listen_clips, listener, waiting, layers))
+        collect(0)
+        yield from ready
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _is_full(waiting: Sequence[Clip | InputError]) -> bool:
@@ -81,14 +102,13 @@ def _is_full(waiting: Sequence[Clip | InputError]) -> bool:
 
 def _listen_clips(
     listener: Listener[Result], sounds: Sequence[Clip | InputError], layers: Sequence[str]
-) -> Iterator[dict[str, Result] | InputError]:
+) -> list[dict[str, Result] | InputError]:
     results: dict[int, dict[str, Result]] = {}
     for batch in batches([len(sound.waveform) if isinstance(sound, Clip) else 0 for sound in sounds]):
         clips = [sounds[index] for index in batch]
         of_batch = listener.listen_clips([clip for clip in clips if isinstance(clip, Clip)], layers)
         results |= zip(batch, of_batch, strict=True)
-    for index, sound in enumerate(sounds):
-        yield results[index] if isinstance(sound, Clip) else sound
+    return [results[index] if isinstance(sound, Clip) else sound for index, sound in enumerate(sounds)]
 
 
 def _listen_pieces(
