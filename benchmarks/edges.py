@@ -15,7 +15,7 @@ import numpy as np
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, decoding
-from soundnet_tf.inference.engine import stored
+from soundnet_tf.inference.engines import stored
 from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.nets import lookup, saved
 

@@ -16,7 +16,7 @@ from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import Embedder, Embedding
-from soundnet_tf.inference.engine import MAX_CLIP_S, KerasEngine
+from soundnet_tf.inference.engines import MAX_CLIP_S, KerasEngine
 from soundnet_tf.inference.listening import BATCH_S
 from soundnet_tf.nets import lookup, saved
 from soundnet_tf.spec import NetSpec

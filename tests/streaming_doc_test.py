@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import geometry
-from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.inference.engines import KerasEngine
 from soundnet_tf.nets import fast, model
 from soundnet_tf.spec import SAMPLE_RATE, SOUNDNET5, SOUNDNET8
 

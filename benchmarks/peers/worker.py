@@ -55,7 +55,7 @@ def predict(folder, layer):
 
 
 def litert(folder, layer):
-    from soundnet_tf.inference.engine import LiteRTEngine
+    from soundnet_tf.inference.engines import LiteRTEngine
     from soundnet_tf.nets import litert
 
     signature = LiteRTEngine(folder)._signature_of[layer]

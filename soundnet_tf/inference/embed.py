@@ -10,7 +10,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Channel, Short
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import listening
 from soundnet_tf.inference.embedding import Embedding, Embeddings, InputError, Path
-from soundnet_tf.inference.engine import Edges, Engine, engine_of
+from soundnet_tf.inference.engines import Edges, Engine, engine_of
 from soundnet_tf.inference.listener import NetListener
 from soundnet_tf.inference.stream import Stream
 from soundnet_tf.inference.tags import Tag, clip_probabilities, confident_heads, silence, top_classes

@@ -18,7 +18,7 @@ from soundnet_tf import audio, geometry
 from soundnet_tf.audio import SAMPLE_RATE, Channel, Short, Waveform, blocks, decoding, notes
 from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError, UnknownLayer
 from soundnet_tf.inference.embedding import Clip, Embedding, Embeddings, Opened, Path, join
-from soundnet_tf.inference.engine import Edges, Engine
+from soundnet_tf.inference.engines import Edges, Engine
 from soundnet_tf.inference.stream import BLOCK_S, Streams, blocks_of, joined, rows_of
 from soundnet_tf.spec import NetSpec
 

@@ -12,11 +12,15 @@ Model = str | os.PathLike[str] | bytes
 """The path of a TFLite file, or its content."""
 
 
-def light(model: Model, packed: bool = True) -> Any:
+THREADS = min(4, os.cpu_count() or 1)
+"""More gain little, and a shared machine has other work."""
+
+
+def light(model: Model, packed: bool = True, threads: int = THREADS) -> Any:
     """An interpreter that needs no TensorFlow. Raises MissingTool without ai-edge-litert.
 
     `packed` is three times as fast, through XNNPACK, but first copies all weights; without it the interpreter starts
-    at once and in half the memory.
+    at once and in half the memory, with one thread.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -24,7 +28,7 @@ def light(model: Model, packed: bool = True) -> Any:
         raise MissingTool('ai-edge-litert', 'running without TensorFlow', 'litert') from None
     kernels = OpResolverType.AUTO if packed else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     # Without packing, several threads would copy the weights as well.
-    threads = min(4, os.cpu_count() or 1) if packed else 1
+    threads = threads if packed else 1
     return Interpreter(**_source(model), num_threads=threads, experimental_op_resolver_type=kernels)
 
 
@@ -35,7 +39,7 @@ def interpreter(model: Model) -> Any:
     except MissingTool:
         import tensorflow as tf
 
-        return tf.lite.Interpreter(**_source(model), num_threads=min(4, os.cpu_count() or 1))
+        return tf.lite.Interpreter(**_source(model), num_threads=THREADS)
 
 
 def check_foreign(path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from soundnet_tf import audio, cli, storage
 from soundnet_tf.cli import streams
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference import engine
+from soundnet_tf.inference import engines
 from soundnet_tf.nets.fast import inference
 from soundnet_tf.version import __version__
 from tools.build_file import ROOT, command
@@ -123,7 +123,7 @@ def test_help_groups_flags_below_headings():
 def test_shared_flags_have_the_choices_of_the_library():
     assert get_args(cli.Short) == get_args(audio.Short)
     assert get_args(cli.Channel) == get_args(audio.Channel)
-    assert get_args(cli.Edges) == get_args(engine.Edges)
+    assert get_args(cli.Edges) == get_args(engines.Edges)
     assert get_args(cli.Precision) == get_args(inference.Precision)
 
 

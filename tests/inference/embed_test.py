@@ -13,7 +13,7 @@ from soundnet_tf import audio, geometry
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder, Embedding, load
-from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.inference.engines import KerasEngine
 from soundnet_tf.nets import model, registry
 from soundnet_tf.spec import Head
 from soundnet_tf.testing import noise, thin_spec, tone

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, ShortClip
 from soundnet_tf.inference import Embedder, files, listening, load
-from soundnet_tf.inference.engine import MAX_CLIP_S
+from soundnet_tf.inference.engines import MAX_CLIP_S
 from soundnet_tf.testing import noise
 from tests.audio.wild_test import PCM, wav
 from tests.inference.embed_test import FakeEngine

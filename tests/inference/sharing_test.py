@@ -17,7 +17,7 @@ import pytest
 from soundnet_tf import errors
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.inference import Embedder, load
-from soundnet_tf.inference.engine import KerasEngine, stored
+from soundnet_tf.inference.engines import KerasEngine, stored
 from soundnet_tf.testing import noise, tone
 
 CLIPS = [tone(1, 200), tone(1.5, 3000), noise(2), tone(3, 800)]

@@ -13,7 +13,7 @@ from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder, stream
 from soundnet_tf.inference.embedding import join
-from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.inference.engines import KerasEngine
 from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
 from soundnet_tf.testing import enliven, noise, thin_spec

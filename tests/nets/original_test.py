@@ -15,7 +15,7 @@ from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.export import exporter, hub, lite, onnx, reload
 from soundnet_tf.importing import original, published
-from soundnet_tf.inference.engine import stored
+from soundnet_tf.inference.engines import stored
 from soundnet_tf.inference.tags import clip_probabilities
 from soundnet_tf.nets import lookup, model, registry, saved
 

@@ -17,7 +17,7 @@ from soundnet_tf import clips, inference
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import tags
-from soundnet_tf.inference.engine import stored
+from soundnet_tf.inference.engines import stored
 from soundnet_tf.nets import lookup, model, registry, saved
 from soundnet_tf.shipping import card, delivery, probes, trials
 from tests.bin.listening_test import call

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from soundnet_tf import load
-from soundnet_tf.inference import engine, files
+from soundnet_tf.inference import engines, files
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import Head
 from soundnet_tf.testing import enliven, thin_spec
@@ -84,7 +84,7 @@ def test_predictions_of_a_clip_match_the_command(clip_mean, found, tmp_path):
 
 def test_files_in_pieces(whole, net, found, tmp_path, monkeypatch):
     """Every file that needs no filling up goes through the stream that takes long ones."""
-    monkeypatch.setattr(engine, 'MAX_CLIP_S', 10.0)
+    monkeypatch.setattr(engines.tensorflow, 'MAX_CLIP_S', 10.0)
     monkeypatch.setattr('soundnet_tf.inference.stream.BLOCK_S', 4)
     embedder = load(net, short='tile')
     known = begun(embedder, found)

@@ -11,7 +11,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders.kinds import Values
 from soundnet_tf.inference import Embedder, embed
-from soundnet_tf.inference.engine import KerasEngine
+from soundnet_tf.inference.engines import KerasEngine
 from soundnet_tf.nets import lookup, model, saved
 from soundnet_tf.spec import NetSpec
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
-from soundnet_tf.inference import engine as engine_module
-from soundnet_tf.inference.engine import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
+from soundnet_tf.inference import engines
+from soundnet_tf.inference.engines import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
 from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.nets.fast import inference
 from soundnet_tf.spec import SOUNDNET5
@@ -32,9 +32,9 @@ def keras_engine(net):
 @pytest.fixture(scope='module', params=[1e9, 0], ids=['at once', 'packed'])
 def litert(quick_folder, request):
     """With the kernels that it starts with, and with those that it takes later."""
-    before, engine_module.AT_ONCE_S = engine_module.AT_ONCE_S, request.param
+    before, engines.lite.AT_ONCE_S = engines.lite.AT_ONCE_S, request.param
     yield LiteRTEngine(quick_folder)
-    engine_module.AT_ONCE_S = before
+    engines.lite.AT_ONCE_S = before
 
 
 def close(given, wanted):
@@ -63,10 +63,10 @@ def test_keras_traces_one_graph_for_all_lengths(net):
 
 def test_clips_of_ever_new_lengths_have_few_shapes():
     """With oneDNN each shape takes memory for good."""
-    shapes = {engine_module._rounded_up(samples): samples for samples in range(1, 1_400_000, 7)}
+    shapes = {engines.tensorflow._rounded_up(samples): samples for samples in range(1, 1_400_000, 7)}
     assert all(samples <= shape <= samples * 17 / 16 for shape, samples in shapes.items() if samples > 16)
     assert len(shapes) < 350
-    assert all(engine_module._rounded_up(samples) in range(samples, samples + 2) for samples in range(1, 33))
+    assert all(engines.tensorflow._rounded_up(samples) in range(samples, samples + 2) for samples in range(1, 33))
 
 
 @settings(max_examples=12, deadline=None)
@@ -91,18 +91,28 @@ def test_litert_announces_nothing(quick_folder, capfd):
     engine = LiteRTEngine(quick_folder)
     for seconds in (1, 70, 1):
         engine.run(noise(seconds), ['conv7'])
-    assert engine._packed
+    assert list(engine._idle) == ['at once', 'clip']
     assert capfd.readouterr() == ('', '')
 
 
 def test_litert_takes_its_quicker_kernels_after_a_while(quick_folder, monkeypatch):
-    monkeypatch.setattr(engine_module, 'AT_ONCE_S', 3)
+    monkeypatch.setattr(engines.lite, 'AT_ONCE_S', 3)
     engine, given = LiteRTEngine(quick_folder), []
     for _ in range(5):
         given.append(engine.run(noise(1), ['conv7', 'pool5']))
-        assert engine._packed == (len(given) > 3)
+        assert ('clip' in engine._idle) == (len(given) > 3)
     for later in given:
         close(later, given[0])
+
+
+def test_litert_runs_clips_side_by_side_in_order(quick_folder, monkeypatch):
+    monkeypatch.setattr(engines.lite, 'AT_ONCE_S', 3)
+    monkeypatch.setattr(engines.lite.litert, 'THREADS', 3)
+    engine = LiteRTEngine(quick_folder)
+    clips = [noise(1 + index / 10, seed=index) for index in range(12)]
+    for outputs, clip in zip(engine.run_many(clips, ['pool5', 'conv7']), clips, strict=True):
+        close(outputs, engine.run(clip, ['pool5', 'conv7']))
+    assert engine._idle['clips'].qsize() == 3
 
 
 def test_a_net_keeps_its_own_names(tmp_path):
@@ -118,8 +128,8 @@ def test_a_net_keeps_its_own_names(tmp_path):
 
 
 def test_the_weights_are_read_for_other_layers_only(quick_folder, keras_engine, monkeypatch):
-    made, whole = [], engine_module.stored
-    monkeypatch.setattr(engine_module, 'stored', lambda *arguments: made.append(arguments) or whole(*arguments))
+    made, whole = [], engines.stored
+    monkeypatch.setattr(engines.choice, 'stored', lambda *arguments: made.append(arguments) or whole(*arguments))
     engine = engine_of(quick_folder)
     assert isinstance(engine, FirstThatServes)
     engine.run(noise(10), SERVED)
@@ -175,7 +185,7 @@ def test_a_changed_file_is_reported_and_never_interpreted(quick_folder, tmp_path
     data = bytearray((folder / 'net.tflite').read_bytes())
     data[len(data) // 2] ^= 1
     (folder / 'net.tflite').write_bytes(data)
-    monkeypatch.setattr(engine_module.litert, 'light', lambda *_: pytest.fail('interpreted'))
+    monkeypatch.setattr(engines.lite.litert, 'light', lambda *_, **__: pytest.fail('interpreted'))
     with pytest.raises(SoundNetError) as refused:
         engine_of(folder)
     assert str(refused.value) == (
@@ -195,12 +205,12 @@ def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
         raise RuntimeError('external/tensorflow: failed\nNode number 7 (CONV_2D) failed to invoke.')
 
     engine = LiteRTEngine(quick_folder)
-    monkeypatch.setattr(engine, '_runner', lambda _: fails)
+    monkeypatch.setattr(engines.lite._Interpreter, '_runner', lambda *_: fails)
     with pytest.raises(
         SoundNetError, match=r'net\.tflite: cannot be read \(external/tensorflow: failed Node number 7 '
     ):
         engine.run(noise(1), ['pool5'])
-    monkeypatch.setattr(engine_module.litert, 'light', fails)
+    monkeypatch.setattr(engines.lite.litert, 'light', fails)
     with pytest.raises(
         SoundNetError, match=r'net\.tflite: cannot be read \(external/tensorflow: failed Node number 7 '
     ):
