@@ -19,6 +19,8 @@ EXTRAS = {
     'hub': ['tensorflow-hub>=0.16.1', 'setuptools<81'],
     # TFLite nets and teachers without TensorFlow's own, deprecated, interpreter.
     'litert': ['ai-edge-litert>=2.0'],
+    # Any layer of any net in whole clips, without TensorFlow; the quickest with AVX-512.
+    'openvino': ['openvino>=2025.1'],
     # Nets as ONNX files, written and then checked.
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
     # Embeddings as one Parquet table.

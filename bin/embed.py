@@ -45,6 +45,7 @@ DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
 STRICT = cli.strict_flag()
 PRECISION = cli.precision_flag()
+ENGINE = cli.engine_flag()
 EDGES = cli.edges_flag()
 RUNNER = cli.runner_flag()
 
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         decoder=DECODER.value,
         channel=CHANNEL.value,
         precision=PRECISION.value,
+        engine=ENGINE.value,
         edges=EDGES.value,
         strict=STRICT.value,
     )

@@ -32,6 +32,7 @@ DECODER = cli.decoder_flag()
 CHANNEL = cli.channel_flag()
 STRICT = cli.strict_flag()
 EDGES = cli.edges_flag()
+ENGINE = cli.engine_flag()
 PCM = flags.DEFINE_string('pcm', None, 'Tag raw samples live: - for stdin, or the path of a pipe.')
 SAMPLE_RATE = flags.DEFINE_integer('sample_rate', 22_050, 'Sample rate of --pcm in Hz.', lower_bound=1)
 CHANNELS = flags.DEFINE_integer('channels', 1, 'Interleaved channels of --pcm.', lower_bound=1, upper_bound=64)
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
             decoder=DECODER.value,
             channel=CHANNEL.value,
             edges=EDGES.value,
+            engine=ENGINE.value,
             strict=STRICT.value,
         )
 

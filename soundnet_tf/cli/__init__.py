@@ -32,6 +32,7 @@ Short = Literal['error', 'tile', 'pad']
 Channel = Literal['first', 'mean']
 Edges = Literal['drop', 'keep']
 Precision = Literal['float32', 'bfloat16']
+EngineName = Literal['auto', 'litert', 'openvino', 'tensorflow']
 
 
 def run(
@@ -246,6 +247,12 @@ def precision_flag() -> flags.FlagHolder[Precision]:
     """--precision, of inference."""
     help = 'bfloat16 is faster on processors that support it (cosine similarity to float32: 0.9999).'
     return choice('precision', 'float32', get_args(Precision), help)
+
+
+def engine_flag() -> flags.FlagHolder[EngineName]:
+    """--engine."""
+    help = 'What runs the net: litert (the layers of its net.tflite), openvino, tensorflow, or auto, the quickest here.'
+    return choice('engine', 'auto', get_args(EngineName), help)
 
 
 def paths_from_flag() -> flags.FlagHolder[str | None]:

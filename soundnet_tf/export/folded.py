@@ -9,30 +9,22 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundnet_tf import geometry
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import fast, model
+from soundnet_tf.nets import folding, model
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
 
 if TYPE_CHECKING:
     import keras
 
-Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+Weights = folding.Folded
 
 
 def folded(net: 'keras.Model') -> Weights:
     """Kernel and bias of each row, with the trunk's batch norm folded into both."""
     values = {key: np.asarray(variable) for key, variable in model.variables_of(net).items()}
-    weights = {}
-    for row in model.spec_of(net).rows:
-        if isinstance(row, Head):
-            weights[row.name] = values[f'{row.name}/kernel'], values[f'{row.name}/bias']
-        elif isinstance(row, Conv):
-            scale, bias = fast.normed(values, row.name)
-            weights[row.name] = values[f'{row.name}/kernel'] * scale, bias
-    return weights
+    return folding.folded_rows(model.spec_of(net), values)
 
 
 def save_module(module: Any, folder: str | os.PathLike[str], signatures: Mapping[str, Any]) -> None:

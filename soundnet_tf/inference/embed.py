@@ -10,7 +10,7 @@ from soundnet_tf.audio import SAMPLE_RATE, Channel, Short
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference import listening
 from soundnet_tf.inference.embedding import Embedding, Embeddings, InputError, Path
-from soundnet_tf.inference.engines import Edges, Engine, engine_of
+from soundnet_tf.inference.engines import Edges, Engine, EngineName, engine_of
 from soundnet_tf.inference.listener import NetListener
 from soundnet_tf.inference.stream import Stream
 from soundnet_tf.inference.tags import Tag, clip_probabilities, confident_heads, silence, top_classes
@@ -194,18 +194,19 @@ def load(
     precision: 'Precision' = 'float32',
     edges: Edges = 'drop',
     strict: bool = False,
+    engine: EngineName = 'auto',
 ) -> Embedder:
     """An Embedder of a saved net, by its folder or name (see `list_models`); options as in `Embedder`.
 
     The default is the original net, `soundnet8`, which is converted at the first use.
 
-    Where the folder has `net.tflite` and ai-edge-litert is installed, the layers in it are served without
-    TensorFlow. `precision='bfloat16'` is for processors that have it: up to 1.7 times as fast, for sounds of 20 s and
-    more and for batches, cosine 0.9999. `edges='keep'` gives all steps of each layer and head, including those at a
-    clip's end that training never used (docs/edges.md).
+    `engine` is what runs the net: 'litert' (the layers in the folder's `net.tflite`) or 'openvino', without TensorFlow;
+    'tensorflow'; or 'auto', the quickest that is installed. `precision='bfloat16'` is for processors that have it: up
+    to 1.7 times as fast, for sounds of 20 s and more and for batches, cosine 0.9999. `edges='keep'` gives all steps of
+    each layer and head, including those at a clip's end that training never used (docs/edges.md).
     Raises SoundNetError where the folder is not a saved net.
     """
     folder = lookup.find(name_or_path)
-    engine = engine_of(folder, precision, edges)
+    runs = engine_of(folder, precision, edges, engine)
     facts = saved.read_facts(folder)
-    return Embedder(engine, short=short, decoder=decoder, channel=channel, strict=strict, facts=facts)
+    return Embedder(runs, short=short, decoder=decoder, channel=channel, strict=strict, facts=facts)

@@ -68,8 +68,10 @@ def listen_opened(
     heard: collections.deque[Future[list[dict[str, Result] | InputError]]] = collections.deque()
     ready: collections.deque[dict[str, Result] | InputError] = collections.deque()
 
-    def collect(batches_left: int) -> None:
+    def collect(batches_left: int) -> Iterator[dict[str, Result] | InputError]:
         while len(heard) > batches_left or (heard and heard[0].done()):
+            if heard[0].exception():  # what was heard before is not lost
+                yield from ready
             ready.extend(heard.popleft().result())
 
     pool = ThreadPoolExecutor(1)
@@ -82,14 +84,14 @@ def listen_opened(
             if is_long or _is_full(waiting):
                 heard.append(pool.submit(_listen_clips, listener, waiting, layers))
                 waiting = []
-            collect(0 if is_long else 1)
+            yield from collect(0 if is_long else 1)
             # One result for each sound: decoding goes on while the caller writes it.
             yield from (ready.popleft() for _ in range(len(ready) if is_long else min(1, len(ready))))
             if isinstance(sound, Iterator):
                 yield _listen_pieces(listener, sound, layers, name)
                 report(name, notes.of(sound))
         heard.append(pool.submit(_listen_clips, listener, waiting, layers))
-        collect(0)
+        yield from collect(0)
         yield from ready
     finally:
         pool.shutdown(cancel_futures=True)

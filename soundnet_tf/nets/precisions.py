@@ -1,9 +1,9 @@
 """Number formats that a net may multiply in, and whether this machine has them."""
 
-import pathlib
 from collections.abc import Sequence
 
 from soundnet_tf.errors import SoundNetError
+from soundnet_tf.nets import processor
 
 
 def require(precision: str, known: Sequence[str]) -> None:
@@ -18,7 +18,5 @@ def require(precision: str, known: Sequence[str]) -> None:
         return
     if precision == 'float16':
         raise SoundNetError('float16 is for GPUs, and TensorFlow finds none. Use float32, the default')
-    processor = pathlib.Path('/proc/cpuinfo')
-    flags = processor.read_text() if processor.exists() else ''
-    if 'avx512_bf16' not in flags and 'amx_bf16' not in flags:
+    if not processor.flags() & {'avx512_bf16', 'amx_bf16'}:
         raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')

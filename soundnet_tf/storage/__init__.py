@@ -88,7 +88,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 def _made(draft: pathlib.Path) -> IO[bytes]:
     try:
         return draft.open('xb+')
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         draft.parent.mkdir(parents=True, exist_ok=True)
         return draft.open('xb+')
 

@@ -78,7 +78,7 @@ class Claim:
             # For writing, since network disks need that for a lock.
             try:
                 file = path.open('ab')
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 make_folder(path.parent)
                 file = path.open('ab')
             if not lock(file):

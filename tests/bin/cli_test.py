@@ -124,6 +124,7 @@ def test_shared_flags_have_the_choices_of_the_library():
     assert get_args(cli.Short) == get_args(audio.Short)
     assert get_args(cli.Channel) == get_args(audio.Channel)
     assert get_args(cli.Edges) == get_args(engines.Edges)
+    assert get_args(cli.EngineName) == get_args(engines.EngineName)
     assert get_args(cli.Precision) == get_args(inference.Precision)
 
 

@@ -1,6 +1,5 @@
 """Engines: Keras against plain numpy, LiteRT against Keras, and which of them is used."""
 
-import pathlib
 import shutil
 import sys
 
@@ -13,7 +12,7 @@ from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
 from soundnet_tf.inference import engines
 from soundnet_tf.inference.engines import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
-from soundnet_tf.nets import model, precisions, saved
+from soundnet_tf.nets import model, precisions, processor, saved
 from soundnet_tf.nets.fast import inference
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -22,6 +21,12 @@ from tests.inference.conftest import PLACES
 from tests.nets.hashes import forget_hashes
 
 SERVED = ('pool5', 'conv7', 'imagenet', 'places')
+
+
+@pytest.fixture(autouse=True)
+def _without_openvino(monkeypatch):
+    """Which would be chosen on some processors: see openvino_test.py."""
+    monkeypatch.setattr(engines.choice.nets_openvino, 'installed', lambda: False)
 
 
 @pytest.fixture(scope='module')
@@ -217,9 +222,7 @@ def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
         LiteRTEngine(quick_folder)
 
 
-@pytest.mark.skipif(
-    'avx512_bf16' not in pathlib.Path('/proc/cpuinfo').read_text(), reason='this processor has no bfloat16'
-)
+@pytest.mark.skipif('avx512_bf16' not in processor.flags(), reason='this processor has no bfloat16')
 def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16')
     assert isinstance(engine, TensorFlowEngine)
@@ -236,7 +239,7 @@ def test_half_precision_whole_and_streamed(quick_folder):
 
 
 def test_bfloat16_on_a_processor_without_it(plain_folder, monkeypatch):
-    monkeypatch.setattr(precisions.pathlib.Path, 'exists', lambda self: False)
+    monkeypatch.setattr(precisions.processor, 'flags', frozenset)
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*. Use float32, the default'):
         precisions.require('bfloat16', ('float32', 'bfloat16'))
     with pytest.raises(SoundNetError, match="precision='int8': must be 'float32' or 'bfloat16'"):

@@ -122,7 +122,7 @@ def test_files_are_decoded_a_little_ahead(paths):
 
     result = listening.listen_paths(Embedder(FakeEngine()).listener, names(), ['pool5'])
     next(result)
-    assert len(asked) < 64 + 20
+    assert len(asked) < 2 * 64 + 20
     result.close()
 
 

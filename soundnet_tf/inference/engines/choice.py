@@ -1,36 +1,51 @@
 """Which engine runs a saved net."""
 
+import functools
 import os
 import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from soundnet_tf.audio import Waveform
+from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference.engines.base import Edges, Engine, Shared
 from soundnet_tf.inference.engines.lite import LiteRTEngine
+from soundnet_tf.inference.engines.openvino import OpenVINOEngine
 from soundnet_tf.inference.engines.tensorflow import MAX_CLIP_S, stored
 from soundnet_tf.inference.stream import NetStream, Outputs
-from soundnet_tf.nets import saved
+from soundnet_tf.nets import openvino as nets_openvino
+from soundnet_tf.nets import processor, saved
 
 if TYPE_CHECKING:
     from soundnet_tf.nets import fast
 
 
-class FirstThatServes(Shared):
-    """A fast engine for the layers that it serves, and one for all others, created when first needed."""
+EngineName = Literal['auto', 'litert', 'openvino', 'tensorflow']
+"""What runs a saved net, or `auto` for the quickest that is installed."""
 
-    def __init__(self, quick: Engine, whole: Callable[[], Engine]):
-        self._made_by = FirstThatServes, (quick, whole)
+
+LATER_S = 3600.0
+"""Seconds of sound after which an engine that is quicker, but takes 2 s to start, has paid for its start."""
+
+
+class FirstThatServes(Shared):
+    """A fast engine for the layers that it serves, and one for all others, created when first needed.
+
+    `later`, for all layers, takes the place of the fast one after `LATER_S`.
+    """
+
+    def __init__(self, quick: Engine, whole: Callable[[], Engine], later: Callable[[], Engine] | None = None):
+        self._made_by = FirstThatServes, (quick, whole, later)
         self._lock = threading.Lock()
         self.spec = quick.spec
         self.labels = quick.labels
         self.precision = quick.precision
         self._quick = quick
-        self._make = whole
+        self._make, self._make_later = whole, later
         self._whole: Engine | None = None
+        self._heard_s = 0.0
 
     def serves(self, layer: str) -> bool:
         return layer in (*self.spec.layer_names, *self.spec.head_names)
@@ -39,9 +54,13 @@ class FirstThatServes(Shared):
         return self._quick.max_clip_s(layers) if self._is_quick(layers) else MAX_CLIP_S
 
     def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        return self._of(layers).run(waveform, layers)
+        return self.run_many([waveform], layers)[0]
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        with self._lock:
+            self._heard_s += sum(map(len, waveforms)) / SAMPLE_RATE
+            if self._make_later and self._heard_s > LATER_S:
+                self._quick, self._make_later = self._make_later(), None
         return self._of(layers).run_many(waveforms, layers)
 
     def open_stream(self, layers: Sequence[str]) -> NetStream:
@@ -67,31 +86,70 @@ class FirstThatServes(Shared):
         return self._whole
 
 
-def engine_of(folder: str | os.PathLike[str], precision: 'fast.Precision' = 'float32', edges: Edges = 'drop') -> Engine:
-    """For a saved net: LiteRT for what its `net.tflite` serves, if it has one and LiteRT is installed; else TensorFlow.
+def engine_of(
+    folder: str | os.PathLike[str],
+    precision: 'fast.Precision' = 'float32',
+    edges: Edges = 'drop',
+    engine: EngineName = 'auto',
+) -> Engine:
+    """For a saved net: the engine of that name, or the quickest that is installed, and TensorFlow for the rest.
 
-    TensorFlow alone computes in other precisions than float32, and with `edges='keep'`. Raises SoundNetError if the
-    folder is not a saved net.
+    LiteRT runs what the net's `net.tflite` serves, if it has one; OpenVINO any layer, but no streams. TensorFlow alone
+    computes in other precisions than float32. As `benchmarks/embed.py` has it, OpenVINO is the quickest with AVX-512:
+    0.4 to 0.7 of LiteRT's time, but it takes 2 s to start; with AVX2 alone it takes 1.5 to 2 times LiteRT's time.
+    Raises SoundNetError if the folder is not a saved net, and for an engine that cannot run it as asked; MissingTool if
+    the named engine is not installed.
     """
     if edges not in get_args(Edges):
         raise SoundNetError(f"edges={edges!r}: must be 'drop' or 'keep'")
+    if engine not in get_args(EngineName):
+        raise SoundNetError(f'engine={engine!r}: must be {", ".join(map(repr, get_args(EngineName)))}')
     saved.read_spec(folder)  # a wrong folder is reported before TensorFlow is loaded
     weights = saved.read_facts(folder).get('weights_sha256')
+    openvino = functools.partial(OpenVINOEngine, folder, edges)
 
     def whole() -> Engine:
         if saved.read_facts(folder).get('weights_sha256') != weights:
             raise SoundNetError(f'{folder}: the net was replaced since it was loaded. Load it again')
         return stored(folder, precision, edges)
 
-    quick = pathlib.Path(folder) / saved.TFLITE
-    if edges == 'keep' or precision != 'float32' or not quick.is_file():
+    if engine == 'auto':
+        later = openvino if 'avx512f' in processor.flags() and nets_openvino.installed() else None
+        quick = None if _refusal('litert', folder, precision, edges) else _installed(LiteRTEngine, folder)
+        if quick is None and later and precision == 'float32':
+            quick, later = later(), None
+    elif engine == 'tensorflow':
+        quick = later = None
+    else:
+        if refusal := _refusal(engine, folder, precision, edges):
+            raise SoundNetError(f"{folder}: {refusal}. Use engine='auto'")
+        quick, later = LiteRTEngine(folder) if engine == 'litert' else openvino(), None
+    if quick is None:
         return whole()
+    found = FirstThatServes(quick, whole, later)
+    found._made_by = engine_of, (os.path.abspath(folder), precision, edges, engine)
+    return found
+
+
+def _installed(make: Callable[[str | os.PathLike[str]], Engine], folder: str | os.PathLike[str]) -> Engine | None:
+    try:
+        return make(folder)
+    except MissingTool:
+        return None
+
+
+def _refusal(name: EngineName, folder: str | os.PathLike[str], precision: str, edges: Edges) -> str:
+    """Why an engine other than TensorFlow cannot run a net; empty if it can."""
+    if precision != 'float32':
+        return f'{name} runs nets in float32, not {precision}'
+    if name == 'openvino':
+        return ''
+    quick = pathlib.Path(folder) / saved.TFLITE
+    if edges == 'keep':
+        return f"litert runs {saved.TFLITE}, which was written with edges='drop'"
+    if not quick.is_file():
+        return f'has no {saved.TFLITE} for litert. Write it with soundnet_tf.export.add_tflite'
     if saved.stated_hash(quick) is None:
         print(f'{quick}: not used, since model.json has no sha256 of it. {saved.NO_TFLITE}', file=sys.stderr)
-        return whole()
-    try:
-        engine = FirstThatServes(LiteRTEngine(folder), whole)
-    except MissingTool:
-        return whole()
-    engine._made_by = engine_of, (os.path.abspath(folder), precision, edges)
-    return engine
+        return f'its {saved.TFLITE} is not used'
+    return ''

@@ -3,7 +3,7 @@
 Tests compare them with the plain Keras net; `benchmarks/train_step.py` and `benchmarks/embed.py` measure them.
 """
 
-from soundnet_tf.nets.fast.inference import Precision, Stage, Weights, inference_form, normed, stages
+from soundnet_tf.nets.fast.inference import Precision, Stage, Weights, inference_form, stages
 from soundnet_tf.nets.fast.training import frozen_layers, trained_variables, training_form, training_trunk
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     'Weights',
     'frozen_layers',
     'inference_form',
-    'normed',
     'stages',
     'trained_variables',
     'training_form',

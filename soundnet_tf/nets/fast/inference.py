@@ -7,7 +7,8 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from soundnet_tf.nets import model
-from soundnet_tf.spec import BATCH_NORM_EPSILON, GAIN, Conv, Head, NetSpec, Pool, Row
+from soundnet_tf.nets.folding import normed
+from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool, Row
 
 Precision = Literal['float32', 'bfloat16']
 """The number format of the convolutions in inference; inputs and outputs are always float32."""
@@ -153,14 +154,6 @@ def _folded(weights: Weights, row: Conv, gain: float, has_pool: bool) -> tuple[A
     # A negative scale turns a maximum into a minimum, so before a pool the scale must be in the kernel.
     late = not weights.constant and not has_pool and row.kernel * kernel.shape[1] >= MIN_LATE_SCALE
     return (kernel, scale * gain, bias) if late else (kernel * (scale * gain), None, bias)
-
-
-def normed(values: Mapping[str, Any], name: str) -> tuple[Any, Any]:
-    """The scale and the bias that batch norm in inference applies to a convolution's outputs."""
-    kinds = ('bias', 'gamma', 'beta', 'moving_mean', 'moving_variance')
-    bias, gamma, beta, mean, variance = (values[f'{name}/{kind}'] for kind in kinds)
-    scale = gamma / (variance + BATCH_NORM_EPSILON) ** 0.5
-    return scale, (bias - mean) * scale + beta
 
 
 def _top(weights: Weights, head: Head, source: str, precision: Precision) -> Stage:
