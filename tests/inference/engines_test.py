@@ -210,7 +210,7 @@ def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
         raise RuntimeError('external/tensorflow: failed\nNode number 7 (CONV_2D) failed to invoke.')
 
     engine = LiteRTEngine(quick_folder)
-    monkeypatch.setattr(engines.lite._Interpreter, '_runner', lambda *_: fails)
+    monkeypatch.setattr(engines.lite._Interpreter, '_run', fails)
     with pytest.raises(
         SoundNetError, match=r'net\.tflite: cannot be read \(external/tensorflow: failed Node number 7 '
     ):

@@ -67,7 +67,7 @@ def test_each_is_one_by_one(plain_folder, paths, monkeypatch, waiting):
 
 
 def test_a_long_file_goes_through_the_stream(plain_folder, paths):
-    embedder, long = load(plain_folder), paths[7]
+    embedder, long = load(plain_folder, engine='tensorflow'), paths[7]
     assert not hasattr(embedder.listener.open_file(long, ['pool5']), 'waveform')
     (result,) = listening.listen_paths(embedder.listener, [long], ['pool5'])
     waveform = noise(70, seed=6)
@@ -82,7 +82,7 @@ def test_a_long_file_shows_how_far_it_is(plain_folder, paths, monkeypatch):
         def isatty(self):
             return True
 
-    embedder, result = load(plain_folder), []
+    embedder, result = load(plain_folder, engine='tensorflow'), []
     monkeypatch.setattr(sys, 'stderr', Terminal())
     # However soon a piece comes after the last, it is shown.
     monkeypatch.setattr(tqdm, 'tqdm', functools.partial(tqdm.tqdm, mininterval=0, miniters=1))

@@ -8,15 +8,12 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
-from soundnet_tf import geometry, storage, threads
+from soundnet_tf import storage, threads
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.engines.base import Shared
 from soundnet_tf.inference.stream import NetStream, Outputs
 from soundnet_tf.nets import litert, native, saved
-from soundnet_tf.spec import NetSpec
 
 AT_ONCE_S = 60.0
 """Seconds of sound that LiteRT processes before it copies the weights for faster kernels, which takes time."""
@@ -38,7 +35,7 @@ class LiteRTEngine(Shared):
         self._content = saved.read_tflite(folder)
         self._seconds = 0.0
         with self._readable():
-            first = _Interpreter(self.spec, self._content, packed=False)
+            first = _Interpreter(self._content, packed=False)
         self._signature_of = first.signature_of
         self._idle = {'at once': _queued([first])}
 
@@ -77,7 +74,7 @@ class LiteRTEngine(Shared):
             kind, count = ('clips', litert.THREADS) if len(waveforms) > 1 else ('clip', 1)
             if kind not in self._idle:
                 self._idle[kind] = _queued(
-                    _Interpreter(self.spec, self._content, threads=litert.THREADS // count) for _ in range(count)
+                    _Interpreter(self._content, threads=litert.THREADS // count) for _ in range(count)
                 )
             return self._idle[kind], count
 
@@ -88,8 +85,7 @@ class LiteRTEngine(Shared):
 class _Interpreter:
     """LiteRT's, which one thread may use at a time: it has one set of tensors."""
 
-    def __init__(self, spec: NetSpec, content: bytes, packed: bool = True, threads: int = 1):
-        self._spec = spec
+    def __init__(self, content: bytes, packed: bool = True, threads: int = 1):
         self._interpreter = litert.light(content, packed, threads)
         # Layers with different receptive fields have different signatures: a clip may be long enough for some only.
         signatures = self._interpreter.get_signature_list()
@@ -100,20 +96,17 @@ class _Interpreter:
         outputs: Outputs = {}
         for layer in layers:
             if layer not in outputs:
-                given = self._runner(self.signature_of[layer])(waveform=waveform[None])
+                given = self._run(self.signature_of[layer], waveform)
                 outputs |= {name: values[0] for name, values in given.items()}
         return {layer: outputs[layer] for layer in layers}
 
-    def _runner(self, signature: str) -> Any:
-        """Runs one signature. The first run, on the shortest clip, lets LiteRT set up, which it logs on stderr."""
-        if signature not in self._runners:
-            runner = self._interpreter.get_signature_runner(signature)
-            own = (layer for layer, key in self.signature_of.items() if key == signature)
-            samples = max(geometry.min_samples(self._spec, layer) for layer in own)
-            with native.quiet():
-                runner(waveform=np.zeros([1, samples], np.float32))
-            self._runners[signature] = runner
-        return self._runners[signature]
+    def _run(self, signature: str, waveform: Waveform) -> Any:
+        """One signature. In its first run LiteRT sets up, which it logs on stderr."""
+        is_first = signature not in self._runners
+        if is_first:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        with native.quiet() if is_first else contextlib.nullcontext():
+            return self._runners[signature](waveform=waveform[None])
 
 
 def _queued(interpreters: Iterable[_Interpreter]) -> 'queue.SimpleQueue[_Interpreter]':
