@@ -1,9 +1,9 @@
 """A folder of videos to records, from the start of the command to its end: one core, all cores, and a shell pipeline.
 
-    python benchmarks/prepare_folder.py VIDEOS TEACHER.tflite...
+    python benchmarks/prepare_folder.py [VIDEOS TEACHER.tflite...]
 
-The videos are taken twice, under other names. The pipeline (`benchmarks/peers/prepare.py`) runs where FFmpeg's program
-is installed; it is given all cores.
+By default those of SOUNDNET_DATA. The videos are taken five times, under other names, since TensorFlow takes seconds to
+start. The pipeline (`benchmarks/peers/prepare.py`) runs where FFmpeg's program is installed; it is given all cores.
 """
 
 import functools
@@ -18,25 +18,30 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 BIN = pathlib.Path(sys.executable).parent
-ROUNDS = 3
+ROUNDS, COPIES = 2, 5
 
 
 def timed(command, cores):
     began = time.perf_counter()
     bound = functools.partial(os.sched_setaffinity, 0, cores)
-    quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-    # Exit status 1: some of the videos are damaged.
-    assert subprocess.run(command, preexec_fn=bound, **quiet).returncode in (0, 1)
+    done = subprocess.run(command, preexec_fn=bound, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    assert done.returncode in (0, 1)  # 1: some of the videos are damaged
     return time.perf_counter() - began
 
 
 def main():
-    source, *teachers = sys.argv[1:]
+    given = sys.argv[1:]
+    if not given and (data := os.environ.get('SOUNDNET_DATA')):
+        given = [f'{data}/videos', *map(str, sorted(pathlib.Path(data, 'teachers').glob('*.tflite')))]
+    if not given:
+        print('a folder of videos: not measured. Set SOUNDNET_DATA, or pass VIDEOS TEACHER.tflite...')
+        return
+    source, *teachers = given
     cores = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as folder:
         videos = pathlib.Path(folder, 'videos')
         videos.mkdir()
-        for turn in range(2):
+        for turn in range(COPIES):
             for path in sorted(pathlib.Path(source).iterdir()):
                 shutil.copy(path, videos / f'{turn}-{path.name}')
         asked = [f'--teacher=teacher{index}={teacher},scale=-1..1' for index, teacher in enumerate(teachers)]

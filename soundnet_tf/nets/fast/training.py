@@ -48,8 +48,8 @@ def training_trunk(
     spec, first = net.spec, len(frozen_layers(net.spec, frozen))
     below = inference_form(net, [frozen], cast(Any, precision)) if frozen else None
 
-    # [batch, 1, time, channels] throughout, since TensorFlow's kernels are for images: of height 1, as with a width of 1
-    # conv1 takes ten times as long on processors with AVX2.
+    # [batch, 1, time, channels] throughout, since TensorFlow's kernels are for images. Their height is 1: with a width
+    # of 1 conv1 takes ten times as long on processors with AVX2.
     def run(x: Any) -> Any:
         x = tf.stop_gradient(below(x)[frozen])[:, None] if below else x[:, None, :, None] * GAIN
         x = tf.cast(x, precision)
