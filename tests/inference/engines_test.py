@@ -26,7 +26,7 @@ SERVED = ('pool5', 'conv7', 'imagenet', 'places')
 @pytest.fixture(autouse=True)
 def _without_openvino(monkeypatch):
     """Which would be chosen on some processors: see openvino_test.py."""
-    monkeypatch.setattr(engines.choice.nets_openvino, 'installed', lambda: False)
+    monkeypatch.setattr(engines.choice.openvino, 'installed', lambda: False)
 
 
 @pytest.fixture(scope='module')

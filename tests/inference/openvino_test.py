@@ -1,5 +1,6 @@
 """The engine of OpenVINO against Keras, and when it is chosen."""
 
+import shutil
 import sys
 import threading
 
@@ -91,6 +92,17 @@ def test_with_avx512_it_takes_over_once_its_start_is_paid(quick_folder, plain_fo
         close(later, given[0])
     assert isinstance(engine_of(plain_folder)._quick, OpenVINOEngine)
     assert isinstance(engine_of(plain_folder, edges='keep')._quick, OpenVINOEngine)
+
+
+def test_a_net_that_was_replaced_goes_on_as_it_was(quick_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(choice.processor, 'flags', lambda: frozenset({'avx512f'}))
+    monkeypatch.setattr(choice, 'LATER_S', 3)
+    folder = shutil.copytree(quick_folder, tmp_path / 'net')
+    engine = engine_of(folder)
+    before = engine.run(noise(2), ['conv7'])
+    shutil.rmtree(folder)
+    saved.save_net(model.build(thin_spec()), folder)
+    close(engine.run(noise(2), ['conv7']), before)
 
 
 def test_with_avx2_alone_it_is_slower_and_not_chosen(quick_folder, plain_folder, monkeypatch):

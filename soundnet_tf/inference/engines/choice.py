@@ -1,6 +1,5 @@
 """Which engine runs a saved net."""
 
-import functools
 import os
 import pathlib
 import sys
@@ -15,8 +14,7 @@ from soundnet_tf.inference.engines.lite import LiteRTEngine
 from soundnet_tf.inference.engines.openvino import OpenVINOEngine
 from soundnet_tf.inference.engines.tensorflow import MAX_CLIP_S, stored
 from soundnet_tf.inference.stream import NetStream, Outputs
-from soundnet_tf.nets import openvino as nets_openvino
-from soundnet_tf.nets import processor, saved
+from soundnet_tf.nets import openvino, processor, saved
 
 if TYPE_CHECKING:
     from soundnet_tf.nets import fast
@@ -27,7 +25,7 @@ EngineName = Literal['auto', 'litert', 'openvino', 'tensorflow']
 
 
 LATER_S = 3600.0
-"""Seconds of sound after which an engine that is quicker, but takes 2 s to start, has paid for its start."""
+"""Seconds of sound after which an engine that is quicker, but takes up to 2 s to start, has paid for its start."""
 
 
 class FirstThatServes(Shared):
@@ -95,8 +93,8 @@ def engine_of(
     """For a saved net: the engine of that name, or the quickest that is installed, and TensorFlow for the rest.
 
     LiteRT runs what the net's `net.tflite` serves, if it has one; OpenVINO any layer, but no streams. TensorFlow alone
-    computes in other precisions than float32. As `benchmarks/embed.py` has it, OpenVINO is the quickest with AVX-512:
-    0.4 to 0.7 of LiteRT's time, but it takes 2 s to start; with AVX2 alone it takes 1.5 to 2 times LiteRT's time.
+    computes in other precisions than float32. As `benchmarks/embed.py` has it, OpenVINO took 0.4 to 0.7 of LiteRT's
+    time on one machine with AVX-512 and as long on another, but up to 2 s to start; with AVX2 alone 1.2 to 2.3 times.
     Raises SoundNetError if the folder is not a saved net, and for an engine that cannot run it as asked; MissingTool if
     the named engine is not installed.
     """
@@ -106,27 +104,33 @@ def engine_of(
         raise SoundNetError(f'engine={engine!r}: must be {", ".join(map(repr, get_args(EngineName)))}')
     saved.read_spec(folder)  # a wrong folder is reported before TensorFlow is loaded
     weights = saved.read_facts(folder).get('weights_sha256')
-    openvino = functools.partial(OpenVINOEngine, folder, edges)
+
+    def is_replaced() -> bool:
+        return saved.read_facts(folder).get('weights_sha256') != weights
 
     def whole() -> Engine:
-        if saved.read_facts(folder).get('weights_sha256') != weights:
+        if is_replaced():
             raise SoundNetError(f'{folder}: the net was replaced since it was loaded. Load it again')
         return stored(folder, precision, edges)
 
+    quick, has_later = None, False
     if engine == 'auto':
-        later = openvino if 'avx512f' in processor.flags() and nets_openvino.installed() else None
+        has_later = 'avx512f' in processor.flags() and openvino.installed()
         quick = None if _refusal('litert', folder, precision, edges) else _installed(LiteRTEngine, folder)
-        if quick is None and later and precision == 'float32':
-            quick, later = later(), None
-    elif engine == 'tensorflow':
-        quick = later = None
-    else:
+        if quick is None and has_later and precision == 'float32':
+            quick, has_later = OpenVINOEngine(folder, edges), False
+    elif engine != 'tensorflow':
         if refusal := _refusal(engine, folder, precision, edges):
             raise SoundNetError(f"{folder}: {refusal}. Use engine='auto'")
-        quick, later = LiteRTEngine(folder) if engine == 'litert' else openvino(), None
+        quick = LiteRTEngine(folder) if engine == 'litert' else OpenVINOEngine(folder, edges)
     if quick is None:
         return whole()
-    found = FirstThatServes(quick, whole, later)
+
+    def later() -> Engine:
+        # A run of hours goes on with the net that it began with.
+        return quick if is_replaced() else OpenVINOEngine(folder, edges)
+
+    found = FirstThatServes(quick, whole, later if has_later else None)
     found._made_by = engine_of, (os.path.abspath(folder), precision, edges, engine)
     return found
 
