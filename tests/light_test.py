@@ -51,7 +51,10 @@ def test_tags_embeddings_and_searches_need_no_tensorflow(call):
             'conv3 of soundnet8-small, whose net.tflite has pool5, conv8, imagenet, places, needs tensorflow',
         ),
         (['export', '--model=soundnet8-small', '--out=out'], 'keras is not installed, and this needs it. Install'),
-        (['live', '--model=soundnet8-small', '--out=out', '--noserve'], 'tensorflow is not installed'),
+        (
+            ['live', '--model=soundnet8-small', '--out=out', '--noserve'],
+            'keras is not installed, and this needs it. Install',
+        ),
         (['collect', 'dog', '--out=videos.csv'], 'requests is not installed'),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else '',
