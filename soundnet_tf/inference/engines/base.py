@@ -54,9 +54,22 @@ class Engine(Protocol):
 
 
 class Shared:
-    """An engine that copies share, since it never changes; a pickle has `_made_by`, the call that creates it."""
+    """An engine that copies share, since it never changes; a pickle has `_made_by`, the call that creates it.
 
+    It serves all layers and heads, unless it says otherwise.
+    """
+
+    spec: NetSpec
     _made_by: tuple[Callable[..., Any], tuple[Any, ...]]
+
+    def serves(self, layer: str) -> bool:
+        return layer in (*self.spec.layer_names, *self.spec.head_names)
+
+    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
+        return self.run_many([waveform], layers)[0]
+
+    def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
+        raise NotImplementedError
 
     def __copy__(self) -> Self:
         return self

@@ -45,14 +45,8 @@ class FirstThatServes(Shared):
         self._whole: Engine | None = None
         self._heard_s = 0.0
 
-    def serves(self, layer: str) -> bool:
-        return layer in (*self.spec.layer_names, *self.spec.head_names)
-
     def max_clip_s(self, layers: Sequence[str]) -> float:
         return self._quick.max_clip_s(layers) if self._is_quick(layers) else MAX_CLIP_S
-
-    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        return self.run_many([waveform], layers)[0]
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         with self._lock:

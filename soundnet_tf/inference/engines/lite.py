@@ -45,9 +45,6 @@ class LiteRTEngine(Shared):
     def max_clip_s(self, layers: Sequence[str]) -> float:
         return 300.0  # beyond, its activations take more memory than TensorFlow's
 
-    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        return self.run_many([waveform], layers)[0]
-
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         # A batch in one interpreter is no faster, one thread for each clip is.
         idle, count = self._interpreters(waveforms)

@@ -34,14 +34,8 @@ class OpenVINOEngine(Shared):
         self._lock = threading.Lock()
         self._requests: dict[tuple[str, ...], Any] = {}
 
-    def serves(self, layer: str) -> bool:
-        return layer in (*self.spec.layer_names, *self.spec.head_names)
-
     def max_clip_s(self, layers: Sequence[str]) -> float:
         return 300.0  # conv1 gives 3.5 MB for each 5 s
-
-    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        return self.run_many([waveform], layers)[0]
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         """Clips of one length as a batch: beside a longer clip, zeros at a clip's end would not be its padding."""

@@ -42,14 +42,8 @@ class TensorFlowEngine(Shared):
         self._graphs: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._stages: dict[tuple[str, ...], list[tuple[fast.Stage, Run]]] = {}
 
-    def serves(self, layer: str) -> bool:
-        return layer in (*self.spec.layer_names, *self.spec.head_names)
-
     def max_clip_s(self, layers: Sequence[str]) -> float:
         return MAX_CLIP_S
-
-    def run(self, waveform: Waveform, layers: Sequence[str]) -> Outputs:
-        return self.run_many([waveform], layers)[0]
 
     def run_many(self, waveforms: Sequence[Waveform], layers: Sequence[str]) -> list[Outputs]:
         lengths = [len(waveform) for waveform in waveforms]
