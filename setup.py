@@ -77,6 +77,7 @@ setup(
         'keras>=3.6',  # the net; 3.3 and 3.4 fail its checks
         'miniaudio>=1.70',  # 1.61 fails the tests of mp3; the fastest decoder of mp3, wav, flac and ogg
         'numpy>=1.26',
+        'protobuf>=4.25',  # the message of a record, as TensorFlow has it, which needs it too
         'requests>=2.32.2',  # videos of the web, and Flickr's API
         'soundfile>=0.12',  # libsndfile: the second opinion on the same formats, and writing wav
         'soxr>=0.3.7',  # resampling without a shift in time

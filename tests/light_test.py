@@ -30,7 +30,7 @@ def call(tmp_path):
     return run
 
 
-def test_tags_embeddings_and_searches_need_no_tensorflow(call):
+def test_tags_embeddings_searches_and_records_need_no_tensorflow(call):
     sound = clips.path('rooster')
     status, out, _ = call('tag', '--model=soundnet8-esc10', '--top=1', sound)
     (tag,) = inference.load('soundnet8-esc10').tag_file(sound, top=1)
@@ -40,6 +40,10 @@ def test_tags_embeddings_and_searches_need_no_tensorflow(call):
     status, out, _ = call('search', '--model=soundnet8-small', '--index=index', '--top=4', sound)
     assert (status, len(out)) == (0, 5)
     assert call('models')[0] == 0
+    status, out, _ = call('prepare', '--teacher=places=hear:soundnet8-small', '--out=records', folder)
+    assert (status, out) == (0, ['5 records (0.01 h) of 5 videos in records'])
+    status, out, _ = call('prepare', '--inspect=records')
+    assert (status, sum('places    at' in line for line in out)) == (0, 5)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ def test_tags_embeddings_and_searches_need_no_tensorflow(call):
             ['live', '--model=soundnet8-small', '--out=out', '--noserve'],
             'keras is not installed, and this needs it. Install',
         ),
-        (['collect', 'dog', '--out=videos.csv'], 'requests is not installed'),
+        (['prepare', '--teacher=a=keras:VGG16', '--out=out', clips.path('rooster')], 'keras is not installed'),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else '',
 )

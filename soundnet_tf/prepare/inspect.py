@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from soundnet_tf import labels as label_files
 from soundnet_tf import records
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
+from soundnet_tf.records import gfiles, tfrecords
 
 TOP = 3
 
@@ -21,20 +21,16 @@ def describe(path: str) -> Iterator[str]:
     Reads any schema, without the dataset's card, and so also records that `records.parse` rejects.
     Raises BadRecord if a file is damaged or not a TFRecord file.
     """
-    isdir = tf.io.gfile.isdir(path)
+    isdir = gfiles.isdir(path)
     shards = records.listed(path, 'records-*.tfrecord') if isdir else [path]
-    if not shards or not tf.io.gfile.exists(shards[0]):
+    if not shards or not gfiles.exists(shards[0]):
         raise BadRecord(f'{path}: no records. Pass a shard, records-*.tfrecord, or the folder of a dataset')
     for shard in shards:
         names = _Names(os.path.dirname(shard) or '.')
-        try:
-            for index, record in enumerate(tf.data.TFRecordDataset(shard)):
-                yield f'{shard}, record {index}\n' + '\n'.join(_lines(_fields(cast(bytes, record.numpy())), names))
-        except (tf.errors.DataLossError, ValueError) as error:
-            reason = records.words(error) if isinstance(error, tf.errors.OpError) else error
-            raise BadRecord(
-                f'{shard}: damaged, or not a shard of records ({reason}). Run soundnet-prepare again'
-            ) from error
+        rows = tfrecords.index([shard])
+        for row in range(len(rows)):
+            where = f'{shard}, record {row}'
+            yield f'{where}\n' + '\n'.join(_lines(_fields(rows.read(row), where), names))
 
 
 class _Names(dict[str, Sequence[str]]):
@@ -45,20 +41,13 @@ class _Names(dict[str, Sequence[str]]):
 
     def __missing__(self, teacher: str) -> Sequence[str]:
         path = f'{self._folder}/labels/{teacher}.txt'
-        if tf.io.gfile.exists(path):
-            with tf.io.gfile.GFile(path) as file:
-                self[teacher] = label_files.parse(file.read(), path)
+        if gfiles.exists(path):
+            self[teacher] = label_files.parse(gfiles.read(path).decode(), path)
             return self[teacher]
         return ()
 
 
-def _fields(record: bytes) -> dict[str, Any]:
-    from google.protobuf.message import DecodeError
-
-    try:
-        example = tf.train.Example.FromString(record)
-    except DecodeError as error:
-        raise ValueError(f'a record is not a tf.train.Example: {error}') from None
+def _fields(record: bytes, where: str) -> dict[str, Any]:
     kinds = {
         'bytes_list': lambda v: v[0] if v else b'',
         'float_list': np.array,
@@ -66,7 +55,7 @@ def _fields(record: bytes) -> dict[str, Any]:
     }
     return {
         key: kinds[kind](getattr(feature, kind).value)
-        for key, feature in example.features.feature.items()
+        for key, feature in records.parse_example(record, where).items()
         if (kind := feature.WhichOneof('kind'))
     }
 
@@ -93,7 +82,8 @@ def _lines(fields: Mapping[str, Any], names: _Names) -> Iterator[str]:
 
 def _top(row: np.ndarray, kind: str, names: Sequence[str]) -> str:
     if kind == 'logits':
-        row = tf.nn.softmax(row).numpy()
+        row = np.exp(row - row.max())
+        row /= row.sum()
     best = row.argsort()[::-1][:TOP]
     named = (names[index] if len(names) == len(row) else f'class {index}' for index in best)
     return ', '.join(f'{name} {row[index]:.1%}' for name, index in zip(named, best, strict=True)) + f' of {len(row)}'

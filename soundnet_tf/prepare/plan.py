@@ -12,12 +12,11 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import tensorflow as tf
-
 from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.stages import Settings
+from soundnet_tf.records import gfiles
 from soundnet_tf.teachers import Teacher
 
 PLAN = 'plan.json'
@@ -73,7 +72,7 @@ def lock(
     with contextlib.ExitStack() as held:
         try:
             layout = _begin(folder, videos, fixed, number, held)
-        except (tf.errors.OpError, OSError) as error:
+        except OSError as error:
             raise SoundNetError(f'{folder}: cannot be written ({records.words(error)}). Use another --out') from error
         yield layout
 
@@ -90,12 +89,12 @@ def _begin(
 ) -> Layout:
     path, planned = f'{folder}/{PLAN}', list[Any]()
     if storage.is_remote(folder):
-        tf.io.gfile.makedirs(folder)
+        gfiles.makedirs(folder)
     else:
         held.enter_context(storage.claimed(pathlib.Path(folder)))
-    if tf.io.gfile.exists(path):
+    if gfiles.exists(path):
         hint = f'Remove {folder} to start over'
-        before = storage.parse_json(_read(path), path, hint)
+        before = storage.parse_json(gfiles.read(path), path, hint)
         with storage.readable(path, hint):
             planned = [(int(part['shards']), str(part['sha256'])) for part in before.pop('parts')]
         storage.check_same(folder, before, fixed, HINT)
@@ -154,15 +153,10 @@ def _write_list(folder: str, part: int, videos: Sequence[Video]) -> str:
 def _read_list(folder: str, part: int, digest: str) -> list[Video]:
     path, hint = _list_path(folder, part), f'Remove {folder} to start over'
     with storage.readable(path, hint):
-        lines = _read(path).decode().splitlines() if tf.io.gfile.exists(path) else []
+        lines = gfiles.read(path).decode().splitlines() if gfiles.exists(path) else []
         if _digest(lines) != digest:
             raise ValueError('it is not the list that was written')
         return [Video(*json.loads(line)) for line in lines]
-
-
-def _read(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-        return file.read()
 
 
 def _digest(lines: Iterable[str]) -> str:

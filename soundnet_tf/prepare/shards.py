@@ -1,4 +1,4 @@
-"""Write the files of a dataset, wherever TensorFlow can write: shards, their summaries, skipped.csv, the card.
+"""Write the files of a dataset: shards, their summaries, skipped.csv, the card.
 
 A shard is written under a temporary name and renamed when it is complete, with a summary beside it.
 Existing shards are finished: a stopped run resumes with the missing ones.
@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import tensorflow as tf
 from google.protobuf.message import EncodeError
 
 from soundnet_tf import records, storage
@@ -24,7 +23,7 @@ from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.plan import Layout, Part
 from soundnet_tf.prepare.stages import Settings, Skipped
-from soundnet_tf.records import Sample
+from soundnet_tf.records import Sample, gfiles, tfrecords
 from soundnet_tf.teachers import Teacher
 
 SKIPPED = 'skipped.csv'
@@ -111,7 +110,7 @@ def _made(path: str, classes: Mapping[str, int]) -> set[str]:
     """The ids of the videos with records in a shard; none if it is missing or damaged."""
     try:
         return {stages.video_id(sample.id) for sample in records.read_shard(path, classes)}
-    except (tf.errors.OpError, OSError, SoundNetError):
+    except (OSError, SoundNetError):
         return set()
 
 
@@ -137,12 +136,17 @@ def _finished(path: str, classes: Mapping[str, int]) -> '_Summary | None':
     """The summary of a complete shard; None if the shard or its summary is missing or damaged."""
     try:
         summary = _Summary.read(path)
-        if tf.io.gfile.stat(path).length == summary.bytes:
+        if _size(path) == summary.bytes:
             return summary
         # A retry stopped between its two steps: the shard is complete, its summary is the old one.
         return _summarise_again(path, summary, classes)
-    except (tf.errors.OpError, OSError, SoundNetError):
+    except (OSError, SoundNetError):
         return None
+
+
+def _size(path: str) -> int:
+    with gfiles.opened(path) as (_, size):
+        return size
 
 
 def _summarise_again(path: str, before: '_Summary', classes: Mapping[str, int]) -> '_Summary':
@@ -171,10 +175,8 @@ class _Summary:
 
     @classmethod
     def read(cls, path: str) -> '_Summary':
-        """That of the shard `path`. Raises SoundNetError if it is damaged, and OpError if there is none."""
-        with tf.io.gfile.GFile(_summary(path), 'rb') as file:
-            text = file.read()
-        values = storage.parse_json(text, _summary(path))
+        """That of the shard `path`. Raises SoundNetError if it is damaged, and OSError if there is none."""
+        values = storage.parse_json(gfiles.read(_summary(path)), _summary(path))
         with storage.readable(_summary(path)):
             return cls(
                 int(values['records']),
@@ -190,7 +192,11 @@ class _Summary:
             )
 
     def add(self, sample: Sample, size: int) -> None:
-        self.records, self.samples, self.bytes = self.records + 1, self.samples + sample.samples, self.bytes + size + 16
+        self.records, self.samples, self.bytes = (
+            self.records + 1,
+            self.samples + sample.samples,
+            self.bytes + size + tfrecords.FRAME,
+        )
         self.incomplete += sample.missing_s is not None
         self.sizes.append(size)
         for name, values in sample.posteriors.items():
@@ -215,7 +221,7 @@ def writing(path: str) -> Iterator[None]:
     """Turn write errors, such as a full disk, into SoundNetError."""
     try:
         yield
-    except (tf.errors.OpError, OSError) as error:
+    except OSError as error:
         raise SoundNetError(
             f'{path}: cannot be written ({records.words(error)}). Free some space or fix the path, '
             'and run the same command again: finished shards are kept'
@@ -227,7 +233,7 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock) -> None:
     summary = _Summary()
     with contextlib.ExitStack() as draft:
         with writing(path):
-            writer = tf.io.TFRecordWriter(draft.enter_context(records.whole_file(path)))
+            file = draft.enter_context(records.whole_file(path))
         for sample in samples:
             if isinstance(sample, Skipped):
                 summary.skipped.append(sample)
@@ -238,13 +244,12 @@ def write(path: str, samples: Iterable[Sample | Skipped], clock: Clock) -> None:
                 except (BadRecord, ValueError, TypeError, EncodeError) as error:
                     summary.skipped.append(stages.unexpected(sample.id, sample.source, error))
                     continue
-                writer.write(record)
+                file.write(tfrecords.framed(record))
             summary.add(sample, len(record))
         with writing(path):
-            writer.close()
             # A new shard is renamed last, so that every shard has a summary. A rewritten one is renamed
             # first: its summary can be made again from it, but not the other way round.
-            first = not tf.io.gfile.exists(path)
+            first = not gfiles.exists(path)
             if first:
                 summary.write(path)
             draft.close()  # renames it
@@ -281,7 +286,7 @@ def finish(
     report = Report(folder, videos, count, hours, tuple(skipped), incomplete, removed, gone, timing)
     with writing(folder):
         for draft in (*records.listed(folder, '*.part'), *records.listed(f'{folder}/labels', '*.part')):
-            tf.io.gfile.remove(draft)
+            gfiles.remove(draft)
         records.write_text(f'{folder}/{SKIPPED}', _table(skipped))
         labels = {teacher.name: teacher.labels for teacher in teachers}
         records.write_card(folder, _card(report, teachers, settings, layout.ends, top1), labels)

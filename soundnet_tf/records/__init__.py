@@ -29,7 +29,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
@@ -37,7 +36,7 @@ from soundnet_tf import labels as label_files
 from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
-from soundnet_tf.records import tfrecords
+from soundnet_tf.records import example, gfiles, tfrecords
 from soundnet_tf.records.gfiles import whole_file as whole_file
 from soundnet_tf.records.gfiles import words as words
 from soundnet_tf.records.gfiles import write_text as write_text
@@ -52,6 +51,7 @@ MAX_COUNT = 1 << 40
 """Of anything that a card counts."""
 SCHEMA = 2
 """Of records and cards; 1 had neither `schema` nor `clip/start_s`."""
+AGAIN = 'Run soundnet-prepare again'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,28 +115,28 @@ class Card:
 
 def encode(sample: Sample) -> bytes:
     """One record. Raises BadRecord unless posteriors are one finite row per frame."""
-    feature = {
-        'schema': _int(SCHEMA),
-        'id': _bytes(sample.id.encode()),
+    fields = {
+        'schema': SCHEMA,
+        'id': sample.id.encode(),
         # A file's name may be any bytes.
-        'source': _bytes(sample.source.encode(errors='replace')),
-        'audio/encoded': _bytes(sample.audio),
-        'audio/format': _bytes(sample.audio_format.encode()),
-        'audio/samples': _int(sample.samples),
-        'clip/start_s': _floats(np.asarray([sample.start_s], np.float32)),
-        'frames/times_s': _floats(np.asarray(sample.frame_times, np.float32)),
+        'source': sample.source.encode(errors='replace'),
+        'audio/encoded': sample.audio,
+        'audio/format': sample.audio_format.encode(),
+        'audio/samples': sample.samples,
+        'clip/start_s': np.asarray([sample.start_s], np.float32),
+        'frames/times_s': np.asarray(sample.frame_times, np.float32),
     }
     if sample.missing_s is not None:
-        feature['clip/missing_s'] = _floats(np.asarray([sample.missing_s], np.float32))
+        fields['clip/missing_s'] = np.asarray([sample.missing_s], np.float32)
     for teacher, values in sample.posteriors.items():
         if values.ndim != 2 or len(values) != len(sample.frame_times) or not np.isfinite(values).all():
             raise BadRecord(
                 f'{sample.id}: {teacher} returned {list(values.shape)} for {len(sample.frame_times)} frames. '
                 'Return one row of finite numbers per frame'
             )
-        feature[f'{teacher}/values'] = _floats(values)
-        feature[f'{teacher}/kind'] = _bytes(sample.kinds[teacher].encode())
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+        fields[f'{teacher}/values'] = values
+        fields[f'{teacher}/kind'] = sample.kinds[teacher].encode()
+    return example.serialise(fields)
 
 
 def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: int = 0) -> Sample:
@@ -145,23 +145,28 @@ def parse(record: bytes, teachers: Mapping[str, int], shard: str = '', index: in
     Raises BadRecord, with `shard` and `index`, the expected and the actual value, if it is damaged, or has
     another schema or other classes.
     """
-    where, again = f'{shard}, record {index}', 'Run soundnet-prepare again'
-    try:
-        fields = tf.train.Example.FromString(record).features.feature
-    except DecodeError:
-        raise BadRecord(f'{where}: not a tf.train.Example. {again}') from None
-    with storage.readable(where, again, BadRecord):
+    where = f'{shard}, record {index}'
+    fields = parse_example(record, where)
+    with storage.readable(where, AGAIN, BadRecord):
         return _sample(fields, teachers, where)
+
+
+def parse_example(record: bytes, where: str) -> Any:
+    """The features of a record by their names. Raises BadRecord, which begins with `where`."""
+    try:
+        return example.Example.FromString(record).features.feature
+    except DecodeError:
+        raise BadRecord(f'{where}: not a tf.train.Example. {AGAIN}') from None
 
 
 def _sample(fields: Any, teachers: Mapping[str, int], where: str) -> Sample:
     id = _text(fields['id'])
     schema = next(iter(fields['schema'].int64_list.value), 0)
-    frames = _numbers(fields['frames/times_s'])
+    frames = example.floats(fields['frames/times_s'])
     wrong = f'schema {SCHEMA}, got {schema}' if schema != SCHEMA else ''
     posteriors = {}
     for teacher, classes in teachers.items():
-        values = _numbers(fields[f'{teacher}/values'])
+        values = example.floats(fields[f'{teacher}/values'])
         if values.size != len(frames) * classes:
             got = f'{values.size} numbers for {len(frames)} frames'
             wrong = wrong or f'{classes} classes of {teacher}, got {got}'
@@ -178,22 +183,16 @@ def _sample(fields: Any, teachers: Mapping[str, int], where: str) -> Sample:
         audio=next(iter(fields['audio/encoded'].bytes_list.value), b''),
         audio_format=cast(AudioFormat, _text(fields['audio/format'])),
         samples=next(iter(fields['audio/samples'].int64_list.value), 0),
-        start_s=float(_numbers(fields['clip/start_s'])[0]),
+        start_s=float(example.floats(fields['clip/start_s'])[0]),
         frame_times=tuple(frames.tolist()),
         posteriors=posteriors,
         kinds={teacher: cast(Kind, _text(fields[f'{teacher}/kind'])) for teacher in teachers},
-        missing_s=float(missing[0]) if (missing := _numbers(fields['clip/missing_s'])).size else None,
+        missing_s=float(missing[0]) if (missing := example.floats(fields['clip/missing_s'])).size else None,
     )
 
 
-def _text(feature: tf.train.Feature) -> str:
+def _text(feature: Any) -> str:
     return next(iter(feature.bytes_list.value), b'').decode()
-
-
-def _numbers(feature: tf.train.Feature) -> NDArray[np.float32]:
-    """A list of floats from the last bytes of its wire format, a hundred times as fast as one by one."""
-    wire = feature.float_list.SerializeToString()
-    return np.frombuffer(wire[len(wire) - 4 * len(feature.float_list.value) :], '<f4')
 
 
 def read(folder: Path) -> Iterator[Sample]:
@@ -227,10 +226,7 @@ def shard_paths(folder: Path, *ends: int) -> list[str]:
 
 def listed(folder: Path, pattern: str) -> list[str]:
     """The files in a folder whose names match; the folder's name may contain any character."""
-    if not tf.io.gfile.isdir(os.fspath(folder)):
-        return []
-    names = fnmatch.filter(sorted(tf.io.gfile.listdir(os.fspath(folder))), pattern)
-    return [f'{os.fspath(folder)}/{name}' for name in names]
+    return [f'{os.fspath(folder)}/{name}' for name in fnmatch.filter(gfiles.listdir(folder), pattern)]
 
 
 def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) -> None:
@@ -239,7 +235,7 @@ def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) 
     for teacher, names in labels.items():
         text = '\n'.join(names) + '\n'
         about[teacher] = dataclasses.replace(about[teacher], labels_sha256=hashlib.sha256(text.encode()).hexdigest())
-        tf.io.gfile.makedirs(f'{base}/labels')
+        gfiles.makedirs(f'{base}/labels')
         write_text(f'{base}/labels/{teacher}.txt', text)
     values = dataclasses.asdict(dataclasses.replace(card, teachers=about))
     write_text(f'{base}/{CARD}', json.dumps({'schema': SCHEMA, **values}, indent=2, ensure_ascii=False) + '\n')
@@ -248,13 +244,12 @@ def write_card(folder: Path, card: Card, labels: Mapping[str, tuple[str, ...]]) 
 def read_card(folder: Path, whole: bool = True) -> Card:
     """The card of a dataset. Raises BadRecord if there is none or, with `whole`, if shards are missing."""
     path = f'{os.fspath(folder)}/{CARD}'
-    if not tf.io.gfile.exists(path):
+    if not gfiles.exists(path):
         parts = listed(folder, 'records-*')
         hint = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
         raise BadRecord(f'{folder}: no {CARD}. {hint}')
-    hint = 'Run soundnet-prepare again'
-    with storage.readable(path, hint, BadRecord):
-        values = storage.parse_json(_read(path), path, hint, BadRecord)
+    with storage.readable(path, AGAIN, BadRecord):
+        values = storage.parse_json(_read(path), path, AGAIN, BadRecord)
         schema = values.pop('schema', values.pop('format', None))
         if schema != SCHEMA:
             raise ValueError(f'schema {schema}, this version of the package reads {SCHEMA}')
@@ -263,12 +258,10 @@ def read_card(folder: Path, whole: bool = True) -> Card:
         if card.ends[-1] != card.shards or list(card.ends) != sorted({int(end) for end in card.ends}):
             raise ValueError(f'{card.shards} shards, in parts up to {card.ends}')
         shards = shard_paths(folder, *card.ends) if whole else []
-        missing = [shard for shard in shards if not tf.io.gfile.exists(shard)]
+        missing = [shard for shard in shards if not gfiles.exists(shard)]
     if missing:
         first = os.path.basename(missing[0])
-        raise BadRecord(
-            f'{folder}: {len(missing)} of {card.shards} shards are missing, {first} first. Run soundnet-prepare again'
-        )
+        raise BadRecord(f'{folder}: {len(missing)} of {card.shards} shards are missing, {first} first. {AGAIN}')
     return card
 
 
@@ -292,7 +285,7 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
         path = f'{os.fspath(folder)}/labels/{teacher}.txt'
         names[teacher] = (
             label_files.parse(storage.parse_text(_read(path), path, 'Restore the file', BadRecord), path)
-            if tf.io.gfile.exists(path)
+            if gfiles.exists(path)
             else ()
         )
         if len(names[teacher]) != about.classes:
@@ -303,21 +296,8 @@ def read_labels(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _read(path: str) -> bytes:
-    """The content of a file, wherever TensorFlow can read. Raises BadRecord."""
+    """The content of a file. Raises BadRecord."""
     try:
-        with tf.io.gfile.GFile(path, 'rb') as file:
-            return file.read()
-    except tf.errors.OpError as error:
+        return gfiles.read(path)
+    except OSError as error:
         raise BadRecord(f'{path}: cannot be read ({words(error)})') from error
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _int(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _floats(values: NDArray[np.float32]) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values.ravel()))

@@ -1,4 +1,4 @@
-"""Random access to the records of TFRecord files, wherever TensorFlow can read.
+"""Random access to the records of TFRecord files, and writing them.
 
 A file is a sequence of records, each with its length before it and checksums (CRC-32C, masked) of both. With an
 index of their offsets, any record is one read away, and an order of training is just a list of numbers.
@@ -13,11 +13,11 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from soundnet_tf import storage
 from soundnet_tf.errors import BadRecord, SoundNetError
+from soundnet_tf.records import gfiles
 
 HEADER, FRAME = 12, 16
 """Bytes before a record, and around it."""
@@ -48,11 +48,11 @@ class Index:
         path, row = self.where(number)
         size = int(self.size[number])
         try:
-            with _open(path) as file:
+            with gfiles.opened(path) as (file, _):
                 file.seek(int(self.start[number]))
                 framed = file.read(size + FRAME)
-        except (OSError, tf.errors.OpError) as error:
-            raise BadRecord(f'{path}, record {row}: cannot be read ({_reason(error)}). {AGAIN}') from None
+        except OSError as error:
+            raise BadRecord(f'{path}, record {row}: cannot be read ({gfiles.words(error)}). {AGAIN}') from None
         record = framed[HEADER : HEADER + size]
         if len(framed) < size + FRAME or _masked(record) != struct.unpack('<I', framed[-4:])[0]:
             raise BadRecord(f'{path}, record {row}: damaged, wrong checksum. {AGAIN}')
@@ -95,17 +95,18 @@ def _sizes(path: str) -> tuple[NDArray[np.int64], str]:
     """The sizes of the records of one file, as far as they are known, and what is wrong with the file."""
     known = _summarised(path)
     try:
-        with _open(path) as file:
-            there = file.seek(0, os.SEEK_END) if hasattr(file, 'fileno') else file.size()
+        with gfiles.opened(path) as (file, there):
             if known is not None and _taken(known) == there:
                 return known, ''
             # The summary may be older than the file, but the file must not be a part of what it lists.
             sizes = _scanned(file, there)
-    except (OSError, tf.errors.OpError) as error:
-        return _longer(known, np.zeros(0, np.int64)), f'{path}: cannot be read ({_reason(error)}). {AGAIN}'
+    except OSError as error:
+        return _longer(known, np.zeros(0, np.int64)), f'{path}: cannot be read ({gfiles.words(error)}). {AGAIN}'
     cut = known is not None and len(sizes) < len(known) and np.array_equal(known[: len(sizes)], sizes)
     if _taken(sizes) == there and not cut:
         return sizes, ''
+    if known is None and not len(sizes):
+        return sizes, f'{path}: damaged, or not a TFRecord file. {AGAIN}'
     sizes = _longer(known, sizes)
     return sizes, f'{path}: damaged, {there:,} bytes instead of {_taken(sizes):,}. {AGAIN}'
 
@@ -120,13 +121,11 @@ def _taken(sizes: NDArray[np.int64]) -> int:
 
 def _summarised(path: str) -> NDArray[np.int64] | None:
     summary = f'{os.path.splitext(path)[0]}.json'
-    if not tf.io.gfile.exists(summary):
-        return None
     try:
-        with tf.io.gfile.GFile(summary, 'rb') as file, storage.readable(summary):
-            sizes = np.array(storage.parse_json(file.read(), summary)['sizes'], np.int64)
+        with storage.readable(summary):
+            sizes = np.array(storage.parse_json(gfiles.read(summary), summary)['sizes'], np.int64)
             return sizes if sizes.ndim == 1 and (sizes >= 0).all() else None
-    except (SoundNetError, tf.errors.OpError):
+    except (SoundNetError, OSError):
         return None
 
 
@@ -142,12 +141,10 @@ def _scanned(file: Any, there: int) -> NDArray[np.int64]:
     return np.array(sizes, np.int64)
 
 
-def _open(path: str) -> Any:
-    return tf.io.gfile.GFile(path, 'rb') if '://' in path else open(path, 'rb')
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else getattr(error, 'message', '')) or type(error).__name__
+def framed(record: bytes) -> bytes:
+    """A record as a TFRecord file has it."""
+    length = struct.pack('<Q', len(record))
+    return b''.join([length, struct.pack('<I', _masked(length)), record, struct.pack('<I', _masked(record))])
 
 
 def _masked(data: bytes) -> int:

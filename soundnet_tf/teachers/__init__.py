@@ -32,7 +32,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 from numpy.typing import NDArray
 
@@ -178,6 +177,8 @@ def centre(frame: Frame, side: int, size: int) -> NDArray[np.float32]:
     if min(height, width) == side:
         picture = frame
     else:
+        import tensorflow as tf
+
         scale = side / min(height, width)
         shape = [max(side, round(height * scale)), max(side, round(width * scale))]
         picture = np.asarray(tf.image.resize(frame, shape, antialias=True))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from soundnet_tf.errors import SoundNetError
@@ -132,6 +131,8 @@ def _takes_batches(path: str, pictures: NDArray[Any], singly: Run) -> bool:
 
 
 def _saved_model(path: str) -> tuple[Run, int]:
+    import tensorflow as tf
+
     module: Any = tf.saved_model.load(path)
     if 'serving_default' not in module.signatures:
         raise ValueError('it has no serving signature')
@@ -163,6 +164,8 @@ def _keras_model(path: str) -> tuple[Run, int]:
 
 
 def _keras_run(net: Any, size: int) -> Run:
+    import tensorflow as tf
+
     frames_like = tf.TensorSpec([None, size, size, 3], tf.float32)
     call = tf.function(lambda frames: net(frames, training=False), input_signature=[frames_like])
     return lambda frames: np.asarray(call(tf.constant(frames, tf.float32)), np.float32)

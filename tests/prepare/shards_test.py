@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.plan import Layout, Part
 from soundnet_tf.prepare.stages import Settings, Skipped
-from soundnet_tf.records import Sample
+from soundnet_tf.records import Sample, tfrecords
 from tests.prepare import made
 
 CLASSES = {'scenes': 4}
@@ -126,12 +127,10 @@ def test_no_room_left(tmp_path):
 
 
 def test_a_disk_that_is_full(tmp_path, monkeypatch):
-    import tensorflow as tf
-
     def full(*_):
-        raise tf.errors.ResourceExhaustedError(None, None, 'No space left on device')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(records, 'encode', full)
+    monkeypatch.setattr(tfrecords, 'framed', full)
     with pytest.raises(SoundNetError, match=r'cannot be written \(No space left on device\)\. Free some space'):
         shards.write(records.shard_paths(tmp_path, 1)[0], [sample('a')], Clock())
     assert os.listdir(tmp_path) == []

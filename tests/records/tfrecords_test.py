@@ -34,6 +34,14 @@ def test_as_tensorflow_reads_them(tmp_path_factory, files, summarised):
     assert [index.where(number) for number in range(len(index))] == rows
 
 
+@given(contents=st.lists(st.binary(max_size=50), max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_tensorflow_reads_what_is_framed(tmp_path_factory, contents):
+    path = tmp_path_factory.mktemp('files') / 'a.tfrecord'
+    path.write_bytes(b''.join(map(tfrecords.framed, contents)))
+    assert [record.numpy() for record in tf.data.TFRecordDataset(str(path))] == contents
+
+
 def test_where_there_is_no_file_system():
     path = write('ram://tfrecords_test/a.tfrecord', [b'one', b'two'])
     index = tfrecords.index([path])
