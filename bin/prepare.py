@@ -56,7 +56,7 @@ SHARDS = flags.DEFINE_integer(
     'Number of TFRecord files, of new videos (default: one per 256, of a new dataset at least 8).',
     lower_bound=1,
 )
-JOBS = flags.DEFINE_integer('jobs', None, 'Threads that read videos (default: one per core).', lower_bound=1)
+JOBS = flags.DEFINE_integer('jobs', None, 'Videos that are read at once (default: one per core).', lower_bound=1)
 BATCH = flags.DEFINE_integer('teacher_batch', 64, 'Frames per batch of a teacher.', lower_bound=1)
 DOWNLOADS = flags.DEFINE_string('downloads', None, 'Keep downloaded videos here (default: delete them after use).')
 FETCH_PER_S = flags.DEFINE_float('fetch_per_s', 10.0, 'Maximum web requests per second.', lower_bound=0.01)

@@ -9,7 +9,7 @@ import pytest
 from tools.build_file import ROOT, build_file, command, foreign_imports, modules, own_imports, subpackage
 
 # From the bottom up: a module may import from its own subpackage, from its own layer and from any layer below.
-TABLES = {'version', 'errors', 'storage', 'threads', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
+TABLES = {'version', 'errors', 'storage', 'parallel', 'spec', 'geometry', 'config', 'clips', 'labels', 'experiments'}
 SOUND = {'audio', 'progress', 'web'}
 NETS = {'nets', 'records', 'training'}
 FEATURES = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, fit_length
 from soundnet_tf.errors import ExportRefused, SoundNetError
 from soundnet_tf.export import truth
-from soundnet_tf.nets import processes
+from soundnet_tf.parallel import processes
 
 if TYPE_CHECKING:
     from soundnet_tf.nets.model import SoundNet

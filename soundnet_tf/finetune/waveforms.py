@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from soundnet_tf import progress, threads
+from soundnet_tf import progress
 from soundnet_tf.audio import Waveform, decoding
 from soundnet_tf.errors import BadAudio
 from soundnet_tf.evaluation.datasets import raise_unreadable
 from soundnet_tf.finetune import loudness
+from soundnet_tf.parallel import threads
 
 FULL_SCALE = 32_767
 

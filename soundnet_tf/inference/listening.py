@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from soundnet_tf import threads
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, notes
 from soundnet_tf.audio.blocks import Sound
 from soundnet_tf.audio.notes import Note
 from soundnet_tf.errors import BadAudio, MissingTool, ShortClip
 from soundnet_tf.inference.embedding import Clip, InputError, Listener, Opened, Timed
+from soundnet_tf.parallel import threads
 
 BATCH_S = 160
 """Seconds of sound in a batch: more is no faster, and takes more memory."""

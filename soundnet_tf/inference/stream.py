@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundnet_tf import audio, geometry, threads
+from soundnet_tf import audio, geometry
 from soundnet_tf.audio import SAMPLE_RATE, SILENCE_DBFS, Short, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.embedding import Embedding
 from soundnet_tf.nets import forks
+from soundnet_tf.parallel import threads
 from soundnet_tf.spec import NetSpec
 
 if TYPE_CHECKING:

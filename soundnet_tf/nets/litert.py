@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from soundnet_tf.errors import MissingTool, SoundNetError
-from soundnet_tf.nets import processes
+from soundnet_tf.parallel import processes
 
 Model = str | os.PathLike[str] | bytes
 """The path of a TFLite file, or its content."""

@@ -14,8 +14,9 @@ import sys
 
 from soundnet_tf import storage
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.nets import processes, registry
+from soundnet_tf.nets import registry
 from soundnet_tf.nets.registry import Listed
+from soundnet_tf.parallel import processes
 
 Path = str | os.PathLike[str]
 

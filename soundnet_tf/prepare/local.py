@@ -1,4 +1,4 @@
-"""Preparation on one machine: threads decode sound and frames, the teachers label them, shards are written."""
+"""Preparation on one machine: processes decode sound and frames, the teachers label them, shards are written."""
 
 import contextlib
 import functools
@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from soundnet_tf import progress, storage, threads
+from soundnet_tf import progress, storage
+from soundnet_tf.parallel import threads
 from soundnet_tf.prepare import pace, plan, shards, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
+from soundnet_tf.prepare.readers import Readers
 from soundnet_tf.prepare.shards import Report
 from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from soundnet_tf.prepare.web.videos import Fetcher
@@ -22,6 +24,9 @@ from soundnet_tf.teachers import Teacher
 
 CLIPS_WAITING = 4
 """Per video: frames are large."""
+
+MANY = 24
+"""So many videos are read in processes; fewer are read by threads before the processes would have started."""
 
 DOWNLOADS, AHEAD = 16, 256
 """Download threads, and how many videos they may be ahead, so that a slow one does not delay the others."""
@@ -45,7 +50,7 @@ def run(
 ) -> Report:
     """Prepare a dataset of the videos in the folder `out`, resume a stopped run, or add videos to a dataset.
 
-    `number` is the number of shards of videos that are new, `jobs` of threads that read videos; a teacher's batch has
+    `number` is the number of shards of videos that are new, `jobs` of videos that are read at once; a teacher's batch has
     about `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
     `out/downloads` until their shard is written. `retry` repeats the failed videos of finished shards.
     `left_out` is listed with the videos that give no record.
@@ -65,10 +70,14 @@ def run(
         is_remote = storage.is_remote(folder)
         place = downloads or (tempfile.mkdtemp(prefix='soundnet') if is_remote else f'{folder}/downloads')
         files = _Files(Fetcher(place, keep=downloads is not None, per_second=fetches_per_s), clock)
-        with bar, ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
+        readers = Readers(settings, side, clock)
+        with bar, contextlib.closing(readers), ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
             def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[VideoClip | Skipped]:
-                return stages.extract(*item, settings, side, clock)
+                if len(waiting) < MANY:
+                    return stages.extract(*item, settings, side, clock)
+                path = stages.located(*item)
+                return iter([path]) if isinstance(path, Skipped) else readers.read(item[0], path)
 
             clips_ahead = threads.iterate_ahead(pool, extract, files.ahead(waiting), 2 * jobs, CLIPS_WAITING)
             with contextlib.closing(clips_ahead) as taken:

@@ -116,23 +116,33 @@ def side_of(teachers: Iterable[Teacher]) -> int:
 def extract(
     video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
 ) -> Iterator[VideoClip | Skipped]:
-    """The clips of a video, one after the other, with one of them in memory.
+    """`located`, then `read`."""
+    path = located(video, file)
+    yield from [path] if isinstance(path, Skipped) else read(video, path, settings, side, clock)
 
-    `file` returns the path of the video's file, or raises Unusable; frames have `side` pixels on
-    their shorter side, 0 for no frames. Clips before damage are used. An exception of any other kind concerns this
-    video alone; only those of `file`, such as a full disk, and missing packages concern the run.
+
+def located(video: Video, file: Callable[[], str]) -> str | Skipped:
+    """The path of a video's file, which `file` returns, or the reason why there is none if it raises Unusable.
+
+    An exception of any other kind concerns this video alone, but for a full disk and missing packages.
     """
-    samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
-        path = file()
+        return file()
     except media.Unusable as error:
-        yield Skipped(video.id, video.path, error.reason, error.detail)
-        return
+        return Skipped(video.id, video.path, error.reason, error.detail)
     except (OSError, Stopped, MissingTool):
         raise
     except Exception as error:
-        yield unexpected(video.id, video.path, error)
-        return
+        return unexpected(video.id, video.path, error)
+
+
+def read(video: Video, path: str, settings: Settings, side: int, clock: Clock) -> Iterator[VideoClip | Skipped]:
+    """The clips of a video's file, one after the other, with one of them in memory.
+
+    Frames have `side` pixels on their shorter side, 0 for no frames. Clips before damage are used. An exception
+    concerns this video alone; only missing packages concern the run.
+    """
+    samples, start_s = round(settings.clip_s * SAMPLE_RATE), 0.0
     try:
         waveforms = sound.waveforms(path, samples, settings.channel, settings.strict)
         pictures = Pictures(path, side)

@@ -15,8 +15,8 @@ from soundnet_tf.errors import BadAudio, ShortClip, SoundNetError
 from soundnet_tf.inference import Embedder
 from soundnet_tf.inference.embedding import Clip
 from soundnet_tf.inference.files import echo
+from soundnet_tf.parallel.threads import ahead
 from soundnet_tf.spec import NetSpec
-from soundnet_tf.threads import ahead
 from soundnet_tf.visualize import spectra
 
 MIN_SAMPLES = SAMPLE_RATE // 5

@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from soundnet_tf import storage, threads
+from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.engines.base import Shared
 from soundnet_tf.inference.stream import NetStream, Outputs
 from soundnet_tf.nets import litert, native, saved
+from soundnet_tf.parallel import threads
 
 AT_ONCE_S = 60.0
 """Seconds of sound that LiteRT processes before it copies the weights for faster kernels, which takes time."""
