@@ -50,8 +50,8 @@ def run(
 ) -> Report:
     """Prepare a dataset of the videos in the folder `out`, resume a stopped run, or add videos to a dataset.
 
-    `number` is the number of shards of videos that are new, `jobs` of videos that are read at once; a teacher's batch has
-    about `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
+    `number` is the number of shards of videos that are new, `jobs` of videos that are read at once; a teacher's batch
+    has about `frames_per_batch` frames. Downloads are kept in the folder `downloads`; by default they are in
     `out/downloads` until their shard is written. `retry` repeats the failed videos of finished shards.
     `left_out` is listed with the videos that give no record.
     Raises SoundNetError if `out` was started with other teachers or settings, if another run

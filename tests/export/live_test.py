@@ -1,5 +1,6 @@
 """The live page in a real browser: its answers are Python's, for files and a microphone, without a network."""
 
+import base64
 import functools
 import json
 import threading
@@ -206,6 +207,25 @@ def test_a_first_channel_that_is_silent(opened, tmp_path):
     answers(page, tmp_path / 'right.wav')
     assert page.locator('.best').inner_text() == 'Dog bark'
     assert 'its first channel is silent; another is heard' in page.locator('#status').inner_text()
+
+
+def test_several_files_dropped_at_once(opened):
+    page = opened()
+    encoded = [base64.b64encode(clips.path(name).read_bytes()).decode() for name in ('rooster', 'dog_bark')]
+    page.evaluate(
+        """async (encoded) => {
+          const dropped = new DataTransfer();
+          for (const [index, one] of encoded.entries()) {
+            const data = await (await fetch(`data:audio/ogg;base64,${one}`)).arrayBuffer();
+            dropped.items.add(new File([data], `${index}.ogg`));
+          }
+          document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: dropped }));
+        }""",
+        encoded,
+    )
+    page.wait_for_selector('body[data-done]')
+    assert page.locator('.best').inner_text() == 'Rooster'
+    assert page.locator('#status').inner_text().startswith('0.ogg (the first of 2 files; drop one at a time): 5.00 s')
 
 
 def test_a_microphone_that_is_not_there_or_not_allowed(opened):

@@ -138,7 +138,7 @@ function pressed(on) {
   $('#microphone').textContent = on ? 'Stop' : 'Listen';
 }
 
-async function open(file) {
+async function open(file, ...others) {
   const mine = start();
   if (!file.size) return status(`${file.name} is empty.`);
   status(`${file.name}: decoding…`);
@@ -154,7 +154,10 @@ async function open(file) {
   const channels = Array.from({ length: sound.numberOfChannels }, (_, index) => sound.getChannelData(index));
   // The first one, as in Python, but where it is silent and another is not.
   const samples = channels.find((channel) => channel.some((sample) => Math.abs(sample) > 1e-4)) || channels[0];
-  const name = samples === channels[0] ? file.name : `${file.name} (its first channel is silent; another is heard)`;
+  const notes = [];
+  if (samples !== channels[0]) notes.push('its first channel is silent; another is heard');
+  if (others.length) notes.push(`the first of ${others.length + 1} files; drop one at a time`);
+  const name = notes.length ? `${file.name} (${notes.join('; ')})` : file.name;
   begin(mine, sound.sampleRate, { live: false, name, seconds: sound.duration });
   const player = $('#player');
   URL.revokeObjectURL(player.src);
@@ -359,8 +362,8 @@ document.body.ondragleave = () => document.body.classList.remove('over');
 document.body.ondrop = (event) => {
   event.preventDefault();
   document.body.classList.remove('over');
-  const [file] = event.dataTransfer.files;
-  if (file && !$('#file').disabled) open(file);
+  const files = event.dataTransfer.files;
+  if (files.length && !$('#file').disabled) open(...files);
 };
 
 load().catch((error) => status(`The page cannot be loaded: ${error.message}. Is its server running?`));
