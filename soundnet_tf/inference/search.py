@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import storage
+from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.array_files import ARRAYS
 from soundnet_tf.inference.embed import Embedder, load
@@ -39,16 +40,18 @@ class Found(NamedTuple):
 
     query: str
     matches: tuple[Match, ...]
+    silent: bool = False
 
     def text(self) -> str:
         """For people: the query, and below it a line for each clip."""
         if not self.matches:
-            return f'{self.query}\n  nothing found'
+            why = f'silence (below {SILENCE_DBFS:.0f} dBFS)' if self.silent else 'nothing found'
+            return f'{self.query}\n  {why}'
         return '\n'.join([self.query, *(f'  {match.similarity:6.3f}  {match.path}' for match in self.matches)])
 
     def json(self) -> str:
         """A line of JSON."""
-        return json.dumps({'query': self.query, 'matches': [match._asdict() for match in self.matches]})
+        return json.dumps({**self._asdict(), 'matches': [match._asdict() for match in self.matches]})
 
 
 class Index:
@@ -120,6 +123,9 @@ def read(path: str | os.PathLike[str], layer: str = '', damaged: list[str] | Non
         layers[row['layer']] = None
         if row['layer'] != (layer or next(iter(layers))):
             continue
+        # Of silence a net gives constants, which are like those of quiet clips.
+        if str(row['silent']) == 'True':  # CSV has texts
+            continue
         own = {key: row[key] for key in SETTINGS}
         settings = settings or own
         if own != settings:
@@ -133,7 +139,9 @@ def read(path: str | os.PathLike[str], layer: str = '', damaged: list[str] | Non
     if layer and layer not in layers:
         raise SoundNetError(f'{where}: no embeddings of the layer {layer!r}. Use {names}')
     if not layer and len(layers) > 1:
-        raise SoundNetError(f'{where}: embeddings of several layers. Choose one with layer: {names}')
+        raise SoundNetError(f'{where}: embeddings of several layers. Choose one with --layer (layer=): {names}')
+    if not vectors:
+        raise SoundNetError(f'{where}: only silence. Embed other sounds')
     return Index(paths, np.stack(vectors), layer or names, settings or {})
 
 
@@ -149,16 +157,15 @@ def search_files(
     def done(file: SoundFile, embeddings: Embeddings | None) -> None:
         if embeddings is not None:
             own = embeddings[index.layer]
-            # Of silence a net gives constants, which are like those of quiet clips.
             matches = [] if own.silent else index.nearest(index.pooled(own), top, leave_out=file.path)
-            show(Found(file.path, tuple(matches)))
+            show(Found(file.path, tuple(matches), own.silent))
 
     listen(embedder.listener, files, [index.layer], done, tally, len(files))
     return tally
 
 
 def _rows(where: pathlib.Path, damaged: list[str] | None) -> Iterator[Mapping[str, Any]]:
-    keys = ['path', 'layer', *SETTINGS]
+    keys = ['path', 'layer', 'silent', *SETTINGS]
     if where.is_dir():
         yield from _of_folder(where, damaged)
         return

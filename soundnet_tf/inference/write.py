@@ -212,7 +212,7 @@ def record(embeddings: Embeddings, facts: Facts, stamped: Mapping[str, int]) -> 
     """
     sound = next(iter(embeddings.values()))
     row = {**facts, **stamped, 'sample_rate': SAMPLE_RATE, 'seconds': sound.seconds}
-    row |= {'tiled': sound.tiled, 'padded': sound.padded}
+    row |= {'tiled': sound.tiled, 'padded': sound.padded, 'silent': sound.silent}
     for layer, embedding in embeddings.items():
         suffix = f'_{layer}' if len(embeddings) > 1 else ''
         if facts['pool'] == 'none':

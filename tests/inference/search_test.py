@@ -62,8 +62,13 @@ def sounds(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('pool', ['none', 'mean', 'max'])
 @pytest.mark.parametrize('format', FORMATS)
-def test_every_format_is_an_index(embedder, sounds, format, pool):
-    embed_files(embedder, sounds, f'out.{format}', format, ['conv7', 'pool5'], pool)
+def test_every_format_is_an_index_but_for_silence(embedder, sounds, format, pool):
+    soundfile.write('silent.wav', np.zeros(3 * SAMPLE_RATE), SAMPLE_RATE)
+    silent = files.find(['silent.wav'])
+    embed_files(embedder, silent, f'silent.{format}', format, ['conv7'], pool)
+    with pytest.raises(SoundNetError, match=rf'silent\.{format}: only silence\. Embed other sounds'):
+        search.read(f'silent.{format}')
+    embed_files(embedder, [*sounds, *silent], f'out.{format}', format, ['conv7', 'pool5'], pool)
     for layer in ('conv7', 'pool5'):
         index = search.read(f'out.{format}', layer)
         wanted = [embedder.embed_file(sound.path, layer) for sound in sounds]
@@ -73,7 +78,9 @@ def test_every_format_is_an_index(embedder, sounds, format, pool):
         assert (index.layer, index.settings['pool'], index.settings['weights_sha256']) == (layer, pool, 'abc')
         for vector in vectors:
             assert dict(index.nearest(vector)) == pytest.approx(dict(truth.nearest(vector)), abs=1e-6)
-    with pytest.raises(SoundNetError, match=r'embeddings of several layers\. Choose one with layer: pool5, conv7'):
+    with pytest.raises(
+        SoundNetError, match=r'embeddings of several layers\. Choose one with --layer \(layer=\): pool5, conv7'
+    ):
         search.read(f'out.{format}')
     with pytest.raises(SoundNetError, match=r"no embeddings of the layer 'conv1'\. Use pool5, conv7"):
         search.read(f'out.{format}', 'conv1')
@@ -127,7 +134,7 @@ def test_the_command(home):
     assert [f'  {match["similarity"]:6.3f}  {match["path"]}' for match in first['matches']] == out[1:]
     soundfile.write(home / 'silence.wav', np.zeros(3 * SAMPLE_RATE), SAMPLE_RATE)
     status, lines, err, _ = call('search', *arguments, 'silence.wav', cwd=home)
-    assert (status, lines, err) == (0, ['silence.wav', '  nothing found'], [])
+    assert (status, lines, err) == (0, ['silence.wav', '  silence (below -70 dBFS)'], [])
     (home / 'sounds' / 'bad.wav').write_text('dear sir')
     status, lines, err, _ = call('search', *arguments, '--format=page', '--out=page', 'sounds', cwd=home)
     (home / 'sounds' / 'bad.wav').unlink()

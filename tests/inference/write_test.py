@@ -71,6 +71,7 @@ def test_an_npz_for_each_sound(embedder, sounds):
         'seconds': 2.0,
         'tiled': False,
         'padded': False,
+        'silent': False,
     }
 
 
