@@ -76,6 +76,4 @@ def test_the_example_cuts_without_a_rest_and_is_not_sure(files, tmp_path):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={}, cwd=tmp_path)
     assert not done.returncode, done.stderr[-2000:]
     said = done.stdout.splitlines()
-    assert len(said) == 2 * 2 * 3
-    assert {line.partition(',')[0] for line in said} == {'0.00 s', '5.20 s'}
-    assert sum(', places, not sure: ' in line for line in said) == sum(', imagenet: ' in line for line in said) == 6
+    assert [line.partition(': ')[0] for line in said] == ['places, not sure'] * 3 + ['imagenet'] * 3
