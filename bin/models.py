@@ -1,12 +1,14 @@
-"""List the nets that have a name, print what is known about one, or make one available on this machine.
+"""List the nets that have a name, print what is known about one, fetch one, or give your own a name.
 
     soundnet-models list
     soundnet-models show soundnet8-esc10
     soundnet-models fetch soundnet8
+    soundnet-models add birds runs/birds/net
 
 list, or no argument: a table of all nets that can be passed as --model=NAME to the other commands.
 show NAME: licence, size, heads, accuracy, source and the model card.
 fetch NAME: download, or convert, the net now instead of at its first use.
+add NAME FOLDER: copy a saved net to $SOUNDNET_HOME, so that --model=NAME finds it from everywhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +24,7 @@ ACCURACY_WIDTH = 60
 
 
 def main(arguments: Sequence[str]) -> None:
-    """List, show or fetch."""
+    """List, show, fetch or add."""
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.nets import catalog, lookup, registry
 
@@ -38,8 +40,11 @@ def main(arguments: Sequence[str]) -> None:
             print('\n'.join(_describe(models[name])))
         case ['fetch', name]:
             print(f'{name}: {lookup.find(name)}')
+        case ['add', name, folder]:
+            print(f'{name}: {lookup.add(name, folder)}')
         case _:
-            raise SoundNetError(f'{" ".join(arguments)}: not understood. Use list, show NAME or fetch NAME')
+            usage = 'Use list, show NAME, fetch NAME or add NAME FOLDER'
+            raise SoundNetError(f'{" ".join(arguments)}: not understood. {usage}')
 
 
 def _table(models: 'Sequence[ModelInfo]') -> Iterator[str]:

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pathlib
 import shlex
+import shutil
 import sys
 
 from soundnet_tf import storage
@@ -57,6 +58,22 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
         )
     # A registered net that is damaged; opening it reports what is missing.
     return place if place.is_dir() else path
+
+
+def add(name: str, folder: Path) -> pathlib.Path:
+    """Copy a saved net to the folder of the nets with names, in place of one that was added before; returns its place.
+
+    Raises SoundNetError for an invalid name or one that is taken by an included net, and if there is no saved net.
+    """
+    place, source = registry.place(name), pathlib.Path(folder)
+    if name in registry.listed() or name in registry.PUBLISHED or name in registry.PACKAGED:
+        raise SoundNetError(f'{name}: the name of another net. Use another name')
+    if not registry.is_net(source):
+        raise SoundNetError(f'{source}: no spec.json, so it is not a saved net. Pass a folder such as runs/first/net')
+    if source.resolve() != place.resolve():
+        with storage.whole_folder(place) as draft:
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+    return place
 
 
 def _converted(name: str) -> pathlib.Path:

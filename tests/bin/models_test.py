@@ -50,15 +50,28 @@ def test_fetch_prints_the_folder(models):
     assert out[0].endswith('savedmodels/soundnet5-esc10')
 
 
+def test_add_gives_a_net_a_name(models, tmp_path):
+    net = saved.save_net(model.build(thin_spec(SOUNDNET5)), tmp_path / 'runs' / 'net')
+    place = tmp_path / 'nets' / 'birds'
+    for _ in range(2):
+        assert models('add', 'birds', str(net)) == (0, [f'birds: {place}'], [])
+    assert (place / 'weights.npz').read_bytes() == (net / 'weights.npz').read_bytes()
+    assert models('fetch', 'birds')[1] == [f'birds: {place}']
+    assert models('add', 'birds', str(place))[0] == 0
+
+
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
+        (['add', 'soundnet8', 'x'], 'soundnet8: the name of another net. Use another name'),
+        (['add', 'mine', 'x'], 'x: no spec.json, so it is not a saved net. Pass a folder such as runs/first/net'),
+        (['add', 'a b', 'x'], "'a b': invalid model name"),
         (
             ['show', 'mime'],
             'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10, soundnet8-small',
         ),
         (['fetch', 'mime'], 'mime: no such model'),
-        (['fetch'], 'fetch: not understood. Use list, show NAME or fetch NAME'),
+        (['fetch'], 'fetch: not understood. Use list, show NAME, fetch NAME or add NAME FOLDER'),
         (['delete', 'soundnet8'], 'delete soundnet8: not understood'),
     ],
 )
