@@ -19,13 +19,14 @@ from soundnet_tf.visualize.wanted import Inputs, Wanted
 
 def of(
     embedder: Embedder,
+    name: str,
     sounds: Sequence[files.SoundFile],
     survey: Survey,
     inputs: Inputs,
     wanted: Wanted,
     folder: pathlib.Path,
 ) -> dict[str, Any]:
-    """Return the data of the page for the surveyed sounds, and write pictures and sounds to `folder`."""
+    """Return the data of the page on the net `name` for the surveyed sounds; write pictures and sounds to `folder`."""
     spec = embedder.spec
     usable = np.flatnonzero(np.isfinite(survey.seconds))
     mapped = survey.mapped[np.isin(survey.mapped, usable)]
@@ -51,7 +52,7 @@ def of(
     longest = int(usable[np.argmax(survey.seconds[usable])])
     line, line_name = wanted.timeline or sounds[longest].path, wanted.timeline or str(sounds[longest].name)
     return {
-        'title': f'What {spec.name} responds to',
+        'title': f'What {name} responds to',
         'net': _net(embedder, survey),
         'written': datetime.date.today().isoformat(),
         'failed': dict(survey.failed),

@@ -75,7 +75,7 @@ def write(
         tally = survey.conduct(known, embedder, sounds, parts / STATE)
         if not np.isfinite(known.seconds).any():
             raise SoundNetError('no usable sounds: all of them failed or are too short. Pass other sounds')
-        page.write(parts, contents.of(embedder, sounds, known, inputs, wanted, parts))
+        page.write(parts, contents.of(embedder, _name(net), sounds, known, inputs, wanted, parts))
         storage.write_json(parts / ABOUT, about | {FAILED: dict(known.failed), 'lost': known.failed_sounds})
         _replace(out, parts)
     return tally
@@ -119,6 +119,12 @@ def _require_report(folder: pathlib.Path) -> None:
 def _is_temporary(name: str) -> bool:
     """Whether it may be a leftover of a stopped run, see `storage.whole_file`."""
     return name[0] == '.' and name.endswith('.part')
+
+
+def _name(net: saved.Path) -> str:
+    """What a reader knows the net by: its folder, or the run's that it was trained in."""
+    folder = pathlib.Path(net).resolve()
+    return folder.parent.name if folder.name == 'net' else folder.name
 
 
 def _resolve_layers(embedder: Embedder, wanted: Wanted) -> Wanted:

@@ -14,8 +14,8 @@ from soundnet_tf.visualize import spectra
 MAX_S = 120
 """Max length shown, in seconds; only the beginning of a longer file is shown."""
 
-MAX_CLASSES = 6
-"""Max classes per head: those with the highest peak probability."""
+MIN_CLASSES, MAX_CLASSES = 6, 12
+"""Classes per head: those that are the most probable at some time, and more by their peak probability."""
 
 MIN_PROBABILITY = 0.02
 """Classes whose probability never reaches this are omitted."""
@@ -56,12 +56,18 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
     }
 
 
+def shown(values: Any) -> list[int]:
+    """The classes to show of probabilities `[time, classes]`."""
+    best, tops = values.max(axis=0), set(values.argmax(axis=1).tolist())
+    ranking = sorted(range(len(best)), key=lambda index: (index not in tops, -best[index]))
+    count = min(max(len(tops), MIN_CLASSES), MAX_CLASSES, max(1, int((best >= MIN_PROBABILITY).sum())))
+    return ranking[:count]
+
+
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:
     names = [labels.short(head, name) for name in embedder.labels[head]]
-    best = values.max(axis=0)
-    classes = np.argsort(-best, kind='stable')[: max(1, min(MAX_CLASSES, int((best >= MIN_PROBABILITY).sum())))]
     # Sorted by the time of their peak.
-    classes = sorted(classes.tolist(), key=lambda index: (int(values[:, index].argmax()), index))
+    classes = sorted(shown(values), key=lambda index: (int(values[:, index].argmax()), index))
     return {
         'name': head,
         'hop': geometry.hop(embedder.spec, head) / SAMPLE_RATE,
