@@ -144,6 +144,9 @@ def test_silence_and_files_that_are_no_sound(opened, tmp_path):
     page.set_input_files('#file', str(tmp_path / 'notes.mp3'))
     page.get_by_text('notes.mp3: no sound that this browser can decode. Convert it to wav, mp3 or ogg.').wait_for()
     assert page.locator('.best').inner_text() == ''
+    soundfile.write(tmp_path / 'nan.wav', np.full(3 * SAMPLE_RATE, np.nan), SAMPLE_RATE, 'FLOAT')
+    page.set_input_files('#file', str(tmp_path / 'nan.wav'))
+    page.get_by_text('nan.wav: has NaN or infinite samples. Export it again.').wait_for()
     (tmp_path / 'empty.wav').touch()
     page.set_input_files('#file', str(tmp_path / 'empty.wav'))
     page.get_by_text('empty.wav is empty.').wait_for()

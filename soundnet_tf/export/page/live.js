@@ -154,6 +154,7 @@ async function open(file, ...others) {
   const channels = Array.from({ length: sound.numberOfChannels }, (_, index) => sound.getChannelData(index));
   // The first one, as in Python, but where it is silent and another is not.
   const samples = channels.find((channel) => channel.some((sample) => Math.abs(sample) > 1e-4)) || channels[0];
+  if (!samples.every(Number.isFinite)) return status(`${file.name}: has NaN or infinite samples. Export it again.`);
   const notes = [];
   if (samples !== channels[0]) notes.push('its first channel is silent; another is heard');
   if (others.length) notes.push(`the first of ${others.length + 1} files; drop one at a time`);
@@ -231,9 +232,10 @@ function summary(answers) {
     }) : ['silence'];
     for (const name of names) counts.set(name, (counts.get(name) || 0) + 1);
   }
-  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
+  const ranked = [...counts].sort((a, b) => b[1] - a[1]), most = ranked.slice(0, 3), rest = ranked.length - most.length;
   if (answers.length === 1) return most.map(([name]) => name).join(', ');
-  return `${answers.length} answers: ${most.map(([name, count]) => `${name} (${count})`).join(', ')}`;
+  const named = most.map(([name, count]) => `${name} (${count})`).join(', ');
+  return `${answers.length} answers: ${named}${rest ? ` and ${rest} other${rest > 1 ? 's' : ''}` : ''}`;
 }
 
 // Pictures
@@ -281,6 +283,7 @@ function draw() {
     pen.imageSmoothingEnabled = false;
     pen.drawImage(scratch, 0, 0, width * visible.length / count, 160);
   }
+  axes(pen, width, from);
   const player = $('#player');
   if (!player.hidden) {
     pen.fillStyle = '#fff';
@@ -288,6 +291,23 @@ function draw() {
     if (!player.paused) changed();
   }
   for (const head of net.heads) timeline(head, from);
+}
+
+// Frequencies at the left, as `Spectrogram` spaces them, and seconds below.
+function axes(pen, width, from) {
+  Object.assign(pen, { font: '11px system-ui, sans-serif', textBaseline: 'middle', shadowColor: '#000', shadowBlur: 4 });
+  pen.fillStyle = '#fff';
+  for (const [hertz, name] of [[100, '100 Hz'], [1000, '1 kHz'], [5000, '5 kHz']]) {
+    const y = 160 * (1 - Math.log(hertz / 50) / Math.log(11025 / 50));
+    pen.fillRect(0, y, 4, 1);
+    pen.fillText(name, 6, y);
+  }
+  for (let second = 5 * Math.floor(from / 5 + 1); second < from + SPAN_S; second += 5) {
+    const x = (second - from) * width / SPAN_S;
+    pen.fillRect(x, 154, 1, 6);
+    pen.fillText(`${second} s`, x + 3, 153);
+  }
+  pen.shadowBlur = 0;
 }
 
 // From black by violet and orange to pale yellow: as bright as it is loud.
