@@ -6,6 +6,7 @@ Without a reader of stderr the work continues, and its messages are dropped.
 
 import contextlib
 import errno
+import logging as python_logging
 import os
 import re
 import signal
@@ -52,6 +53,7 @@ def run(
     if os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3') == '3':
         native.import_tensorflow_quietly()
     logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().setFormatter(python_logging.Formatter('%(message)s'))  # without date and line of code
 
     def parse(argv: Sequence[str]) -> list[str]:
         words = {word.lstrip('-') for word in argv[1:] if word[:1] == '-'}

@@ -195,8 +195,8 @@ def _converted(net: 'SoundNet', request: Request, waveforms: Sequence[Waveform])
     with tempfile.TemporaryDirectory() as folder:
         save_module(operations.module, folder, {request.kind: graph.get_concrete_function()})
         make = functools.partial(_converter, folder, request.kind)
-        with native.quiet(), warnings.catch_warnings():
-            # The converter itself uses what it calls deprecated. LLVM's line `fully_quantize` cannot be silenced.
+        with native.quiet(), native.without_lines('fully_quantize: '), warnings.catch_warnings():
+            # The converter itself uses what it calls deprecated.
             warnings.filterwarnings('ignore', r'\s*Warning: tf\.lite\.Interpreter')
             if request.precision == 'int8':
                 return _eight_bit(spec, request, make, seen, tried)

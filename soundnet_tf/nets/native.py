@@ -65,6 +65,32 @@ def quiet() -> Iterator[None]:
         _STDERR.use(-1)
 
 
+@contextlib.contextmanager
+def without_lines(beginning: str) -> Iterator[None]:
+    """Discard the lines with this beginning that anything writes to descriptor 2 meanwhile; all others pass.
+
+    For libraries that do not write through the C library, such as LLVM.
+    """
+    own, (read, write) = os.dup(2), os.pipe()
+    os.dup2(write, 2)
+    os.close(write)
+
+    def pass_on() -> None:
+        with os.fdopen(read, 'rb') as lines:
+            for line in lines:
+                if not line.startswith(beginning.encode()):
+                    os.write(own, line)
+
+    thread = threading.Thread(target=pass_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        thread.join()
+        os.close(own)
+
+
 class _QuietImport(importlib.abc.MetaPathFinder):
     """Imports TensorFlow without its messages: those of 2.21 ignore TF_CPP_MIN_LOG_LEVEL."""
 

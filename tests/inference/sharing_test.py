@@ -229,6 +229,21 @@ library.perror(b'C')
     assert len(numbers) > 3
 
 
+def test_lines_of_other_libraries_are_left_out():
+    """Whatever they write through; and nothing after that."""
+    code = """
+import os, subprocess, sys
+from soundnet_tf.nets import native
+with native.without_lines('noise: '):
+    os.write(2, b'one\\nnoise: 1\\n')
+    print('two', file=sys.stderr, flush=True)
+    subprocess.run(['sh', '-c', 'echo noise: 2 >&2; echo three >&2'])
+os.write(2, b'noise: 3')
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stderr.split('\n') == ['one', 'two', 'three', 'noise: 3']
+
+
 def test_a_fork_has_its_own_stderr():
     """Also one that begins while another thread is silent."""
     code = """

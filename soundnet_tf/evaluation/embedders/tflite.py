@@ -9,7 +9,7 @@ from soundnet_tf.audio import Waveform
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.evaluation.embedders import kinds, lite_graphs, lite_metadata
 from soundnet_tf.evaluation.embedders.foreign import Foreign
-from soundnet_tf.nets import litert, saved
+from soundnet_tf.nets import litert, native, saved
 from soundnet_tf.teachers.options import fingerprint
 
 
@@ -32,8 +32,9 @@ class Lite(Foreign):
             model = saved.content(file, 'Export it again')
             if saved.stated_hash(file) is None:
                 litert.check_foreign(file)
-            self._interpreter = litert.interpreter(model)
-            graphs = lite_graphs.of(self._interpreter)
+            with native.quiet():
+                self._interpreter = litert.interpreter(model)
+                graphs = lite_graphs.of(self._interpreter)
             stated = lite_metadata.sample_rate(model)
         self._graph_of = {layer: graph for graph in graphs if graph.is_for_waveforms for layer in graph.outputs}
         if not self._graph_of:
