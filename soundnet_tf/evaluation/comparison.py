@@ -137,11 +137,14 @@ def earlier(paths: Iterable[str], dataset: DataSet | None = None, folds: Sequenc
 
     Raises SoundNetError, which names the file, if they are not on the same clips, those of `folds` of a `dataset`.
     """
-    table = Table()
+    table, given = Table(), list[dict[str, Any]]()
     ours = zip(map(storage.printable, dataset.relative_paths()), dataset.clips, strict=True) if dataset else ()
     clips, sha256 = [path for path, clip in ours if clip.fold in folds], dataset.fingerprint() if dataset else ''
     for path in paths:
         for evaluation in read(path):
+            if evaluation.to_dict() in given:  # a run's file has the rows of its own --earlier too
+                continue
+            given.append(evaluation.to_dict())
             try:
                 if dataset:
                     check_same_clips(evaluation, sha256, folds, clips)

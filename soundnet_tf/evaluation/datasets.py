@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from soundnet_tf import storage
+from soundnet_tf.audio import SOUND_SUFFIXES
 from soundnet_tf.errors import BadAudio, SoundNetError
 from soundnet_tf.evaluation import csv_rows, dcase
 from soundnet_tf.evaluation.text_tables import columns
@@ -146,7 +147,9 @@ def load(path: Path, *, name: str | None = None, esc10: bool = False, test_only:
     """
     path = pathlib.Path(path)
     if not path.exists():
-        raise SoundNetError(f'{path}: no such file or folder')
+        raise SoundNetError(f'{path}: no such file or folder. Check the path')
+    if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
+        raise SoundNetError(f'{path}: a sound file. Pass a CSV file, or a folder with a folder for each class')
     layout = _layout(path)
     if esc10 and layout != 'esc50':
         raise SoundNetError(f'{path}: not ESC-50, it has no meta/esc50.csv. Use esc10 with the folder of ESC-50 only')
