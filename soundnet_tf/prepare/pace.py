@@ -76,7 +76,7 @@ def table(seconds: Mapping[str, float], workers: Mapping[str, int], videos: int)
         alone = videos * workers.get(_pool(stage), 1) / max(took, 1e-9)
         lines.append(f'{stage:<12} {took:9.1f} {took / shared:6.0%} {alone:9.1f}')
     most = max((stage for stage in seconds if _pool(stage) == slowest), key=lambda stage: seconds[stage])
-    return '\n'.join([*lines, f'the bottleneck is {slowest}, at {rates[slowest]:.1f} videos/s, most of it {most}'])
+    return '\n'.join([*lines, f'slowest: {slowest}, {rates[slowest]:.1f} videos/s, mostly {most}'])
 
 
 def _pool(stage: str) -> str:

@@ -18,7 +18,7 @@ jump may be guesses."""
 MAX_ASPECT = 8
 """The centre crop of a longer picture would show too little of it."""
 
-SOUND_ONLY = 'Use the video, or precomputed posteriors for every teacher'
+SOUND_ONLY = 'Use the video, or teachers that listen (hear:soundnet8) or are precomputed'
 
 MARGIN_S = 0.5
 """The durations of packets are not exact in videos of variable frame rate."""

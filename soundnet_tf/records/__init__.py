@@ -245,6 +245,8 @@ def read_card(folder: Path, whole: bool = True) -> Card:
     """The card of a dataset. Raises BadRecord if there is none or, with `whole`, if shards are missing."""
     path = f'{os.fspath(folder)}/{CARD}'
     if not gfiles.exists(path):
+        if not gfiles.isdir(folder):
+            raise BadRecord(f'{folder}: no such folder. Check the path')
         parts = listed(folder, 'records-*')
         hint = 'Run soundnet-prepare again to finish it' if parts else 'Pass a folder that soundnet-prepare wrote'
         raise BadRecord(f'{folder}: no {CARD}. {hint}')

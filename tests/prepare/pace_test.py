@@ -52,6 +52,6 @@ def test_the_table_names_the_bottleneck():
         'frames             5.0    31%       4.8',
         'imagenet           5.2    32%       2.3',
         'write              0.1     1%     120.0',
-        'the bottleneck is reading, at 2.2 videos/s, most of it sound',
+        'slowest: reading, 2.2 videos/s, mostly sound',
     ]
     assert pace.table({}, {}, 0) == ''

@@ -47,7 +47,7 @@ def test_pcm16(tmp_path):
             r'6.\de-05 of full scale',
         ),
         ({'seconds': 0, 'picture_s': 3}, 'no sound track', ''),
-        ({'picture_s': 0}, 'no picture', 'only sound. Use the video, or precomputed posteriors for every teacher'),
+        ({'picture_s': 0}, 'no picture', 'only sound. Use the video, or teachers that listen'),
     ],
 )
 def test_skipped(tmp_path, options, reason, detail):

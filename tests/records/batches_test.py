@@ -325,5 +325,5 @@ def test_an_empty_dataset_is_refused(tmp_path):
     make_records(tmp_path, count=0)
     with pytest.raises(BadRecord, match='no records, all videos were skipped'):
         take(tmp_path)
-    with pytest.raises(BadRecord, match=r'nowhere: no dataset\.json. Pass a folder that soundnet-prepare wrote'):
+    with pytest.raises(BadRecord, match=r'nowhere: no such folder\. Check the path'):
         take(tmp_path / 'nowhere')

@@ -55,7 +55,7 @@ def test_two_folders_are_one_dataset(home):
         ('other', r'other: differs from .*/a \(teachers: objects instead of places\)'),
         ('mp3', r'mp3: differs from .*/a \(audio_format: mp3 instead of pcm16\)'),
         ('a', 'a: given twice. Pass each folder of records once'),
-        ('none', 'none: no dataset.json'),
+        ('none', 'none: no such folder'),
     ],
 )
 def test_folders_that_do_not_fit_are_refused(home, name, words):
