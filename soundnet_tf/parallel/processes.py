@@ -1,7 +1,7 @@
-"""Modules of this package as processes of their own, for what would end or hold up this one.
+"""Modules of this package as processes of their own, whose crash or memory does not harm this one.
 
 processes.run('module', 'argument')      # runs it to its end, which frees all memory
-worker = processes.Worker('module')      # serves items, one after the other: see `serve`, which the module calls
+worker = processes.Worker('module')      # answers items, one after the other; the module calls `serve`
 """
 
 import os
@@ -15,19 +15,17 @@ from typing import Any
 
 from soundnet_tf.errors import SoundNetError
 
+WAIT_S = 5.0
+"""For the end of a process that has closed its pipe."""
+
 
 def run(module: str, *arguments: str) -> None:
     """`python -m module arguments`, without a GPU, which this process may hold.
 
     Raises SoundNetError with the last line of its stderr if it fails, or the name of the signal that ended it.
     """
-    done = subprocess.run(
-        _command(module, *arguments),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=_environment(),
-    )
+    command, environment = _command(module, *arguments), _environment()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SoundNetError(_reason(done.returncode, done.stderr))
 
@@ -44,14 +42,14 @@ def _environment() -> dict[str, str]:
     return os.environ | {'PYTHONPATH': paths, 'CUDA_VISIBLE_DEVICES': '', 'TF_CPP_MIN_LOG_LEVEL': '3'}
 
 
-def _reason(status: int, said: str = '') -> str:
+def _reason(status: int, stderr: str = '') -> str:
     if status < 0:
         return f'the process was ended by {signal.Signals(-status).name}'
-    return (said.strip().splitlines() or [f'the process ended with status {status}'])[-1]
+    return (stderr.strip().splitlines() or [f'the process ended with status {status}'])[-1]
 
 
-class Died(Exception):
-    """A worker's process ended before it had answered; the message says how."""
+class WorkerDied(Exception):
+    """A worker's process ended before its answer did; the message says how."""
 
 
 class _End:
@@ -59,55 +57,76 @@ class _End:
 
 
 class Worker:
-    """A process that runs a module, whose `serve` gives results for items."""
+    """A process that runs a module, whose `serve` gives results for items. Closing the worker ends the process."""
 
     def __init__(self, module: str) -> None:
-        self._process = subprocess.Popen(
-            _command(module), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
-        )
+        read, write = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                _command(module, str(write)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+                pass_fds=[write],
+                process_group=0,  # Ctrl-C is for the process that started it
+            )
+        finally:
+            os.close(write)
+        self._results = os.fdopen(read, 'rb')
 
     def results(self, item: Any) -> Generator[Any]:
-        """The results for an item, each once it is there. Raises what the function raised, and Died.
+        """The results for an item, each as soon as it exists. Raises what the function raised, and WorkerDied.
 
-        A worker whose generator was closed or has raised Died is of no more use: close it.
+        After WorkerDied, or if the generator was closed before its end, the worker must be closed.
         """
-        to, back = self._process.stdin, self._process.stdout
-        assert to is not None
-        assert back is not None
+        for result in self._answers(item):
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+
+    def _answers(self, item: Any) -> Iterator[Any]:
+        assert self._process.stdin is not None
         try:
-            pickle.dump(item, to)
-            to.flush()
-            while not isinstance(result := pickle.load(back), _End):
-                if isinstance(result, BaseException):
-                    raise result
+            pickle.dump(item, self._process.stdin)
+            self._process.stdin.flush()
+            while not isinstance(result := pickle.load(self._results), _End):
                 yield result
-        except (EOFError, pickle.UnpicklingError, BrokenPipeError):
-            raise Died(_reason(self._process.wait())) from None
+                if isinstance(result, BaseException):
+                    return
+        except (EOFError, OSError, pickle.UnpicklingError):
+            try:
+                status = self._process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                status = self._process.wait()
+            raise WorkerDied(_reason(status)) from None
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
         self._process.kill()
         self._process.communicate()
+        self._results.close()
 
 
 def serve(function: Callable[[Any], Iterator[Any]]) -> None:
-    """Answer the items of a `Worker` with all results of `function`, until that is gone."""
-    # Ctrl-C reaches all processes of a terminal; the one that started this one decides what ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What is printed must not come between the results.
-    with os.fdopen(os.dup(sys.stdout.fileno()), 'wb') as back:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        try:
-            while True:
-                item = pickle.load(sys.stdin.buffer)
-                try:
-                    for result in function(item):
-                        pickle.dump(result, back)
-                        back.flush()
-                    end: Any = _End()
-                except Exception as error:
-                    end = error
-                pickle.dump(end, back)
-                back.flush()
-        except (EOFError, BrokenPipeError):
-            pass
+    """Answer the items of a `Worker` with all results of `function`, until the worker's own process ends."""
+    results = open(int(sys.argv[1]), 'wb')  # noqa: SIM115, its last flush may fail too
+
+    def send(result: Any) -> None:
+        pickle.dump(result, results)
+        results.flush()
+
+    try:
+        while True:
+            item = pickle.load(sys.stdin.buffer)
+            try:
+                for result in function(item):
+                    send(result)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                send(error)
+            else:
+                send(_End())
+    except (EOFError, BrokenPipeError):
+        os._exit(0)  # without the flush of a pipe that nobody reads

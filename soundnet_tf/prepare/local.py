@@ -25,9 +25,6 @@ from soundnet_tf.teachers import Teacher
 CLIPS_WAITING = 4
 """Per video: frames are large."""
 
-MANY = 24
-"""So many videos are read in processes; fewer are read by threads before the processes would have started."""
-
 DOWNLOADS, AHEAD = 16, 256
 """Download threads, and how many videos they may be ahead, so that a slow one does not delay the others."""
 
@@ -74,10 +71,8 @@ def run(
         with bar, contextlib.closing(readers), ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
             def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[VideoClip | Skipped]:
-                if len(waiting) < MANY:
-                    return stages.extract(*item, settings, side, clock)
                 path = stages.located(*item)
-                return iter([path]) if isinstance(path, Skipped) else readers.read(item[0], path)
+                yield from [path] if isinstance(path, Skipped) else readers.read(item[0], path)
 
             clips_ahead = threads.iterate_ahead(pool, extract, files.ahead(waiting), 2 * jobs, CLIPS_WAITING)
             with contextlib.closing(clips_ahead) as taken:

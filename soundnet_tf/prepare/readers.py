@@ -1,4 +1,4 @@
-"""Processes that read videos, since threads would wait for each other's lock on Python, and for a crash's sake.
+"""Processes that read videos: threads would wait for Python's lock, and a crash of a decoder would end the run.
 
 A file on which a decoder crashes ends the process that reads it, and is one skipped video.
 """
@@ -22,23 +22,30 @@ class Readers:
 
     def read(self, video: Video, path: str) -> Iterator[VideoClip | Skipped]:
         """The clips of a video's file."""
-        worker = self._idle.pop() if self._idle else processes.Worker(__name__)
-        start_s, done = 0.0, False
-        try:
-            for result in worker.results((video, path, self._settings, self._side)):
-                if isinstance(result, Clock):
-                    self._clock.add_all(result)
+        while True:
+            try:
+                worker, is_new = self._idle.pop(), False
+            except IndexError:
+                worker, is_new = processes.Worker(__name__), True
+            start_s, done = 0.0, False
+            try:
+                for result in worker.results((video, path, self._settings, self._side)):
+                    if isinstance(result, Clock):
+                        self._clock.add_all(result)
+                        continue
+                    yield result
+                    start_s += self._settings.clip_s
+                done = True
+            except processes.WorkerDied as error:
+                if not (is_new or start_s):  # it may have died before
                     continue
-                yield result
-                start_s += self._settings.clip_s
-            done = True
-        except processes.Died as error:
-            yield stages.unexpected(stages.clip_id(video, start_s), video.path, error)
-        finally:
-            if done:
-                self._idle.append(worker)
-            else:
-                worker.close()
+                yield Skipped(stages.clip_id(video, start_s), video.path, stages.ERROR, f'the decoder crashed: {error}')
+            finally:
+                if done:
+                    self._idle.append(worker)
+                else:
+                    worker.close()
+            return
 
     def close(self) -> None:
         """End the processes."""

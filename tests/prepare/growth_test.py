@@ -7,7 +7,7 @@ import pytest
 
 from soundnet_tf import records
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare import local, plan, shards, stages
+from soundnet_tf.prepare import local, plan, readers, shards, stages
 from soundnet_tf.prepare.manifest import Skipped, Video
 from soundnet_tf.prepare.stages import Settings
 from tests.prepare import made
@@ -160,6 +160,11 @@ def test_one_video_never_ends_the_run(videos, tmp_path, monkeypatch):
             raise AttributeError("'NoneType' has no\nattribute")
         return real(path, *arguments)
 
+    def read(self, video, path):
+        return stages.read(video, path, self._settings, self._side, self._clock)
+
+    # In this process, where something can take the place of a function.
+    monkeypatch.setattr(readers.Readers, 'read', read)
     monkeypatch.setattr(stages.sound, 'waveforms', waveforms)
     (tmp_path / 'odd.mp4').touch()
     report = run([Video('odd', str(tmp_path / 'odd.mp4')), videos[0]], tmp_path / 'out', number=1)

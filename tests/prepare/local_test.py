@@ -18,7 +18,7 @@ import pytest
 from soundnet_tf import records
 from soundnet_tf.audio import SAMPLE_RATE, decoding
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.prepare import local, manifest, plan, stages
+from soundnet_tf.prepare import local, manifest, plan, readers, stages
 from soundnet_tf.prepare.stages import Settings
 from tests.prepare import made, served
 
@@ -96,7 +96,7 @@ def test_a_record_is_in_the_shard_of_its_id(undisturbed):
 
 
 @pytest.mark.parametrize('jobs', [1, 4])
-def test_the_number_of_threads_changes_nothing(undisturbed, videos, tmp_path, jobs):
+def test_the_number_of_processes_changes_nothing(undisturbed, videos, tmp_path, jobs):
     local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS, jobs=jobs)
     same(tmp_path / 'out', undisturbed.folder)
 
@@ -132,7 +132,7 @@ def test_a_stopped_run_resumes(undisturbed, videos, tmp_path, error):
 
 def test_a_finished_run_is_unchanged(undisturbed, videos, monkeypatch):
     before = {p: p.stat().st_mtime_ns for p in Path(undisturbed.folder).glob('*.tfrecord')}
-    monkeypatch.setattr(stages, 'extract', None)
+    monkeypatch.setattr(readers.Readers, 'read', None)
     assert local.run(videos, [made.teacher()], undisturbed.folder, SETTINGS) == undisturbed
     assert {p: p.stat().st_mtime_ns for p in Path(undisturbed.folder).glob('*.tfrecord')} == before
 
@@ -259,12 +259,12 @@ def test_two_runs_at_once_are_an_error(tmp_path, videos):
 def test_few_videos_wait_in_memory(tmp_path, monkeypatch):
     """However slow the teacher: frames of videos are large."""
     lock, read, labelled = threading.Lock(), [], []
-    extract, label = stages.extract, stages.label
+    own, label = readers.Readers.read, stages.label
 
-    def counted(video, *arguments):
+    def counted(self, video, path):
         with lock:
             read.append(video)
-        return extract(video, *arguments)
+        return own(self, video, path)
 
     def slowly(clips, *arguments):
         time.sleep(0.02)
@@ -272,7 +272,7 @@ def test_few_videos_wait_in_memory(tmp_path, monkeypatch):
         assert len(read) - len(labelled) <= 4
         return label(clips, *arguments)
 
-    monkeypatch.setattr(stages, 'extract', counted)
+    monkeypatch.setattr(readers.Readers, 'read', counted)
     monkeypatch.setattr(stages, 'label', slowly)
     path = made.video(tmp_path / 'a.mp4', 1)
     videos = [manifest.Video(str(index), str(path)) for index in range(20)]
@@ -356,8 +356,14 @@ def test_a_stopped_run_reuses_its_downloads(home, tmp_path):
 
 def test_a_run_that_stops_does_not_read_a_film_to_its_end(tmp_path, monkeypatch):
     path = made.video(tmp_path / 'long.mkv', 60, sound_codec='pcm_s16le', fps=2)
-    taken, clip = [], stages._clip
-    monkeypatch.setattr(stages, '_clip', lambda *a: (taken.append(1), clip(*a))[1])
+    taken, own = [], readers.Readers.read
+
+    def counted(self, video, path):
+        for clip in own(self, video, path):
+            taken.append(clip)
+            yield clip
+
+    monkeypatch.setattr(readers.Readers, 'read', counted)
 
     def stop(_):
         raise KeyboardInterrupt
@@ -366,13 +372,13 @@ def test_a_run_that_stops_does_not_read_a_film_to_its_end(tmp_path, monkeypatch)
     settings = Settings(clip_s=1, frame_every_s=1)
     with pytest.raises(KeyboardInterrupt):
         local.run(videos, [made.teacher(run=stop)], tmp_path / 'out', settings, number=1, frames_per_batch=1, jobs=2)
-    # Two threads, some clips ahead each, of 360.
+    # Two processes, some clips ahead each, of 360.
     assert len(taken) < 40
 
 
 def test_retry_repeats_only_failed_videos(home, tmp_path, monkeypatch):
     long = made.video(tmp_path / 'long.mkv', 9, sound_codec='pcm_s16le')
-    out, extract, read = tmp_path / 'out', stages.extract, []
+    out, own, read = tmp_path / 'out', readers.Readers.read, []
     with served.files() as server:
         videos = [*of_the_web(server, home), manifest.Video('long.mkv', str(long))]
         whole = long.read_bytes()
@@ -380,11 +386,11 @@ def test_retry_repeats_only_failed_videos(home, tmp_path, monkeypatch):
         local.run(videos, [made.teacher()], out, SETTINGS, number=2)
         long.write_bytes(whole)
         server.files['/none.mp4'] = served.File((home / 'v04.mp4').read_bytes())
-        monkeypatch.setattr(stages, 'extract', lambda video, *a: (read.append(video.id), extract(video, *a))[1])
+        monkeypatch.setattr(readers.Readers, 'read', lambda *a: (read.append(a[1].id), own(*a))[1])
         assert local.run(videos, [made.teacher()], out, SETTINGS, number=2).failures == 3
         assert read == [], 'only when it is asked for'
         report = local.run(videos, [made.teacher()], out, SETTINGS, number=2, retry=True)
-        assert sorted(read) == ['long.mkv', 'none.mp4', 'v02.mp4']
+        assert sorted(read) == ['long.mkv', 'none.mp4']
         assert report.reasons == {'not fetched': 1}
         monkeypatch.undo()
         fresh = local.run(videos, [made.teacher()], tmp_path / 'fresh', SETTINGS, number=2)

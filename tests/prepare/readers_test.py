@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from soundnet_tf.prepare import readers, stages
+from soundnet_tf.prepare import local, readers, stages
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
 from soundnet_tf.prepare.stages import Settings, Skipped
@@ -64,8 +64,34 @@ def test_a_crash_costs_one_video(reading, video):
     *some, last = clips
     assert isinstance(last, Skipped)
     assert (last.id, last.reason) == (f'a.mp4#t={2 * (1 + len(some))}', 'error')
-    assert last.detail == 'Died: the process was ended by SIGSEGV'
+    assert last.detail == 'the decoder crashed: the process was ended by SIGSEGV'
     assert len(list(reading.read(video, video.path))) == 3
+    os.kill(*children(), signal.SIGKILL)  # while it has nothing to do
+    assert len(list(reading.read(video, video.path))) == 3
+
+
+def test_a_crash_in_a_run_is_listed(video, tmp_path, monkeypatch):
+    (tmp_path / 'module').mkdir()
+    # Runs in every process of this environment, and crashes on one path, as a decoder would.
+    (tmp_path / 'module' / 'sitecustomize.py').write_text(CRASHING)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path / 'module'))
+    crashing = tmp_path / 'crash.mp4'
+    crashing.write_bytes(pathlib.Path(video.path).read_bytes())
+    videos = [Video(f'{index}.mp4', video.path) for index in range(4)]
+    videos += [Video('crash.mp4', str(crashing)), Video('none.mp4', str(tmp_path / 'none.mp4'))]
+    report = local.run(videos, [made.teacher()], tmp_path / 'out', SETTINGS, number=1)
+    assert (report.records, report.reasons) == (12, {'error': 1, 'missing': 1})
+    assert {skip.id for skip in report.skipped if skip.detail.startswith('the decoder crashed: ')} == {'crash.mp4'}
+
+
+CRASHING = """
+import os, sys
+if sys.argv[:1] == ['-m']:
+    def hook(event, arguments):
+        if event == 'open' and str(arguments[0]).endswith('crash.mp4'):
+            os.abort()
+    sys.addaudithook(hook)
+"""
 
 
 def test_a_reader_that_is_stopped_leaves_no_process(reading, video):
@@ -100,8 +126,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_the_process_of_a_killed_run_ends(video):
-    done = subprocess.run([sys.executable, '-c', ORPHANED, video.path], stdout=subprocess.PIPE, text=True)
-    assert done.returncode == -signal.SIGKILL
+    done = subprocess.run([sys.executable, '-c', ORPHANED, video.path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, '')
     until = time.monotonic() + 20
     while is_running(int(done.stdout)):
         assert time.monotonic() < until
