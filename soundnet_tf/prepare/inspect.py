@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from soundnet_tf import labels as label_files
-from soundnet_tf import records
+from soundnet_tf import records, storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import BadRecord
 from soundnet_tf.records import gfiles, tfrecords
@@ -27,10 +27,11 @@ def describe(path: str) -> Iterator[str]:
         raise BadRecord(f'{path}: no records. Pass a shard, records-*.tfrecord, or the folder of a dataset')
     for shard in shards:
         names = _Names(os.path.dirname(shard) or '.')
-        rows = tfrecords.index([shard])
+        rows = tfrecords.index([shard], lambda *_: None)
         for row in range(len(rows)):
             where = f'{shard}, record {row}'
             yield f'{where}\n' + '\n'.join(_lines(_fields(rows.read(row), where), names))
+        tfrecords.index([shard])  # raises, now that its good records are shown
 
 
 class _Names(dict[str, Sequence[str]]):
@@ -42,7 +43,8 @@ class _Names(dict[str, Sequence[str]]):
     def __missing__(self, teacher: str) -> Sequence[str]:
         path = f'{self._folder}/labels/{teacher}.txt'
         if gfiles.exists(path):
-            self[teacher] = label_files.parse(gfiles.read(path).decode(), path)
+            text = storage.parse_text(gfiles.read(path), path, 'Restore the file', BadRecord)
+            self[teacher] = label_files.parse(text, path)
             return self[teacher]
         return ()
 

@@ -136,17 +136,12 @@ def _finished(path: str, classes: Mapping[str, int]) -> '_Summary | None':
     """The summary of a complete shard; None if the shard or its summary is missing or damaged."""
     try:
         summary = _Summary.read(path)
-        if _size(path) == summary.bytes:
+        if gfiles.size(path) == summary.bytes:
             return summary
         # A retry stopped between its two steps: the shard is complete, its summary is the old one.
         return _summarise_again(path, summary, classes)
     except (OSError, SoundNetError):
         return None
-
-
-def _size(path: str) -> int:
-    with gfiles.opened(path) as (_, size):
-        return size
 
 
 def _summarise_again(path: str, before: '_Summary', classes: Mapping[str, int]) -> '_Summary':

@@ -23,75 +23,103 @@ _NUMBERS = {
 """By the name of TensorFlow's error; EIO for others."""
 
 
+def _call(path: str, name: str, *arguments: Any, **options: Any) -> Any:
+    """A function of `tf.io.gfile`, whose errors become OSError."""
+    import tensorflow as tf
+
+    with _as_os_errors(path):
+        return getattr(tf.io.gfile, name)(*arguments, **options)
+
+
 @contextlib.contextmanager
-def _gfile(path: str) -> Iterator[Any]:
-    """`tf.io.gfile`, whose errors become OSError."""
+def _as_os_errors(path: str) -> Iterator[None]:
     import tensorflow as tf
 
     try:
-        yield tf.io.gfile
+        yield
     except tf.errors.OpError as error:
         raise OSError(_NUMBERS.get(type(error).__name__, errno.EIO), words(error), path) from error
 
 
+class _RemoteFile:
+    """The methods of a GFile that are used here; their errors become OSError, but not those of a caller's code."""
+
+    def __init__(self, path: str, mode: str) -> None:
+        self._path, self._file = path, _call(path, 'GFile', path, mode)
+
+    def read(self, size: int = -1) -> bytes:
+        with _as_os_errors(self._path):
+            return self._file.read(size)
+
+    def seek(self, offset: int) -> None:
+        with _as_os_errors(self._path):
+            self._file.seek(offset)
+
+    def write(self, data: bytes) -> None:
+        with _as_os_errors(self._path):
+            self._file.write(data)
+
+    def close(self) -> None:
+        with _as_os_errors(self._path):
+            self._file.close()
+
+
 def exists(path: storage.Path) -> bool:
     """Whether there is a file or folder."""
-    if not storage.is_remote(path := os.fspath(path)):
-        return os.path.exists(path)
-    with _gfile(path) as gfile:
-        return gfile.exists(path)
+    path = os.fspath(path)
+    return _call(path, 'exists', path) if storage.is_remote(path) else os.path.exists(path)
 
 
 def isdir(path: storage.Path) -> bool:
     """Whether there is a folder."""
-    if not storage.is_remote(path := os.fspath(path)):
-        return os.path.isdir(path)
-    with _gfile(path) as gfile:
-        return gfile.isdir(path)
+    path = os.fspath(path)
+    return _call(path, 'isdir', path) if storage.is_remote(path) else os.path.isdir(path)
 
 
 def listdir(path: storage.Path) -> list[str]:
     """The names of a folder, sorted; none if there is no such folder."""
-    if not isdir(path := os.fspath(path)):
+    path = os.fspath(path)
+    if not isdir(path):
         return []
-    if not storage.is_remote(path):
-        return sorted(os.listdir(path))
-    with _gfile(path) as gfile:
-        return sorted(gfile.listdir(path))
+    return sorted(_call(path, 'listdir', path) if storage.is_remote(path) else os.listdir(path))
 
 
 def makedirs(path: storage.Path) -> None:
     """Make a folder, and those above it, as needed."""
-    if not storage.is_remote(path := os.fspath(path)):
+    path = os.fspath(path)
+    if storage.is_remote(path):
+        _call(path, 'makedirs', path)
+    else:
         os.makedirs(path, exist_ok=True)
-        return
-    with _gfile(path) as gfile:
-        gfile.makedirs(path)
 
 
 def remove(path: storage.Path) -> None:
     """Remove a file."""
-    if not storage.is_remote(path := os.fspath(path)):
+    path = os.fspath(path)
+    if storage.is_remote(path):
+        _call(path, 'remove', path)
+    else:
         os.remove(path)
-        return
-    with _gfile(path) as gfile:
-        gfile.remove(path)
+
+
+def size(path: storage.Path) -> int:
+    """Of a file, in bytes."""
+    path = os.fspath(path)
+    return _call(path, 'stat', path).length if storage.is_remote(path) else os.path.getsize(path)
 
 
 @contextlib.contextmanager
-def opened(path: storage.Path) -> Iterator[tuple[Any, int]]:
-    """A file to read bytes from, with `read` and `seek`, and its size in bytes."""
-    if not storage.is_remote(path := os.fspath(path)):
-        with open(path, 'rb') as file:
-            yield file, os.fstat(file.fileno()).st_size
-        return
-    with _gfile(path) as gfile, gfile.GFile(path, 'rb') as file:
-        yield file, file.size()
+def opened(path: storage.Path) -> Iterator[Any]:
+    """A file to read bytes from, with `read` and `seek`."""
+    path = os.fspath(path)
+    file = _RemoteFile(path, 'rb') if storage.is_remote(path) else open(path, 'rb')  # noqa: SIM115
+    with contextlib.closing(file):
+        yield file
 
 
 def read(path: storage.Path) -> bytes:
     """The content of a file."""
-    with opened(path) as (file, _):
+    with opened(path) as file:
         return file.read()
 
 
@@ -101,22 +129,22 @@ def whole_file(path: storage.Path) -> Iterator[Any]:
 
     On a local disk as `storage.whole_file` does it: a link stays one, and its target is replaced.
     """
-    if not storage.is_remote(path := os.fspath(path)):
+    path = os.fspath(path)
+    if not storage.is_remote(path):
         with storage.whole_file(path) as file:
             yield file
         return
     # A unique name, since two processes may write the same file at once.
     draft = f'{path}.{uuid.uuid4().hex}.part'
-    with _gfile(path) as gfile:
-        try:
-            with gfile.GFile(draft, 'wb') as file:
-                file.write(b'')  # or there would be no file where nothing is written
-                yield file
-            gfile.rename(draft, path, overwrite=True)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                remove(draft)
-            raise
+    try:
+        with contextlib.closing(_RemoteFile(draft, 'wb')) as file:
+            file.write(b'')  # or there would be no file where nothing is written
+            yield file
+        _call(path, 'rename', draft, path, overwrite=True)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove(draft)
+        raise
 
 
 def write_text(path: storage.Path, text: str) -> None:

@@ -48,7 +48,7 @@ class Index:
         path, row = self.where(number)
         size = int(self.size[number])
         try:
-            with gfiles.opened(path) as (file, _):
+            with gfiles.opened(path) as file:
                 file.seek(int(self.start[number]))
                 framed = file.read(size + FRAME)
         except OSError as error:
@@ -95,7 +95,8 @@ def _sizes(path: str) -> tuple[NDArray[np.int64], str]:
     """The sizes of the records of one file, as far as they are known, and what is wrong with the file."""
     known = _summarised(path)
     try:
-        with gfiles.opened(path) as (file, there):
+        there = gfiles.size(path)
+        with gfiles.opened(path) as file:
             if known is not None and _taken(known) == there:
                 return known, ''
             # The summary may be older than the file, but the file must not be a part of what it lists.

@@ -27,7 +27,7 @@ import tensorflow as tf
 from soundnet_tf import records, storage
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.nets import registry, saved
-from soundnet_tf.records import folders
+from soundnet_tf.records import folders, gfiles
 from soundnet_tf.records.folders import Folders
 from soundnet_tf.training.checkpoints import writing
 
@@ -49,12 +49,11 @@ def fingerprint(folder: Folders) -> str:
     digest = hashlib.sha256()
     cards = [f'{one}/{records.CARD}' for one in folders.folders_of(folder)]
     for path in (*cards, *(f'{os.path.splitext(shard)[0]}.json' for shard in folders.paths_of(folder))):
-        if tf.io.gfile.exists(path):
-            with tf.io.gfile.GFile(path, 'rb') as file:
-                digest.update(file.read())
+        if gfiles.exists(path):
+            digest.update(gfiles.read(path))
         else:
             shard = f'{os.path.splitext(path)[0]}.tfrecord'
-            digest.update(b'%d' % (tf.io.gfile.stat(shard).length if tf.io.gfile.exists(shard) else 0))
+            digest.update(b'%d' % (gfiles.size(shard) if gfiles.exists(shard) else 0))
     return digest.hexdigest()[:16]
 
 

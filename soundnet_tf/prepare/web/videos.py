@@ -14,6 +14,7 @@ import urllib.parse
 from typing import IO
 
 from soundnet_tf import storage
+from soundnet_tf.errors import MissingTool
 from soundnet_tf.prepare.manifest import REFUSED, Video, refusal
 from soundnet_tf.prepare.media import Unusable, unreadable
 from soundnet_tf.web.client import Client, PermanentError, RetryableError
@@ -130,8 +131,10 @@ def _checked(local: pathlib.Path, sha256: str) -> pathlib.Path:
 
 def _copy(url: str, draft: pathlib.Path) -> None:
     """Copy from a file system of TensorFlow: gs://, and with tensorflow-io s3:// and hdfs://."""
-    import tensorflow as tf
-
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise MissingTool('tensorflow', f'reading {url.partition(":")[0]}://') from None
     try:
         tf.io.gfile.copy(url, str(draft), overwrite=True)
     except tf.errors.NotFoundError:
