@@ -36,6 +36,7 @@ from absl import logging
 from numpy.typing import NDArray
 
 from soundnet_tf import labels as label_files
+from soundnet_tf.audio import pyav
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.records import Kind
 from soundnet_tf.teachers import listening, networks, ready
@@ -177,11 +178,10 @@ def centre(frame: Frame, side: int, size: int) -> NDArray[np.float32]:
     if min(height, width) == side:
         picture = frame
     else:
-        import tensorflow as tf
-
-        scale = side / min(height, width)
-        shape = [max(side, round(height * scale)), max(side, round(width * scale))]
-        picture = np.asarray(tf.image.resize(frame, shape, antialias=True))
+        # As `prepare.pictures` scales the frames of a video.
+        height, width = (max(side, round(length * side / min(height, width))) for length in (height, width))
+        image = pyav.library('scaling pictures').VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
+        picture = image.to_ndarray(format='rgb24', width=width, height=height)
     top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
     return picture[top : top + size, left : left + size].astype(np.float32)
 

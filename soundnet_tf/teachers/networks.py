@@ -38,6 +38,8 @@ def load(wanted: Wanted) -> tuple[Run, int]:
         if path.suffix == '.tflite':
             return _tflite(str(path), scale)
         run, size = _saved_model(str(path)) if path.is_dir() else _keras_model(str(path))
+    except ImportError:  # TensorFlow or Keras
+        raise
     except Exception as error:  # each format has errors of its own
         raise SoundNetError(
             f'teacher {wanted.name}: {path} cannot be used ({_first_line(error)}). Use another file'
