@@ -195,11 +195,12 @@ def _converted(net: 'SoundNet', request: Request, waveforms: Sequence[Waveform])
     with tempfile.TemporaryDirectory() as folder:
         save_module(operations.module, folder, {request.kind: graph.get_concrete_function()})
         make = functools.partial(_converter, folder, request.kind)
-        with native.quiet(), native.without_lines('fully_quantize: '), warnings.catch_warnings():
+        with native.quiet(), warnings.catch_warnings():
             # The converter itself uses what it calls deprecated.
             warnings.filterwarnings('ignore', r'\s*Warning: tf\.lite\.Interpreter')
             if request.precision == 'int8':
-                return _eight_bit(spec, request, make, seen, tried)
+                with native.without_lines('fully_quantize: '):  # of LLVM
+                    return _eight_bit(spec, request, make, seen, tried)
             if request.precision == 'dynamic':
                 return with_small_constants(make('float32').convert()), {}
             return make(request.precision).convert(), {}

@@ -5,6 +5,7 @@ import http.client
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -238,10 +239,16 @@ with native.without_lines('noise: '):
     os.write(2, b'one\\nnoise: 1\\n')
     print('two', file=sys.stderr, flush=True)
     subprocess.run(['sh', '-c', 'echo noise: 2 >&2; echo three >&2'])
-os.write(2, b'noise: 3')
+    with native.without_lines('noise: '):
+        os.write(2, b'four\\n')
+os.write(2, b'noise: 3\\n')
+with native.without_lines('noise: '):
+    os.write(2, b'noise: 4\\nLLVM ERROR\\n')
+    os.abort()
 """
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert done.stderr.split('\n') == ['one', 'two', 'three', 'noise: 3']
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr.splitlines() == ['one', 'two', 'three', 'four', 'noise: 3', 'LLVM ERROR']
 
 
 def test_a_fork_has_its_own_stderr():
