@@ -41,7 +41,9 @@ def main(arguments: Sequence[str]) -> None:
         case ['fetch', name]:
             print(f'{name}: {lookup.find(name)}')
         case ['add', name, folder]:
-            print(f'{name}: {lookup.add(name, folder)}')
+            from soundnet_tf.nets import adding
+
+            print(f'{name}: {adding.add(name, folder)}')
         case _:
             usage = 'Use list, show NAME, fetch NAME or add NAME FOLDER'
             raise SoundNetError(f'{" ".join(arguments)}: not understood. {usage}')

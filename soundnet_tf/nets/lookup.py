@@ -10,7 +10,6 @@ import importlib.util
 import os
 import pathlib
 import shlex
-import shutil
 import sys
 
 from soundnet_tf import storage
@@ -60,22 +59,6 @@ def find(name_or_path: Path | None = None) -> pathlib.Path:
     return place if place.is_dir() else path
 
 
-def add(name: str, folder: Path) -> pathlib.Path:
-    """Copy a saved net to the folder of the nets with names, in place of one that was added before; returns its place.
-
-    Raises SoundNetError for an invalid name or one that is taken by an included net, and if there is no saved net.
-    """
-    place, source = registry.place(name), pathlib.Path(folder)
-    if name in registry.listed() or name in registry.PUBLISHED or name in registry.PACKAGED:
-        raise SoundNetError(f'{name}: the name of another net. Use another name')
-    if not registry.is_net(source):
-        raise SoundNetError(f'{source}: no spec.json, so it is not a saved net. Pass a folder such as runs/first/net')
-    if source.resolve() != place.resolve():
-        with storage.whole_folder(place) as draft:
-            shutil.copytree(source, draft, dirs_exist_ok=True)
-    return place
-
-
 def _converted(name: str) -> pathlib.Path:
     """The original net, converted once in a separate process, whose end frees TensorFlow's memory."""
     weights, place = registry.PACKAGED[name], registry.place(name)
@@ -105,8 +88,7 @@ def _verified(net: Listed) -> pathlib.Path:
             if (wrong := _wrong_with(net.folder / file, digest, net)) is not None:
                 raise SoundNetError(f'{wrong}. {"Delete it and try again" if net.url else "Put the right file there"}')
         # Every file that a net is read from needs a listed hash.
-        present = [path.relative_to(net.folder).as_posix() for path in sorted(net.folder.rglob('*')) if path.is_file()]
-        unlisted = [file for file in present if registry.is_part(file) and file not in net.files]
+        unlisted = [file for file in registry.files_of(net.folder) if registry.is_part(file) and file not in net.files]
         if unlisted:
             raise SoundNetError(f'{net.folder / unlisted[0]}: not listed for {net.name}. List its sha256')
     return net.folder

@@ -167,6 +167,11 @@ def is_part(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
+def files_of(folder: pathlib.Path) -> list[str]:
+    """The files in a folder and those below it, by their paths relative to it."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob('*')) if path.is_file()]
+
+
 def is_net(folder: str | os.PathLike[str]) -> bool:
     """Whether it is the folder of a saved net."""
     return (pathlib.Path(folder) / 'spec.json').is_file()

@@ -58,12 +58,22 @@ def test_add_gives_a_net_a_name(models, tmp_path):
     assert (place / 'weights.npz').read_bytes() == (net / 'weights.npz').read_bytes()
     assert models('fetch', 'birds')[1] == [f'birds: {place}']
     assert models('add', 'birds', str(place))[0] == 0
+    (net / 'notes.txt').write_text('mine')
+    assert models('add', 'birds', str(net))[0] == 0
+    assert not (place / 'notes.txt').exists()
+    (place / 'notes.txt').write_text('mine')
+    words = f'{place}: has notes.txt, which would be lost. Use another name, or move it'
+    assert models('add', 'birds', str(net)) == (2, [], [f'soundnet-models: {words}'])
+    (net / 'weights.npz').write_bytes(b'other')
+    status, _, (line,) = models('add', 'bees', str(net))
+    assert (status, (tmp_path / 'nets' / 'bees').exists()) == (2, False)
+    assert 'weights.npz' in line
 
 
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (['add', 'soundnet8', 'x'], 'soundnet8: the name of another net. Use another name'),
+        (['add', 'soundnet8', 'x'], 'soundnet8: this name is taken. Use another name'),
         (['add', 'mine', 'x'], 'x: no spec.json, so it is not a saved net. Pass a folder such as runs/first/net'),
         (['add', 'a b', 'x'], "'a b': invalid model name"),
         (
