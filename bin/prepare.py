@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _prepare(videos: 'Sequence[Video]', left_out: 'Sequence[Skipped]', out: str, texts: tuple[str, ...]) -> Any:
-    # Loads TensorFlow, so the flags are checked first.
+    # Loads the teachers' libraries, so the flags are checked first.
     from soundnet_tf import teachers
     from soundnet_tf.prepare import local, stages
 

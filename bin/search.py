@@ -8,7 +8,7 @@
 --index is what soundnet-embed wrote: a folder of npz or npy files, or a table. A clip's embedding is its mean over time
 (its maximum, if it was embedded with --pool=max), and two clips are as similar as the cosine of their embeddings: 1 for
 the same. The query is embedded in the same way, by the net of the index: pass it as --model if it is not the default.
-A query that is in the index itself is left out of what is found.
+A query that is in the index itself is left out of what is found, and so are silent sounds.
 """
 
 from collections.abc import Sequence

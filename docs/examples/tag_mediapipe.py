@@ -27,8 +27,8 @@ samples = np.resize(samples, max(window, len(samples)))  # a shorter clip is rep
 count = (len(samples) + window // 2) // window  # a last half or more ends with the clip, less is left
 windows = [samples[start : start + window] for start in np.minimum(np.arange(count) * window, len(samples) - window)]
 files = zipfile.ZipFile(model)
-sure = 'confidence_threshold.json'
-thresholds = json.loads(files.read(sure)) if sure in files.namelist() else {}
+name = 'confidence_threshold.json'
+thresholds = json.loads(files.read(name)) if name in files.namelist() else {}
 options = audio.AudioClassifierOptions(base_options=BaseOptions(model_asset_path=model))
 with audio.AudioClassifier.create_from_options(options) as classifier:
     clips = [components.containers.AudioData.create_from_array(window, rate) for window in windows]

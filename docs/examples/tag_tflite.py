@@ -32,8 +32,8 @@ windows = [
     waveform[start : start + samples] for start in np.minimum(np.arange(count) * samples, len(waveform) - samples)
 ]
 files = zipfile.ZipFile(model)
-sure = 'confidence_threshold.json'
-thresholds = json.loads(files.read(sure)) if sure in files.namelist() else {}
+name = 'confidence_threshold.json'
+thresholds = json.loads(files.read(name)) if name in files.namelist() else {}
 answers = [runner(waveform=window[None]) for window in windows]
 for output in answers[0]:
     head, mean = output.removesuffix('_clip'), np.mean([answer[output][0] for answer in answers], axis=0)

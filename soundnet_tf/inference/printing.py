@@ -146,10 +146,10 @@ class _Text:
 
     def __call__(self, facts: Mapping[str, Any], steps: Sequence[Step]) -> str:
         if not _is_file(facts):
-            return '\n'.join(line for time, tags in steps for line in self._live(facts, f'{time:9.2f} s', tags))
+            return '\n'.join(line for time, tags in steps for line in self._live(facts, _at(time), tags))
         lines = [facts['path']]
         for time, tags in steps:
-            lines += [] if time is None else [f' {time:9.2f} s']
+            lines += [] if time is None else [f' {_at(time)}']
             lines += [_SILENT] if facts.get(SILENCE) else _columns(tags, confident_heads(tags, self._thresholds))
         return '\n'.join(lines)
 
@@ -163,6 +163,11 @@ class _Text:
             unsure = '' if confident.get(head, True) else 'not sure: '
             yield f'{time}  {head:{width}}  {unsure}{", ".join(names)}'
             time = ' ' * len(time)
+
+
+def _at(time: float | None) -> str:
+    # The centre of a first step may be in the padding before the sound.
+    return f'{max(time or 0.0, 0.0):9.2f} s'
 
 
 _SILENT = f'  {SILENCE} (below {SILENCE_DBFS:.0f} dBFS)'

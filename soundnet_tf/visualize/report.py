@@ -124,7 +124,7 @@ def _is_temporary(name: str) -> bool:
 def _name(net: saved.Path) -> str:
     """What a reader knows the net by: its folder, or the run's that it was trained in."""
     folder = pathlib.Path(net).resolve()
-    return folder.parent.name if folder.name == 'net' else folder.name
+    return (folder.parent.name if folder.name == 'net' else '') or folder.name
 
 
 def _resolve_layers(embedder: Embedder, wanted: Wanted) -> Wanted:

@@ -59,9 +59,9 @@ def write(embedder: Embedder, path: str, name: str, folder: pathlib.Path) -> dic
 def shown(values: Any) -> list[int]:
     """The classes to show of probabilities `[time, classes]`."""
     best, tops = values.max(axis=0), set(values.argmax(axis=1).tolist())
-    ranking = sorted(range(len(best)), key=lambda index: (index not in tops, -best[index]))
-    count = min(max(len(tops), MIN_CLASSES), MAX_CLASSES, max(1, int((best >= MIN_PROBABILITY).sum())))
-    return ranking[:count]
+    probable = np.flatnonzero(best >= MIN_PROBABILITY).tolist() or [int(best.argmax())]
+    ranking = sorted(probable, key=lambda index: (index not in tops, -best[index]))
+    return ranking[: min(max(len(tops & set(probable)), MIN_CLASSES), MAX_CLASSES)]
 
 
 def _head(embedder: Embedder, head: str, values: Any, times: Any) -> dict[str, Any]:

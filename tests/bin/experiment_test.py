@@ -62,4 +62,7 @@ def test_a_mistake_in_a_material_names_its_file_and_key(tmp_path):
     )
     done = experiment(f'--out={tmp_path}/x', f'--material={tmp_path}/m.json')
     assert done.returncode == 2
-    assert done.stderr == f'soundnet-experiment: {tmp_path}/m.json: data: d: {tmp_path}/no: no such file or folder\n'
+    assert (
+        done.stderr
+        == f'soundnet-experiment: {tmp_path}/m.json: data: d: {tmp_path}/no: no such file or folder. Check the path\n'
+    )

@@ -68,7 +68,7 @@ def test_mediapipe_agrees_with_the_net(files, net, rate, seconds, tmp_path):
     assert np.dot(given, pool5) / np.linalg.norm(given) / np.linalg.norm(pool5) > 0.999
 
 
-def test_the_example_cuts_without_a_rest_and_is_not_sure(files, tmp_path):
+def test_the_example_averages_windows_without_a_rest_and_is_not_sure(net, files, tmp_path):
     text = (HERE.parents[1] / 'docs' / 'examples' / 'tag_mediapipe.py').read_text().replace('= 5  #', '= 10  #')
     (tmp_path / 'tag.py').write_text(text)
     soundfile.write(tmp_path / 'tone.wav', tone(15.2, sample_rate=44_100), 44_100, 'PCM_16')
@@ -77,3 +77,9 @@ def test_the_example_cuts_without_a_rest_and_is_not_sure(files, tmp_path):
     assert not done.returncode, done.stderr[-2000:]
     said = done.stdout.splitlines()
     assert [line.partition(': ')[0] for line in said] == ['places, not sure'] * 3 + ['imagenet'] * 3
+    sound = audio.resample(soundfile.read(tmp_path / 'tone.wav', dtype='float32')[0], 44_100)
+    mean = np.mean(net(np.stack(audio.windows(sound, 220_500)), training=False)['places'], (0, 1))
+    for line, best in zip(said, np.argsort(-mean)[:3], strict=False):
+        name, _, score = line.removeprefix('places, not sure: ').rpartition(' ')
+        assert name == PLACES[best]
+        assert float(score.rstrip('%')) / 100 == pytest.approx(mean[best], abs=0.02)

@@ -22,7 +22,7 @@ const line = (points, attributes = {}) => svg('path', {
   class: 'stroke', d: points.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(2)} ${y.toFixed(2)}`).join(''), ...attributes,
 });
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : what.endsWith('s') ? 'es' : 's'}`;
-const seconds = (s) => (s > 0 && s < 0.1 ? `${Math.max(1, Math.round(1000 * s))} ms` : s < 1 ? `${s.toFixed(2)} s` : `${s.toFixed(s < 60 ? 1 : 0)} s`);
+const seconds = (exact, s = Math.max(0, exact)) => (s > 0 && s < 0.1 ? `${Math.max(1, Math.round(1000 * s))} ms` : s < 1 ? `${s.toFixed(2)} s` : `${s.toFixed(s < 60 ? 1 : 0)} s`);
 const frequency = (hz) => (hz < 1000 ? `${Math.round(hz)} Hz` : `${(hz / 1000).toFixed(hz < 9950 ? 1 : 0)} kHz`);
 const percent = (p) => `${Math.round(100 * p)}%`;
 const probability = (p) => (p >= 0.0995 ? percent(p) : p >= 0.0001 ? `${(100 * p).toPrecision(2)}%` : '<0.01%');
