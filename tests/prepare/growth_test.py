@@ -160,11 +160,7 @@ def test_one_video_never_ends_the_run(videos, tmp_path, monkeypatch):
             raise AttributeError("'NoneType' has no\nattribute")
         return real(path, *arguments)
 
-    def read(self, video, path):
-        return stages.read(video, path, self._settings, self._side, self._clock)
-
-    # In this process, where something can take the place of a function.
-    monkeypatch.setattr(readers.Readers, 'read', read)
+    monkeypatch.setattr(readers.Readers, 'read', made.read_here)
     monkeypatch.setattr(stages.sound, 'waveforms', waveforms)
     (tmp_path / 'odd.mp4').touch()
     report = run([Video('odd', str(tmp_path / 'odd.mp4')), videos[0]], tmp_path / 'out', number=1)

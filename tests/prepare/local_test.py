@@ -462,13 +462,14 @@ KILLED = """
 import json, os, random, signal, sys, time
 from pathlib import Path
 import tensorflow as tf
-from soundnet_tf.prepare import local, manifest
+from soundnet_tf.prepare import local, manifest, readers
 from tests.prepare import local_test, made
 
 def slowly(frames):
     time.sleep(0.2)
     return made.softmax_of_colours(frames)
 
+readers.Readers.read = made.read_here
 videos, out = manifest.videos([sys.argv[1]]), Path(sys.argv[2])
 finished, rounds, chance = {}, 0, random.Random(int(sys.argv[3]))
 while not (out / 'dataset.json').exists():
@@ -497,7 +498,7 @@ print(rounds)
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', [1])
 def test_killed_at_random_moments_until_it_is_done(undisturbed, home, tmp_path, seed):
-    """In a process that forks, so that each start is quick."""
+    """In a process that forks and reads by itself, so that each start is quick."""
     out = tmp_path / 'out'
     command = [sys.executable, '-c', KILLED, str(home / 'list.csv'), str(out), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
