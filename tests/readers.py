@@ -560,7 +560,7 @@ def _extracted(path: pathlib.Path) -> Any:
     from soundnet_tf.prepare import manifest, stages
     from soundnet_tf.prepare.pace import Clock
 
-    found = list(stages.extract(manifest.Video('a', str(path)), lambda: str(path), stages.Settings(), 32, Clock()))
+    found = list(stages.read(manifest.Video('a', str(path)), str(path), stages.Settings(), 32, Clock()))
     assert not [skip for skip in found if isinstance(skip, stages.Skipped) and skip.reason == stages.ERROR], found
     return found
 

@@ -16,7 +16,7 @@ from soundnet_tf.demo.ear import Predictions
 from soundnet_tf.demo.stage import KINDS
 from soundnet_tf.prepare.manifest import Video
 from soundnet_tf.prepare.pace import Clock
-from soundnet_tf.prepare.stages import Settings, extract
+from soundnet_tf.prepare.stages import Settings, read
 
 SHOWN = 12
 """Number of held-out videos on the page."""
@@ -189,7 +189,7 @@ def _clip(story: Story, row: int) -> str:
     test = story.test
     path = story.folder / 'videos' / 'held_out' / test.ids[row]
     video, settings = Video(test.ids[row], str(path)), Settings(clip_s=10, frame_every_s=10)
-    clip: Any = next(extract(video, lambda: video.path, settings, 192, Clock()))
+    clip: Any = next(read(video, video.path, settings, 192, Clock()))
     sound = base64.b64encode(clip.audio).decode()
     picture = base64.b64encode(encoding.png(clip.frames[0])).decode()
     eye, ear = (_top_kinds(values[row]) for values in (test.eye, test.ear))

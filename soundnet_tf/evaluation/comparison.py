@@ -142,9 +142,9 @@ def earlier(paths: Iterable[str], dataset: DataSet | None = None, folds: Sequenc
     clips, sha256 = [path for path, clip in ours if clip.fold in folds], dataset.fingerprint() if dataset else ''
     for path in paths:
         for evaluation in read(path):
-            if evaluation.to_dict() in given:  # a run's file has the rows of its own --earlier too
+            if (row := evaluation.to_dict()) in given:  # a run's file has the rows of its own --earlier too
                 continue
-            given.append(evaluation.to_dict())
+            given.append(row)
             try:
                 if dataset:
                     check_same_clips(evaluation, sha256, folds, clips)

@@ -10,11 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from soundnet_tf import labels, storage
-from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
-from soundnet_tf.inference.tags import SILENCE, Tag, confident_heads, silence, top_classes
+from soundnet_tf.inference.tags import SILENCE, SILENCE_TEXT, Tag, confident_heads, silence, top_classes
 
 Step = tuple[float | None, list[Tag]]
 """The centre of a time step in seconds, None for the mean of a whole clip; and its tags."""
@@ -150,12 +149,12 @@ class _Text:
         lines = [facts['path']]
         for time, tags in steps:
             lines += [] if time is None else [f' {_at(time)}']
-            lines += [_SILENT] if facts.get(SILENCE) else _columns(tags, confident_heads(tags, self._thresholds))
+            lines += [SILENCE_TEXT] if facts.get(SILENCE) else _columns(tags, confident_heads(tags, self._thresholds))
         return '\n'.join(lines)
 
     def _live(self, facts: Mapping[str, Any], time: str, tags: Sequence[Tag]) -> Iterator[str]:
         if facts.get(SILENCE):
-            yield f'{time}{_SILENT}'
+            yield f'{time}{SILENCE_TEXT}'
             return
         confident, width = confident_heads(tags, self._thresholds), max(len(tag.head) for tag in tags)
         for head in _heads_of(tags):
@@ -168,9 +167,6 @@ class _Text:
 def _at(time: float | None) -> str:
     # The centre of a first step may be in the padding before the sound.
     return f'{max(time or 0.0, 0.0):9.2f} s'
-
-
-_SILENT = f'  {SILENCE} (below {SILENCE_DBFS:.0f} dBFS)'
 
 
 def _columns(tags: Sequence[Tag], confident: Mapping[str, bool]) -> Iterator[str]:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from soundnet_tf import storage
-from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.errors import SoundNetError
 from soundnet_tf.inference.array_files import ARRAYS
 from soundnet_tf.inference.embed import Embedder, load
 from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, listen
 from soundnet_tf.inference.table_files import TABLES
+from soundnet_tf.inference.tags import SILENCE_TEXT
 from soundnet_tf.inference.write import is_same_file, table_rows
 
 HINT = 'Write it again with soundnet-embed'
@@ -45,8 +45,7 @@ class Found(NamedTuple):
     def text(self) -> str:
         """For people: the query, and below it a line for each clip."""
         if not self.matches:
-            why = f'silence (below {SILENCE_DBFS:.0f} dBFS)' if self.silent else 'nothing found'
-            return f'{self.query}\n  {why}'
+            return f'{self.query}\n{SILENCE_TEXT if self.silent else "  nothing found"}'
         return '\n'.join([self.query, *(f'  {match.similarity:6.3f}  {match.path}' for match in self.matches)])
 
     def json(self) -> str:

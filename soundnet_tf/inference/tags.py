@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from soundnet_tf.audio import SILENCE_DBFS
 from soundnet_tf.nets.predictions import best, softmax
 from soundnet_tf.spec import Head
 
@@ -20,6 +21,8 @@ class Tag(NamedTuple):
 
 SILENCE = 'silence'
 """In place of a class, for a sound that is silent."""
+SILENCE_TEXT = f'  {SILENCE} (below {SILENCE_DBFS:.0f} dBFS)'
+"""In text: the line that takes the place of all others."""
 
 
 def top_classes(head: str, names: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:

@@ -110,7 +110,8 @@ class _Extract(apache_beam.DoFn):
     def process(self, element: tuple[str, Video]) -> Iterator[tuple[str, VideoClip | Skipped]]:
         path, video = element
         file = functools.partial(stages.fetched, video, self._fetcher, self._clock)
-        for clip in stages.extract(video, file, self._settings, self._side, self._clock):
+        read = functools.partial(stages.read, settings=self._settings, side=self._side, clock=self._clock)
+        for clip in stages.extract(video, file, read):
             yield path, clip
         self._fetcher.discard(video)
 

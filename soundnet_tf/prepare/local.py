@@ -71,8 +71,7 @@ def run(
         with bar, contextlib.closing(readers), ThreadPoolExecutor(jobs) as pool, contextlib.closing(files):
 
             def extract(item: tuple[Video, Callable[[], str]]) -> Iterator[VideoClip | Skipped]:
-                path = stages.located(*item)
-                yield from [path] if isinstance(path, Skipped) else readers.read(item[0], path)
+                return stages.extract(*item, readers.read)
 
             clips_ahead = threads.iterate_ahead(pool, extract, files.ahead(waiting), 2 * jobs, CLIPS_WAITING)
             with contextlib.closing(clips_ahead) as taken:

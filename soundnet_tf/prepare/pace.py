@@ -24,18 +24,6 @@ class Clock:
         with self._lock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
-    def add_all(self, clock: 'Clock') -> None:
-        """Add those of another clock."""
-        for stage, seconds in clock.seconds.items():
-            self.add(stage, seconds)
-
-    def __getstate__(self) -> dict[str, float]:
-        return self.seconds
-
-    def __setstate__(self, seconds: dict[str, float]) -> None:
-        self.__init__()
-        self.seconds = seconds
-
     @contextlib.contextmanager
     def at(self, stage: str) -> Iterator[None]:
         """Measure the body of a `with`."""

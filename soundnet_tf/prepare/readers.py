@@ -30,8 +30,9 @@ class Readers:
             start_s, done = 0.0, False
             try:
                 for result in worker.results((video, path, self._settings, self._side)):
-                    if isinstance(result, Clock):
-                        self._clock.add_all(result)
+                    if isinstance(result, dict):
+                        for stage, seconds in result.items():
+                            self._clock.add(stage, seconds)
                         continue
                     yield result
                     start_s += self._settings.clip_s
@@ -54,9 +55,10 @@ class Readers:
 
 
 def _read(item: tuple[Video, str, Settings, int]) -> Iterator[Any]:
+    """The clips of a video, and at the end the seconds of each stage."""
     clock = Clock()
     yield from stages.read(*item, clock)
-    yield clock
+    yield clock.seconds
 
 
 if __name__ == '__main__':

@@ -187,11 +187,9 @@ class _Summary:
             )
 
     def add(self, sample: Sample, size: int) -> None:
-        self.records, self.samples, self.bytes = (
-            self.records + 1,
-            self.samples + sample.samples,
-            self.bytes + size + tfrecords.FRAME,
-        )
+        self.records += 1
+        self.samples += sample.samples
+        self.bytes += size + tfrecords.FRAME
         self.incomplete += sample.missing_s is not None
         self.sizes.append(size)
         for name, values in sample.posteriors.items():

@@ -114,14 +114,14 @@ def side_of(teachers: Iterable[Teacher]) -> int:
 
 
 def extract(
-    video: Video, file: Callable[[], str], settings: Settings, side: int, clock: Clock
+    video: Video, file: Callable[[], str], read: Callable[[Video, str], Iterator[VideoClip | Skipped]]
 ) -> Iterator[VideoClip | Skipped]:
-    """`located`, then `read`."""
-    path = located(video, file)
-    yield from [path] if isinstance(path, Skipped) else read(video, path, settings, side, clock)
+    """The clips of a video: what `read`, such as the function below, gives for the path that `file` returns."""
+    path = _located(video, file)
+    yield from [path] if isinstance(path, Skipped) else read(video, path)
 
 
-def located(video: Video, file: Callable[[], str]) -> str | Skipped:
+def _located(video: Video, file: Callable[[], str]) -> str | Skipped:
     """The path of a video's file, which `file` returns, or the reason why there is none if it raises Unusable.
 
     An exception of any other kind concerns this video alone, but for a full disk and missing packages.

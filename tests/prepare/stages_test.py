@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import re
 
 import numpy as np
@@ -15,8 +16,12 @@ from soundnet_tf.prepare.stages import Settings, Skipped, VideoClip
 from tests.prepare import made
 
 
+def read(**settings):
+    return functools.partial(stages.read, settings=Settings(**settings), side=32, clock=Clock())
+
+
 def extract(path, **settings):
-    return list(stages.extract(Video('it', str(path)), lambda: str(path), Settings(**settings), 32, Clock()))
+    return list(stages.extract(Video('it', str(path)), lambda: str(path), read(**settings)))
 
 
 def test_a_clip(tmp_path):
@@ -124,7 +129,7 @@ def test_a_missing_file():
         raise Unusable('not fetched', 'HTTP 404 Not Found')
 
     video = Video('it', 'https://nowhere/a.mp4')
-    assert list(stages.extract(video, file, Settings(), 32, Clock())) == [
+    assert list(stages.extract(video, file, read())) == [
         Skipped('it', 'https://nowhere/a.mp4', 'not fetched', 'HTTP 404 Not Found')
     ]
 
