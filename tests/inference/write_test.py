@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from soundnet_tf import storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import MissingTool, SoundNetError
 from soundnet_tf.inference import Embedder, listening, table_files
-from soundnet_tf.inference.array_files import read_npz
+from soundnet_tf.inference.array_files import ARRAYS, read_npz
 from soundnet_tf.inference.files import find
 from soundnet_tf.inference.write import FORMATS, embed_files, output_path
 from soundnet_tf.testing import noise
@@ -73,6 +75,17 @@ def test_an_npz_for_each_sound(embedder, sounds):
         'padded': False,
         'silent': False,
     }
+
+
+def test_an_npz_is_as_numpy_writes_it(tmp_path):
+    rows: list[dict[str, Any]] = [{'silent': silent, 'count': 1, 'times': np.arange(3.0)} for silent in (True, False)]
+    for number, row in enumerate(rows):
+        ARRAYS['npz'].write(tmp_path / f'{number}.npz', row)
+        np.savez(tmp_path / 'numpy.npz', **row)
+        with zipfile.ZipFile(tmp_path / f'{number}.npz') as ours, zipfile.ZipFile(tmp_path / 'numpy.npz') as numpys:
+            own, others = ([(info.filename, info.external_attr) for info in z.infolist()] for z in (ours, numpys))
+            assert own == others
+            assert [ours.read(name) for name in ours.namelist()] == [numpys.read(name) for name in ours.namelist()]
 
 
 @pytest.mark.parametrize('format', ['npz', 'npy'])
