@@ -35,6 +35,9 @@ class Recipe:
     )
     head_kernel: int = _setting(4, 1, 64, 'kernel size of the head, in frames of the last layer')
     last_layer: str = _layer('the layer that the head reads, such as pool5; empty: the last one of the net')
+    last_stride: int = _setting(
+        0, 0, 64, "stride of that layer; 0: the net's own. With 1 the head averages over steps that a stride leaves out"
+    )
     freeze: str = _layer(
         'the last layer that is not trained, such as conv2, or all: train only the head; frozen layers run in '
         'inference mode'
@@ -136,7 +139,7 @@ RECIPES = {
     'authors': Recipe(),
     'from_scratch': _FROM_SCRATCH,
     'from_original': _FROM_ORIGINAL,
-    'from_original_long': dataclasses.replace(_FROM_ORIGINAL, epochs=400, filter_db=9.0),
+    'from_original_long': dataclasses.replace(_FROM_ORIGINAL, epochs=400, last_stride=1, filter_db=9.0, refit=0.1),
 }
 """By name: the authors' for a pretrained net; for training from scratch on a few hundred clips; for the original net on
 as many; and for the original net on a thousand or more, of many classes."""

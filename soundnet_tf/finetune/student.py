@@ -17,7 +17,7 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.experiments.recipes import Recipe
 from soundnet_tf.finetune.waveforms import FULL_SCALE, Samples, Sounds
 from soundnet_tf.nets import fast, model
-from soundnet_tf.spec import NetSpec
+from soundnet_tf.spec import NetSpec, Pool
 from soundnet_tf.training.start import Start
 
 SAMPLES_AT_ONCE = 160 * SAMPLE_RATE
@@ -35,6 +35,11 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     """
     if recipe.last_layer:
         spec = _up_to(spec, recipe.last_layer)
+    if recipe.last_stride:
+        *below, last = spec.layers
+        if isinstance(last, Pool):
+            raise SoundNetError(f'last_stride: {last.name} is a pool. Use it with a last_layer that is a convolution')
+        spec = dataclasses.replace(spec, layers=(*below, dataclasses.replace(last, stride=recipe.last_stride)))
     if recipe.freeze not in ('', 'all', *spec.layer_names):
         raise UnknownLayer(f'freeze: no layer {recipe.freeze!r}. Use all, {", ".join(spec.layer_names)}')
     if dataset.name in spec.layer_names:

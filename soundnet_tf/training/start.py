@@ -37,8 +37,7 @@ class Start:
         """
         own, spec = self.spec(), model.spec_of(net).with_edges()
         sizes, needed = saved.shapes(own), saved.shapes(spec)
-        same = {row.name for row in spec.rows if row in own.rows}
-        fit = {key for key, size in needed.items() if key.split('/')[0] in same and size == sizes[key]}
+        fit = {key for key, size in needed.items() if size == sizes.get(key)}
         named = [row.name for row in spec.heads if heads is None or row.name in heads]
         rows = [row.name for row in spec.rows if isinstance(row, Conv)] + named
         kept = [name for name in rows if {key for key in needed if key.startswith(f'{name}/')} <= fit]

@@ -185,6 +185,22 @@ def test_the_head_reads_an_inner_layer(tmp_path):
             np.testing.assert_array_equal(own[key], theirs[key], err_msg=key)
 
 
+def test_a_last_layer_of_stride_1_has_the_steps_between_too(tmp_path):
+    start = Start.find(saved.save_net(enliven(model.build(SOUNDNET5_THIN), 1), tmp_path / 'net'))
+    spec = student.spec_for(start.spec(), DATA, dataclasses.replace(FRAMES, last_stride=1))
+    x = noise(4)[None]
+    every = model.features(student.build(spec, DATA, start), ['conv4'])(x)['conv4'].numpy()
+    theirs = model.features(saved.load_net(start.folder), ['conv4'])(x)['conv4'].numpy()
+    assert every.shape[1] > theirs.shape[1] > 1
+    count = min(theirs.shape[1], every[:, ::2].shape[1])
+    np.testing.assert_allclose(every[:, ::2][:, :count], theirs[:, :count], rtol=1e-5, atol=1e-6)
+
+
+def test_a_pool_has_no_stride_of_its_own():
+    with pytest.raises(SoundNetError, match=r'^last_stride: pool2 is a pool\. Use it with a last_layer that is a conv'):
+        student.spec_for(SOUNDNET5, DATA, dataclasses.replace(FRAMES, last_layer='pool2', last_stride=1))
+
+
 @pytest.mark.parametrize('setting', ['last_layer', 'freeze'])
 def test_a_layer_that_is_not_there_is_reported(setting):
     with pytest.raises(SoundNetError, match=rf"^{setting}: no layer 'conv9'\. Use (all, )?conv1, pool1, "):
