@@ -8,6 +8,7 @@ import tensorflow as tf
 from soundnet_tf.errors import UnknownLayer
 from soundnet_tf.nets import model
 from soundnet_tf.nets.fast.inference import inference_form
+from soundnet_tf.nets.folding import normed
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
 
 Form = Callable[[Any], Any]
@@ -61,7 +62,7 @@ def training_trunk(
                 continue
             layer, offset = net.get_layer(f'{row.name}_conv'), 0.0
             if moving_statistics:
-                scale, offset = _folded(net, row, layer.bias)
+                scale, offset = normed(model.variables_of(net), row.name)
                 x = _convolve(layer.kernel * scale, row, x)
             else:
                 x = _normalise(net, row, _convolve(layer.kernel, row, x), layer.bias)
@@ -191,13 +192,6 @@ def _normalise(net: model.SoundNet, row: Conv, x: Any, bias: Any) -> Any:
     _move(norm.moving_mean, mean + bias, norm.momentum)
     _move(norm.moving_variance, variance, norm.momentum)
     return y
-
-
-def _folded(net: model.SoundNet, row: Conv, bias: Any) -> tuple[Any, Any]:
-    """A batch norm by its moving statistics: what the kernel is multiplied by, and what is added."""
-    norm = net.get_layer(f'{row.name}_bn')
-    scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-    return scale, norm.beta + (bias - norm.moving_mean) * scale
 
 
 def _fused(norm: Any, x: Any, beta: Any) -> tuple[Any, Any, Any]:
