@@ -22,20 +22,14 @@ def light(model: Model, packed: bool = True, threads: int = THREADS) -> Any:
     `packed` is three times as fast, through XNNPACK, but first copies all weights; without it the interpreter starts
     at once and in half the memory, with one thread.
     """
-    resolvers = library().OpResolverType
-    kernels = resolvers.AUTO if packed else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    # Without packing, several threads would copy the weights as well.
-    threads = threads if packed else 1
-    return library().Interpreter(**_source(model), num_threads=threads, experimental_op_resolver_type=kernels)
-
-
-def library() -> Any:
-    """LiteRT without TensorFlow; loading it takes a while. Raises MissingTool without ai-edge-litert."""
     try:
-        from ai_edge_litert import interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
         raise MissingTool('ai-edge-litert', 'running without TensorFlow', 'litert') from None
-    return interpreter
+    kernels = OpResolverType.AUTO if packed else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    # Without packing, several threads would copy the weights as well.
+    threads = threads if packed else 1
+    return Interpreter(**_source(model), num_threads=threads, experimental_op_resolver_type=kernels)
 
 
 def interpreter(model: Model) -> Any:

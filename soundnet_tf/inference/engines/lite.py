@@ -6,7 +6,6 @@ import pathlib
 import queue
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from soundnet_tf import storage
@@ -34,10 +33,7 @@ class LiteRTEngine(Shared):
         self._made_by = LiteRTEngine, (os.path.abspath(folder),)
         self._lock = threading.Lock()
         self._path = pathlib.Path(folder) / saved.TFLITE
-        with ThreadPoolExecutor(1) as pool:
-            content = pool.submit(saved.read_tflite, folder)
-            litert.library()  # takes as long as reading the file
-            self._content = content.result()
+        self._content = saved.read_tflite(folder)
         self._seconds = 0.0
         with self._readable():
             first = _Interpreter(self._content, packed=False)
