@@ -27,8 +27,8 @@ EXTRAS = {
     'parquet': ['pyarrow>=16'],
     # Embeddings as tables in Python.
     'pandas': ['pandas>=2.1'],
-    # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two, and
-    # `evaluation` uses them for factorisations, an exact test and threads.
+    # Linear SVMs and other probes, t-SNE, and SoundNetTransformer; scikit-learn needs the other two. `evaluation`
+    # uses them for factorisations, an exact test and threads, `finetune` for fast transforms of float32.
     'transfer': ['scikit-learn>=1.4', 'scipy>=1.11', 'threadpoolctl>=3.1'],
     # Reports of what a net hears: the map of the clips.
     'visualize': ['scikit-learn>=1.4'],

@@ -27,7 +27,7 @@ from soundnet_tf.evaluation import svm
 from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.splits import check_recordings, check_unseen, split
 from soundnet_tf.experiments.recipes import Recipe
-from soundnet_tf.finetune import journal, student, waveforms
+from soundnet_tf.finetune import equaliser, journal, student, waveforms
 from soundnet_tf.finetune.loop import BEST, CHECKPOINTS, Run
 from soundnet_tf.finetune.step import make_state
 from soundnet_tf.nets import precisions, saved
@@ -164,4 +164,6 @@ def _require(recipe: Recipe) -> None:
     """Check what the recipe needs of this machine, before anything is written."""
     if recipe.refit:
         svm.require()
+    if recipe.filter_db:
+        equaliser.transforms()
     precisions.require(recipe.precision, PRECISIONS)

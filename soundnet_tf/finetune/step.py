@@ -52,16 +52,12 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
     """A step of Adam on the cross-entropy of the clip's logits and the (mixed) label."""
     variables = student.trainable_variables(state.net, recipe)
     forward = student.training_form(state.net, recipe)
-    voices = tf.TensorSpec([None, crops.voices], tf.float32)
-    pieces = tf.TensorSpec([None, crops.voices, crops.piece], tf.int16)
-    filters, targets = tf.TensorSpec([None, crops.voices, crops.taps]), tf.TensorSpec([None, None])
-    signature = [pieces, voices, voices, filters, targets, tf.TensorSpec([])]
+    signature = [tf.TensorSpec([None, crops.samples]), tf.TensorSpec([None, None]), tf.TensorSpec([])]
 
     @tf.function(input_signature=signature)
-    def step(pieces: Any, speeds: Any, weights: Any, filters: Any, targets: Any, rate: Any) -> None:
-        waveform = render(pieces, speeds, weights, filters, crops.samples, stretched=crops.stretched)
+    def step(waveforms: Any, targets: Any, rate: Any) -> None:
         with tf.GradientTape() as tape:
-            logits = forward(waveform, tf.stack([tf.constant(seed, tf.int64), state.step]))
+            logits = forward(waveforms, tf.stack([tf.constant(seed, tf.int64), state.step]))
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_mean(losses)
         state.optimizer.learning_rate.assign(rate)
@@ -73,6 +69,9 @@ def make_step(state: State, recipe: Recipe, crops: Crops, seed: int) -> Step:
         state.step.assign_add(1)
 
     run: Any = step.get_concrete_function()
-    return lambda batch, rate: run(
-        *map(tf.constant, (batch.pieces, batch.speeds, batch.weights, batch.filters, batch.targets, np.float32(rate)))
-    )
+
+    def rendered(batch: Batch, rate: float) -> None:
+        waveforms = render(batch, crops.samples, stretched=crops.stretched)
+        run(tf.constant(waveforms), tf.constant(batch.targets), tf.constant(np.float32(rate)))
+
+    return rendered

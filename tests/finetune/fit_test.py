@@ -22,7 +22,7 @@ from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.finetune import journal, loop
 from soundnet_tf.finetune.augment import Crops
 from soundnet_tf.finetune.fit import finetune
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import model, processor, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven
 from tests.evaluation.made import folders
@@ -268,7 +268,12 @@ def test_missing_requirements_are_reported_before_anything_is_written(made, tmp_
     monkeypatch.setitem(sys.modules, 'sklearn.svm', None)
     with pytest.raises(MissingTool, match='scikit-learn'):
         finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'run', spec=SPEC)
-    monkeypatch.setattr(pathlib.Path, 'exists', lambda self: False)
+    monkeypatch.setitem(sys.modules, 'scipy.fft', None)
+    with pytest.raises(
+        MissingTool, match=r"training with random filters needs scipy, .*: pip install 'soundnet_tf\[transfer\]'"
+    ):
+        finetune(made, dataclasses.replace(SHORT, filter_db=6), tmp_path / 'run', spec=SPEC)
+    monkeypatch.setattr(processor, 'flags', frozenset)
     monkeypatch.setattr(tf.config, 'list_physical_devices', lambda kind: [])
     with pytest.raises(SoundNetError, match=r'this processor has no bfloat16 .*\. Use float32, the default'):
         finetune(made, dataclasses.replace(SHORT, precision='bfloat16'), tmp_path / 'run', spec=SPEC)
