@@ -27,7 +27,13 @@ LAYER = 'conv7'
 SHAPES = [(1, 5), (1, 20), (1, 60), (32, 5)]
 """Clips, and seconds of each."""
 
-OURS = {'ours': 'ours', 'bfloat16': 'ours, bfloat16', 'litert': 'ours, LiteRT'}
+OURS = {
+    'ours': 'ours',
+    'bfloat16': 'ours, bfloat16',
+    'litert': 'ours, LiteRT',
+    'by_openvino': 'ours, OpenVINO',
+    'bfloat16_by_openvino': 'ours, OpenVINO in bfloat16',
+}
 PEERS = {'plain': 'tf.function of Keras', 'predict': 'predict per clip'}
 ELSEWHERE = {'torch2d': 'PyTorch, 2-D as ports have it', 'torch1d': 'PyTorch, 1-D', 'openvino': 'OpenVINO'}
 
@@ -102,9 +108,9 @@ def agree(folder, workers, clips, seconds):
             continue
         given = np.load(f'{folder}/{kind}.npy')
         off = np.abs(given - wanted).max() / np.abs(wanted).max()
-        if kind == 'bfloat16':
+        if kind.startswith('bfloat16'):
             cosine = (given * wanted).sum() / np.linalg.norm(given) / np.linalg.norm(wanted)
-            print(f'bfloat16 at {clips} x {seconds} s: off by {off:.1e} of the largest value, cosine {cosine:.6f}')
+            print(f'{kind} at {clips} x {seconds} s: off by {off:.1e} of the largest value, cosine {cosine:.6f}')
         elif off > 1e-4:
             raise SystemExit(f'{kind} differs by {off:.1e} at {clips} x {seconds} s')
 

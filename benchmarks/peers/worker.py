@@ -63,6 +63,17 @@ def litert(folder, layer):
     return lambda x: run(waveform=x)[layer]
 
 
+def by_openvino(folder, layer, precision='float32'):
+    from soundnet_tf.inference.engines import OpenVINOEngine
+
+    request = OpenVINOEngine(folder, precision=precision)._request((layer,))
+    return lambda x: np.array(request.infer([x])[layer])
+
+
+def half_by_openvino(folder, layer):
+    return by_openvino(folder, layer, 'bfloat16')
+
+
 def peak(folder, layer):
     """Not the net: a product of matrices with as many multiplications, as large as caches like them."""
     import tensorflow as tf
@@ -154,6 +165,8 @@ KINDS = {
     'plain': plain,
     'predict': predict,
     'litert': litert,
+    'by_openvino': by_openvino,
+    'bfloat16_by_openvino': half_by_openvino,
     'peak': peak,
     'torch2d': torch2d,
     'torch1d': torch1d,

@@ -247,7 +247,7 @@ def edges_flag() -> flags.FlagHolder[Edges]:
 
 def precision_flag() -> flags.FlagHolder[Precision]:
     """--precision, of inference."""
-    help = 'bfloat16 is faster on processors that support it (cosine similarity to float32: 0.9999).'
+    help = 'bfloat16 is faster on processors that support it (cosine similarity to float32: 0.9999; tags may differ).'
     return choice('precision', 'float32', get_args(Precision), help)
 
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,12 @@ def installed() -> bool:
     return importlib.util.find_spec('openvino') is not None
 
 
-def compiled(spec: NetSpec, values: Mapping[str, Any], layers: Sequence[str]) -> Any:
+def compiled(
+    spec: NetSpec,
+    values: Mapping[str, Any],
+    layers: Sequence[str],
+    precision: Literal['float32', 'bfloat16'] = 'float32',
+) -> Any:
     """A compiled model from `[batch, samples]`, of any sizes, to `[batch, time, channels]` of each layer, by its name.
 
     Heads give probabilities. `values` are weights by the keys of `model.variables_of`; those that no layer needs are
@@ -23,8 +28,9 @@ def compiled(spec: NetSpec, values: Mapping[str, Any], layers: Sequence[str]) ->
     """
     import openvino
 
-    # Some processors would multiply in bfloat16 on their own.
-    hints = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+    # Without the hint, processors that have bfloat16 multiply in it.
+    hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]
+    hints = {'INFERENCE_PRECISION_HINT': hint, 'PERFORMANCE_HINT': 'LATENCY'}
     return openvino.Core().compile_model(_model(spec, values, layers), 'CPU', hints)
 
 

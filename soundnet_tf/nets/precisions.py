@@ -10,7 +10,7 @@ def require(precision: str, known: Sequence[str]) -> None:
     """Raise SoundNetError for a precision that is not one of `known`, or that this machine does not compute in."""
     if precision not in known:
         raise SoundNetError(f'precision={precision!r}: must be {" or ".join(map(repr, known))}')
-    if precision == 'float32':
+    if on_processor(precision):
         return
     import tensorflow as tf
 
@@ -18,5 +18,9 @@ def require(precision: str, known: Sequence[str]) -> None:
         return
     if precision == 'float16':
         raise SoundNetError('float16 is for GPUs, and TensorFlow finds none. Use float32, the default')
-    if not processor.flags() & {'avx512_bf16', 'amx_bf16'}:
-        raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')
+    raise SoundNetError('this processor has no bfloat16 (avx512_bf16, amx_bf16). Use float32, the default')
+
+
+def on_processor(precision: str) -> bool:
+    """Whether the processor itself multiplies in this format."""
+    return precision == 'float32' or (precision == 'bfloat16' and bool(processor.flags() & {'avx512_bf16', 'amx_bf16'}))

@@ -20,7 +20,7 @@ from soundnet_tf.inference.engines import (
     choice,
     engine_of,
 )
-from soundnet_tf.nets import model, saved
+from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests.inference.engines_test import close
@@ -114,6 +114,25 @@ def test_with_avx2_alone_it_is_slower_and_not_chosen(quick_folder, plain_folder,
     assert isinstance(engine_of(plain_folder), TensorFlowEngine)
 
 
+@pytest.mark.skipif(not precisions.on_processor('bfloat16'), reason='this processor has no bfloat16')
+def test_it_multiplies_in_bfloat16(quick_folder, plain_folder, keras_engine):
+    for folder in (quick_folder, plain_folder):
+        engine = engine_of(folder, 'bfloat16')
+        assert isinstance(engine._quick, OpenVINOEngine)
+        assert engine.precision == 'bfloat16'
+    wanted = keras_engine.run(noise(3), ['pool5', 'conv7'])
+    for layer, values in engine.run(noise(3), ['pool5', 'conv7']).items():
+        assert not np.allclose(values, wanted[layer], rtol=0, atol=1e-5 * np.abs(values).max())
+        cosine = (values * wanted[layer]).sum() / np.linalg.norm(values) / np.linalg.norm(wanted[layer])
+        assert cosine > 0.999
+
+
+def test_without_bfloat16_in_the_processor_it_is_refused(plain_folder, monkeypatch):
+    monkeypatch.setattr(choice.processor, 'flags', lambda: frozenset({'avx512f'}))
+    with pytest.raises(SoundNetError, match='openvino runs nets in float32 here, not bfloat16'):
+        engine_of(plain_folder, 'bfloat16', engine='openvino')
+
+
 def test_streams_are_tensorflows(plain_folder, keras_engine):
     engine = engine_of(plain_folder, engine='openvino')
     assert isinstance(engine, FirstThatServes)
@@ -131,7 +150,10 @@ def test_what_an_engine_cannot_run_is_refused(quick_folder, plain_folder, monkey
             lambda: engine_of(quick_folder, edges='keep', engine='litert'),
             r"was written with edges='drop'\. Use engine=",
         ),
-        (lambda: engine_of(quick_folder, 'bfloat16', engine='openvino'), 'openvino runs nets in float32, not bfloat16'),
+        (
+            lambda: engine_of(quick_folder, 'bfloat16', engine='litert'),
+            'litert runs nets in float32 here, not bfloat16',
+        ),
         (lambda: engine_of(quick_folder, engine='tpu'), "engine='tpu': must be 'auto', 'litert', 'openvino', 'tensor"),
     ]:
         with pytest.raises(SoundNetError, match=message):

@@ -14,7 +14,7 @@ from soundnet_tf.inference.engines.lite import LiteRTEngine
 from soundnet_tf.inference.engines.openvino import OpenVINOEngine
 from soundnet_tf.inference.engines.tensorflow import MAX_CLIP_S, stored
 from soundnet_tf.inference.stream import NetStream, Outputs
-from soundnet_tf.nets import openvino, processor, saved
+from soundnet_tf.nets import openvino, precisions, processor, saved
 
 if TYPE_CHECKING:
     from soundnet_tf.nets import fast
@@ -86,9 +86,9 @@ def engine_of(
 ) -> Engine:
     """For a saved net: the engine of that name, or the quickest that is installed, and TensorFlow for the rest.
 
-    LiteRT runs what the net's `net.tflite` serves, if it has one; OpenVINO any layer, but no streams. TensorFlow alone
-    computes in other precisions than float32. As `benchmarks/embed.py` has it, OpenVINO took 0.4 to 0.7 of LiteRT's
-    time on one machine with AVX-512 and as long on another, but up to 2 s to start; with AVX2 alone 1.2 to 2.3 times.
+    LiteRT runs what the net's `net.tflite` serves, if it has one, in float32; OpenVINO any layer, but no streams. As
+    `benchmarks/embed.py` has it, OpenVINO took 0.4 to 0.7 of LiteRT's time on one machine with AVX-512 and as long on
+    another, but up to 2 s to start; with AVX2 alone 1.2 to 2.3 times.
     Raises SoundNetError if the folder is not a saved net, and for an engine that cannot run it as asked; MissingTool if
     the named engine is not installed.
     """
@@ -111,12 +111,12 @@ def engine_of(
     if engine == 'auto':
         has_later = 'avx512f' in processor.flags() and openvino.installed()
         quick = None if _refusal('litert', folder, precision, edges) else _installed(LiteRTEngine, folder)
-        if quick is None and has_later and precision == 'float32':
-            quick, has_later = OpenVINOEngine(folder, edges), False
+        if quick is None and has_later and not _refusal('openvino', folder, precision, edges):
+            quick, has_later = OpenVINOEngine(folder, edges, precision), False
     elif engine != 'tensorflow':
         if refusal := _refusal(engine, folder, precision, edges):
             raise SoundNetError(f"{folder}: {refusal}. Use engine='auto'")
-        quick = LiteRTEngine(folder) if engine == 'litert' else OpenVINOEngine(folder, edges)
+        quick = LiteRTEngine(folder) if engine == 'litert' else OpenVINOEngine(folder, edges, precision)
     if quick is None:
         return whole()
 
@@ -138,8 +138,8 @@ def _installed(make: Callable[[str | os.PathLike[str]], Engine], folder: str | o
 
 def _refusal(name: EngineName, folder: str | os.PathLike[str], precision: str, edges: Edges) -> str:
     """Why an engine other than TensorFlow cannot run a net; empty if it can."""
-    if precision != 'float32':
-        return f'{name} runs nets in float32, not {precision}'
+    if precision != 'float32' and not (name == 'openvino' and precisions.on_processor(precision)):
+        return f'{name} runs nets in float32 here, not {precision}'
     if name == 'openvino':
         return ''
     quick = pathlib.Path(folder) / saved.TFLITE

@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from soundnet_tf.inference.engines.base import Edges, Shared
 from soundnet_tf.inference.stream import NetStream, Outputs
 from soundnet_tf.nets import openvino, saved
 
+if TYPE_CHECKING:
+    from soundnet_tf.nets import fast
+
 
 class OpenVINOEngine(Shared):
     """The net of a saved folder; only the weights of the requested layers are read.
@@ -22,14 +25,14 @@ class OpenVINOEngine(Shared):
     disagree.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], edges: Edges = 'drop'):
+    def __init__(self, folder: str | os.PathLike[str], edges: Edges = 'drop', precision: 'fast.Precision' = 'float32'):
         if not openvino.installed():
             raise MissingTool('openvino', 'running a net with OpenVINO', 'openvino')
         spec = saved.read_spec(folder)
         self.spec = spec.with_edges() if edges == 'keep' else spec
         self.labels = saved.read_labels(folder)
-        self.precision = 'float32'
-        self._made_by = OpenVINOEngine, (os.path.abspath(folder), edges)
+        self.precision: fast.Precision = precision
+        self._made_by = OpenVINOEngine, (os.path.abspath(folder), edges, precision)
         self._tensors = saved.Tensors(folder, self.spec)
         self._lock = threading.Lock()
         self._requests: dict[tuple[str, ...], Any] = {}
@@ -56,5 +59,6 @@ class OpenVINOEngine(Shared):
 
     def _request(self, layers: tuple[str, ...]) -> Any:
         if layers not in self._requests:
-            self._requests[layers] = openvino.compiled(self.spec, self._tensors, layers).create_infer_request()
+            net = openvino.compiled(self.spec, self._tensors, layers, self.precision)
+            self._requests[layers] = net.create_infer_request()
         return self._requests[layers]
