@@ -58,7 +58,7 @@ for _field in dataclasses.fields(Recipe):
 GROUPS = {
     'The net':
         ('model', 'net', 'width', 'last_layer', 'last_stride', 'head_kernel', 'freeze', 'moving_statistics', 'dropout',
-         'refit', 'copies', 'noises'),
+         'dense', 'refit', 'copies', 'noises'),
     'Sound and augmentation':
         ('decoder', 'crop_s', 'trim_db', 'pad_s', 'gain_db', 'flip', 'stretch', 'filter_db', 'mix'),
     'Evaluation': ('test_fold', 'test_only', 'strict', 'validation', 'keep', 'evaluate_every'),

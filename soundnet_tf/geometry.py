@@ -6,10 +6,11 @@ heads while they share one geometry.
 """
 
 import dataclasses
+import math
 from typing import TypeVar
 
-from soundnet_tf.errors import ShortClip, UnknownLayer
-from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Row
+from soundnet_tf.errors import ShortClip, SoundNetError, UnknownLayer
+from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Pool, Row
 
 Padded = TypeVar('Padded', Conv, Head)
 
@@ -35,7 +36,7 @@ def frames(spec: NetSpec, layer: str, samples: int) -> int:
         # Without this, padding would make a frame out of nothing.
         if length <= 0:
             return 0
-        length = (length + sum(row.paddings) - row.kernel) // row.stride + 1
+        length = (length + sum(row.paddings) - row.extent) // row.stride + 1
     return max(0, length)
 
 
@@ -45,7 +46,7 @@ def min_samples(spec: NetSpec, layer: str, frames: int = 1) -> int:
         raise ValueError(f'frames must be at least 1, got {frames}')
     length = frames
     for row in reversed(path(spec, layer)):
-        length = max(1, (length - 1) * row.stride + row.kernel - sum(row.paddings))
+        length = max(1, (length - 1) * row.stride + row.extent - sum(row.paddings))
     return length
 
 
@@ -61,7 +62,7 @@ def receptive_field(spec: NetSpec, layer: str) -> int:
     """How many samples one time step of `layer` sees."""
     samples, step = 1, 1
     for row in path(spec, layer):
-        samples += (row.kernel - 1) * step
+        samples += (row.extent - 1) * step
         step *= row.stride
     return samples
 
@@ -89,7 +90,7 @@ def final_frames(spec: NetSpec, layer: str, samples: int) -> int:
         if length <= 0:
             return 0
         # As in `frames`, but for the zero padding that only stands behind the last sample.
-        length = (length + row.paddings[0] - row.kernel) // row.stride + 1
+        length = (length + row.paddings[0] - row.extent) // row.stride + 1
     return max(0, length)
 
 
@@ -119,12 +120,41 @@ def trim_edges(spec: NetSpec, samples: int) -> NetSpec:
 
 def _reach(row: Conv | Head, steps: int) -> int:
     """How many steps of its input a row's first `steps` read, the zeros behind it included."""
-    return (steps - 1) * row.stride + row.kernel - row.padding
+    return (steps - 1) * row.stride + row.extent - row.padding
 
 
 def _ended(row: Padded, zeros: int) -> Padded:
     """With at most so many zeros behind its input."""
     return dataclasses.replace(row, padding_end=max(0, zeros)) if zeros < row.paddings[1] else row
+
+
+def densified(spec: NetSpec, factor: int) -> NetSpec:
+    """The same weights with `factor` times as many time steps of the last layer; every `factor`-th is as it was.
+
+    The strides of the last layers become smaller, from the top down, and the kernels above them dilated. Away from a
+    clip's edges the mean over time is then that over `factor` shifts of the clip. Raises SoundNetError where these
+    strides do not have the factor, and for heads of more than one step.
+    """
+    if factor > 1 and any(head.kernel > 1 or head.stride > 1 for head in spec.heads):
+        raise SoundNetError('dense needs a head of kernel 1 and stride 1. Set head_kernel=1')
+    rows, spacing = list[Conv | Pool](), factor
+    for row in reversed(spec.layers):
+        shared = math.gcd(spacing, row.stride)
+        stride, spacing = row.stride // shared, spacing // shared
+        if spacing > 1 and (isinstance(row, Pool) or stride > 1):
+            raise SoundNetError(
+                f'dense={factor}: the strides of the last layers of {spec.name} do not have this factor'
+            )
+        if isinstance(row, Pool):
+            rows.append(dataclasses.replace(row, step=stride) if shared > 1 else row)
+            continue
+        end = None if row.padding_end is None else row.padding_end * spacing
+        taps = row.spacing * spacing
+        dilation, padding = (taps if taps > 1 else None), row.padding * spacing
+        rows.append(dataclasses.replace(row, stride=stride, padding=padding, padding_end=end, dilation=dilation))
+    if spacing > 1:
+        raise SoundNetError(f'dense={factor}: the strides of {spec.name} do not have this factor')
+    return dataclasses.replace(spec, layers=tuple(reversed(rows)))
 
 
 def latency(spec: NetSpec, layer: str) -> int:

@@ -48,8 +48,19 @@ class _Padded:
     """
 
     name: str
+    kernel: int
     padding: int
     padding_end: int | None
+
+    @property
+    def spacing(self) -> int:
+        """Steps of the input from one tap of the kernel to the next."""
+        return 1
+
+    @property
+    def extent(self) -> int:
+        """Steps of the input from the first tap of the kernel to the last, both included."""
+        return (self.kernel - 1) * self.spacing + 1
 
     @property
     def paddings(self) -> tuple[int, int]:
@@ -67,7 +78,10 @@ class _Padded:
 
 @dataclasses.dataclass(frozen=True)
 class Conv(_Padded):
-    """A convolution over time with zero padding on both sides, then batch norm, then ReLU."""
+    """A convolution over time with zero padding on both sides, then batch norm, then ReLU.
+
+    `dilation` is the spacing of its taps, where that is not 1; its stride is 1 then.
+    """
 
     name: str
     filters: int
@@ -75,24 +89,40 @@ class Conv(_Padded):
     padding: int
     stride: int = 2
     padding_end: int | None = None
+    dilation: int | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self, 'filters', 'kernel', 'padding', 'stride')
         self._check_padding()
+        if self.dilation is not None:
+            _check_sizes(self, 'dilation')
+            if self.stride > 1:
+                raise ValueError(f'{self.name}: with a dilation the stride must be 1, got {self.stride}')
+
+    @property
+    def spacing(self) -> int:
+        return self.dilation or 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """Maximum over `kernel` steps, moving by as many; the remainder is dropped."""
+    """Maximum over `kernel` steps, moving by `step`, by default as many; the remainder is dropped."""
 
     name: str
     kernel: int
+    step: int | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self, 'kernel')
+        if self.step is not None:
+            _check_sizes(self, 'step')
 
     @property
     def stride(self) -> int:
+        return self.step or self.kernel
+
+    @property
+    def extent(self) -> int:
         return self.kernel
 
     @property

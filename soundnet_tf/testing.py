@@ -1,5 +1,6 @@
 """Test helpers, also for tests of your own code: tones, noise, small models, random weights, small datasets."""
 
+import dataclasses
 import math
 import os
 import pathlib
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from soundnet_tf import geometry
 from soundnet_tf.audio import SAMPLE_RATE, Waveform
-from soundnet_tf.spec import SOUNDNET8, NetSpec, thin
+from soundnet_tf.spec import SOUNDNET8, Head, NetSpec, thin
 
 if TYPE_CHECKING:
     from soundnet_tf.nets.model import SoundNet
@@ -31,6 +33,12 @@ def noise(seconds: float, amplitude: float = 0.1, seed: int = 0) -> Waveform:
 def thin_spec(spec: NetSpec = SOUNDNET8, heads: dict[str, int] | None = None, fraction: float = 1 / 16) -> NetSpec:
     """The same geometry with fewer filters and classes, by default 10 objects and 4 scenes."""
     return thin(spec, fraction).with_heads({'imagenet': 10, 'places': 4} if heads is None else heads)
+
+
+def dense_spec() -> NetSpec:
+    """A thin 8-layer net with dilated kernels and a pool that overlaps: eight times as many steps of conv7."""
+    head = Head('pets', classes=3, kernel=1, stride=1, clip_mean='logits')
+    return geometry.densified(dataclasses.replace(thin_spec(heads={}), name='dense', heads=(head,)), 8)
 
 
 def enliven(net: 'SoundNet', seed: int = 0) -> 'SoundNet':

@@ -38,6 +38,12 @@ class Recipe:
     last_stride: int = _setting(
         0, 0, 64, "stride of that layer; 0: the net's own. With 1 the head averages over steps that a stride leaves out"
     )
+    dense: int = _setting(
+        1,
+        1,
+        64,
+        'after training, give the last layer so many times as many time steps, for a head of kernel 1 to average over',
+    )
     freeze: str = _layer(
         'the last layer that is not trained, such as conv2, or all: train only the head; frozen layers run in '
         'inference mode'
@@ -139,7 +145,9 @@ RECIPES = {
     'authors': Recipe(),
     'from_scratch': _FROM_SCRATCH,
     'from_original': _FROM_ORIGINAL,
-    'from_original_long': dataclasses.replace(_FROM_ORIGINAL, epochs=400, last_stride=1, filter_db=9.0, refit=0.1),
+    'from_original_long': dataclasses.replace(
+        _FROM_ORIGINAL, epochs=400, last_stride=1, filter_db=9.0, dense=4, refit=0.3
+    ),
 }
 """By name: the authors' for a pretrained net; for training from scratch on a few hundred clips; for the original net on
 as many; and for the original net on a thousand or more, of many classes."""

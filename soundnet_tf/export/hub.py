@@ -136,7 +136,7 @@ def _plain(net: model.SoundNet, training: bool) -> list[Stage]:
     stages, source = [], None
     for row in net.spec.rows:
         run = runner(row, 1.0 if stages else GAIN)
-        stages.append(Stage(row.name, source, row.kernel, row.stride, row.paddings, run))
+        stages.append(Stage(row.name, source, row.extent, row.stride, row.paddings, run))
         source = row.name if row in net.spec.layers else source
     return stages
 

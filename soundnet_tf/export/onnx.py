@@ -111,6 +111,7 @@ def _convolution(helper: Any, row: Conv | Head, source: str) -> Any:
         [f'{row.name}/sum'],
         kernel_shape=[row.kernel],
         strides=[row.stride],
+        dilations=[row.spacing],
         pads=list(row.paddings),
     )
 

@@ -111,6 +111,7 @@ def finetune(
         state = make_state(student.build(NetSpec.from_dict(about['spec']), dataset, begun), recipe)
         run = Run(dataset, recipe, out, decoded, parts, state, seed, choosing=keep == 'best')
         epoch = run.train()
+        net = run.densify()
         run.refit()
         found = run.evaluate()
         arrays: dict[str, Any] = {}
@@ -128,13 +129,13 @@ def finetune(
             'before': before,
         }
         origin = {key: value for key, value in about.items() if key != 'spec'} | facts
-        net = saved.save_net(state.net, out / 'net', origin=origin)
+        folder = saved.save_net(net, out / 'net', origin=origin)
         confusion = {name: scores.confusion for name, scores in found.items()}
-        result = Result(str(net), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
+        result = Result(str(folder), epoch, dataset.classes, accuracy, confusion, run.clips_per_s)
         journal.write_result(out, dataclasses.asdict(result))
         # Only needed to resume.
-        for folder in (BEST, CHECKPOINTS):
-            shutil.rmtree(out / folder, ignore_errors=True)
+        for name in (BEST, CHECKPOINTS):
+            shutil.rmtree(out / name, ignore_errors=True)
         return result
 
 

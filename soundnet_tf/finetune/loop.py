@@ -17,13 +17,13 @@ from soundnet_tf.evaluation.datasets import DataSet
 from soundnet_tf.evaluation.scores import Scores
 from soundnet_tf.evaluation.splits import Split
 from soundnet_tf.experiments.recipes import Recipe
-from soundnet_tf.finetune import journal
+from soundnet_tf.finetune import journal, student
 from soundnet_tf.finetune.augment import Crops
 from soundnet_tf.finetune.refitting import moved, noises
 from soundnet_tf.finetune.step import State, make_step
 from soundnet_tf.finetune.student import Scorer
 from soundnet_tf.finetune.waveforms import Sounds
-from soundnet_tf.nets import saved
+from soundnet_tf.nets import model, saved
 from soundnet_tf.training.checkpoints import Checkpoints
 
 CHECKPOINT_EVERY_S = 30.0
@@ -133,6 +133,12 @@ class Run:
         """The first epoch with the best validation accuracy."""
         rows = [row for row in self._rows if row['validation_accuracy'] is not None]
         return max(rows, key=lambda row: row['validation_accuracy'] or 0)
+
+    def densify(self) -> model.SoundNet:
+        """The trained net with as many time steps as the recipe says; what follows is done on it."""
+        net = student.densified(self._state.net, self._recipe.dense)
+        self._scorer = Scorer(net)
+        return net
 
     def refit(self) -> None:
         """Refit the head on the training clips as they are at test time, if the recipe says so, and on copies."""

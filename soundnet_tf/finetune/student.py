@@ -54,6 +54,7 @@ def spec_for(spec: NetSpec, dataset: DataSet, recipe: Recipe) -> NetSpec:
     # Training and evaluation use the mean logits over time, and so does inference.
     head = model.new_head(dataset.name, len(dataset.classes), kernel)
     spec = dataclasses.replace(spec, heads=(head,))
+    geometry.densified(spec, recipe.dense)  # fails before training
     hint = 'use longer crops, or head_kernel=1'
     geometry.require(spec, head.name, samples, f'a training crop (crop_s={recipe.crop_s:g})', hint)
     return geometry.trim_edges(spec, samples)
@@ -74,6 +75,17 @@ def build(spec: NetSpec, dataset: DataSet, start: Start | None) -> model.SoundNe
     if start is not None:
         start.load(net, heads=())
     return net
+
+
+def densified(net: model.SoundNet, factor: int) -> model.SoundNet:
+    """The net with `factor` times as many steps of its last layer, see `geometry.densified`; for 1 the net itself."""
+    if factor == 1:
+        return net
+    dense = model.build(geometry.densified(net.spec, factor), labels=net.labels)
+    own = model.variables_of(net)
+    for key, variable in model.variables_of(dense).items():
+        variable.assign(own[key])
+    return dense
 
 
 def frozen_layer(spec: NetSpec, recipe: Recipe) -> str:

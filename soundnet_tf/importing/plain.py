@@ -23,8 +23,7 @@ def forward(spec: NetSpec, form: str, tensors: Mapping[str, NDArray], waveform: 
     x = waveform.astype(np.float64)[:, None] * GAIN
     for row in spec.layers:
         if isinstance(row, Pool):
-            whole = x[: len(x) // row.kernel * row.kernel]
-            x = whole.reshape(-1, row.kernel, x.shape[1]).max(axis=1)
+            x = np.lib.stride_tricks.sliding_window_view(x, row.kernel, axis=0)[:: row.stride].max(axis=2)
         else:
             x = np.maximum(_normalised(row.name, tensors, _convolved(row, form, tensors, x)), 0)
         outputs[row.name] = x
@@ -37,7 +36,7 @@ def _convolved(row: Conv | Head, form: str, tensors: Mapping[str, NDArray], x: N
         at = axes.index('k')
         kernel = np.squeeze(kernel, axis=at if kernel.shape[at] == 1 else at + 1)
     padded = np.pad(x, (row.paddings, (0, 0)))
-    steps = np.lib.stride_tricks.sliding_window_view(padded, row.kernel, axis=0)[:: row.stride]
+    steps = np.lib.stride_tricks.sliding_window_view(padded, row.extent, axis=0)[:: row.stride, :, :: row.spacing]
     return np.einsum(f'tik,{axes}->to', steps, kernel, optimize=True) + tensors[f'{row.name}/bias'].astype(np.float64)
 
 

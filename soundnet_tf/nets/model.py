@@ -124,8 +124,8 @@ def _convolution(row: Conv | Head, filters: int, name: str, x: Any) -> Any:
         # Keras' annotations allow one number only.
         x = keras.layers.ZeroPadding1D(cast(Any, row.paddings), name=f'{row.name}_pad', **_settings())(x)
     # The bias stays, though batch norm makes it redundant in the trunk: the original weights have it.
-    kernel = _normal(0.0, 0.01)
-    return keras.layers.Conv1D(filters, row.kernel, row.stride, kernel_initializer=kernel, name=name, **_settings())(x)
+    settings = _settings() | {'kernel_initializer': _normal(0.0, 0.01), 'name': name}
+    return keras.layers.Conv1D(filters, row.kernel, row.stride, dilation_rate=row.spacing, **settings)(x)
 
 
 def _settings() -> dict[str, Any]:

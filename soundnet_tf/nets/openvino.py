@@ -46,7 +46,7 @@ def _model(spec: NetSpec, values: Mapping[str, Any], layers: Sequence[str]) -> A
         # Channels before time, and filters first.
         taps = np.ascontiguousarray(kernel.transpose(2, 1, 0), np.float32)
         before, after = row.paddings
-        sums = ops.convolution(x, taps, [row.stride], [before], [after], [1])
+        sums = ops.convolution(x, taps, [row.stride], [before], [after], [row.spacing])
         return ops.add(sums, np.asarray(bias, np.float32)[:, None])
 
     waveform = ops.parameter([-1, -1], np.float32, 'waveform')

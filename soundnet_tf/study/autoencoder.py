@@ -33,7 +33,7 @@ def decoder(spec: NetSpec) -> keras.Model:
     before = {row.name: previous.filters for previous, row in itertools.pairwise(rows)}
     for row in reversed(spec.layers):
         if not isinstance(row, Conv):
-            x = keras.layers.UpSampling1D(row.kernel)(x)
+            x = keras.layers.UpSampling1D(row.stride)(x)
             continue
         filters = before.get(row.name, 1)
         x = keras.layers.Conv1DTranspose(filters, row.kernel, row.stride, padding='same')(x)

@@ -12,7 +12,7 @@ from soundnet_tf.export import export, exporter, keras_file, lite, onnx
 from soundnet_tf.export.verify import Measured, Tolerance, cosine, difference
 from soundnet_tf.nets import model, saved
 from soundnet_tf.spec import SOUNDNET5
-from soundnet_tf.testing import enliven, thin_spec
+from soundnet_tf.testing import dense_spec, enliven, thin_spec
 from tests.export.made_clips import clips
 from tests.nets.model_test import ODD
 
@@ -41,10 +41,11 @@ def test_model_json(hub_folder, net, net_folder):
         (thin_spec(SOUNDNET5), onnx),
         (thin_spec(heads={}), onnx),
         (ODD, onnx),
+        (dense_spec(), onnx),
         (thin_spec(heads={}), keras_file),
         (ODD, keras_file),
     ],
-    ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'keras, no heads', 'keras, odd'],
+    ids=['onnx, soundnet5', 'onnx, no heads', 'onnx, odd', 'onnx, dense', 'keras, no heads', 'keras, odd'],
 )
 def test_other_formats_reproduce_any_net(spec, form, tmp_path):
     if form is onnx:

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import soundnet_tf
-from soundnet_tf import storage
+from soundnet_tf import geometry, storage
 from soundnet_tf.audio import decoding
 from soundnet_tf.errors import BadAudio, MissingTool, SoundNetError
 from soundnet_tf.evaluation import datasets
@@ -250,9 +250,10 @@ def test_test_clips_do_not_affect_training(made, tmp_path):
     assert same(one.net, other.net)
 
 
-def test_refitting_changes_only_the_head(made, tmp_path):
+def test_refitting_and_more_steps_change_only_the_head(made, tmp_path):
     plain = finetune(made, SHORT, tmp_path / 'plain', spec=SPEC, test_fold=2)
-    result = finetune(made, dataclasses.replace(SHORT, refit=0.1), tmp_path / 'anew', spec=SPEC, test_fold=2)
+    result = finetune(made, dataclasses.replace(SHORT, refit=0.1, dense=4), tmp_path / 'anew', spec=SPEC, test_fold=2)
+    assert geometry.hop(saved.read_spec(result.net), 'pool2') == geometry.hop(SPEC, 'pool2') / 4
     before, after = weights(plain.net), weights(result.net)
     for key, value in after.items():
         assert np.array_equal(value, before[key]) != key.startswith('pitches'), key

@@ -196,6 +196,30 @@ def test_a_last_layer_of_stride_1_has_the_steps_between_too(tmp_path):
     np.testing.assert_allclose(every[:, ::2][:, :count], theirs[:, :count], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize('factor', [1, 2, 4, 16])
+def test_a_dense_net_has_the_steps_of_shifted_clips_too(factor):
+    net = enliven(model.build(thin_spec(SOUNDNET8, heads={})))
+    dense = student.densified(net, factor)
+    hop = geometry.hop(net.spec, 'conv7')
+    assert geometry.hop(dense.spec, 'conv7') == hop // factor
+    x = noise(20)
+    every = model.features(dense, ['conv7'])(x[None])['conv7'].numpy()[0]
+    for shift in range(factor):
+        shifted = np.concatenate([np.zeros(hop, np.float32), x])[hop - shift * hop // factor :]
+        wanted = model.features(net, ['conv7'])(shifted[None])['conv7'].numpy()[0]
+        given = every[(factor - shift) % factor :: factor]
+        assert len(wanted) > 4
+        first = 3 + (shift > 0)  # away from the edges
+        np.testing.assert_allclose(given[3:6], wanted[first : first + 3], rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_what_cannot_be_dense_is_reported():
+    with pytest.raises(SoundNetError, match=r'dense=3: the strides of .*soundnet8-thin do not have this factor'):
+        geometry.densified(thin_spec(heads={}), 3)
+    with pytest.raises(SoundNetError, match=r'dense needs a head of kernel 1 and stride 1\. Set head_kernel=1'):
+        geometry.densified(thin_spec(), 2)
+
+
 def test_a_pool_has_no_stride_of_its_own():
     with pytest.raises(SoundNetError, match=r'^last_stride: pool2 is a pool\. Use it with a last_layer that is a conv'):
         student.spec_for(SOUNDNET5, DATA, dataclasses.replace(FRAMES, last_layer='pool2', last_stride=1))

@@ -22,7 +22,7 @@ from soundnet_tf.inference.engines import (
 )
 from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.spec import SOUNDNET5
-from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.testing import dense_spec, enliven, noise, thin_spec
 from tests.inference.engines_test import close
 
 pytest.importorskip('openvino')
@@ -55,6 +55,14 @@ def test_a_net_of_five_layers_with_a_padded_head(tmp_path, edges):
     wanted = engine_of(folder, edges=edges, engine='tensorflow')
     rows = [row.name for row in spec.rows]
     close(given.run(noise(10), rows), wanted.run(noise(10), rows))
+
+
+def test_a_dense_net(tmp_path):
+    net = enliven(model.build(dense_spec()))
+    rows = [row.name for row in net.spec.rows]
+    close(
+        OpenVINOEngine(saved.save_net(net, tmp_path / 'net')).run(noise(5), rows), KerasEngine(net).run(noise(5), rows)
+    )
 
 
 def test_a_batch_of_several_lengths_is_each_clip_alone(openvino_engine):

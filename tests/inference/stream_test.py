@@ -16,7 +16,7 @@ from soundnet_tf.inference.embedding import join
 from soundnet_tf.inference.engines import KerasEngine
 from soundnet_tf.nets import model
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
-from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.testing import dense_spec, enliven, noise, thin_spec
 
 SPECS = [
     thin_spec(SOUNDNET8),
@@ -31,6 +31,7 @@ SPECS = [
         (Head('x', 2, 3, 1, 1), Head('y', 3, 1, 0, 4)),
         'd',
     ),
+    dense_spec(),
     NetSpec('pool first', (Pool('a', 3), Conv('b', 2, 4, 2), Pool('c', 2)), (), 'c'),
 ]
 EMBEDDERS = {spec.name: Embedder(KerasEngine(enliven(model.build(spec)))) for spec in SPECS}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from soundnet_tf import geometry
 from soundnet_tf.nets import fast, model
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
-from soundnet_tf.testing import enliven, noise, thin_spec
+from soundnet_tf.testing import dense_spec, enliven, noise, thin_spec
 
 SPECS = [
     thin_spec(SOUNDNET8),
@@ -25,6 +25,7 @@ SPECS = [
         (Head('x', 2, 3, 1, 1),),
         'd',
     ),
+    dense_spec(),
 ]
 nets = {spec.name: enliven(model.build(spec)) for spec in SPECS}
 

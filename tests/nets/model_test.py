@@ -10,7 +10,7 @@ from soundnet_tf import geometry
 from soundnet_tf.errors import ShortClip, SoundNetError, UnknownLayer
 from soundnet_tf.nets import applications, model, predictions, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool
-from soundnet_tf.testing import enliven, noise, thin_spec, tone
+from soundnet_tf.testing import dense_spec, enliven, noise, thin_spec, tone
 from tests import numpy_net
 
 
@@ -64,6 +64,7 @@ OTHERS = [
     geometry.trim_edges(thin_spec(), 441_000),
     geometry.trim_edges(thin_spec(SOUNDNET5), 441_000),
     ODD,
+    dense_spec(),
 ]
 
 

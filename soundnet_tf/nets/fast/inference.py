@@ -47,8 +47,8 @@ class Stage:
     """One or two rows of a net as one step of inference, for whole clips and for streams.
 
     `run` maps `[batch, time, channels]`, zero padding included and at least `kernel` steps long, to the output of the
-    layer `name`; `source` is the stage that its input comes from, None for the waveform with one channel. `kernel`,
-    `stride` and `paddings` (before and after) count steps of the input.
+    layer `name`; `source` is the stage that its input comes from, None for the waveform with one channel. `kernel`, all
+    that a step reads, `stride` and `paddings` (before and after) count steps of the input.
     """
 
     name: str
@@ -113,7 +113,7 @@ def stages(net: model.SoundNet | Weights, layers: Iterable[str], precision: Prec
 
 
 def _stage(row: Row, source: str | None, run: Callable[[Any], Any]) -> Stage:
-    return Stage(row.name, source, row.kernel, row.stride, row.paddings, run)
+    return Stage(row.name, source, row.extent, row.stride, row.paddings, run)
 
 
 def _pool(row: Pool, x: Any) -> Any:
@@ -128,14 +128,14 @@ def _convolution(
 
     def run(x: Any) -> Any:
         kernel, scale, bias = parts()
-        x = _multiply(x, kernel, row.stride, precision)
+        x = _multiply(x, kernel, row, precision)
         x = x if scale is None else x * tf.cast(scale, x.dtype)
         x = x if pool is None else _pool(pool, x)
         return tf.nn.relu(tf.nn.bias_add(x, tf.cast(bias, x.dtype)))
 
     if pool is None:
         return _stage(row, source, run)
-    kernel = row.kernel + (pool.kernel - 1) * row.stride
+    kernel = row.extent + (pool.kernel - 1) * row.stride
     return Stage(pool.name, source, kernel, row.stride * pool.stride, row.paddings, run)
 
 
@@ -162,11 +162,12 @@ def _top(weights: Weights, head: Head, source: str, precision: Precision) -> Sta
 
     def run(x: Any) -> Any:
         kernel, bias = parts()
-        x = tf.cast(_multiply(x, kernel, head.stride, precision), tf.float32)
+        x = tf.cast(_multiply(x, kernel, head, precision), tf.float32)
         return activation(x + tf.cast(bias, x.dtype))
 
     return _stage(head, source, run)
 
 
-def _multiply(x: Any, kernel: Any, stride: int, precision: Precision) -> Any:
-    return tf.nn.conv1d(tf.cast(x, precision), tf.cast(kernel, precision), stride, 'VALID')
+def _multiply(x: Any, kernel: Any, row: Conv | Head, precision: Precision) -> Any:
+    x, kernel = tf.cast(x, precision), tf.cast(kernel, precision)
+    return tf.nn.conv1d(x, kernel, row.stride, 'VALID', dilations=row.spacing)

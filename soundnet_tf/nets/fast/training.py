@@ -58,7 +58,7 @@ def training_trunk(
         while rows:
             row = rows.pop(0)
             if not isinstance(row, Conv):
-                x = _pool(row.kernel, x)
+                x = _pool(row, x)
                 continue
             layer, offset = net.get_layer(f'{row.name}_conv'), 0.0
             if moving_statistics:
@@ -67,7 +67,7 @@ def training_trunk(
             else:
                 x = _normalise(net, row, _convolve(layer.kernel, row, x), layer.bias)
             # Offset, ReLU and maximum commute, and after the pool there is less to do.
-            x = _pool(rows.pop(0).kernel, x) if rows and isinstance(rows[0], Pool) else x
+            x = _pool(rows.pop(0), x) if rows and isinstance(rows[0], Pool) else x
             x = tf.nn.relu(x + tf.cast(offset, x.dtype))
         return tf.squeeze(x, 1)
 
@@ -92,8 +92,8 @@ def row_of(variable: Any) -> str:
     return str(variable.path).split('/')[0].rpartition('_')[0]
 
 
-def _pool(kernel: int, x: Any) -> Any:
-    return tf.nn.max_pool2d(x, [1, kernel], [1, kernel], 'VALID')
+def _pool(row: Conv | Pool, x: Any) -> Any:
+    return tf.nn.max_pool2d(x, [1, row.kernel], [1, row.stride], 'VALID')
 
 
 def _weights(variable: Any, x: Any) -> Any:
@@ -103,6 +103,13 @@ def _weights(variable: Any, x: Any) -> Any:
 def _convolve(weights: Any, row: Conv | Head, x: Any) -> Any:
     """A convolution without bias. Blocks of `stride` steps become channels: the same sums, without a stride."""
     kernel, stride, (before, behind) = _weights(weights, x), row.stride, row.paddings
+    if row.spacing > 1:
+        # Tap by tap: TensorFlow has no gradients of dilated convolutions on all processors.
+        x = tf.pad(x, [[0, 0], [0, 0], [before, behind], [0, 0]])
+        steps = _steps(x) - row.extent + 1
+        starts = [k * row.spacing for k in range(row.kernel)]
+        taps = [tf.tensordot(x[:, :, begin : begin + steps], kernel[k], 1) for k, begin in enumerate(starts)]
+        return tf.add_n(taps)
     if row.kernel % stride:
         x = tf.pad(x, [[0, 0], [0, 0], [before, behind], [0, 0]])
         return tf.nn.conv2d(x, kernel[None], [1, stride], 'VALID')
