@@ -95,7 +95,7 @@ class Conv(_Padded):
         _check_sizes(self, 'filters', 'kernel', 'padding', 'stride')
         self._check_padding()
         if self.dilation is not None:
-            _check_sizes(self, 'dilation')
+            _check_sizes(self, 'dilation', 'extent')
             if self.stride > 1:
                 raise ValueError(f'{self.name}: with a dilation the stride must be 1, got {self.stride}')
 

@@ -53,6 +53,9 @@ def test_heads_have_the_names_of_their_teachers():
             'trained_samples must be at most 2,147,483,648',
         ),
         (lambda: Pool('pool1', kernel=2.0), 'pool1: kernel must be an integer'),
+        (lambda: Pool('pool1', kernel=2, step=0), 'pool1: step must be an integer of at least 1, got 0'),
+        (lambda: Conv('a', 1, 4, 0, 2, dilation=2), 'a: with a dilation the stride must be 1, got 2'),
+        (lambda: Conv('a', 1, 1001, 0, 1, dilation=10_000), 'a: extent must be at most 1,048,576, got 10,000,001'),
         (lambda: Head('places', classes=True, kernel=8), 'places: classes must be an integer'),
         (
             lambda: dataclasses.replace(SOUNDNET8, feature_layer='pool9'),
