@@ -141,7 +141,7 @@ def densified(spec: NetSpec, factor: int) -> NetSpec:
     for row in reversed(spec.layers):
         shared = math.gcd(spacing, row.stride)
         stride, spacing = row.stride // shared, spacing // shared
-        if spacing > 1 and (isinstance(row, Pool) or stride > 1):
+        if spacing > 1 and (isinstance(row, Pool) or stride > 1 or row is spec.layers[0]):
             raise SoundNetError(
                 f'dense={factor}: the strides of the last layers of {spec.name} do not have this factor'
             )
@@ -152,8 +152,6 @@ def densified(spec: NetSpec, factor: int) -> NetSpec:
         taps = row.spacing * spacing
         dilation, padding = (taps if taps > 1 else None), row.padding * spacing
         rows.append(dataclasses.replace(row, stride=stride, padding=padding, padding_end=end, dilation=dilation))
-    if spacing > 1:
-        raise SoundNetError(f'dense={factor}: the strides of {spec.name} do not have this factor')
     return dataclasses.replace(spec, layers=tuple(reversed(rows)))
 
 

@@ -42,7 +42,7 @@ def render(batch: Batch, samples: int, *, stretched: bool) -> Floats:
     waveforms = np.empty([len(batch.pieces), samples], np.float32)
     parts = zip(batch.pieces, batch.speeds, batch.weights, batch.filters, strict=True)
     for row, (pieces, speeds, weights, filters) in enumerate(parts):
-        voices = map(_resampled, pieces, speeds, [samples] * len(pieces)) if stretched else pieces
+        voices = [_resampled(*voice, samples) for voice in zip(pieces, speeds, strict=True)] if stretched else pieces
         voices = np.stack([voice * (weight / FULL_SCALE) for voice, weight in zip(voices, weights, strict=True)])
         waveforms[row] = equaliser.mixed(voices, filters) if filters.shape[1] else voices.sum(axis=0)
     return waveforms

@@ -82,9 +82,7 @@ def densified(net: model.SoundNet, factor: int) -> model.SoundNet:
     if factor == 1:
         return net
     dense = model.build(geometry.densified(net.spec, factor), labels=net.labels)
-    own = model.variables_of(net)
-    for key, variable in model.variables_of(dense).items():
-        variable.assign(own[key])
+    dense.set_weights(net.get_weights())
     return dense
 
 

@@ -216,6 +216,8 @@ def test_a_dense_net_has_the_steps_of_shifted_clips_too(factor):
 def test_what_cannot_be_dense_is_reported():
     with pytest.raises(SoundNetError, match=r'dense=3: the strides of .*soundnet8-thin do not have this factor'):
         geometry.densified(thin_spec(heads={}), 3)
+    with pytest.raises(SoundNetError, match=r'dense=4: the strides of .*short do not have this factor'):
+        geometry.densified(NetSpec('short', (Conv('a', 3, 16, 8),), (), 'a'), 4)
     with pytest.raises(SoundNetError, match=r'dense needs a head of kernel 1 and stride 1\. Set head_kernel=1'):
         geometry.densified(thin_spec(), 2)
 

@@ -225,6 +225,7 @@ def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
 @pytest.mark.skipif('avx512_bf16' not in processor.flags(), reason='this processor has no bfloat16')
 def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16', engine='tensorflow')
+    assert isinstance(engine, TensorFlowEngine)
     wanted = engine_of(quick_folder).run(noise(3), ['pool5', 'conv7'])
     stream = engine.open_stream(['pool5', 'conv7'])
     parts = [stream.push(noise(3)[:30_000]), stream.push(noise(3)[30_000:], last=True)]
