@@ -45,6 +45,7 @@ def commands(work):
         return lambda listed, out: [
             BIN / 'soundnet-embed',
             f'--engine={engine}',
+            '--layer=conv7',
             f'--paths_from={listed}',
             f'--out={out}',
         ]

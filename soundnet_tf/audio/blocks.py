@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,14 +203,19 @@ def _gathered(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
     for samples, rate in _until(failure, decoded):
         now = rate, samples.shape[1]
         if waiting and (now != kind or count >= BLOCK):
-            yield np.concatenate(waiting), kind[0]
+            yield joined(waiting), kind[0]
             waiting, count = [], 0
         kind, count = now, count + len(samples)
         waiting.append(samples)
     if waiting:
-        yield np.concatenate(waiting), kind[0]
+        yield joined(waiting), kind[0]
     for error in failure:
         raise error
+
+
+def joined(pieces: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """One array; that of the only piece is not copied."""
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _until(failure: list[BadAudio], decoded: Iterable[Decoded]) -> Iterator[Decoded]:
@@ -233,7 +238,7 @@ def _waveform(decoded: Iterable[Decoded], channel: Channel, report: Report) -> I
         if intake is None:
             with _named_later():
                 intake = Intake(rate, channel, '')
-        if channel == 'first' and samples.size:
+        if channel == 'first' and samples.shape[1] > 1 and samples.size:
             peaks = np.abs(samples).max(axis=0)
             loudest = np.maximum(loudest, [peaks[0], peaks.max()])
         kind, now = (rate, samples.shape[1]), next(coming, None)

@@ -24,8 +24,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from soundnet_tf.audio import Channel, Waveform, blocks, decoders, notes
 from soundnet_tf.audio.blocks import Sound
 from soundnet_tf.audio.decoders import DECODERS, Decoder, installed, named
@@ -56,7 +54,7 @@ def read(path: str | Path, decoder: str = 'auto', channel: Channel = 'first', st
 def _whole(sound: Sound, name: str | Path) -> Waveform:
     pieces = list(sound)
     notes.log(name, sound.notes)
-    return np.concatenate(pieces)
+    return blocks.joined(pieces)
 
 
 def tfio_graph_decoder() -> 'Callable[[tf.Tensor], tf.Tensor]':

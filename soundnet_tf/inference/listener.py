@@ -107,7 +107,7 @@ class NetListener:
             samples += len(piece)
             if samples > max_samples:
                 return sound.through(itertools.chain(taken, sound))
-        return dataclasses.replace(self.fit(np.concatenate(taken), layers, os.fspath(path)), notes=sound.notes)
+        return dataclasses.replace(self.fit(blocks.joined(taken), layers, os.fspath(path)), notes=sound.notes)
 
     def open_samples(
         self, samples: ArrayLike, sample_rate: int, layers: Sequence[str], name: str = 'the clip'
