@@ -10,10 +10,11 @@ Live from a microphone, with a line per time step and head as soon as it is fina
 
 The default is the original net, soundnet8; its weights are converted once, at first use.
 A clip that is too short for the heads is repeated, with a message. Nets with a calibrated confidence threshold, as
-those included, print "not sure" below it: docs/models.md.
+those included, print "not sure" below it: docs/models.md. Some nets are better by the mean over several --speeds.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -25,6 +26,9 @@ FORMAT = cli.choice(
 )
 TOP = flags.DEFINE_integer('top', 5, 'Classes per head.', lower_bound=1)
 PER = cli.choice('per', 'clip', ('clip', 'step'), 'Tags per clip (mean over time) or per time step.')
+SPEEDS = flags.DEFINE_list(
+    'speeds', None, 'Tag the mean over these speeds, such as 0.8,1,1.25 (default: those that the net states, or 1).'
+)
 SHORT = cli.short_flag()
 PATHS_FROM = cli.paths_from_flag()
 OUT = flags.DEFINE_string('out', None, 'Write the tags to this file, which appears at the end; by default to stdout.')
@@ -48,6 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files, pcm, printing
 
+    speeds: Any = SPEEDS.value
+
     def load() -> inference.Embedder:
         return inference.load(
             MODEL.value,
@@ -57,7 +63,11 @@ def main(arguments: Sequence[str]) -> int:
             edges=EDGES.value,
             engine=ENGINE.value,
             strict=STRICT.value,
+            speeds=speeds,
         )
+
+    if speeds and (PCM.value or PER.value == 'step'):
+        raise SoundNetError('--speeds is for the tags of whole clips: leave out --per=step and --pcm')
 
     if PCM.value:
         if arguments or PATHS_FROM.value:

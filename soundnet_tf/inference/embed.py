@@ -12,6 +12,7 @@ from soundnet_tf.inference import listening
 from soundnet_tf.inference.embedding import Embedding, Embeddings, InputError, Path
 from soundnet_tf.inference.engines import Edges, Engine, EngineName, engine_of
 from soundnet_tf.inference.listener import NetListener
+from soundnet_tf.inference.speeds import AS_IT_IS, SpeedListener
 from soundnet_tf.inference.stream import Stream
 from soundnet_tf.inference.tags import Tag, clip_probabilities, confident_heads, silence, top_classes
 from soundnet_tf.nets import lookup, saved
@@ -33,6 +34,8 @@ class Embedder:
       decoder: which library reads sound files; a name of `decoding.DECODERS`, or 'auto'.
       channel: which channel of several is used, 'first' as the authors did, or 'mean'.
       strict: whether files of which something is missing are refused; else what is there is used, with a warning.
+      speeds: at which tags are the mean, such as (0.8, 1, 1.25); each takes as long as the clip itself. Embeddings and
+        streams are of the sound as it is.
       facts: what is known about the net's origin; the model.json of a saved net.
     """
 
@@ -44,10 +47,13 @@ class Embedder:
         decoder: str = 'auto',
         channel: Channel = 'first',
         strict: bool = False,
+        speeds: Sequence[float] = AS_IT_IS,
         facts: Mapping[str, Any] | None = None,
     ):
         self.listener = NetListener(engine, short, decoder, channel, strict)
         """For several layers at once and long sounds in pieces, as the commands need them."""
+        self.tagger = SpeedListener(engine, speeds, short, decoder, channel, strict)
+        """The same for the tags of whole clips."""
         self.facts = dict(facts or {})
 
     @property
@@ -131,11 +137,11 @@ class Embedder:
 
         For silence (`Embedding.silent`) each head gives one tag, 'silence' with probability 1, instead of its classes.
         """
-        return self.tags_of(self.listener.listen_samples(waveform, sample_rate, self.listener.heads()), top)
+        return self.tags_of(self.tagger.listen_samples(waveform, sample_rate, self.tagger.heads()), top)
 
     def tag_file(self, path: Path, top: int = 5) -> list[Tag]:
         """As `tag`, of a sound file. Errors name it."""
-        return self.tags_of(self.listener.listen_file(path, self.listener.heads()), top)
+        return self.tags_of(self.tagger.listen_file(path, self.tagger.heads()), top)
 
     def tags_of(self, embeddings: Embeddings, top: int = 5) -> list[Tag]:
         """The tags, as `tag` gives them, from the embeddings of the heads, by head."""
@@ -195,10 +201,12 @@ def load(
     edges: Edges = 'drop',
     strict: bool = False,
     engine: EngineName = 'auto',
+    speeds: Sequence[float] | None = None,
 ) -> Embedder:
     """An Embedder of a saved net, by its folder or name (see `list_models`); options as in `Embedder`.
 
-    The default is the original net, `soundnet8`, which is converted at the first use.
+    The default is the original net, `soundnet8`, which is converted at the first use; of `speeds` those that the net
+    states, else 1 alone.
 
     `engine` is what runs the net: 'litert' (the layers in the folder's `net.tflite`) or 'openvino', without TensorFlow;
     'tensorflow'; or 'auto', the quickest that is installed. `precision='bfloat16'` is for processors that have it:
@@ -210,4 +218,12 @@ def load(
     folder = lookup.find(name_or_path)
     runs = engine_of(folder, precision, edges, engine)
     facts = saved.read_facts(folder)
-    return Embedder(runs, short=short, decoder=decoder, channel=channel, strict=strict, facts=facts)
+    return Embedder(
+        runs,
+        short=short,
+        decoder=decoder,
+        channel=channel,
+        strict=strict,
+        speeds=facts.get('speeds', AS_IT_IS) if speeds is None else speeds,
+        facts=facts,
+    )

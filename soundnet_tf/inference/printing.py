@@ -35,7 +35,8 @@ def tag_files(
     `per` is 'clip' or 'step'. A bad file is reported and counted, see `files.listen`. Raises SoundNetError where the
     net has no heads, and where `out` is one of the files.
     """
-    heads = {head: embedder.labels[head] for head in embedder.listener.heads()}
+    listener = embedder.tagger if per == 'clip' else embedder.listener
+    heads = {head: embedder.labels[head] for head in listener.heads()}
     form = _FORMS[format](embedder.confidence_threshold)
     if out is not None:
         storage.refuse_input(out, (file.path for file in files))
@@ -56,7 +57,7 @@ def tag_files(
         write(form(facts, steps))
 
     with _opened(out) as write:
-        listen(embedder.listener, files, list(heads), done, tally, len(files))
+        listen(listener, files, list(heads), done, tally, len(files))
     return tally
 
 

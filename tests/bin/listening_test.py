@@ -181,6 +181,9 @@ def test_a_mistake_is_one_line_and_status_2(home, arguments, words):
     [
         (['--pcm=-', 'sounds'], '--pcm reads from a pipe: leave out files and'),
         (['--pcm=-', '--per=clip'], '--pcm tags each time step: leave out --per=clip'),
+        (['--pcm=-', '--speeds=1'], '--speeds is for the tags of whole clips: leave out --per=step and --pcm'),
+        (['--per=step', '--speeds=1', 'sounds'], '--speeds is for the tags of whole clips'),
+        (['--speeds=1,fast', 'sounds'], "speeds=['1', 'fast']: must be numbers from 0.5 to 2, such as"),
         (['--pcm=gone'], 'gone: cannot be read'),
         (['--pcm=-', '--dtype=int24'], 'should be one of <int16|int32|uint8|float32>'),
         ([], 'no input: pass sound files, globs or folders'),
