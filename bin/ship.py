@@ -44,6 +44,8 @@ OOD = flags.DEFINE_multi_string(
     'ood_sounds', [], 'Real sounds of none of the classes: a file, folder or glob; can be repeated.'
 )
 MAX_OOD = flags.DEFINE_float('max_ood', 0.1, 'Max share of --ood_sounds above the confidence threshold.', 0, 1)
+_HELP = 'Have soundnet-tag take the mean over these speeds, such as 0.8,1,1.25, and measure it (default: one pass).'
+SPEEDS = flags.DEFINE_list('speeds', None, _HELP)
 FEATURES = flags.DEFINE_boolean('features', False, 'Also evaluate inner layers with an SVM.')
 ABOUT = flags.DEFINE_string('about', None, 'The data, for the model card (default: its name, clips and folds).')
 LICENCE = flags.DEFINE_string('licence', 'Apache-2.0', 'Licence of the weights.')
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Path | None) -> None:
     # Loads TensorFlow, so the data is checked first.
-    from soundnet_tf.inference import files
+    from soundnet_tf.inference import files, speeds
     from soundnet_tf.shipping import attribution, calibration, delivery, features, rows
 
     work, out = pathlib.Path(WORK.value), pathlib.Path(OUT.value) if OUT.value else None
@@ -84,7 +86,8 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         credits=CREDITS.value,
         default=DEFAULT.value,
     )
-    cv = rows.CrossValidation(dataset, recipe, spec, start, OOD.value)
+    several = speeds.check(SPEEDS.value) if SPEEDS.value else ()
+    cv = rows.CrossValidation(dataset, recipe, spec, start, OOD.value, several)
     if out:
         delivery.check(cv, out, terms)
         if not (terms.credits or attribution.of(terms.data, dataset.learnable)['attribution']):
@@ -94,6 +97,8 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
     print(f'\n{rows.table(found, dataset.folds)}', flush=True)
     if interval := rows.interval(found, dataset):
         print(f'{interval.about()}: {interval.text()} %', flush=True)
+    if cv.speeds:
+        print(f'\nthe mean over speeds {several}:\n{rows.table(rows.at_speeds(found), dataset.folds)}', flush=True)
     if FEATURES.value:
         print(f'\n{features.run(cv, found, work)}', flush=True)
     own = calibration.calibrate([row.answers for row in found], TARGET.value, MAX_OOD.value)

@@ -68,7 +68,7 @@ class SpeedListener(NetListener):
         return Embedding.of(pooled_probabilities(head, mean)[None], middle, name, clip.samples, filled, clip.level_dbfs)
 
 
-def check(speeds: Sequence[float]) -> tuple[float, ...]:
+def check(speeds: Sequence[float | str]) -> tuple[float, ...]:
     """The speeds, if they are some."""
     try:
         found = tuple(map(float, speeds))

@@ -74,7 +74,22 @@ def _accuracy(facts: Facts) -> str:
     by_dtype = f"""The nets of the first seed have an accuracy of {100 * halves['float16']:.1f} % with float16 weights
         and {100 * halves['float32']:.1f} % with float32 weights ({halves['clips']} clips; the same prediction for
         {100 * halves['same_answer']:.1f} %)."""
-    return f'## Accuracy\n\n{_paragraph(cross_validation)}\n\n{_paragraph(by_dtype)}'
+    paragraphs = [cross_validation, _at_speeds(facts), by_dtype]
+    return '\n\n'.join(['## Accuracy', *(_paragraph(text) for text in paragraphs if text)])
+
+
+def _at_speeds(facts: Facts) -> str:
+    if 'speeds' not in facts:
+        return ''
+    own = facts['measured']['accuracy_at_speeds']
+    speeds, mean = _listed(facts['speeds']), format_mean_std(own['mean'], own['deviation_over_seeds'])
+    return f"""That is in one pass, as in streams and exports. `soundnet-tag` and `Embedder.tag` take the mean over the
+        speeds {speeds}, which takes {len(facts['speeds'])} passes: **{mean} %** on the same clips{_interval(own)}."""
+
+
+def _listed(speeds: Sequence[float]) -> str:
+    *others, last = (f'{speed:g}' for speed in speeds)
+    return f'{", ".join(others)} and {last}' if others else last
 
 
 def _interval(accuracy: Facts) -> str:
@@ -124,12 +139,13 @@ def _calibration(facts: Facts) -> str:
         temperature = f"""The expected calibration error on held-out folds is {100 * own['error_before']:.1f} %, the
             loss {own['loss_before']:.3f} nats. A temperature, fitted on the other folds, does not lower the error, and
             is not used."""
+    once = ' in one pass' if 'speeds' in facts else ''
     confident = f"""Below a confidence of **{threshold:.3f}** `soundnet-tag` prints "not sure". The threshold is
         {own['rule']}. With the threshold for each fold fitted on the others, the net is confident on
         {100 * own['confident']:.1f} % of the held-out clips, with an accuracy of
         {_percent(own['accuracy_when_confident'])} on these and {_percent(own['accuracy_when_not_confident'])} on the
-        others{_ood_part(own)}. The threshold was fitted on whole clips: for single time steps it is only a rough
-        guide."""
+        others{_ood_part(own)}. The threshold was fitted on whole clips{once}: for single time
+        steps it is only a rough guide."""
     if threshold >= NEVER:
         confident = f'`soundnet-tag` always prints "not sure": no threshold meets the rule ({own["rule"]}).'
     return f'## Calibration\n\n{_paragraph(temperature)}\n\n{_paragraph(confident)}'

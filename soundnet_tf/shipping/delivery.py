@@ -116,6 +116,7 @@ def _fill(
         'data': {'about': terms.about, 'folds': list(cv.dataset.folds), 'test_only': tested, **credits},
         'confidence_threshold': {head: calibration.confidence_threshold},
         'measured': measured(cv, found, calibration) | {'halves': by_dtype},
+        **({'speeds': list(cv.speeds)} if cv.speeds else {}),
     }
     storage.write_json(folder / 'model.json', facts)
     facts['measured'] |= _tried(cv, found, calibration, folder)
@@ -145,12 +146,18 @@ def measured(cv: CrossValidation, found: Sequence[FoldResult], calibration: Cali
     truth = np.concatenate([row.answers.truth for row in found])
     confusion = np.zeros([len(cv.dataset.classes)] * 2, int)
     np.add.at(confusion, (truth, answers), 1)
-    interval = rows.interval(found, cv.dataset)
+    at_speeds = {'accuracy_at_speeds': _accuracy(cv, rows.at_speeds(found))} if cv.speeds else {}
     return {
-        'accuracy': rows.summary(found, cv.dataset.folds) | {'interval': interval.to_dict() if interval else None},
+        'accuracy': _accuracy(cv, found),
+        **at_speeds,
         'calibration': dataclasses.asdict(calibration),
         'confusion': confusion.tolist(),
     }
+
+
+def _accuracy(cv: CrossValidation, found: Sequence[FoldResult]) -> dict[str, Any]:
+    interval = rows.interval(found, cv.dataset)
+    return rows.summary(found, cv.dataset.folds) | {'interval': interval.to_dict() if interval else None}
 
 
 def halves(found: Sequence[FoldResult]) -> dict[str, Any]:

@@ -45,13 +45,16 @@ class CrossValidation:
     start: saved.Path | None = None
     ood_sounds: Sequence[str] = ()
     """Files, folders and globs of real sounds of none of the classes, which each row's net hears."""
+    speeds: Sequence[float] = ()
+    """The speeds whose mean the net is tagged by, if there are several."""
 
     def settings(self, fold: int, seed: int) -> dict[str, Any]:
         """What a row keeps to."""
         begun = Start.find(self.start) if self.start is not None else None
         heard = [datasets.content(file.path) for file in files.find(self.ood_sounds)] if self.ood_sounds else []
         digest = hashlib.sha256(''.join(heard).encode()).hexdigest()
-        return fit.settings(self.dataset, self.recipe, begun, self.spec, fold, seed=seed) | {'ood_sounds': digest}
+        own = {'ood_sounds': digest, 'speeds': list(self.speeds)}
+        return fit.settings(self.dataset, self.recipe, begun, self.spec, fold, seed=seed) | own
 
     def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> fit.Result:
         """Train on all clips but those of `fold`, in the run folder `folder`; a finished run is not repeated."""
@@ -139,7 +142,7 @@ def _row(cv: CrossValidation, fold: int, seed: int, folder: pathlib.Path) -> Fol
         held_out = journal.read_held_out(folder)
         clips = [decoding.read(cv.dataset.clips[clip].path) for clip in held_out['test_clips']]
         # One net per fold hears corrupted clips, which are many.
-        heard = outputs.of_row(net, clips, cv.ood_sounds, corrupt=seed == 0)
+        heard = outputs.of_row(net, clips, cv.ood_sounds, seed == 0, cv.speeds)
         with storage.whole_file(path) as file:
             named = {f'{OUTPUTS}{kind}': logits.astype(np.float32) for kind, logits in heard.items()}
             np.savez(file, **held_out, **named, settings=json.dumps(cv.settings(fold, seed)))
@@ -156,6 +159,12 @@ def _pairs(dataset: DataSet, seeds: int) -> Iterator[tuple[int, int]]:
     for seed in range(seeds):
         for fold in dataset.folds:
             yield seed, fold
+
+
+def at_speeds(rows: Sequence[FoldResult]) -> list[FoldResult]:
+    """The same rows, judged by the mean over the speeds."""
+    heard = [dataclasses.replace(row.answers, logits=row.outputs[outputs.AT_SPEEDS]) for row in rows]
+    return [dataclasses.replace(row, answers=own) for row, own in zip(rows, heard, strict=True)]
 
 
 def of_first_seed(rows: Sequence[FoldResult]) -> list[FoldResult]:

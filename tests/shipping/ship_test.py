@@ -40,6 +40,8 @@ pytest.importorskip('ai_edge_litert')
 
 RECIPE = Recipe(epochs=40, batch=12, crop_s=1, head_kernel=1, learning_rate=3e-3, evaluate_every=20)
 
+SPEEDS = 0.8, 1.0
+
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
@@ -56,7 +58,7 @@ def way(data, tmp_path_factory):
     others = tmp_path_factory.mktemp('others')
     write(others / 'wind.wav', noise(2))
     (others / 'bad.wav').write_text('dear sir')
-    return rows.CrossValidation(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4), ood_sounds=[str(others)])
+    return rows.CrossValidation(datasets.load(data), RECIPE, thin(SOUNDNET5, 1 / 4), None, [str(others)], SPEEDS)
 
 
 @pytest.fixture(scope='module')
@@ -97,7 +99,9 @@ def test_a_finished_row_is_one_file_and_not_trained_again(found, way, work, tmp_
     again = rows.run(way, 1, tmp_path)
     for one, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(one.answers.logits, other.answers.logits)
-        assert one.outputs.keys() == other.outputs.keys() == {outputs.HALF, outputs.OOD, *probes.CORRUPTIONS}
+        assert one.outputs.keys() == other.outputs.keys() == {
+            outputs.HALF, outputs.OOD, outputs.AT_SPEEDS, *probes.CORRUPTIONS,
+        }  # fmt: skip
     assert not [path for path in (tmp_path / 'rows').iterdir() if path.is_dir()]
     other = dataclasses.replace(way, recipe=dataclasses.replace(RECIPE, epochs=41))
     with pytest.raises(SoundNetError, match=r'fold1-seed0\.npz: .* \(recipe epochs was 40, is 41\). Use another'):
@@ -165,6 +169,14 @@ def test_held_out_logits_match_the_tags_of_the_saved_net(found, way):
     for kind in (outputs.HALF, 'as it is'):
         np.testing.assert_allclose(special.softmax(row.outputs[kind], axis=1), heard, atol=2e-3)
     assert row.outputs[outputs.OOD].shape == row.answers.ood.shape == (1, 3)
+    embedder = inference.load(row.net, speeds=SPEEDS)
+    tags = [{tag.name: tag.probability for tag in embedder.tag(clip, SAMPLE_RATE, top=3)} for clip in clips]
+    of_tags = [[own[name] for name in embedder.labels['pitches']] for own in tags]
+    np.testing.assert_allclose(special.softmax(row.outputs[outputs.AT_SPEEDS], axis=1), of_tags, atol=2e-3)
+    assert not np.allclose(of_tags, heard, atol=0.01)
+    (judged,) = rows.at_speeds([row])
+    right = np.argmax(of_tags, axis=1) == row.answers.truth
+    assert (judged.accuracy, judged.clips) == (pytest.approx(right.mean()), row.clips)
 
 
 def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
@@ -179,7 +191,9 @@ def test_all_forms_say_the_same(shipped, own, work, way, tmp_path):
     shutil.copytree(shipped, tmp_path / 'plain')
     (tmp_path / 'plain' / saved.TFLITE).unlink()
     for folder in (shipped, tmp_path / 'plain'):
-        probabilities = {tag.name: tag.probability for tag in inference.load(folder).tag(clip, SAMPLE_RATE, top=3)}
+        probabilities = {
+            tag.name: tag.probability for tag in inference.load(folder, speeds=[1]).tag(clip, SAMPLE_RATE, top=3)
+        }
         np.testing.assert_allclose([probabilities[name] for name in sorted(HERTZ)], wanted, atol=5e-3)
     (tmp_path / 'tags').mkdir()
     lite.plan(net, 'tags', length_s='dynamic').write(tmp_path / 'tags')
@@ -216,6 +230,11 @@ def test_contents_of_a_shipped_net(shipped, own, found, way, work):
     assert measured['accuracy']['mean'] == pytest.approx(np.trace(measured['confusion']) / 24)
     assert measured['accuracy']['interval'] == rows.interval(found, way.dataset).to_dict()
     assert measured['calibration'] == dataclasses.asdict(own)
+    at_speeds = rows.at_speeds(found)
+    assert measured['accuracy_at_speeds'] == rows.summary(at_speeds, [1, 2]) | {
+        'interval': rows.interval(at_speeds, way.dataset).to_dict()
+    }
+    assert facts['speeds'] == list(inference.load(shipped).tagger.speeds) == list(SPEEDS)
     assert measured['halves']['clips'] == 24
     assert measured['halves']['same_answer'] > 0.9
     assert measured['corrupted'][0]['right'] == pytest.approx(measured['halves']['float32'])
@@ -267,6 +286,12 @@ def test_the_card_reports_the_measurements(shipped):
     assert text.startswith('# tones\n\nClassifies sounds into 3 classes: high, low, middle.')
     assert f'**{facts["confidence_threshold"]["pitches"]:.3f}**' in text
     assert f'**{100 * facts["measured"]["accuracy"]["mean"]:.1f} %**' in text
+    at_speeds = (
+        f'speeds 0.8 and 1, which takes 2 passes: **{100 * facts["measured"]["accuracy_at_speeds"]["mean"]:.1f} %**'
+    )
+    assert at_speeds in ' '.join(text.split())
+    once = {key: value for key, value in facts.items() if key != 'speeds'}
+    assert 'speeds' not in card.write(saved.read_spec(shipped), sorted(HERTZ), once)
     corrupted = [trial['kind'] for trial in facts['measured']['corrupted']]
     for kind in (*corrupted, 'silence', 'speech-like', 'real sounds of no class'):
         assert f'\n| {kind} | ' in text
