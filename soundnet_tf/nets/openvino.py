@@ -2,12 +2,15 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from soundnet_tf.nets.folding import folded
 from soundnet_tf.spec import GAIN, Conv, Head, NetSpec, Pool
+
+if TYPE_CHECKING:
+    from soundnet_tf.nets import fast
 
 
 def installed() -> bool:
@@ -19,7 +22,7 @@ def compiled(
     spec: NetSpec,
     values: Mapping[str, Any],
     layers: Sequence[str],
-    precision: Literal['float32', 'bfloat16'] = 'float32',
+    precision: 'fast.Precision' = 'float32',
 ) -> Any:
     """A compiled model from `[batch, samples]`, of any sizes, to `[batch, time, channels]` of each layer, by its name.
 

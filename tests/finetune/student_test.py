@@ -12,7 +12,7 @@ from soundnet_tf.errors import ShortClip, SoundNetError
 from soundnet_tf.evaluation.datasets import DataSet, LabelledClip
 from soundnet_tf.experiments.recipes import RECIPES, Recipe
 from soundnet_tf.finetune import student, waveforms
-from soundnet_tf.nets import fast, model, processor, saved
+from soundnet_tf.nets import fast, model, precisions, saved
 from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv, Head, NetSpec, Pool, thin
 from soundnet_tf.testing import enliven, noise, thin_spec
 from soundnet_tf.training.start import Start
@@ -107,7 +107,7 @@ def test_the_fast_form_matches_the_keras_net(spec):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif('avx512_bf16' not in processor.flags(), reason='this processor has no bfloat16')
+@pytest.mark.skipif(not precisions.on_processor('bfloat16'), reason='this processor has no bfloat16')
 def test_bfloat16_is_close_to_float32():
     """What is learned is float32, and its gradients point where those of float32 do."""
     spec, x = thin(SOUNDNET8, 1 / 16), np.stack([noise(3, seed=seed) for seed in range(3)])

@@ -12,7 +12,7 @@ from soundnet_tf import geometry
 from soundnet_tf.errors import MissingTool, SoundNetError, WeightsMismatch
 from soundnet_tf.inference import engines
 from soundnet_tf.inference.engines import FirstThatServes, KerasEngine, LiteRTEngine, TensorFlowEngine, engine_of
-from soundnet_tf.nets import model, precisions, processor, saved
+from soundnet_tf.nets import model, precisions, saved
 from soundnet_tf.nets.fast import inference
 from soundnet_tf.spec import SOUNDNET5
 from soundnet_tf.testing import enliven, noise, thin_spec
@@ -222,7 +222,7 @@ def test_an_error_of_the_interpreter_is_one_line(quick_folder, monkeypatch):
         LiteRTEngine(quick_folder)
 
 
-@pytest.mark.skipif('avx512_bf16' not in processor.flags(), reason='this processor has no bfloat16')
+@pytest.mark.skipif(not precisions.on_processor('bfloat16'), reason='this processor has no bfloat16')
 def test_half_precision_whole_and_streamed(quick_folder):
     engine = engine_of(quick_folder, 'bfloat16', engine='tensorflow')
     assert isinstance(engine, TensorFlowEngine)
