@@ -114,11 +114,16 @@ def _table(
         raise ValueError('pass teachers or classes, not both')
     if folder is not None:
         own = saved.read_spec(folder)
-        # A different trunk stays as requested: loading the weights reports what does not fit.
-        spec = own if own.with_edges().layers == spec.layers else dataclasses.replace(spec, heads=own.heads)
+        # A trunk of other sizes stays as requested: loading the weights reports what does not fit. Its strides and
+        # dilations are the saved net's, since its weights were trained for them.
+        spec = own if _sizes(own) == _sizes(spec) else dataclasses.replace(spec, heads=own.heads)
     if not include_top:
         return spec.with_heads({}), {}
     if classes is not None:
         return dataclasses.replace(spec, heads=(model.new_head(PREDICTIONS, classes),)), {}
     names = {} if folder is None else saved.read_labels(folder)
     return spec if teachers is None else spec.with_heads(teachers), names
+
+
+def _sizes(spec: NetSpec) -> list[tuple[object, ...]]:
+    return [(row.name, row.kernel, getattr(row, 'filters', None)) for row in spec.layers]
