@@ -53,7 +53,7 @@ class CrossValidation:
         begun = Start.find(self.start) if self.start is not None else None
         heard = [datasets.content(file.path) for file in files.find(self.ood_sounds)] if self.ood_sounds else []
         digest = hashlib.sha256(''.join(heard).encode()).hexdigest()
-        own = {'ood_sounds': digest, 'speeds': list(self.speeds)}
+        own = {'ood_sounds': digest} | ({'speeds': list(self.speeds)} if self.speeds else {})
         return fit.settings(self.dataset, self.recipe, begun, self.spec, fold, seed=seed) | own
 
     def learn(self, folder: pathlib.Path, fold: int | None, seed: int) -> fit.Result:
