@@ -28,7 +28,7 @@ def test_the_table(models, tmp_path):
     assert (status, errors) == (0, [])
     assert models() == (status, out, errors)
     assert out[0].split() == ['name', 'heads', 'size', 'licence', 'source', 'accuracy']
-    names = ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10', 'soundnet8-small']
+    names = ['mine', 'soundnet5-esc10', 'soundnet8', 'soundnet8-esc10', 'soundnet8-esc50', 'soundnet8-small']
     assert [line.split()[0] for line in out[1:-2]] == names
     assert 'esc10 (10)' in out[2]
     assert out[-1] == 'The default is soundnet8.'
@@ -78,7 +78,8 @@ def test_add_gives_a_net_a_name(models, tmp_path):
         (['add', 'a b', 'x'], "'a b': invalid model name"),
         (
             ['show', 'mime'],
-            'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10, soundnet8-small',
+            'mime: no such model. Use one of soundnet5-esc10, soundnet8, soundnet8-esc10, soundnet8-esc50, '
+            'soundnet8-small',
         ),
         (['fetch', 'mime'], 'mime: no such model'),
         (['fetch'], 'fetch: not understood. Use list, show NAME, fetch NAME or add NAME FOLDER'),

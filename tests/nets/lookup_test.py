@@ -98,7 +98,7 @@ def test_a_published_net_that_is_not_imported_reports_the_command(tmp_path, monk
     [
         ('soundnet-8', r'soundnet-8 is not a saved net: there is no such folder, nor a net of that name\. Did you mean '
          r'soundnet8\? Pass the folder `net` that training wrote, or a name: .*soundnet5-esc10, soundnet8, so'),
-        ('soundnet8-esc50', r'Did you mean soundnet8-esc10\?'),
+        ('soundnet9-esc10', r'Did you mean soundnet8-esc10\?'),
         ('mime', r'Did you mean mine\? .*or a name: mine, '),
         ('elsewhere/x', r'nor a net of that name\. Pass the folder'),
         ('rain.wav', r'rain\.wav is not a saved net: it is a file\. Pass the folder of a saved net, or a name: mine'),
