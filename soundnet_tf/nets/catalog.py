@@ -99,9 +99,11 @@ def _accuracy(facts: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     """From model.json as soundnet-ship, soundnet-finetune and the conversion of the original net write it."""
     try:
         if 'measured' in facts:
-            own = facts['measured']['accuracy']
+            own, how = facts['measured']['accuracy'], ''
+            if 'speeds' in facts:  # as it is tagged
+                own, how = facts['measured']['accuracy_at_speeds'], f' at {len(facts["speeds"])} speeds'
             accuracy = format_mean_std(own['mean'], own['deviation_over_seeds'])
-            return f'{accuracy} % on held-out folds of {origin["learned_from"]["data"]}'
+            return f'{accuracy} % on held-out folds of {origin["learned_from"]["data"]}{how}'
         if 'measured' in origin:
             # Beside the numbers it has a text on how they were measured.
             numbers = {what: value for what, value in origin['measured'].items() if str(value)[:1].isdigit()}
