@@ -57,7 +57,7 @@ bench: $(MAIN)/made .venv-bench/made demo-run/records/learned/dataset.json
 
 # `soundnet-export` compares each form with Keras; then the test runs them, MediaPipe's in MediaPipe.
 NETS := $(patsubst savedmodels/%/model.json,%,$(wildcard savedmodels/*/model.json))
-# The heads of the original and of the small net need 10.98 s; the included clips set the int8 ranges.
+# The heads of the original and of the small net need 10.98 s.
 ORIGINAL = $(MAIN)/bin/soundnet-export --model=soundnet8 --clip=soundnet_tf/clips/dog_bark.ogg
 models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	for net in $(NETS); do \
@@ -73,11 +73,11 @@ models: $(MAIN)/made $(if $(REFERENCE),.venv-mediapipe/made)
 	$(ORIGINAL) --format=onnx --output=embedding --out=models/soundnet8/onnx-embedding
 	$(ORIGINAL) --format=tflite --length_s=11 --out=models/soundnet8/tags-float32
 	$(ORIGINAL) --format=tflite --length_s=11 --precision=float16 --out=models/soundnet8/tags
-	$(ORIGINAL) --format=tflite --length_s=11 --precision=int8 --calibration=soundnet_tf/clips \
+	$(ORIGINAL) --format=tflite --length_s=11 --precision=int8 \
 	  --out=models/soundnet8/tags-int8
 	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --out=models/soundnet8/embedding-float32
 	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --precision=float16 --out=models/soundnet8/embedding
-	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --precision=int8 --calibration=soundnet_tf/clips \
+	$(ORIGINAL) --format=tflite --length_s=5 --output=embedding --precision=int8 \
 	  --out=models/soundnet8/embedding-int8
 	$(MAIN)/bin/python -m pytest tests/shipping/forms_test.py
 

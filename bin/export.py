@@ -30,7 +30,7 @@ OUTPUT = cli.choice(
 )  # fmt: skip
 PRECISION = cli.choice(
     'precision', 'float32', ('float32', 'float16', 'dynamic', 'int8'),
-    'tflite: float32, float16 (half the size), dynamic (8-bit weights) or int8 (also faster; needs --calibration).',
+    'tflite: float32, float16 (half the size), dynamic (8-bit weights) or int8 (also faster).',
 )  # fmt: skip
 LENGTH = flags.DEFINE_string(
     'length_s',
@@ -38,7 +38,9 @@ LENGTH = flags.DEFINE_string(
     'tflite: clip length in seconds, or dynamic (default: the shortest whole number of seconds; for tags at least 5).',
 )
 CALIBRATION = flags.DEFINE_string(
-    'calibration', None, 'tflite: a folder of your sounds, ideally with one folder per class, to set the int8 ranges.'
+    'calibration',
+    None,
+    'tflite: a folder of your sounds, ideally with one folder per class: is an 8-bit file as good on them?',
 )
 CLIP = flags.DEFINE_string('clip', None, 'A real sound file to check the export with.')
 

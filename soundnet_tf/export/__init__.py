@@ -37,8 +37,8 @@ def export(
       model: the folder or name of a saved net; None for the original.
       clip: a real sound to check the export with; by default the first of `calibration`.
       output, precision, length_s: of a TFLite file, as in `lite.plan`. ONNX without heads is `output='embedding'`.
-      calibration: sound files, best in one folder per class. They set the ranges of int8, and a quantised file is
-        judged by what is lost on them: neighbours and, with classes, the accuracy of a linear classifier.
+      calibration: sound files, best in one folder per class: an 8-bit file is judged by what is lost on them,
+        neighbours and, with classes, the accuracy of a linear classifier.
 
     Raises ExportRefused, and leaves `out` as it was, if the export does not reproduce Keras' numbers.
     """
@@ -51,7 +51,6 @@ def export(
     # Report wrong folders and files before TensorFlow is loaded.
     saved.read_spec(folder)
     exporter.place(out)
-    clips.require(precision, calibration)
     if precision in exporter.QUANTISED:
         own = clips.read(calibration, length_s)
     else:

@@ -1,8 +1,7 @@
 """The float weights of a TFLite model kept small: as float16, and where they are many in 8 bits.
 
-The converter keeps the float layers of an 8-bit model in float32, four times as large. Its own 8-bit weights (dynamic
-range quantisation) imply 8-bit values, whose scale is set by the loudest moment of each sound: around a bark in a
-silent clip little else is left.
+The converter's own 8-bit weights (dynamic range quantisation) imply 8-bit values in all layers, whose scale is set by
+the loudest moment of each sound: around a bark in a silent clip little else is left. Here that is chosen by layer.
 """
 
 from typing import Any, cast
@@ -13,17 +12,18 @@ from numpy.typing import NDArray
 
 IDENTIFIER = b'TFL3'
 MIN_SIZE = 256
-"""Min size of a constant for which the operation that widens it again pays off."""
+"""Min size of a kernel for which the operation that widens it again pays off."""
 
-MIN_SIZE_8_BIT = 2**16
-"""Min size of a kernel that is stored in 8 bits, with one scale per filter. conv3 of the 8-layer net is smaller, and
-better left alone: of the authors' weights its 8 bits alone take the embedding of a quiet clip to a cosine of 0.998,
-those of all larger kernels together to 0.9999. As halves it is 33 kB more: 1% of a file with heads, a ninth of the
-smallest."""
+MIN_SIZE_8_BIT = 2**14
+"""Min size of a kernel that is stored in 8 bits, with one scale per filter: conv2 of the 8-layer net has so many."""
 
 
-def with_small_constants(model: bytes) -> bytes:
-    """The model with its float32 constants made small, each widened by an operation before all others."""
+def with_small_constants(model: bytes, multiplied: bool = False) -> bytes:
+    """The model with its float32 constants made small, each widened by an operation before all others.
+
+    If `multiplied`, the 8-bit kernels of convolutions are not widened: interpreters then round the other factor, too,
+    and multiply integers.
+    """
     from tensorflow.lite.python import schema_py_generated as schema
 
     parsed: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
@@ -32,16 +32,22 @@ def with_small_constants(model: bytes) -> bytes:
     code.version = 5  # the first with one scale per filter
     parsed.operatorCodes.append(code)
     (graph,) = parsed.subgraphs
-    wideners = []
+    kernels, wideners = _kernels(parsed) if multiplied else set[int](), []
     for index, tensor in enumerate(list(graph.tensors)):
         data = parsed.buffers[tensor.buffer].data
-        if tensor.type != schema.TensorType.FLOAT32 or data is None or len(data) < 4 * MIN_SIZE:
+        # Biases are few, and XNNPACK takes those of 8-bit kernels in float32 only.
+        if (
+            tensor.type != schema.TensorType.FLOAT32
+            or data is None
+            or len(tensor.shape) != 4
+            or len(data) < 4 * MIN_SIZE
+        ):
             continue
         values = np.frombuffer(np.asarray(data).tobytes(), np.float32).reshape(tensor.shape)
-        small = schema.TensorT()
-        small.name, small.shape = tensor.name + b'/small', tensor.shape
-        small.buffer, tensor.buffer = tensor.buffer, 0
-        if values.ndim == 4 and values.size >= MIN_SIZE_8_BIT:
+        many = values.size >= MIN_SIZE_8_BIT
+        small = tensor if many and index in kernels else schema.TensorT()
+        small.name, small.shape, small.buffer = tensor.name + b'/small', tensor.shape, tensor.buffer
+        if many:
             kept, scales = in_eight_bits(values)
             small.type = schema.TensorType.INT8
             small.quantization = quantization = cast(Any, schema.QuantizationParametersT())
@@ -50,6 +56,9 @@ def with_small_constants(model: bytes) -> bytes:
             # The largest float16 is 65,504, far above any folded weight of a useful net.
             kept, small.type = values.astype(np.float16), schema.TensorType.FLOAT16
         parsed.buffers[small.buffer].data = kept.reshape(-1).view(np.uint8)
+        if small is tensor:
+            continue
+        tensor.buffer = 0
         widen = schema.OperatorT()
         widen.opcodeIndex, widen.inputs, widen.outputs = len(parsed.operatorCodes) - 1, [len(graph.tensors)], [index]
         graph.tensors.append(small)
@@ -60,8 +69,30 @@ def with_small_constants(model: bytes) -> bytes:
     return bytes(builder.Output())
 
 
+def _kernels(parsed: Any) -> set[int]:
+    """The indices of the kernels of convolutions."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    found, (graph,) = set[int](), parsed.subgraphs
+    for operator in graph.operators:
+        code = parsed.operatorCodes[operator.opcodeIndex]
+        if code.builtinCode == schema.BuiltinOperator.CONV_2D:
+            code.version = max(code.version, 5)  # the first with a kernel of 8 bits beside floats
+            found.add(operator.inputs[1])
+    return found
+
+
 def in_eight_bits(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """A kernel, whose first axis is the filters, as 8-bit numbers, and the scale of each filter."""
+    """A kernel `[filters, 1, steps, channels]` as 8-bit numbers, and the scale of each filter.
+
+    What rounding adds to one time step is taken from the next (error diffusion): what a layer hears changes little from
+    step to step, so that the errors cancel. With the authors' weights this leaves half of them in the tags.
+    """
     scales = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / 127
     scales = np.maximum(scales, np.finfo(np.float32).tiny)  # a filter of zeros
-    return np.round(kernel / scales).astype(np.int8), scales.ravel()
+    rounded, left = np.zeros(kernel.shape, np.int8), np.zeros_like(kernel[:, :, 0])
+    for step in range(kernel.shape[2]):
+        wanted = kernel[:, :, step] / scales[:, :, 0] + left
+        rounded[:, :, step] = np.clip(np.round(wanted), -127, 127)
+        left = wanted - rounded[:, :, step]
+    return rounded, scales.ravel()

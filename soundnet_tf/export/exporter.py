@@ -38,16 +38,11 @@ class Exported:
     measured: Measured
     quality: list[quality.Quality]
     """For a quantised export with enough clips."""
-    on_clips: float | None
-    """Min cosine of int8 to float32 on clips that did not set its ranges."""
 
     def lines(self) -> list[str]:
         """As lines of text."""
         length = f', for clips of {self.samples / SAMPLE_RATE:g} s' if self.samples else ''
-        lines = [f'{self.bytes / 1e6:.2f} MB{length}', str(self.measured)]
-        if self.on_clips is not None:
-            lines.append(f'min cosine to float32 on your clips, as they are and at -40 dBFS: {self.on_clips:.5f}')
-        return lines + [str(one) for one in self.quality]
+        return [f'{self.bytes / 1e6:.2f} MB{length}', str(self.measured), *map(str, self.quality)]
 
 
 def carry_out(
@@ -67,7 +62,7 @@ def carry_out(
     truth.every_output(net.spec)
     target, quantised = place(out), plan.about.get('precision') in QUANTISED
     with storage.whole_folder(target) as draft:
-        about = {**plan.about, **(plan.write(draft) or {})}
+        plan.write(draft)
         try:
             measured = check(net, plan, draft, clip)
             lost = _quality(net, plan, draft, clips) if quantised else []
@@ -79,7 +74,7 @@ def carry_out(
             'export': plan.form,
             'outputs': plan.outputs,
             'samples': plan.samples,
-            **about,
+            **plan.about,
             'measured': {
                 'sounds': measured.sounds,
                 'difference': measured.difference,
@@ -100,12 +95,12 @@ def carry_out(
         }
         storage.write_json(draft / 'model.json', facts)
         place(target)  # again, since the export took a while
-    return Exported(sum(files.values()), plan.samples, measured, lost, about.get('cosine_on_your_clips'))
+    return Exported(sum(files.values()), plan.samples, measured, lost)
 
 
 def _hint(clips: Sequence[CalibrationClip]) -> str:
     if quality.is_measurable(clips):
-        return 'Use another precision, or for int8 more clips (--calibration)'
+        return 'Use another precision'
     return (
         f'Use another precision, or {quality.MIN_CLIPS} or more clips (--calibration): the loss of '
         'quality on them is then checked, not the cosine'

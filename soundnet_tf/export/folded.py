@@ -5,7 +5,7 @@ the batch may have any size.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import keras
 
 Weights = folding.Folded
+
+TINY = 1e-30
+"""Keeps silence from being divided by 0."""
 
 
 def folded(net: 'keras.Model') -> Weights:
@@ -38,12 +41,16 @@ def save_module(module: Any, folder: str | os.PathLike[str], signatures: Mapping
 
 
 class Operations:
-    """The net on a waveform; each row's operations have its name, which identifies them after conversion."""
+    """The net on a waveform; each row's operations have its name.
 
-    def __init__(self, spec: NetSpec, weights: Weights):
+    The rows `in_halves` convolve the first 8 bits of their input and the next 8 one after the other, for interpreters
+    that round it to 8 bits of the clip's largest value.
+    """
+
+    def __init__(self, spec: NetSpec, weights: Weights, in_halves: Container[str] = ()):
         import tensorflow as tf
 
-        self.spec = spec
+        self.spec, self._in_halves = spec, in_halves
         self.module: Any = tf.Module()
         # Two-dimensional kernels of height 1, as TFLite has no others: otherwise every layer reshapes back and forth.
         self.module.kernels = {name: tf.Variable(tf.constant(kernel[None])) for name, (kernel, _) in weights.items()}
@@ -84,7 +91,16 @@ class Operations:
         if x.shape[3] == 1:
             # The same sums, without a copy of the waveform for each sample of the kernel: 18 MB less for 9.5 s.
             return tf.nn.depthwise_conv2d(padded, kernel, [1, row.stride, row.stride, 1], 'VALID') + bias
-        return tf.nn.conv2d(padded, kernel, [1, row.stride], 'VALID', dilations=[1, row.spacing]) + bias
+
+        def convolved(values: Any) -> Any:
+            return tf.nn.conv2d(values, kernel, [1, row.stride], 'VALID', dilations=[1, row.spacing])
+
+        if row.name not in self._in_halves:
+            return convolved(padded) + bias
+        # As the interpreters choose it: 255 steps from 0, which ReLU leaves as the least, to the largest.
+        step = tf.reduce_max(padded, [1, 2, 3], keepdims=True) / 255 + TINY
+        coarse = tf.round(padded / step) * step
+        return convolved(coarse) + (convolved(padded - coarse) + bias)
 
     def _pooled(self, row: Pool, x: Any) -> Any:
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""A user's own clips, which set the ranges of a quantised export and judge it."""
+"""A user's own clips, which judge an export in 8 bits."""
 
 import dataclasses
 import os
@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from soundnet_tf import progress
 from soundnet_tf.audio import SAMPLE_RATE, Waveform, decoding
-from soundnet_tf.errors import BadAudio, SoundNetError
+from soundnet_tf.errors import BadAudio
 
 MAX_CLIPS = 320
-"""More clips do not change the ranges of a net's values."""
+"""More clips do not change the answer."""
 
 MAX_CLIP_S = 10.0
 """Seconds of a clip that are used; the default length of tags."""
@@ -26,12 +26,6 @@ class CalibrationClip:
 
     waveform: Waveform
     label: str
-
-
-def require(precision: str, clips: Sequence[object]) -> None:
-    """Raise SoundNetError for int8 without clips: they set its ranges."""
-    if precision == 'int8' and not clips:
-        raise SoundNetError('int8 needs clips like those in use. Pass a folder of them (--calibration)')
 
 
 def read(paths: Sequence[str | os.PathLike[str]], length_s: float | str | None = None) -> list[CalibrationClip]:

@@ -44,13 +44,13 @@ HALVED = Tolerance(difference=2e-2, cosine=0.9999)
 class Plan:
     """How to write and check an export.
 
-    `write` fills a folder, and may return facts for its model.json; `outputs` are its outputs, by the names of `truth`;
-    `samples` is its input length, None for any; `about` is for its model.json.
+    `write` fills a folder; `outputs` are its outputs, by the names of `truth`; `samples` is its input length, None for
+    any; `about` is for its model.json.
     """
 
     form: str
     outputs: tuple[str, ...]
-    write: Callable[[pathlib.Path], Mapping[str, Any] | None]
+    write: Callable[[pathlib.Path], None]
     tolerance: Tolerance
     samples: int | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -5,7 +5,6 @@ import ctypes
 import importlib.abc
 import importlib.util
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,49 +63,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _STDERR.use(-1)
-
-
-_FILTER = """
-import sys
-for line in sys.stdin.buffer:
-    if not line.startswith(sys.argv[1].encode()):
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-"""
-_FILTERED = threading.Lock()
-
-
-@contextlib.contextmanager
-def without_lines(beginning: str) -> Iterator[None]:
-    """Discard the lines with this beginning that anything writes to descriptor 2 meanwhile; all others pass.
-
-    For libraries that do not write through the C library, such as LLVM. Another process filters, so that what a crash
-    of this one writes is not lost. One filter at a time: others do nothing.
-    """
-    if not _FILTERED.acquire(blocking=False):
-        yield
-        return
-    try:
-        own = os.dup(2)
-    except OSError:  # closed
-        _FILTERED.release()
-        yield
-        return
-    command = [sys.executable, '-E', '-S', '-c', _FILTER, beginning]
-    # A group of its own: Ctrl-C is for this process.
-    lines = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
-    assert lines.stdin is not None
-    try:
-        os.dup2(lines.stdin.fileno(), 2)
-        lines.stdin.close()
-        yield
-    finally:
-        os.dup2(own, 2)
-        os.close(own)
-        _FILTERED.release()
-        # Not for long: a child process may still have the other end.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            lines.wait(1)
 
 
 class _QuietImport(importlib.abc.MetaPathFinder):

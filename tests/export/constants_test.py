@@ -27,12 +27,14 @@ def test_fewer_bytes_and_nearly_the_same_numbers(net, tmp_path, monkeypatch, man
         assert 0 < difference(outputs[1][name], values) < largest
 
 
-def test_eight_bits_differ_by_half_a_step_at_most():
-    kernel = np.random.default_rng(0).normal(size=(3, 1, 8, 5)).astype(np.float32) * np.array([1, 1e-6, 0])[
-        :, None, None, None
-    ].astype(np.float32)
+def test_sums_of_eight_bits_over_time_differ_by_half_a_step_at_most():
+    sizes = np.array([1, 1e-6, 0], np.float32)[:, None, None, None]
+    kernel = np.random.default_rng(0).normal(size=(3, 1, 8, 5)).astype(np.float32) * sizes
     rounded, scales = constants.in_eight_bits(kernel)
     again = rounded * scales[:, None, None, None]
-    assert (np.abs(again - kernel) <= 0.501 * scales[:, None, None, None]).all()
+    # Where the largest weight meets an error that would take it beyond 127, it keeps up to a whole step.
+    wrong = np.abs(np.cumsum(again - kernel, axis=2)) / scales[:, None, None, None]
+    assert wrong.max() <= 1.001
+    assert (wrong > 0.501).mean() < 0.02
     assert np.abs(rounded[:2]).max(axis=(1, 2, 3)).tolist() == [127, 127]
     assert not again[2].any()

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from soundnet_tf import geometry
 from soundnet_tf.audio import fit_length
-from soundnet_tf.errors import ExportRefused, ShortClip, SoundNetError
-from soundnet_tf.export import lite, representative, truth
+from soundnet_tf.errors import ShortClip, SoundNetError
+from soundnet_tf.export import constants, lite, representative, truth
+from soundnet_tf.export.folded import Operations, folded
 from soundnet_tf.export.verify import cosine, difference, quiet
 from soundnet_tf.nets import model
-from soundnet_tf.spec import SOUNDNET5
+from soundnet_tf.spec import SOUNDNET5, SOUNDNET8, Conv
 from soundnet_tf.testing import enliven, noise, thin_spec
 from tests.export.conftest import PLACES
 from tests.export.made_clips import clips
@@ -130,35 +131,30 @@ def test_eight_bit_weights_keep_the_quiet_parts_of_a_loud_clip(net, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('layer', 'ends'),
-    [
-        ('conv7', ['pool1', 'pool2', 'conv3', 'conv4', 'pool5', 'conv6']),
-        ('pool5', ['pool1', 'pool2', 'conv3', 'conv4']),
-        ('conv1', ['conv1']),
-    ],
+    ('spec', 'in_halves'), [(SOUNDNET8, {'conv2', 'conv3', 'conv4'}), (SOUNDNET5, {'conv2', 'conv3'})]
 )
-def test_how_much_of_a_net_int8_may_keep_in_float(net, layer, ends):
-    found = list(lite._prefixes(geometry.path(net.spec, layer)))
-    assert [rows[-1] for rows in found] == ends
-    assert all(rows == list(net.spec.layer_names[: len(rows)]) for rows in found)
+def test_layers_of_fine_steps_have_sixteen_bits(spec, in_halves):
+    assert lite._in_halves(spec, folded(model.build(spec))) == in_halves
 
 
-@pytest.mark.slow
-def test_eight_bits_loud_and_quiet(net, tmp_path):
-    plan = lite.plan(net, 'embedding', 'int8', 2, clips())
-    found = plan.write(tmp_path)
-    content = (tmp_path / 'model.tflite').read_bytes()
-    assert found['in_float'][0] == 'conv1'
-    assert 0.999 <= found['cosine_on_your_clips'] <= 1
-    for tensor in litert.Interpreter(model_content=content).get_tensor_details():
-        # What conv1 makes stays in float, or a quiet sound is lost.
-        if tensor['name'].startswith('conv1/') and len(tensor['shape']) == 4:
-            assert tensor['dtype'] in (np.float32, np.float16), tensor['name']
-    _, plain = written(net, tmp_path, 'embedding', 'float32', 2)
-    # A thin net has few weights beside a graph's own bytes; of its last layers in 8 bits both tell.
-    kinds = {tensor['dtype'] for tensor in litert.Interpreter(model_content=content).get_tensor_details()}
-    assert np.int8 in kinds
-    assert len(content) < len(plain)
+def test_two_halves_are_the_whole(net):
+    weights, waveform = folded(net), noise(1)[None]
+    rows = [row.name for row in net.spec.layers if isinstance(row, Conv)]
+    plain, halved = (Operations(net.spec, weights, halves)(waveform, rows) for halves in ((), rows))
+    for name in rows:
+        assert difference(halved[name], plain[name]) < 1e-5
+    silence = Operations(net.spec, weights, rows)(np.zeros_like(waveform), rows)
+    assert all(np.isfinite(values).all() for values in silence.values())
+
+
+def test_eight_bits_loud_and_quiet(net, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, 'MIN_SIZE', 64)
+    monkeypatch.setattr(constants, 'MIN_SIZE_8_BIT', 64)  # a thin net has no layer of many weights
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 2)
+    tensors = litert.Interpreter(model_content=content).get_tensor_details()
+    kernels = {tuple(tensor['shape'][[2, 0]]) for tensor in tensors if tensor['dtype'] == np.int8}
+    # conv2 of a thin net reads one channel, and is as conv1: its values and weights stay in float.
+    assert kernels >= {(row.kernel, row.filters) for row in net.spec.layers[3:8] if isinstance(row, Conv)}
     wanted = truth.truth_of(net, plan.outputs)
     for run in [runner_of(content, which) for which in interpreters]:
         for clip in clips(per_class=2, seed=1):
@@ -167,37 +163,11 @@ def test_eight_bits_loud_and_quiet(net, tmp_path):
                 assert cosine(given, wanted(waveform)['embedding']) > 0.999
 
 
-@pytest.mark.parametrize('length_s', [3, 'dynamic'])
-def test_few_clips_are_also_cut_into_pieces(net, length_s):
-    plan = lite.plan(net, 'embedding', length_s=length_s)
-    request = lite.Request('embedding', plan.outputs, plan.samples, 'int8')
-    waveforms = [clip.waveform for clip in clips()]
-    seen, tried = lite._split(net.spec, request, waveforms[:2])
-    # The clips, four pieces of each and noise, each as it is and louder.
-    assert len(seen) == 2 * (2 + 2 * 4 + 1)
-    assert len(tried) == 2 * 2
-    length = 3 * 22_050 if length_s == 3 else 2 * 22_050 // 4
-    np.testing.assert_array_equal(seen[4][0][:length], np.resize(waveforms[0][: 22_050 // 2], length))
-    assert [len(sounds) for sounds in lite._split(net.spec, request, waveforms[:8])] == [8, 8]
-
-
-@pytest.mark.slow
-def test_eight_bits_that_lose_too_much_are_refused(net, tmp_path, monkeypatch):
-    monkeypatch.setattr(lite, 'cosine', lambda given, wanted: 0.99)
-    with pytest.raises(
-        ExportRefused,
-        match=r'int8 has a cosine of 0\.9900 to float32 on your clips \(0\.999 required; with 20 or more clips '
-        r'the loss of quality is checked instead\)\. Use more clips of each kind, or another precision',
-    ):
-        lite.plan(net, 'embedding', 'int8', 2, clips(per_class=4)).write(tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.slow
 @pytest.mark.skipif('SOUNDNET_DATA' not in os.environ, reason='SOUNDNET_DATA names no folder of real clips')
 def test_eight_bits_on_real_clips(net, tmp_path):
     paths = sorted(pathlib.Path(os.environ['SOUNDNET_DATA']).glob('esc10/*/*.ogg'))[::10]
-    plan, content = written(net, tmp_path, 'embedding', 'int8', 5, representative.read(paths[::2]))
+    plan, content = written(net, tmp_path, 'embedding', 'int8', 5)
     run, wanted = runner_of(content), truth.truth_of(net, plan.outputs)
     for clip in representative.read(paths[1::2]):
         for waveform in (fit_length(clip.waveform, plan.samples), quiet(fit_length(clip.waveform, plan.samples))):
@@ -219,7 +189,6 @@ def test_class_names_are_in_the_file(net, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'error', 'words'),
     [
-        (('tags', 'int8'), SoundNetError, 'int8 needs clips like those in use. Pass a folder of them'),
         (('tags', 'float32', 5), ShortClip, r'length_s=5 is 5.00 s; imagenet of soundnet8-thin needs 9.50 s. Use a'),
         (
             ('embedding', 'float32', float('nan')),

@@ -37,7 +37,7 @@ def test_another_net_is_refused_by_its_loss(net, tmp_path):
         exporter.carry_out(net, plan, tmp_path / 'out', clips=clips())
     words = str(raised.value)
     assert 'of 24 clips keep their nearest neighbour on embedding (90% required)' in words
-    assert words.endswith('Use another precision, or for int8 more clips (--calibration)')
+    assert words.endswith('Use another precision')
     assert not list(tmp_path.iterdir())
     # The cosine decides where there are no clips, and that is said.
     with pytest.raises(
