@@ -86,7 +86,8 @@ def _ship(dataset: 'DataSet', recipe: Recipe, spec: 'NetSpec', start: pathlib.Pa
         credits=CREDITS.value,
         default=DEFAULT.value,
     )
-    several = speeds.check(SPEEDS.value) if SPEEDS.value else ()
+    several = speeds.check(SPEEDS.value) if SPEEDS.value is not None else speeds.AS_IT_IS
+    several = () if several == speeds.AS_IT_IS else several
     cv = rows.CrossValidation(dataset, recipe, spec, start, OOD.value, several)
     if out:
         delivery.check(cv, out, terms)

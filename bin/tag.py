@@ -14,7 +14,6 @@ those included, print "not sure" below it: docs/models.md. Some nets are better 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
@@ -27,7 +26,9 @@ FORMAT = cli.choice(
 TOP = flags.DEFINE_integer('top', 5, 'Classes per head.', lower_bound=1)
 PER = cli.choice('per', 'clip', ('clip', 'step'), 'Tags per clip (mean over time) or per time step.')
 SPEEDS = flags.DEFINE_list(
-    'speeds', None, 'Tag the mean over these speeds, such as 0.8,1,1.25 (default: those that the net states, or 1).'
+    'speeds',
+    None,
+    'Tag the mean over these speeds, such as 0.8,1,1.25, in sounds of up to a minute (default: as the net states).',
 )
 SHORT = cli.short_flag()
 PATHS_FROM = cli.paths_from_flag()
@@ -51,8 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     from soundnet_tf import inference
     from soundnet_tf.errors import SoundNetError
     from soundnet_tf.inference import files, pcm, printing
+    from soundnet_tf.inference.speeds import check
 
-    speeds: Any = SPEEDS.value
+    speeds = check(SPEEDS.value) if SPEEDS.value is not None else None
 
     def load() -> inference.Embedder:
         return inference.load(

@@ -34,8 +34,8 @@ class Embedder:
       decoder: which library reads sound files; a name of `decoding.DECODERS`, or 'auto'.
       channel: which channel of several is used, 'first' as the authors did, or 'mean'.
       strict: whether files of which something is missing are refused; else what is there is used, with a warning.
-      speeds: at which tags are the mean, such as (0.8, 1, 1.25); each takes as long as the clip itself. Embeddings and
-        streams are of the sound as it is.
+      speeds: tags are the mean over these, such as (0.8, 1, 1.25), for sounds of up to a minute; each runs the net once
+        more. Embeddings and streams are of the sound as it is.
       facts: what is known about the net's origin; the model.json of a saved net.
     """
 

@@ -13,6 +13,7 @@ from soundnet_tf import labels, storage
 from soundnet_tf.inference.embed import Embedder
 from soundnet_tf.inference.embedding import Embedding, Embeddings
 from soundnet_tf.inference.files import SoundFile, Tally, echo, listen
+from soundnet_tf.inference.speeds import AS_IT_IS, MAX_S
 from soundnet_tf.inference.tags import SILENCE, SILENCE_TEXT, Tag, confident_heads, silence, top_classes
 
 Step = tuple[float | None, list[Tag]]
@@ -48,6 +49,8 @@ def tag_files(
         first = next(iter(embeddings.values()))
         if format != 'json':
             _report_filled(file.path, embedder, first)
+            if per == 'clip' and embedder.tagger.speeds != AS_IT_IS and first.seconds > MAX_S:
+                echo(f'{file.path}: is longer than {MAX_S:g} s, so its tags are of its own speed alone')
         facts = {'path': file.path, 'seconds': first.seconds, 'tiled': first.tiled, 'padded': first.padded}
         facts[SILENCE] = first.silent
         if per == 'step':

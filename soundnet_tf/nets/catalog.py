@@ -100,7 +100,7 @@ def _accuracy(facts: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
     try:
         if 'measured' in facts:
             own, how = facts['measured']['accuracy'], ''
-            if 'speeds' in facts:  # as it is tagged
+            if 'accuracy_at_speeds' in facts['measured']:  # as it is tagged
                 own, how = facts['measured']['accuracy_at_speeds'], f' at {len(facts["speeds"])} speeds'
             accuracy = format_mean_std(own['mean'], own['deviation_over_seeds'])
             return f'{accuracy} % on held-out folds of {origin["learned_from"]["data"]}{how}'

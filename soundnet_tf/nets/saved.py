@@ -27,6 +27,7 @@ from soundnet_tf import geometry, storage
 from soundnet_tf import labels as label_files
 from soundnet_tf.errors import SoundNetError, WeightsMismatch
 from soundnet_tf.nets import lookup, registry
+from soundnet_tf.nets.facts import check
 from soundnet_tf.spec import SAMPLE_RATE, Conv, Head, NetSpec, Pool
 from soundnet_tf.storage import arrays
 from soundnet_tf.version import __version__
@@ -320,26 +321,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
     path = pathlib.Path(folder) / 'model.json'
     with storage.readable(path, AGAIN):
         _require_file(path)
-        facts = storage.read_json(path, AGAIN)
-        thresholds = facts.get('confidence_threshold', {})
-        if not isinstance(thresholds, dict) or not all(_is_share(value) for value in thresholds.values()):
-            raise ValueError(f'confidence_threshold must be from 0 to 1 for each head, but is {thresholds!r}')
-        tflite, files = _object(facts, 'tflite'), _object(facts, 'files')
-        for name in files:
-            _object(files, name)
-        hashes = [facts.get('weights_sha256'), tflite.get('sha256'), *(about.get('sha256') for about in files.values())]
-        if not all(one is None or isinstance(one, str) for one in hashes):
-            raise ValueError('a sha256 is not text')
-        _object(facts, 'origin')
-        return facts
-
-
-def _object(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = values.get(key, {})
-    if not isinstance(found, dict):
-        raise ValueError(f'{storage.printable(key)} is of type {type(found).__name__}, not a JSON object')
-    return found
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        found = storage.read_json(path, AGAIN)
+        check(found)
+        return found

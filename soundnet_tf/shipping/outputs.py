@@ -29,7 +29,8 @@ def of_waveforms(embedder: inference.Embedder, waveforms: Sequence[Waveform]) ->
     """`[sounds, classes]`: for whole clips, whose softmax soundnet-tag prints."""
     (head,) = embedder.spec.heads
     tagger, found = embedder.tagger, []
-    sounds = (('a clip', tagger.open_samples(waveform, SAMPLE_RATE, [head.name])) for waveform in waveforms)
+    named = ((f'clip {number}', waveform) for number, waveform in enumerate(waveforms))
+    sounds = ((name, tagger.open_samples(waveform, SAMPLE_RATE, [head.name], name)) for name, waveform in named)
     for outputs in listening.listen_opened(tagger, sounds, [head.name]):
         if isinstance(outputs, Exception):
             raise outputs

@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from scipy import special
 from soundnet_tf import geometry, storage
 from soundnet_tf.audio import SAMPLE_RATE
 from soundnet_tf.errors import SoundNetError
-from soundnet_tf.inference import Embedder, load
+from soundnet_tf.inference import Embedder, files, load, printing
 from soundnet_tf.inference.speeds import SpeedListener
 from soundnet_tf.nets import saved
 from soundnet_tf.testing import noise
@@ -64,8 +66,33 @@ def test_embeddings_and_streams_are_of_the_sound_as_it_is(fast_folder, plain_fol
     np.testing.assert_array_equal(
         at_speeds.embed(CLIP, SAMPLE_RATE, 'imagenet').values, plain.embed(CLIP, SAMPLE_RATE, 'imagenet').values
     )
-    long = SpeedListener(FakeEngine(), SPEEDS).listen_samples(noise(61), SAMPLE_RATE, ['imagenet'])['imagenet']
-    assert len(long) == geometry.frames(FakeEngine().spec, 'imagenet', len(noise(61)))
+
+
+def test_sounds_of_more_than_a_minute_are_heard_once(fast_folder, plain_folder, tmp_path, capsys):
+    """Whatever the engine's own limit is."""
+    several, once = load(fast_folder), load(plain_folder)
+    assert several.tag(noise(61), SAMPLE_RATE) == once.tag(noise(61), SAMPLE_RATE)
+    assert several.tag(noise(59), SAMPLE_RATE) != once.tag(noise(59), SAMPLE_RATE)
+    soundfile.write(tmp_path / 'long.wav', noise(61), SAMPLE_RATE)
+    printing.tag_files(several, files.find([str(tmp_path)]))
+    assert (
+        f'{tmp_path}/long.wav: is longer than 60 s, so its tags are of its own speed alone' in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize('per', ['clip', 'step'])
+def test_soundnet_tag_takes_the_mean_of_clips_alone(fast_folder, tmp_path, capsys, per):
+    soundfile.write(tmp_path / 'clip.wav', CLIP, SAMPLE_RATE, subtype='FLOAT')
+
+    def printed(**speeds):
+        printing.tag_files(load(fast_folder, **speeds), files.find([str(tmp_path)]), 'json', per=per)
+        return json.loads(capsys.readouterr().out)
+
+    assert (printed() != printed(speeds=[1])) == (per == 'clip')
+    if per == 'clip':
+        own = load(fast_folder).tag(CLIP, SAMPLE_RATE)
+        given = {(head, tag['name']): tag['probability'] for head, tags in printed()['tags'].items() for tag in tags}
+        assert given == {(tag.head, tag.name): pytest.approx(tag.probability, abs=1e-5) for tag in own}
 
 
 @pytest.mark.parametrize(('short', 'filled'), [('tile', 'tiled'), ('pad', 'padded')])
@@ -76,16 +103,34 @@ def test_facts_are_of_the_clip_itself(short, filled):
     assert getattr(found, filled)
 
 
-def test_speeds_at_which_a_clip_is_too_short_are_left_out(plain_folder):
+@pytest.mark.parametrize('short', ['error', 'tile'])
+def test_speeds_at_which_a_clip_becomes_too_short_are_left_out(plain_folder, short):
     samples = geometry.min_samples(load(plain_folder).spec, 'imagenet')
     clip = CLIP[:samples]
-    once = load(plain_folder, short='error').tag(clip, SAMPLE_RATE)
-    assert load(plain_folder, short='error', speeds=[1, 1.5]).tag(clip, SAMPLE_RATE) == once
-    assert load(plain_folder, short='error', speeds=[1.5]).tag(clip, SAMPLE_RATE) == once
-    assert load(plain_folder, speeds=[1, 1.5]).tag(clip, SAMPLE_RATE) != once
+    once = load(plain_folder, short=short).tag(clip, SAMPLE_RATE)
+    assert load(plain_folder, short=short, speeds=[1, 1.5]).tag(clip, SAMPLE_RATE) == once
+    assert load(plain_folder, short=short, speeds=[1.5]).tag(clip, SAMPLE_RATE) == once
+    for more in range(-3, 4):
+        load(plain_folder, short=short, speeds=[1, 1.25]).tag(CLIP[: round(samples * 1.25) + more], SAMPLE_RATE)
+    # Filled in any case.
+    assert load(plain_folder, speeds=[1, 1.5]).tag(clip[:-1], SAMPLE_RATE) != once
 
 
-@pytest.mark.parametrize('speeds', [[], [0.4, 1], [1, 2.5], ['fast'], [float('nan')], 5, None])
+def test_each_speed_once():
+    assert Embedder(FakeEngine(), speeds=[1, 0.8, 1.0]).tagger.speeds == (1.0, 0.8)
+
+
+@pytest.mark.parametrize('speeds', [None, [], 1.5, [3], '1', [True], [10**400], {'1': 1}])
+def test_a_net_that_states_wrong_speeds(plain_folder, tmp_path, speeds):
+    folder = shutil.copytree(plain_folder, tmp_path / 'net')
+    storage.write_json(folder / 'model.json', saved.read_facts(folder) | {'speeds': speeds})
+    with pytest.raises(
+        SoundNetError, match=rf'{folder}/model\.json: .*speeds must be a list of numbers from 0\.5 to 2'
+    ):
+        load(folder)
+
+
+@pytest.mark.parametrize('speeds', [[], [0.4, 1], [1, 2.5], ['fast'], [float('nan')], [10**400], '12', 5, None])
 def test_wrong_speeds(speeds):
     message = rf'speeds={re.escape(repr(speeds))}: must be numbers from 0\.5 to 2, such as 0\.8, 1 and 1\.25'
     with pytest.raises(SoundNetError, match=message):
