@@ -86,7 +86,7 @@ def in_eight_bits(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArra
     """A kernel `[filters, 1, steps, channels]` as 8-bit numbers, and the scale of each filter.
 
     What rounding adds to one time step is taken from the next (error diffusion): what a layer hears changes little from
-    step to step, so that the errors cancel. With the authors' weights this leaves half of them in the tags.
+    step to step, so that the errors cancel. It takes the tags of the authors' weights from a cosine of 0.997 to 0.9998.
     """
     scales = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / 127
     scales = np.maximum(scales, np.finfo(np.float32).tiny)  # a filter of zeros
